@@ -1,1 +1,64 @@
-"""x"""
+"""amsim: dense associative memories as physical, asynchronous systems.
+
+Store patterns, recall them as coupled differential equations, and see what timing does.
+
+>>> import amsim as am
+>>> patterns = am.patterns.random(5, 64, seed=0)
+>>> net = am.dense_am(patterns, hidden=am.Softmax(beta=0.5))
+>>> cue = am.patterns.corrupt(patterns[0], flip=0.2, seed=1)
+>>> traj = am.simulate(net, cue)
+>>> traj.status
+'settled'
+>>> print(f"{traj.overlap(patterns)[-1, 0]:.3f}")
+1.000
+"""
+
+from . import models, patterns
+from .dynamics import ExponentialIntegrator, FixedPoint, ScipyODE, Settled, Trajectory, simulate
+from .errors import GuaranteeWarning, MissingDependencyError
+from .lagrangians import (
+    Exponential,
+    Identity,
+    Lagrangian,
+    LayerNorm,
+    RectifiedPower,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Spherical,
+    Tanh,
+)
+from .models import dense_am
+from .network import Layer, Network
+from .synapses import Dense, HyperSynapse, MultiBody
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Dense",
+    "Exponential",
+    "ExponentialIntegrator",
+    "FixedPoint",
+    "GuaranteeWarning",
+    "HyperSynapse",
+    "Identity",
+    "Lagrangian",
+    "Layer",
+    "LayerNorm",
+    "MissingDependencyError",
+    "MultiBody",
+    "Network",
+    "ReLU",
+    "RectifiedPower",
+    "ScipyODE",
+    "Settled",
+    "Sigmoid",
+    "Softmax",
+    "Spherical",
+    "Tanh",
+    "Trajectory",
+    "dense_am",
+    "models",
+    "patterns",
+    "simulate",
+]

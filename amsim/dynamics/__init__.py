@@ -1,0 +1,17 @@
+"""Recall over time: one verb, `simulate`, and the solvers that it chooses from."""
+
+from .exponential import ExponentialIntegrator
+from .fixed_point import FixedPoint
+from .halting import Settled
+from .scipy_ode import ScipyODE
+from .simulate import simulate
+from .trajectory import Trajectory
+
+__all__ = [
+    "ExponentialIntegrator",
+    "FixedPoint",
+    "ScipyODE",
+    "Settled",
+    "Trajectory",
+    "simulate",
+]

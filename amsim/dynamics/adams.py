@@ -1,0 +1,463 @@
+"""Exponential Adams steps of variable order and size, compiled.
+
+Every unit obeys  dx/dt = -rate x + gain N(t).  The decay is integrated exactly; only the drive N
+is interpolated, by a polynomial through its last values (Certaine 1960; Hochbruck & Ostermann
+2011, "Exponential multistep methods of Adams type"). One step predicts x from the last k values
+of N, evaluates N there once, and corrects with it. The error is the difference between the
+implicit formulas of k and k + 1 values; it also selects the order (Shampine & Gordon 1975).
+
+A unit may have a follower,  dy/dt = lag (x - y),  which is integrated with the same polynomial.
+
+The history is kept as divided differences dd[j] = N[t_n, ..., t_{n-j}]. Units that share their
+rates form a segment, for which the weights are computed once. Each cue of a batch has its own row
+in every array, its own time, step and order.
+"""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+MAX_ORDER = 8
+HISTORY = MAX_ORDER + 2
+GROWTH, SHRINK, SAFETY = 2.0, 0.2, 0.9
+RUNNING, SETTLED, TIME_LIMIT, DIVERGED = 0, 1, 2, 3
+
+# Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors.
+compiled = njit(cache=True, error_model="numpy")
+# Sums may be reordered to use vector units; NaN stays visible, so `nnan` is not allowed.
+vectorised = njit(
+    cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"}
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Segments(NamedTuple):
+    """Runs of units with equal rates; S of them cover N units."""
+
+    start: Ints  # (S + 1,)
+    rate: Floats  # (S,) decay of the state
+    gain: Floats  # (S,) factor of the drive
+    lag: Floats  # (S,) rate of the followers, 0 where there are none
+    layer: Ints  # (S,) whose scale the error is relative to
+
+
+class Steps(NamedTuple):
+    """Everything that moves, one row per cue. X = N, or 2 N where units have followers."""
+
+    cues: Any  # (B,) records of the type CUE
+    x: Floats  # (B, X) state at the last accepted time; followers stand behind the N units
+    new: Floats  # (B, X) state proposed for the next time
+    used: Floats  # (B, N) drive that `new` was predicted with
+    dd: Floats  # (B, HISTORY, N) divided differences of the drive
+    past: Floats  # (B, HISTORY) times of the history, latest first
+    scale: Floats  # (B, L) largest |x| seen in each layer
+    weight: Floats  # (B, S, 3) change of state and follower by the drive; largest change of drive
+    gap: Floats  # (B, S, HISTORY) error by the divided difference of each order
+
+
+CUE = np.dtype(
+    [
+        ("h", "f8"),  # step to try next
+        ("lead", "f8"),  # change of the drive over its divided difference, at the order in use
+        ("floor", "f8"),  # error per step that would hide how far the state is from rest
+        ("order", "i8"),  # values of the drive that the prediction uses
+        ("known", "i8"),  # valid entries of `past`
+        ("written", "i8"),  # output times done
+        ("status", "i8"),
+        ("evaluated", "i8"),
+        ("accepted", "i8"),
+        ("rejected", "i8"),
+    ]
+)
+
+
+def scratch_rows(size: int) -> Floats:
+    """Working memory of one thread for states of `size` numbers."""
+    return np.zeros((12, max(size, HISTORY + 2)))
+
+
+@compiled
+def moments(z, count, out):
+    """out[p] = integral over s in [0, 1] of exp(-z (1 - s)) s^p, for p < count.
+
+    They obey  z out[p] = 1 - p out[p - 1].  Forwards this loses digits for small z, backwards for
+    large z; the start of the backward direction is a series of positive terms.
+    """
+    if z > count:
+        out[0] = -math.expm1(-z) / z
+        for p in range(1, count):
+            out[p] = (1.0 - p * out[p - 1]) / z
+        return
+    last = count - 1
+    term, total, j = 1.0, 0.0, 0
+    while True:
+        share = term / (j + last + 1)
+        total += share
+        if share <= 1e-17 * total:
+            break
+        j += 1
+        term *= z / j
+    out[last] = math.exp(-z) * total
+    for p in range(last, 0, -1):
+        out[p - 1] = (1.0 - z * out[p]) / p
+
+
+@compiled
+def newton_weights(z, nodes, order, scratch, out):
+    """out[j] = integral of exp(-z (1 - s)) prod_{i<j} (s + nodes[i]), for j <= order."""
+    mu, poly = scratch[0], scratch[1]
+    moments(z, order + 1, mu)
+    poly[0] = 1.0
+    out[0] = mu[0]
+    for j in range(1, order + 1):
+        poly[j] = poly[j - 1]
+        for p in range(j - 1, 0, -1):
+            poly[p] = poly[p - 1] + nodes[j - 1] * poly[p]
+        poly[0] *= nodes[j - 1]
+        total = 0.0
+        for p in range(j + 1):
+            total += poly[p] * mu[p]
+        out[j] = total
+
+
+@compiled
+def state_weights(rate, gain, h, nodes, order, scratch, out):
+    """Weights of dd[0..order] in the state after a step h; returns the weight of the old state."""
+    newton_weights(rate * h, nodes, order, scratch, out)
+    power = gain * h
+    for j in range(order + 1):
+        out[j] *= power
+        power *= h
+    return math.exp(-rate * h)
+
+
+@compiled
+def follower_weights(rate, gain, lag, h, nodes, order, scratch, out):
+    """Weights of dd[0..order] in the follower; returns those of the old follower and old state.
+
+    The kernel of a follower is the difference of two exponentials over the difference of their
+    rates. Where these nearly coincide its limit is used, exact to their squared difference / 24.
+    """
+    slow, fast = scratch[2], scratch[3]
+    if abs(lag - rate) * h > 1e-4:
+        newton_weights(rate * h, nodes, order, scratch, slow)
+        newton_weights(lag * h, nodes, order, scratch, fast)
+        power = gain * h * lag / (lag - rate)
+        for j in range(order + 1):
+            out[j] = power * (slow[j] - fast[j])
+            power *= h
+        through = lag * (math.exp(-rate * h) - math.exp(-lag * h)) / (lag - rate)
+    else:
+        mean = 0.5 * (lag + rate)
+        newton_weights(mean * h, nodes, order + 1, scratch, slow)
+        power = gain * lag * h * h
+        for j in range(order + 1):
+            out[j] = power * ((1.0 + nodes[j]) * slow[j] - slow[j + 1])
+            power *= h
+        through = lag * h * math.exp(-mean * h)
+    return math.exp(-lag * h), through
+
+
+@compiled
+def _scaled_nodes(past, origin, h, count, out):
+    """(origin - t_{n-i}) / h for the first `count` times of the history, 0 behind them."""
+    for i in range(count):
+        out[i] = (origin - past[i]) / h
+    out[count] = 0.0
+
+
+@vectorised
+def _combine(old, keep, dd, weight, terms, out):
+    """out = keep old + sum_j weight[j] dd[j]."""
+    for i in range(len(out)):
+        out[i] = keep * old[i] + weight[0] * dd[0, i]
+    for j in range(1, terms):
+        w = weight[j]
+        for i in range(len(out)):
+            out[i] += w * dd[j, i]
+
+
+@vectorised
+def _add(source, factor, out):
+    for i in range(len(out)):
+        out[i] += factor * source[i]
+
+
+@compiled
+def predict(steps, segments, b, scratch):
+    """Propose `new` and `used` of cue b from the history alone."""
+    h, k, units = steps.cues[b].h, steps.cues[b].order, steps.used.shape[1]
+    top = min(k + 1, steps.cues[b].known)
+    nodes, ahead, weight = scratch[4], scratch[5], scratch[6]
+    _scaled_nodes(steps.past[b], steps.past[b, 0], h, top, nodes)
+    ahead[0] = 1.0
+    for j in range(k):
+        ahead[j + 1] = ahead[j] * h * (1.0 + nodes[j])
+    steps.cues[b].lead = ahead[k]
+    for s in range(len(segments.rate)):
+        start, stop = segments.start[s], segments.start[s + 1]
+        old, dd = steps.x[b, start:stop], steps.dd[b, :, start:stop]
+        rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
+        keep = state_weights(rate, gain, h, nodes, top, scratch, weight)
+        steps.weight[b, s, 0] = weight[k] / ahead[k]
+        steps.weight[b, s, 2] = 0.0
+        for j in range(1, top + 1):
+            # The implicit formula with j + 1 values minus the one with j.
+            steps.gap[b, s, j] = abs(weight[j] - h * (1.0 + nodes[j - 1]) * weight[j - 1])
+        _combine(old, keep, dd, weight, k, steps.new[b, start:stop])
+        _combine(old, 0.0, dd, ahead, k, steps.used[b, start:stop])
+        if lag > 0.0:
+            keep, through = follower_weights(rate, gain, lag, h, nodes, k, scratch, weight)
+            steps.weight[b, s, 1] = weight[k] / ahead[k]
+            follower = steps.new[b, units + start : units + stop]
+            _combine(steps.x[b, units + start : units + stop], keep, dd, weight, k, follower)
+            _add(old, through, follower)
+
+
+@vectorised
+def _shift(drive, used, weight, new):
+    """new += weight (drive - used); the largest change and the sum of |drive|."""
+    largest, total = 0.0, 0.0
+    for i in range(len(drive)):
+        change = drive[i] - used[i]
+        new[i] += weight * change
+        total += abs(drive[i])
+        largest = max(largest, abs(change))
+    return largest, total
+
+
+@compiled
+def correct(steps, segments, b, drive):
+    """Make `new` of cue b consistent with the drive there; whether the drive is finite."""
+    units, finite = steps.used.shape[1], True
+    for s in range(len(segments.rate)):
+        start, stop = segments.start[s], segments.start[s + 1]
+        part, used = drive[start:stop], steps.used[b, start:stop]
+        weight, follow = steps.weight[b, s, 0], steps.weight[b, s, 1]
+        change, total = _shift(part, used, weight, steps.new[b, start:stop])
+        if segments.lag[s] > 0.0:
+            _shift(part, used, follow, steps.new[b, units + start : units + stop])
+        steps.weight[b, s, 2] = change
+        finite = finite and math.isfinite(total)
+    return finite
+
+
+@compiled
+def _error(steps, segments, b, order, largest, rtol, atol):
+    """Error of one order relative to the tolerance, from max |dd[order]| by segment.
+
+    Followers are averages of their units and need no test of their own.
+    """
+    worst = 0.0
+    for s in range(len(segments.rate)):
+        tolerance = atol + rtol * steps.scale[b, segments.layer[s]]
+        tolerance = min(tolerance, steps.cues[b].floor)
+        worst = max(worst, steps.gap[b, s, order] * largest[s] / tolerance)
+    return worst
+
+
+@vectorised
+def _push(old, carry, span):
+    """Store the new divided difference in `old`, the next one in `carry`; its largest size."""
+    largest = 0.0
+    for i in range(len(old)):
+        value = (carry[i] - old[i]) / span
+        old[i], carry[i] = carry[i], value
+        largest = max(largest, abs(value))
+    return largest
+
+
+@compiled
+def _remember(steps, segments, b, time, carry, below, above):
+    """Add `time` and the drive in `carry` to the history.
+
+    `below` and `above` get max |dd| by segment, of one order less and one more than in use.
+    """
+    k = steps.cues[b].order
+    kept = min(steps.cues[b].known + 1, HISTORY)
+    for s in range(len(segments.rate)):
+        start, stop = segments.start[s], segments.start[s + 1]
+        for j in range(1, kept):
+            span = time - steps.past[b, j - 1]
+            largest = _push(steps.dd[b, j - 1, start:stop], carry[start:stop], span)
+            if j == k - 1:
+                below[s] = largest
+            elif j == k + 1:
+                above[s] = largest
+        for i in range(start, stop):
+            steps.dd[b, kept - 1, i] = carry[i]
+    for j in range(kept - 1, 0, -1):
+        steps.past[b, j] = steps.past[b, j - 1]
+    steps.past[b, 0] = time
+    steps.cues[b].known = kept
+
+
+@compiled
+def _interpolate(steps, segments, b, before, time, terms, scratch, out):
+    """State at `time`, in the step just taken from `before`; steps.x is still the old state."""
+    h, units = time - before, steps.used.shape[1]
+    nodes, weight = scratch[4], scratch[6]
+    _scaled_nodes(steps.past[b], before, h, terms, nodes)
+    for s in range(len(segments.rate)):
+        start, stop = segments.start[s], segments.start[s + 1]
+        old, dd = steps.x[b, start:stop], steps.dd[b, :, start:stop]
+        rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
+        keep = state_weights(rate, gain, h, nodes, terms - 1, scratch, weight)
+        _combine(old, keep, dd, weight, terms, out[start:stop])
+        if lag > 0.0:
+            keep, through = follower_weights(rate, gain, lag, h, nodes, terms - 1, scratch, weight)
+            follower = out[units + start : units + stop]
+            _combine(steps.x[b, units + start : units + stop], keep, dd, weight, terms, follower)
+            _add(old, through, follower)
+
+
+@compiled
+def _choose(steps, segments, b, error, below, above, rtol, atol):
+    """Order and size of the next step: the order that allows the longest one."""
+    k = steps.cues[b].order
+    best, order = max(error, 1e-12) ** (-1.0 / (k + 1)), k
+    if k > 1:
+        lower = _error(steps, segments, b, k - 1, below, rtol, atol)
+        factor = max(lower, 1e-12) ** (-1.0 / k)
+        if factor > best:
+            best, order = factor, k - 1
+    if k < MAX_ORDER and steps.cues[b].known > k + 1:
+        higher = _error(steps, segments, b, k + 1, above, rtol, atol)
+        factor = max(higher, 1e-12) ** (-1.0 / (k + 2))
+        if factor > best:
+            best, order = factor, k + 1
+    steps.cues[b].order = order
+    steps.cues[b].h *= min(GROWTH, max(SHRINK, SAFETY * best))
+
+
+@compiled
+def _reject(steps, b, error):
+    """Try again with a shorter step; diverged where it cannot get shorter."""
+    factor = SHRINK
+    if math.isfinite(error):
+        factor = max(SHRINK, SAFETY * error ** (-1.0 / (steps.cues[b].order + 1)))
+    steps.cues[b].h *= factor
+    steps.cues[b].rejected += 1
+    if steps.past[b, 0] + 1e-3 * steps.cues[b].h == steps.past[b, 0] or steps.cues[b].h < 1e-200:
+        steps.cues[b].status = DIVERGED
+
+
+@compiled
+def _take(steps, segments, b):
+    """Make `new` the state; the largest |x| of it."""
+    largest = 0.0
+    for s in range(len(segments.rate)):
+        layer = segments.layer[s]
+        for i in range(segments.start[s], segments.start[s + 1]):
+            steps.scale[b, layer] = max(steps.scale[b, layer], abs(steps.new[b, i]))
+        largest = max(largest, steps.scale[b, layer])
+    for i in range(steps.x.shape[1]):
+        steps.x[b, i] = steps.new[b, i]
+    return largest
+
+
+@compiled
+def advance(steps, segments, b, drive, finite, rtol, atol, limit, t1, times, outputs, scratch):
+    """Accept or reject the corrected step of cue b; whether it was accepted.
+
+    States at output times within the step are written to outputs[:, b]. `drive` is used up.
+    """
+    steps.cues[b].evaluated += 1
+    largest, below, above = scratch[7], scratch[8], scratch[9]
+    for s in range(len(segments.rate)):
+        largest[s] = steps.weight[b, s, 2] / steps.cues[b].lead
+    error = np.inf
+    if finite:
+        error = _error(steps, segments, b, steps.cues[b].order, largest, rtol, atol)
+    if not error <= 1.0:
+        _reject(steps, b, error)
+        return False
+    steps.cues[b].accepted += 1
+    before = steps.past[b, 0]
+    after = min(before + steps.cues[b].h, t1)
+    terms = steps.cues[b].order + 1
+    _remember(steps, segments, b, after, drive, below, above)
+    while steps.cues[b].written < len(times) and times[steps.cues[b].written] <= after:
+        time, row = times[steps.cues[b].written], outputs[steps.cues[b].written, b]
+        _interpolate(steps, segments, b, before, time, terms, scratch, row)
+        steps.cues[b].written += 1
+    if _take(steps, segments, b) > limit:
+        steps.cues[b].status = DIVERGED
+    elif after >= t1:
+        steps.cues[b].status = TIME_LIMIT
+    _choose(steps, segments, b, error, below, above, rtol, atol)
+    steps.cues[b].h = min(steps.cues[b].h, t1 - after)
+    return True
+
+
+@compiled
+def predict_running(steps, segments, scratch, cues, lead):
+    """Propose a step for every running cue; lists them in `cues`, their steps in `lead`."""
+    size = 0
+    for b in range(len(steps.cues)):
+        if steps.cues[b].status == RUNNING:
+            predict(steps, segments, b, scratch)
+            lead[b] = steps.cues[b].h
+            cues[size] = b
+            size += 1
+    return size
+
+
+@compiled
+def residual(segments, drive, state):
+    """Largest |tau dx/dt| = |drive - leak x|, NaN where the drive is not a number."""
+    largest = 0.0
+    for s in range(len(segments.rate)):
+        leak = segments.rate[s] / segments.gain[s]
+        for i in range(segments.start[s], segments.start[s + 1]):
+            size = abs(drive[i] - leak * state[i])
+            if not size <= largest:
+                largest = size
+    return largest
+
+
+@compiled
+def finish(steps, segments, b, drive, rtol, atol, limit, tolerance, t1, times, outputs, scratch):
+    """Correct and accept or reject the proposed step; whether the cue now seems settled.
+
+    The drive belongs to the prediction, not to the state that is accepted: the caller settles
+    the cue after looking at the drive there.
+    """
+    finite = correct(steps, segments, b, drive)
+    distance = residual(segments, drive, steps.new[b])
+    for s in range(len(segments.rate)):
+        distance = max(distance, steps.weight[b, s, 2])
+    accepted = advance(
+        steps, segments, b, drive, finite, rtol, atol, limit, t1, times, outputs, scratch
+    )
+    if tolerance == 0.0 or not accepted:
+        return False
+    steps.cues[b].floor = 0.1 * max(distance, tolerance)
+    return distance <= tolerance and steps.cues[b].status != DIVERGED
+
+
+@compiled
+def finish_running(
+    steps, segments, cues, size, drives, rtol, atol, limit, tolerance, t1, times, outputs, scratch
+):
+    """Finish the steps of the listed cues, drives[b] for each; lists those that seem settled."""
+    quiet = 0
+    for c in range(size):
+        b = cues[c]
+        if finish(
+            steps, segments, b, drives[b], rtol, atol, limit, tolerance, t1, times, outputs,
+            scratch,
+        ):  # fmt: skip
+            cues[quiet] = b
+            quiet += 1
+    return quiet

@@ -1,0 +1,196 @@
+"""What a solver is given and what it returns: one batch axis, validated, nothing optional."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..network import Network
+from ..synapses import Array
+
+Input = ArrayLike | Callable[[float], ArrayLike]
+# Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
+Reader = Callable[[str, slice], Array]
+
+# Recorded times where none are asked for: so many per decade, from this share of the smallest tau.
+_PER_DECADE = 16
+_FIRST = 1e-2
+# The default horizon, in units of the largest tau.
+_HORIZON = 1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One initial value problem for B cues.
+
+    Attributes
+    ----------
+    network : Network
+    initial : dict of str to ndarray (B, *shape)
+        States of the dynamic layers at t = 0.
+    clamped : dict of str to bool ndarray (B, *shape)
+        Units that keep their initial value, for the layers that have any.
+    inputs : dict of str to ndarray (B or 1, *shape), or callable of the time returning one
+    t1 : float
+    times : ndarray (T,)
+        When to record.
+    explicit : bool
+        Whether the user chose `times`; see `recorded_times`.
+    tolerance : float
+        Residual below which a cue has settled; 0 to run to t1.
+    """
+
+    network: Network
+    initial: dict[str, Array]
+    clamped: dict[str, NDArray[np.bool_]]
+    inputs: dict[str, Any]
+    t1: float
+    times: Array
+    explicit: bool
+    tolerance: float
+
+    @property
+    def batch(self) -> int:
+        """Number of cues."""
+        return len(next(iter(self.initial.values())))
+
+    @property
+    def driven(self) -> bool:
+        """Whether an input depends on time."""
+        return any(callable(value) for value in self.inputs.values())
+
+    def select(self, cues: Array) -> Problem:
+        """The same problem for some of the cues, for evaluating forces."""
+        if len(cues) == self.batch:
+            return self
+        inputs = {n: x if callable(x) or len(x) == 1 else x[cues] for n, x in self.inputs.items()}
+        clamped = {name: mask[cues] for name, mask in self.clamped.items()}
+        return replace(self, clamped=clamped, inputs=inputs)
+
+    def inputs_at(self, time: float) -> dict[str, Array]:
+        """The inputs as arrays."""
+        return {
+            name: np.asarray(value(time), dtype=np.float64) if callable(value) else value
+            for name, value in self.inputs.items()
+        }
+
+    def force(self, time: float, vector: Array) -> Array:
+        """-dE/dg = tau dx/dt of packed states (B, N); 0 for clamped units."""
+        network = self.network
+        force = network.unchecked_force(network.unpack(vector), self.inputs_at(time))
+        for name, mask in self.clamped.items():
+            force[name] = np.where(mask, 0.0, force[name])
+        return network.pack(force)
+
+    def reader(self, times: Array, vectors: Array) -> Reader:
+        """Read packed states (T, B, N) by layer; algebraic layers are computed."""
+
+        def read(name: str, rows: slice) -> Array:
+            if not self.network.layers[name].algebraic:
+                return self.network.unpack(vectors[rows])[name]
+            found = [
+                self.network.complete(self.network.unpack(vector), self.inputs_at(time))[name]
+                for time, vector in zip(times[rows], vectors[rows], strict=True)
+            ]
+            return np.array(found).reshape(-1, vectors.shape[1], *self.network.layers[name].shape)
+
+        return read
+
+
+@dataclass(eq=False)
+class Solution:
+    """What happened to B cues.
+
+    Attributes
+    ----------
+    times : ndarray (T,)
+    record, final : Reader
+        States at `times`, and at the end of each cue as a record of one row.
+    statuses : ndarray of str (B,)
+        "settled", "time_limit", "diverged" or "interrupted".
+    ends : ndarray (B,)
+        Time at which each cue stopped.
+    rhs : ndarray of int (B,)
+        Right-hand sides evaluated for each cue.
+    accepted, rejected : int or None
+        Steps over all cues; None where the solver does not tell.
+    """
+
+    times: Array
+    record: Reader
+    final: Reader
+    statuses: NDArray[np.str_]
+    ends: Array
+    rhs: NDArray[np.int64]
+    accepted: int | None
+    rejected: int | None
+
+
+class Solver(Protocol):
+    """Anything that `simulate` can run."""
+
+    def solve(self, problem: Problem) -> Solution:
+        """Solve for all cues."""
+
+
+def default_times(network: Network, t1: float) -> Array:
+    """0, then geometric from a small part of the smallest tau to t1: dense where things move."""
+    first = _FIRST * min(float(np.min(layer.tau)) for layer in network.dynamic.values())
+    if first >= t1:
+        return np.array([0.0, t1])
+    count = max(2, round(_PER_DECADE * np.log10(t1 / first)) + 1)
+    return np.concatenate([[0.0], np.geomspace(first, t1, count)])
+
+
+def horizon(network: Network) -> float:
+    """The default t1."""
+    return _HORIZON * max(float(np.max(layer.tau)) for layer in network.dynamic.values())
+
+
+def algebraic_start(
+    network: Network, known: Mapping[str, Array], inputs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Give every layer its stationary value for the known ones, outwards through the synapses.
+
+    A layer takes the forces of the synapses whose other layers have a state by then.
+    """
+    states = {name: known[name] for name in network.layers if name in known}
+    while len(states) < len(network.layers):
+        active = {n: network.layers[n].lagrangian.activation(x) for n, x in states.items()}
+        missing = [name for name in network.layers if name not in states]
+        reached = [name for name in missing if _is_forced(network, name, active)] or missing
+        for name in reached:
+            layer = network.layers[name]
+            if layer.leak == 0:
+                raise ValueError(
+                    f"layer {name!r} has no leak and so no algebraic value: "
+                    f"give its initial state in a dict of states"
+                )
+            force = network.synaptic_force(name, active) / layer.leak
+            states[name] = layer.bias + inputs.get(name, 0.0) + force
+    return states
+
+
+def _is_forced(network: Network, name: str, active: Mapping[str, Array]) -> bool:
+    """Whether some synapse on this layer has all its other slots active."""
+    return any(
+        name in synapse.between
+        and synapse.between.count(name) == 1
+        and all(other == name or other in active for other in synapse.between)
+        for synapse in network.synapses
+    )
+
+
+def recorded_times(times: Array, explicit: bool, finished: bool, last: float) -> Array:
+    """Times of the record of a run that ended at `last`.
+
+    Times that the user chose stay if every cue got that far or settled; a run that broke off, and
+    a record at default times, ends with the last state.
+    """
+    if finished and explicit:
+        return times
+    return np.append(times[times < last], last)

@@ -1,0 +1,141 @@
+"""SciPy's solvers, as an independent route and for stiff networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..synapses import Array
+from .problem import Problem, Solution, recorded_times
+from .progress import Progress
+
+METHODS = ("RK45", "DOP853", "Radau", "BDF", "LSODA")
+_RK45_STAGES = 6
+
+
+@dataclass(frozen=True)
+class ScipyODE:
+    """A solver of `scipy.integrate`; the cues of a batch share its steps.
+
+    Parameters
+    ----------
+    method : {"RK45", "DOP853", "Radau", "BDF", "LSODA"}
+    rtol, atol : float, default 1e-8 and 1e-10
+        SciPy's tolerances: error per step, relative to each unit's |x| and absolute.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.dense_am([[1, 1, -1, -1]])
+    >>> am.simulate(net, [1, 1, -1, 0], solver=am.ScipyODE("DOP853")).status
+    'settled'
+    """
+
+    method: str = "RK45"
+    rtol: float = 1e-8
+    atol: float = 1e-10
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"unknown solver {self.method!r}; SciPy has {', '.join(METHODS)}")
+        for name, value in (("rtol", self.rtol), ("atol", self.atol)):
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"ScipyODE: {name} must be positive, got {value!r}")
+
+    def solve(self, problem: Problem) -> Solution:
+        """Solve for all cues of the batch as one system."""
+        run = _Run(self, problem)
+        progress = Progress(problem.t1, problem.batch)
+        try:
+            while run.step():
+                progress.update(run.stepper.t, int(np.sum(run.statuses == "interrupted")))
+        except KeyboardInterrupt:
+            pass  # reported as a status: what was reached is not lost
+        finally:
+            progress.close()
+        return run.solution()
+
+
+class _Run:
+    """One run; `statuses` says "interrupted" until a cue has ended otherwise."""
+
+    def __init__(self, solver: ScipyODE, problem: Problem) -> None:
+        import scipy.integrate
+
+        self.solver, self.problem = solver, problem
+        initial = problem.network.pack(problem.initial)
+        self.shape = initial.shape
+        tau = [np.ravel(layer.tau) for layer in problem.network.dynamic.values()]
+        self.tau = np.concatenate(tau)
+        self.limit = 1e9 * (1.0 + float(np.abs(initial).max()))
+        self.stepper: Any = getattr(scipy.integrate, solver.method)(
+            self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol
+        )
+        self.outputs = [initial] * int(np.searchsorted(problem.times, 0.0, side="right"))
+        self.statuses = np.full(problem.batch, "interrupted", dtype="<U11")
+        self.ends, self.accepted = np.zeros(problem.batch), 0
+        self.x = initial
+
+    def velocity(self, time: float, flat: Array) -> Array:
+        """dx/dt of the flattened batch."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.ravel(self.problem.force(time, flat.reshape(self.shape)) / self.tau)
+
+    def step(self) -> bool:
+        """One step of the whole batch; whether there is another."""
+        problem, stepper = self.problem, self.stepper
+        with np.errstate(all="ignore"):
+            stepper.step()
+        if stepper.status == "failed" or not np.abs(stepper.y).max() < self.limit:
+            self.statuses[self.statuses == "interrupted"] = "diverged"
+            return False
+        self.accepted += 1
+        self.x = stepper.y.reshape(self.shape).copy()
+        self.record()
+        self.ends[self.statuses == "interrupted"] = stepper.t
+        if problem.tolerance:
+            residual = np.abs(problem.force(stepper.t, self.x)).max(axis=1)
+            quiet = residual <= problem.tolerance
+            # A cue counts from its first quiet step; the batch goes on together.
+            self.statuses[quiet & (self.statuses == "interrupted")] = "settled"
+            if quiet.all():
+                return False
+        if stepper.status == "finished":
+            self.statuses[self.statuses == "interrupted"] = "time_limit"
+            return False
+        return True
+
+    def record(self) -> None:
+        """Interpolate the output times within the last step."""
+        times, stepper = self.problem.times, self.stepper
+        stop = int(np.searchsorted(times, stepper.t, side="right"))
+        if stop > len(self.outputs):
+            dense = stepper.dense_output()
+            for time in times[len(self.outputs) : stop]:
+                self.outputs.append(dense(time).reshape(self.shape))
+
+    def solution(self) -> Solution:
+        """Assemble the record; after the end every row holds the last state."""
+        problem = self.problem
+        finished = bool(np.isin(self.statuses, ["settled", "time_limit"]).all())
+        last = float(self.ends.max())
+        times = recorded_times(problem.times, problem.explicit, finished, last)
+        rows = [*self.outputs[: len(times)], *[self.x] * (len(times) - len(self.outputs))]
+        if times[-1] >= last:
+            rows[-1] = self.x
+        evaluations, rejected = self.stepper.nfev, None
+        if self.solver.method == "RK45":  # two evaluations at the start, then six per attempt
+            rejected = (evaluations - 2) // _RK45_STAGES - self.accepted
+        return Solution(
+            times=times,
+            record=problem.reader(times, np.array(rows)),
+            final=problem.reader(self.ends.max(keepdims=True), self.x[None]),
+            statuses=self.statuses,
+            ends=self.ends,
+            rhs=np.full(problem.batch, evaluations, np.int64),
+            accepted=self.accepted,
+            rejected=rejected,
+        )

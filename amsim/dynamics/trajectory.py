@@ -1,0 +1,265 @@
+"""What a simulation returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..patterns import overlap
+from ..synapses import Array
+from .problem import Problem, Reader, Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SEVERITY = ("settled", "time_limit", "diverged", "interrupted")
+_FORMAT = "amsim trajectory 1"
+# Rows of the record that are turned into energies at a time, in numbers of the largest layer.
+_ROWS = 1 << 21
+
+
+class Trajectory(Mapping[str, Array]):
+    """States over time; a mapping from layer names to arrays (T, *batch, *shape).
+
+    Arrays have exactly the length of what happened. A cue that settled before the others keeps
+    its state to the end.
+
+    Attributes
+    ----------
+    times : ndarray (T,)
+        In the unit of tau; for `FixedPoint` the number of updates.
+    status : str
+        "settled", "time_limit", "diverged" or "interrupted": the worst of the batch.
+    statuses : ndarray of str (*batch)
+    settle_times : ndarray (*batch)
+        The first step at which a cue was found settled; NaN where it did not settle.
+    message : str
+        What happened, and the remedy where it is not what one wants.
+    stats : dict
+        "rhs" (right-hand sides over all cues), "rhs_per_cue" (*batch), "accepted" and "rejected"
+        steps (None where the solver does not tell), "wall_time" in seconds.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(3, 16, seed=0)
+    >>> traj = am.simulate(am.dense_am(patterns), patterns[0])
+    >>> traj["hidden"].shape == (len(traj.times), 3), traj.final["visible"].shape
+    (True, (16,))
+    """
+
+    def __init__(
+        self,
+        *,
+        times: Array,
+        layers: Mapping[str, tuple[int, ...]],
+        record: Reader,
+        final: Reader,
+        energy: Any,
+        statuses: NDArray[np.str_],
+        settle_times: Array,
+        message: str,
+        stats: dict[str, Any],
+        batch: tuple[int, ...],
+    ) -> None:
+        self.times = times
+        self.statuses = statuses.reshape(batch)
+        self.settle_times = settle_times.reshape(batch)
+        self.message = message
+        self.stats = stats
+        self.status: str = max(np.unique(statuses), key=_SEVERITY.index)
+        self._layers, self._record, self._final = dict(layers), record, final
+        self._batch = batch
+        self._compute_energy = energy
+        self._energy: Array | None = None
+
+    @classmethod
+    def from_solution(
+        cls, problem: Problem, solution: Solution, batch: tuple[int, ...], wall_time: float
+    ) -> Trajectory:
+        """Attach the batch axes and the words to a solver's result."""
+        settled = solution.statuses == "settled"
+        stats = {
+            "rhs": int(solution.rhs.sum()),
+            "rhs_per_cue": solution.rhs.reshape(batch),
+            "accepted": solution.accepted,
+            "rejected": solution.rejected,
+            "wall_time": wall_time,
+        }
+        return cls(
+            times=solution.times,
+            layers={name: layer.shape for name, layer in problem.network.layers.items()},
+            record=solution.record,
+            final=solution.final,
+            energy=lambda: _energy(problem, solution),
+            statuses=solution.statuses,
+            settle_times=np.where(settled, solution.ends, np.nan),
+            message=_message(problem, solution),
+            stats=stats,
+            batch=batch,
+        )
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._layers:
+            raise KeyError(f"no layer {name!r}; the network has {', '.join(self._layers)}")
+        record = self._record(name, slice(None))
+        return record.reshape(len(self.times), *self._batch, *self._layers[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __repr__(self) -> str:
+        return f"Trajectory({self.message}; {len(self.times)} times, batch {self._batch})"
+
+    @property
+    def final(self) -> dict[str, Array]:
+        """Last state of each layer, (*batch, *shape)."""
+        return {
+            name: self._final(name, slice(None)).reshape(*self._batch, *shape)
+            for name, shape in self._layers.items()
+        }
+
+    @property
+    def energy(self) -> Array:
+        """Energy of the network at `times`, (T, *batch); with inputs as they were then."""
+        if self._energy is None:
+            self._energy = np.asarray(self._compute_energy()).reshape(-1, *self._batch)
+        return self._energy
+
+    def overlap(self, patterns: ArrayLike, layer: str = "visible") -> Array:
+        """Overlap of a layer with patterns (K, D) over time: (T, *batch, K)."""
+        return overlap(self[layer], patterns)
+
+    def plot(self, cue: int = 0) -> Figure:
+        """Energy and states of one cue over time; `cue` counts through the flattened batch."""
+        from ..plot import trajectory
+
+        return trajectory(self, cue=cue)
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write everything to a .npz file that needs neither pickle nor the network to be read.
+
+        Parameters
+        ----------
+        path : str or Path
+        force : bool, default False
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists and force is false.
+        """
+        path = Path(path)
+        if path.exists() and not force:
+            raise FileExistsError(f"{path} exists; pass force=True to replace it")
+        meta = {
+            "format": _FORMAT,
+            "layers": self._layers,
+            "message": self.message,
+            "stats": {k: v for k, v in self.stats.items() if k != "rhs_per_cue"},
+        }
+        arrays = {
+            "times": self.times,
+            "energy": self.energy,
+            "statuses": self.statuses,
+            "settle_times": self.settle_times,
+            "rhs_per_cue": self.stats["rhs_per_cue"],
+            "json": np.array(json.dumps(meta)),
+            **{f"state/{name}": self[name] for name in self._layers},
+            **{f"final/{name}": state for name, state in self.final.items()},
+        }
+        # Written beside and renamed: a full disk or Ctrl-C leaves no half file under the name.
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trajectory:
+        """Read a file that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            meta = json.loads(str(arrays["json"]))
+            if meta["format"] != _FORMAT:
+                raise ValueError(f"its format is {meta['format']!r}, not {_FORMAT!r}")
+            batch = arrays["statuses"].shape
+            layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
+            stats = {**meta["stats"], "rhs_per_cue": arrays["rhs_per_cue"]}
+            missing = [n for n in layers for k in ("state", "final") if f"{k}/{n}" not in arrays]
+            if missing:
+                raise ValueError(f"it lacks layer {missing[0]!r}")
+            return cls(
+                times=arrays["times"],
+                layers=layers,
+                record=lambda name, rows: arrays[f"state/{name}"][rows],
+                final=lambda name, rows: arrays[f"final/{name}"],
+                energy=lambda: arrays["energy"],
+                statuses=arrays["statuses"],
+                settle_times=arrays["settle_times"],
+                message=meta["message"],
+                stats=stats,
+                batch=batch,
+            )
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(f"{path} is not a trajectory: {error}") from error
+        except Exception as error:
+            raise ValueError(f"{path} is not a trajectory or is damaged: {error}") from error
+
+
+def _energy(problem: Problem, solution: Solution) -> Array:
+    """Energies (T, B), some rows at a time: a hidden layer over all times may not fit in memory."""
+    network, times = problem.network, solution.times
+    rows = max(1, _ROWS // (problem.batch * max(layer.size for layer in network.layers.values())))
+    if problem.driven:
+        rows = 1
+    energies = []
+    for start in range(0, len(times), rows):
+        part = slice(start, start + rows)
+        states = {name: solution.record(name, part) for name in network.dynamic}
+        inputs = problem.inputs_at(float(times[start]))
+        energies.append(network.energy(states, inputs))
+    return np.concatenate(energies)
+
+
+def _message(problem: Problem, solution: Solution) -> str:
+    """What happened, in words."""
+    count = len(solution.statuses)
+    number = {s: int(np.sum(solution.statuses == s)) for s in _SEVERITY}
+    last = f"t = {solution.ends.max():.4g}"
+    if number["interrupted"]:
+        return f"interrupted at {last}; {number['settled']} of {count} cues had settled"
+    if number["diverged"]:
+        return (
+            f"{number['diverged']} of {count} cues diverged, by {last}: the states grow without "
+            f"bound; bound an activation (Tanh, Sigmoid, Softmax) or scale the weights down"
+        )
+    if number["time_limit"] and not problem.tolerance:
+        return f"ran to {last} as asked (until=None)"
+    if number["time_limit"]:
+        return (
+            f"{number['time_limit']} of {count} cues did not settle by {last}: pass a larger t1 "
+            f"or tolerance (until=Settled(...)), or look for an oscillation with plot()"
+        )
+    return f"{count} of {count} cues settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"

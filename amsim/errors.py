@@ -1,0 +1,9 @@
+"""What amsim raises or warns about beyond Python's own ValueError and TypeError."""
+
+
+class GuaranteeWarning(UserWarning):
+    """A property that the theory proves elsewhere (energy descent, a bounded energy) is lost here."""
+
+
+class MissingDependencyError(ImportError):
+    """A package that this feature needs is not installed; the message says how to get it."""

@@ -1,0 +1,438 @@
+"""Layers and networks: one energy, and the dynamics that descends it.
+
+Every network of the project follows one sign convention. With activations g_l = grad L_l(x_l),
+external input I_l = bias + input and hypersynapses s:
+
+    E = sum_l leak_l [(x_l - I_l) . g_l - L_l(x_l)] + sum_s E_s(g)
+    tau_l dx_l/dt = -dE/dg_l = leak_l (I_l - x_l) + sum_s force_s
+
+Source: Krotov & Hopfield 2020, arXiv:2008.06996; Hoover et al. 2022 (HAMUX); Krotov et al. 2025,
+arXiv:2507.06211, chapter 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .lagrangians import Exponential, Lagrangian, RectifiedPower
+from .synapses import Array, HyperSynapse, block_diagonal
+
+States = Mapping[str, ArrayLike]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A population of neurons with one Lagrangian.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Units; the Lagrangian acts on the last axis, the others are copies (tokens, positions).
+    lagrangian : Lagrangian
+    tau : float or array_like, default 1.0
+        Time constant, in the user's unit of time; a number or one per unit (broadcast to shape).
+        0 makes the whole layer algebraic: it has its stationary value at every moment.
+    bias : float or array_like, default 0.0
+        Constant external input I, in units of the state.
+    leak : float, default 1.0
+        Factor of the layer's own energy and decay. 0 drops both, and the bias with them, as for
+        the tokens of the Energy Transformer (Hoover et al. 2023, arXiv:2302.07253).
+
+    Raises
+    ------
+    ValueError
+        If the shape, tau, bias or leak is not usable; the message names the remedy.
+
+    Examples
+    --------
+    >>> from amsim import Layer, Tanh
+    >>> Layer(64, Tanh(), tau=0.5).shape
+    (64,)
+    """
+
+    shape: tuple[int, ...]
+    lagrangian: Lagrangian
+    tau: Array | float = 1.0
+    bias: Array | float = 0.0
+    leak: float = 1.0
+
+    def __post_init__(self) -> None:
+        given: Any = self.shape
+        shape = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
+        if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+            raise ValueError(f"layer shape must be positive integers, got {given!r}")
+        if not isinstance(self.lagrangian, Lagrangian):
+            raise TypeError(
+                f"lagrangian must be a Lagrangian such as Identity(), got {self.lagrangian!r}"
+            )
+        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
+        tau = self._unit_array("tau", self.tau)
+        if (tau < 0).any() or ((tau == 0).any() and (tau > 0).any()):
+            raise ValueError(
+                f"tau must be positive for every unit, or 0 for the whole layer (algebraic); "
+                f"got values from {tau.min():g} to {tau.max():g}"
+            )
+        leak = float(self.leak)
+        if not (math.isfinite(leak) and leak >= 0):
+            raise ValueError(f"leak must be finite and not negative, got {self.leak!r}")
+        if leak == 0 and not tau.all():
+            raise ValueError("a layer without leak needs tau > 0: it has no algebraic value")
+        object.__setattr__(self, "tau", tau)
+        object.__setattr__(self, "bias", self._unit_array("bias", self.bias))
+        object.__setattr__(self, "leak", leak)
+
+    def _unit_array(self, what: str, value: ArrayLike) -> Array:
+        """A read-only float64 view of shape `shape`."""
+        array = np.asarray(value, dtype=np.float64)
+        try:
+            array = np.broadcast_to(array, self.shape)
+        except ValueError:
+            raise ValueError(
+                f"{what} has shape {array.shape}, the layer has shape {self.shape}"
+            ) from None
+        if not np.isfinite(array).all():
+            raise ValueError(f"{what} must be finite")
+        return array
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return math.prod(self.shape)
+
+    @property
+    def algebraic(self) -> bool:
+        """Whether tau is 0."""
+        return not np.any(self.tau)
+
+    def energy(self, state: Array, activation: Array, external: Array | float) -> Array:
+        """leak [(x - I) . g - L(x)], one value per batch entry."""
+        legendre = np.sum((state - external) * activation, axis=-1) - self.lagrangian.value(state)
+        copies = tuple(range(-len(self.shape) + 1, 0))
+        return np.asarray(self.leak * legendre.sum(axis=copies))
+
+
+class Network:
+    """Named layers joined by hypersynapses.
+
+    Parameters
+    ----------
+    layers : mapping of str to Layer
+    synapses : sequence of HyperSynapse
+
+    Raises
+    ------
+    ValueError
+        If a synapse names an unknown layer, shapes do not fit, two terms of the energy have one
+        name, or algebraic layers depend on each other.
+
+    Notes
+    -----
+    States are mappings from layer names to arrays of shape (*batch, *layer shape); the batch axes
+    of all layers must be equal. Algebraic layers (tau = 0) may be left out: they follow from the
+    others, and what is given for them is ignored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amsim import Dense, Identity, Layer, Network, Softmax
+    >>> net = Network(
+    ...     layers={"visible": Layer(3, Identity()), "hidden": Layer(2, Softmax(2.0), tau=0.1)},
+    ...     synapses=[Dense([[1, 1, 1], [1, -1, 1]], between=("hidden", "visible"))],
+    ... )
+    >>> states = {"visible": np.array([1.0, 0.0, 1.0]), "hidden": np.zeros(2)}
+    >>> {name: v.tolist() for name, v in net.velocity(states).items()}
+    {'visible': [0.0, 0.0, 0.0], 'hidden': [20.0, 20.0]}
+    """
+
+    def __init__(self, layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]) -> None:
+        self.layers: Mapping[str, Layer] = MappingProxyType(dict(layers))
+        self.synapses: tuple[HyperSynapse, ...] = tuple(synapses)
+        _check_layers(self.layers)
+        _check_synapses(self.layers, self.synapses)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{n}: {layer.shape}" for n, layer in self.layers.items())
+        synapses = ", ".join(synapse.name for synapse in self.synapses)
+        return f"Network(layers={{{layers}}}, synapses=[{synapses}])"
+
+    @property
+    def dynamic(self) -> dict[str, Layer]:
+        """The layers with tau > 0, in the order in which `jacobian` and `pack` lay them out."""
+        return {name: layer for name, layer in self.layers.items() if not layer.algebraic}
+
+    def complete(self, states: States, inputs: States | None = None) -> dict[str, Array]:
+        """Validate states and add those of the algebraic layers.
+
+        Parameters
+        ----------
+        states : mapping of str to array_like (*batch, *shape)
+        inputs : mapping of str to array_like, optional
+            External input added to the bias, broadcast against the states.
+
+        Returns
+        -------
+        dict of str to ndarray
+
+        Raises
+        ------
+        ValueError
+            On a missing or unknown layer, a wrong shape, NaN, or batch axes that differ.
+        """
+        given = {name: np.asarray(state) for name, state in states.items()}
+        self._check_states(given)
+        return self._complete({name: _float(name, given[name]) for name in self.dynamic}, inputs)
+
+    def activations(self, states: States, inputs: States | None = None) -> dict[str, Array]:
+        """g_l = grad L_l(x_l) of every layer, shapes as the states."""
+        return self._activate(self.complete(states, inputs))
+
+    def energy_tree(self, states: States, inputs: States | None = None) -> dict[str, Array]:
+        """The parts of the energy by the name of their layer or synapse; they sum to `energy`."""
+        full = self.complete(states, inputs)
+        active = self._activate(full)
+        batch_axes = len(self._batch(full))
+        tree = {
+            name: layer.energy(full[name], active[name], self._external(name, inputs))
+            for name, layer in self.layers.items()
+        }
+        for synapse in self.synapses:
+            energy = synapse.energy(*(active[name] for name in synapse.between))
+            tree[synapse.name] = energy.sum(axis=tuple(range(batch_axes, energy.ndim)))
+        return tree
+
+    def energy(self, states: States, inputs: States | None = None) -> Array:
+        """Total energy, shape (*batch).
+
+        Parameters
+        ----------
+        states : mapping of str to array_like (*batch, *shape)
+        inputs : mapping of str to array_like, optional
+            External input added to the bias.
+
+        Raises
+        ------
+        ValueError
+            If the states do not fit the layers.
+        """
+        return np.asarray(sum(self.energy_tree(states, inputs).values()))
+
+    def force(self, states: States, inputs: States | None = None) -> dict[str, Array]:
+        """-dE/dg_l = tau_l dx_l/dt of every dynamic layer, shapes as the states."""
+        return self.unchecked_force(self.complete(states, inputs), inputs)
+
+    def unchecked_force(
+        self, states: Mapping[str, Array], inputs: States | None = None
+    ) -> dict[str, Array]:
+        """`force` for integrators: no validation, and NaN in gives NaN out."""
+        full = self._complete(states, inputs)
+        active = self._activate(full)
+        return {
+            name: layer.leak * (self._external(name, inputs) - full[name])
+            + self.synaptic_force(name, active)
+            for name, layer in self.dynamic.items()
+        }
+
+    def velocity(self, states: States, inputs: States | None = None) -> dict[str, Array]:
+        """dx_l/dt of every dynamic layer, shapes as the states, in state units per unit of time."""
+        return {n: force / self.layers[n].tau for n, force in self.force(states, inputs).items()}
+
+    def jacobian(self, states: States) -> NDArray[np.float64]:
+        """Derivative of the velocity by the state, shape (*batch, N, N).
+
+        Rows and columns run over the flattened dynamic layers in the order of `dynamic`;
+        algebraic layers are eliminated by the chain rule. Dense: meant for N up to some thousands.
+        """
+        full = self.complete(states)
+        batch = self._batch(full)
+        flat = {n: x.reshape(-1, *self.layers[n].shape) for n, x in full.items()}
+        residual = self._residual_derivative(flat)
+        dynamic = np.concatenate(
+            [np.full(layer.size, not layer.algebraic) for layer in self.layers.values()]
+        )
+        kept = residual[:, dynamic][:, :, dynamic]
+        if not dynamic.all():
+            inner = residual[:, ~dynamic][:, :, ~dynamic]
+            back = residual[:, ~dynamic][:, :, dynamic]
+            kept = kept - residual[:, dynamic][:, :, ~dynamic] @ np.linalg.solve(inner, back)
+        tau = np.concatenate([np.ravel(layer.tau) for layer in self.dynamic.values()])
+        jacobian: NDArray[np.float64] = (kept / tau[:, None]).reshape(*batch, *kept.shape[1:])
+        return jacobian
+
+    def pack(self, states: Mapping[str, Array]) -> Array:
+        """Flatten the dynamic layers of (*batch, *shape) states into one array (*batch, N)."""
+        parts = []
+        for name, layer in self.dynamic.items():
+            state = states[name]
+            parts.append(state.reshape(*state.shape[: state.ndim - len(layer.shape)], layer.size))
+        return np.concatenate(parts, axis=-1)
+
+    def unpack(self, vector: Array) -> dict[str, Array]:
+        """The inverse of `pack`: (*batch, N) back to one array per dynamic layer (views)."""
+        states, start = {}, 0
+        for name, layer in self.dynamic.items():
+            part = vector[..., start : start + layer.size]
+            states[name] = part.reshape(*vector.shape[:-1], *layer.shape)
+            start += layer.size
+        return states
+
+    def lost_guarantees(self) -> list[str]:
+        """Why energy descent or a bounded energy is not proven here, in words; empty if it is."""
+        return [*_uneven_groups(self.layers), *_unbounded_pairs(self.layers, self.synapses)]
+
+    def _external(self, name: str, inputs: States | None) -> Array:
+        bias = np.asarray(self.layers[name].bias)
+        return bias if inputs is None or name not in inputs else bias + np.asarray(inputs[name])
+
+    def _complete(
+        self, states: Mapping[str, Array], inputs: States | None
+    ) -> dict[str, Array]:
+        full = {name: states[name] for name in self.dynamic}
+        active = {name: self.layers[name].lagrangian.activation(x) for name, x in full.items()}
+        for name, layer in self.layers.items():
+            if layer.algebraic:
+                force = self.synaptic_force(name, active)
+                full[name] = self._external(name, inputs) + force / layer.leak
+        return {name: full[name] for name in self.layers}
+
+    def _activate(self, full: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: layer.lagrangian.activation(full[name]) for name, layer in self.layers.items()}
+
+    def _batch(self, full: Mapping[str, Array]) -> tuple[int, ...]:
+        name, layer = next(iter(self.layers.items()))
+        return full[name].shape[: full[name].ndim - len(layer.shape)]
+
+    def synaptic_force(self, name: str, active: Mapping[str, Array]) -> Array:
+        """Sum of the forces on one layer by the synapses whose other layers are in `active`."""
+        total: Array = np.zeros(self.layers[name].shape)
+        for synapse in self.synapses:
+            slots = [active.get(other) for other in synapse.between]
+            for slot, other in enumerate(synapse.between):
+                others = slots[:slot] + slots[slot + 1 :]
+                if other == name and all(g is not None for g in others):
+                    total = total + synapse.force_on(slot, slots)
+        return total
+
+    def _residual_derivative(self, flat: Mapping[str, Array]) -> Array:
+        """d(-dE/dg)/dx for all layers, algebraic ones too: (batch, N, N)."""
+        batch = len(next(iter(flat.values())))
+        ends = np.cumsum([0, *(layer.size for layer in self.layers.values())])
+        span = {n: slice(a, b) for n, a, b in zip(self.layers, ends[:-1], ends[1:], strict=True)}
+        out = np.zeros((batch, ends[-1], ends[-1]))
+        active = self._activate(flat)
+        for synapse in self.synapses:
+            blocks = synapse.coupling(*(active[name] for name in synapse.between))
+            for (a, b), block in blocks.items():
+                out[:, span[synapse.between[a]], span[synapse.between[b]]] += block
+        for name, layer in self.layers.items():
+            hessian = block_diagonal(layer.lagrangian.hessian(flat[name]))
+            out[:, :, span[name]] = out[:, :, span[name]] @ hessian
+        leak = np.concatenate([np.full(layer.size, layer.leak) for layer in self.layers.values()])
+        return out - np.diag(leak)
+
+    def _check_states(self, states: Mapping[str, Array]) -> None:
+        for name in states:
+            if name not in self.layers:
+                raise ValueError(
+                    f"states name a layer {name!r}; the network has {', '.join(self.layers)}"
+                )
+        batches = {}
+        for name, layer in self.dynamic.items():
+            if name not in states:
+                raise ValueError(f"states give no value for layer {name!r}")
+            batches[name] = _batch_shape(name, states[name], layer)
+        if len(set(batches.values())) > 1:
+            raise ValueError(f"layers have different batch axes: {batches}")
+
+
+def _batch_shape(name: str, state: Array, layer: Layer) -> tuple[int, ...]:
+    if state.dtype.kind not in "biuf":
+        raise TypeError(f"state of layer {name!r} must be real numbers, got dtype {state.dtype}")
+    axes = state.ndim - len(layer.shape)
+    if axes < 0 or state.shape[axes:] != layer.shape:
+        raise ValueError(
+            f"state of layer {name!r} has shape {state.shape}, layer {name!r} has shape "
+            f"{layer.shape}; further axes may only stand in front"
+        )
+    return state.shape[:axes]
+
+
+def _float(name: str, state: Array) -> Array:
+    state = state.astype(np.float64, copy=False)
+    if np.isnan(state).any():
+        raise ValueError(f"state of layer {name!r} contains NaN; check the cue")
+    return state
+
+
+def _check_layers(layers: Mapping[str, Layer]) -> None:
+    if not layers:
+        raise ValueError("a network needs at least one layer")
+    for name, layer in layers.items():
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers[{name!r}] must be a Layer, got {type(layer).__name__}")
+    if all(layer.algebraic for layer in layers.values()):
+        raise ValueError("every layer has tau = 0: at least one needs dynamics (tau > 0)")
+
+
+def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]) -> None:
+    names = list(layers)
+    for synapse in synapses:
+        if not isinstance(synapse, HyperSynapse):
+            raise TypeError(f"synapses must be hypersynapses, got {type(synapse).__name__}")
+        for name in synapse.between:
+            if name not in layers:
+                raise ValueError(
+                    f"synapse {synapse.name!r} connects layer {name!r}, "
+                    f"which is not among the layers {', '.join(layers)}"
+                )
+        if synapse.name in names:
+            raise ValueError(f"two parts of the energy are named {synapse.name!r}; pass name=")
+        names.append(synapse.name)
+        synapse.check_shapes(*(layers[name].shape for name in synapse.between))
+        algebraic = [name for name in synapse.between if layers[name].algebraic]
+        if len(algebraic) > 1:
+            raise ValueError(
+                f"synapse {synapse.name!r} joins layers with tau = 0 "
+                f"({' and '.join(map(repr, algebraic))}): each would define the other; "
+                f"give one of them tau > 0"
+            )
+
+
+def _uneven_groups(layers: Mapping[str, Layer]) -> Iterator[str]:
+    """Groups whose members share a normaliser but not a time constant."""
+    for name, layer in layers.items():
+        if not layer.lagrangian.separable and np.ptp(layer.tau, axis=-1).any():
+            yield (
+                f"layer {name!r} ({type(layer.lagrangian).__name__}) has unequal tau within a "
+                f"group: the energy may rise and fixed points may lose their stability; "
+                f"give the group one tau"
+            )
+
+
+def _unbounded_pairs(
+    layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]
+) -> Iterator[str]:
+    """Activations that grow faster than the leak, driven by activations without a bound."""
+    for synapse in synapses:
+        lagrangians = {name: layers[name].lagrangian for name in synapse.between}
+        steep = [name for name, kind in lagrangians.items() if _superlinear(kind)]
+        loose = [name for name, kind in lagrangians.items() if not kind.bounded]
+        if steep and (len(loose) > 1 or len(synapse.between) > len(lagrangians)):
+            yield (
+                f"layer {steep[0]!r} ({type(lagrangians[steep[0]]).__name__}) grows faster than "
+                f"its leak and synapse {synapse.name!r} joins it to an unbounded activation: the "
+                f"energy has no lower bound and the state may diverge; bound the other layer "
+                f"(Tanh, Sigmoid, Softmax)"
+            )
+
+
+def _superlinear(lagrangian: Lagrangian) -> bool:
+    return isinstance(lagrangian, Exponential) or (
+        isinstance(lagrangian, RectifiedPower) and lagrangian.n > 2
+    )

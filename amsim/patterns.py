@@ -1,0 +1,317 @@
+"""Patterns to store, damaged copies of them to recall from, and how close a state comes.
+
+Every pattern is a row: arrays have shape ``(..., size)`` and binary patterns hold -1.0 and +1.0.
+"""
+
+import importlib
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amsim.errors import MissingDependencyError
+
+__all__ = ["corrupt", "digits", "digits_gray", "hamming", "overlap", "random"]
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+@overload
+def digits(
+    count: int | None = None, seed: int = 0, *, return_labels: Literal[False] = False
+) -> Floats: ...
+@overload
+def digits(
+    count: int | None = None, seed: int = 0, *, return_labels: Literal[True]
+) -> tuple[Floats, Labels]: ...
+def digits(
+    count: int | None = None, seed: int = 0, *, return_labels: bool = False
+) -> Floats | tuple[Floats, Labels]:
+    """Return handwritten digits as distinct binary patterns.
+
+    The 8 x 8 scans of :func:`sklearn.datasets.load_digits` (Alpaydin and Kaynak, 1998, UCI
+    repository), thresholded at half of their range: a pixel of 8 or more out of 16 becomes +1.
+    Scans that the threshold makes equal count once.
+
+    Parameters
+    ----------
+    count : int, optional
+        How many patterns; all of them by default.
+    seed : int
+        Chooses which ones, and their order. With one seed, a smaller `count` gives the first rows
+        of a larger one.
+    return_labels : bool
+        Also return the digit that each row shows.
+
+    Returns
+    -------
+    patterns : ndarray, shape (count, 64)
+        Rows of -1.0 and +1.0, no two equal.
+    labels : ndarray of int, shape (count,)
+        Digits 0 to 9; only with ``return_labels=True``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If scikit-learn cannot be imported.
+    TypeError, ValueError
+        If `count` is not a positive integer, or exceeds the number of distinct patterns, or `seed`
+        is not an integer >= 0.
+
+    Examples
+    --------
+    >>> from amsim import patterns
+    >>> patterns.digits(10).shape
+    (10, 64)
+    """
+    scans, labels = _scans(count, seed)
+    binary = np.where(scans >= 0.5, 1.0, -1.0)
+    return (binary, labels) if return_labels else binary
+
+
+@overload
+def digits_gray(
+    count: int | None = None, seed: int = 0, *, return_labels: Literal[False] = False
+) -> Floats: ...
+@overload
+def digits_gray(
+    count: int | None = None, seed: int = 0, *, return_labels: Literal[True]
+) -> tuple[Floats, Labels]: ...
+def digits_gray(
+    count: int | None = None, seed: int = 0, *, return_labels: bool = False
+) -> Floats | tuple[Floats, Labels]:
+    """Return the scans of :func:`digits` in gray levels from 0 (paper) to 1 (ink).
+
+    Parameters, errors and labels are those of :func:`digits`; the same `count` and `seed` give the
+    same scans in the same order.
+
+    Returns
+    -------
+    patterns : ndarray, shape (count, 64)
+        Multiples of 1/16 in [0, 1].
+    labels : ndarray of int, shape (count,)
+        Digits 0 to 9; only with ``return_labels=True``.
+
+    Examples
+    --------
+    >>> from amsim import patterns
+    >>> gray = patterns.digits_gray(10)
+    >>> bool(((gray >= 0.5) == (patterns.digits(10) > 0)).all())
+    True
+    """
+    scans, labels = _scans(count, seed)
+    return (scans, labels) if return_labels else scans
+
+
+def random(count: int, size: int, seed: int = 0) -> Floats:
+    """Return random binary patterns: every unit is -1 or +1 with equal probability.
+
+    Parameters
+    ----------
+    count, size : int
+        How many patterns, and how many units each has.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray, shape (count, size)
+        Rows of -1.0 and +1.0. Short rows can repeat.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `count` or `size` is not a positive integer, or `seed` not an integer >= 0.
+
+    Examples
+    --------
+    >>> from amsim import patterns
+    >>> patterns.random(3, 100).shape
+    (3, 100)
+    """
+    shape = _integer("count", count, 1), _integer("size", size, 1)
+    return _rng(seed).choice((-1.0, 1.0), shape)
+
+
+def hamming(n: int = 7, k: int = 4) -> Floats:
+    """Return every codeword of the Hamming code of length `n` with `k` message bits.
+
+    Bit b is stored as (-1)^b, which turns the sum of two codewords modulo 2 into the product of
+    their rows. Two distinct codewords differ in at least 3 units (Hamming, 1950).
+
+    Parameters
+    ----------
+    n, k : int
+        (3, 1), (7, 4) or (15, 11).
+
+    Returns
+    -------
+    ndarray, shape (2**k, n)
+        Rows of -1.0 and +1.0: the k message bits in counting order, then the n - k check bits.
+
+    Raises
+    ------
+    ValueError
+        If there is no such code, or it is too large to list.
+
+    Examples
+    --------
+    >>> from amsim import patterns
+    >>> patterns.hamming().shape
+    (16, 7)
+    """
+    if (n, k) not in ((3, 1), (7, 4), (15, 11)):
+        raise ValueError(f"(n, k) is ({n}, {k}); it must be (3, 1), (7, 4) or (15, 11)")
+    # The columns of a Hamming check matrix are all the non-zero vectors. Those of weight 1 belong
+    # to the check bits, so the others say which check bits each message bit enters.
+    columns = _bits(n - k)
+    messages = _bits(k)
+    checks = messages @ columns[columns.sum(axis=1) > 1] % 2
+    return 1.0 - 2.0 * np.hstack([messages, checks])
+
+
+def corrupt(
+    patterns: ArrayLike,
+    *,
+    flip: float = 0.0,
+    mask: float = 0.0,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Floats:
+    """Return damaged copies of patterns, to be used as cues.
+
+    The damage is applied in the order flip, noise, mask, so masked units are exactly 0. Each row
+    has its own random stream, spawned from `seed` by its position: its damage does not depend on
+    the rest of the batch. The flipped and the masked units are drawn independently, and a larger
+    fraction with the same seed adds units to those of a smaller one.
+
+    Parameters
+    ----------
+    patterns : array_like, shape (..., size)
+        One pattern or a batch of them; left unchanged.
+    flip : float
+        Fraction of each row, exactly ``round(flip * size)`` units, that changes sign.
+    mask : float
+        Fraction of each row, exactly ``round(mask * size)`` units, that is set to 0.
+    noise : float
+        Standard deviation of the Gaussian noise added to every unit.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    ndarray, shape (..., size)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the patterns are empty or not finite, a fraction is outside [0, 1], the noise is
+        negative or not finite, or `seed` is not an integer >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amsim import patterns
+    >>> cue = patterns.corrupt(np.ones(8), flip=0.25, seed=1)
+    >>> int((cue == -1).sum())
+    2
+    """
+    damaged = np.array(patterns, dtype=np.float64, order="C")
+    if damaged.ndim == 0 or damaged.size == 0:
+        raise ValueError(f"patterns have shape {damaged.shape}; give at least one row of units")
+    if not np.isfinite(damaged).all():
+        raise ValueError("patterns contain NaN or infinity; replace them before corrupting")
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise is {noise}; it must be a finite standard deviation >= 0")
+    size = damaged.shape[-1]
+    flipped, masked = _units("flip", flip, size), _units("mask", mask, size)
+
+    rows = damaged.reshape(-1, size)  # a view: the copy above is contiguous
+    children = np.random.SeedSequence(_integer("seed", seed, 0)).spawn(len(rows))
+    for row, child in zip(rows, children):
+        rng = np.random.default_rng(child)
+        # All three draws always happen, so that one kind of damage never changes another.
+        to_flip, to_mask = rng.permutation(size)[:flipped], rng.permutation(size)[:masked]
+        row[to_flip] *= -1.0
+        row += noise * rng.standard_normal(size)
+        row[to_mask] = 0.0
+    return damaged
+
+
+def overlap(states: ArrayLike, patterns: ArrayLike) -> Floats:
+    """Return the overlap m of each state g with each pattern xi: m = g . xi / size.
+
+    For states and patterns of -1 and +1, m = 1 means equal and m = 1 - 2d means that a fraction d
+    of the units differs.
+
+    Parameters
+    ----------
+    states : array_like, shape (..., size)
+    patterns : array_like, shape (count, size)
+
+    Returns
+    -------
+    ndarray, shape (..., count)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> from amsim import patterns
+    >>> patterns.overlap([1, 1, -1, 1], [[1, 1, 1, 1], [-1, -1, 1, -1]]).tolist()
+    [0.5, -1.0]
+    """
+    g, xi = np.asarray(states, dtype=np.float64), np.asarray(patterns, dtype=np.float64)
+    if g.ndim == 0 or xi.ndim != 2 or g.shape[-1] != xi.shape[1] or xi.shape[1] == 0:
+        raise ValueError(
+            f"states have shape {g.shape} and patterns have shape {xi.shape}; "
+            "they must be (..., size) and (count, size) with the same size > 0"
+        )
+    return np.asarray(g @ xi.T / xi.shape[1])
+
+
+def _scans(count: int | None, seed: int) -> tuple[Floats, Labels]:
+    """Scans in [0, 1], distinct after the threshold, and their labels; `seed` orders them."""
+    try:
+        data = importlib.import_module("sklearn.datasets").load_digits()
+    except ImportError as error:
+        raise MissingDependencyError(
+            "scikit-learn, which holds the scans of digits, cannot be imported; "
+            "install it with: pip install scikit-learn"
+        ) from error
+    scans = data.data / 16.0
+    _, first = np.unique(scans >= 0.5, axis=0, return_index=True)
+    if count is not None and _integer("count", count, 1) > len(first):
+        raise ValueError(f"count is {count}; there are {len(first)} distinct digits")
+    chosen = _rng(seed).permutation(np.sort(first))[:count]
+    return scans[chosen], data.target[chosen].astype(np.int64)
+
+
+def _bits(width: int) -> NDArray[np.int64]:
+    """All the binary words of `width` bits in counting order, shape (2**width, width)."""
+    words = np.arange(2**width, dtype=np.int64)
+    return np.stack([words >> bit & 1 for bit in reversed(range(width))], axis=1)
+
+
+def _units(name: str, fraction: float, size: int) -> int:
+    """Turn a fraction of the units of a row into their number."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"{name} is {fraction}; it must be a fraction in [0, 1]")
+    return round(fraction * size)
+
+
+def _integer(name: str, value: int, least: int) -> int:
+    # NumPy takes a seed of None for one from the operating system: refuse it with the rest.
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; it must be an integer >= {least}")
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be an integer >= {least}")
+    return int(value)
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(_integer("seed", seed, 0))
