@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -65,7 +66,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         given: Any = self.shape
-        shape = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
+        shape = tuple(given) if isinstance(given, Sequence) else (given,)
         if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
             raise ValueError(f"layer shape must be positive integers, got {given!r}")
         if not isinstance(self.lagrangian, Lagrangian):
@@ -89,27 +90,35 @@ class Layer:
         object.__setattr__(self, "leak", leak)
 
     def _unit_array(self, what: str, value: ArrayLike) -> Array:
-        """A read-only float64 view of shape `shape`."""
-        array = np.asarray(value, dtype=np.float64)
+        """A read-only float64 copy of shape `shape`: what was checked cannot change afterwards."""
+        array = np.array(value, dtype=np.float64)
         try:
             array = np.broadcast_to(array, self.shape)
         except ValueError:
             raise ValueError(
-                f"{what} has shape {array.shape}, the layer has shape {self.shape}"
+                f"{what} has shape {array.shape}, the layer has shape {self.shape}; "
+                f"give a number or one value per unit"
             ) from None
         if not np.isfinite(array).all():
             raise ValueError(f"{what} must be finite")
         return array
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of units."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def algebraic(self) -> bool:
         """Whether tau is 0."""
         return not np.any(self.tau)
+
+    @cached_property
+    def tau_runs(self) -> list[tuple[int, float]]:
+        """Runs of neighbouring units (of the flattened layer) with equal tau: (length, tau)."""
+        tau = np.ravel(self.tau)
+        ends = [*(1 + np.flatnonzero(np.diff(tau))), len(tau)]
+        return [(int(b - a), float(tau[a])) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
     def energy(self, state: Array, activation: Array, external: Array | float) -> Array:
         """leak [(x - I) . g - L(x)], one value per batch entry."""
@@ -162,10 +171,10 @@ class Network:
         synapses = ", ".join(synapse.name for synapse in self.synapses)
         return f"Network(layers={{{layers}}}, synapses=[{synapses}])"
 
-    @property
-    def dynamic(self) -> dict[str, Layer]:
+    @cached_property
+    def dynamic(self) -> Mapping[str, Layer]:
         """The layers with tau > 0, in the order in which `jacobian` and `pack` lay them out."""
-        return {name: layer for name, layer in self.layers.items() if not layer.algebraic}
+        return MappingProxyType({n: x for n, x in self.layers.items() if not x.algebraic})
 
     def complete(self, states: States, inputs: States | None = None) -> dict[str, Array]:
         """Validate states and add those of the algebraic layers.
@@ -183,10 +192,12 @@ class Network:
         Raises
         ------
         ValueError
-            On a missing or unknown layer, a wrong shape, NaN, or batch axes that differ.
+            On a missing or unknown layer, a wrong shape, NaN, batch axes that differ, or inputs
+            that do not fit the states.
         """
         given = {name: np.asarray(state) for name, state in states.items()}
         self._check_states(given)
+        self._check_inputs(inputs or {}, self._batch(given))
         return self._complete({name: _float(name, given[name]) for name in self.dynamic}, inputs)
 
     def activations(self, states: States, inputs: States | None = None) -> dict[str, Array]:
@@ -243,13 +254,13 @@ class Network:
         """dx_l/dt of every dynamic layer, shapes as the states, in state units per unit of time."""
         return {n: force / self.layers[n].tau for n, force in self.force(states, inputs).items()}
 
-    def jacobian(self, states: States) -> NDArray[np.float64]:
+    def jacobian(self, states: States, inputs: States | None = None) -> NDArray[np.float64]:
         """Derivative of the velocity by the state, shape (*batch, N, N).
 
         Rows and columns run over the flattened dynamic layers in the order of `dynamic`;
         algebraic layers are eliminated by the chain rule. Dense: meant for N up to some thousands.
         """
-        full = self.complete(states)
+        full = self.complete(states, inputs)
         batch = self._batch(full)
         flat = {n: x.reshape(-1, *self.layers[n].shape) for n, x in full.items()}
         residual = self._residual_derivative(flat)
@@ -282,31 +293,39 @@ class Network:
             start += layer.size
         return states
 
-    def lost_guarantees(self) -> list[str]:
-        """Why energy descent or a bounded energy is not proven here, in words; empty if it is."""
-        return [*_uneven_groups(self.layers), *_unbounded_pairs(self.layers, self.synapses)]
+    @cached_property
+    def lost_guarantees(self) -> tuple[str, ...]:
+        """Why energy descent or a bounded energy is lost, in words.
+
+        Not listed: pairs of activations that grow as fast as the leak (Identity with Identity or
+        ReLU), where the energy is bounded or not depending on the weights.
+        """
+        return (*_uneven_groups(self.layers), *_unbounded_products(self.layers, self.synapses))
 
     def _external(self, name: str, inputs: States | None) -> Array:
         bias = np.asarray(self.layers[name].bias)
         return bias if inputs is None or name not in inputs else bias + np.asarray(inputs[name])
 
-    def _complete(
-        self, states: Mapping[str, Array], inputs: States | None
-    ) -> dict[str, Array]:
+    def _complete(self, states: Mapping[str, Array], inputs: States | None) -> dict[str, Array]:
         full = {name: states[name] for name in self.dynamic}
         active = {name: self.layers[name].lagrangian.activation(x) for name, x in full.items()}
+        batch = self._batch(full)
         for name, layer in self.layers.items():
             if layer.algebraic:
-                force = self.synaptic_force(name, active)
-                full[name] = self._external(name, inputs) + force / layer.leak
+                drive = self.synaptic_force(name, active) / layer.leak
+                # A layer that no synapse reaches has the batch axes of the others, too.
+                rest = np.zeros((*batch, *layer.shape))
+                full[name] = rest + self._external(name, inputs) + drive
         return {name: full[name] for name in self.layers}
 
     def _activate(self, full: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: layer.lagrangian.activation(full[name]) for name, layer in self.layers.items()}
+        return {
+            name: layer.lagrangian.activation(full[name]) for name, layer in self.layers.items()
+        }
 
-    def _batch(self, full: Mapping[str, Array]) -> tuple[int, ...]:
-        name, layer = next(iter(self.layers.items()))
-        return full[name].shape[: full[name].ndim - len(layer.shape)]
+    def _batch(self, states: Mapping[str, Array]) -> tuple[int, ...]:
+        name, layer = next(iter(self.dynamic.items()))
+        return states[name].shape[: states[name].ndim - len(layer.shape)]
 
     def synaptic_force(self, name: str, active: Mapping[str, Array]) -> Array:
         """Sum of the forces on one layer by the synapses whose other layers are in `active`."""
@@ -345,10 +364,28 @@ class Network:
         batches = {}
         for name, layer in self.dynamic.items():
             if name not in states:
-                raise ValueError(f"states give no value for layer {name!r}")
+                raise ValueError(
+                    f"states give no value for layer {name!r}, only for {', '.join(states)}; "
+                    f"layers with tau > 0 need one"
+                )
             batches[name] = _batch_shape(name, states[name], layer)
         if len(set(batches.values())) > 1:
             raise ValueError(f"layers have different batch axes: {batches}")
+
+    def _check_inputs(self, inputs: States, batch: tuple[int, ...]) -> None:
+        for name, value in inputs.items():
+            if name not in self.layers:
+                raise ValueError(
+                    f"inputs name a layer {name!r}; the network has {', '.join(self.layers)}"
+                )
+            shape = (*batch, *self.layers[name].shape)
+            try:
+                np.broadcast_to(value, shape)
+            except ValueError:
+                raise ValueError(
+                    f"input of layer {name!r} has shape {np.shape(value)}, "
+                    f"its states have shape {shape}"
+                ) from None
 
 
 def _batch_shape(name: str, state: Array, layer: Layer) -> tuple[int, ...]:
@@ -415,24 +452,32 @@ def _uneven_groups(layers: Mapping[str, Layer]) -> Iterator[str]:
             )
 
 
-def _unbounded_pairs(
+def _unbounded_products(
     layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]
 ) -> Iterator[str]:
-    """Activations that grow faster than the leak, driven by activations without a bound."""
+    """Synapses whose activations can outgrow what the layers themselves pay for them."""
     for synapse in synapses:
-        lagrangians = {name: layers[name].lagrangian for name in synapse.between}
-        steep = [name for name, kind in lagrangians.items() if _superlinear(kind)]
-        loose = [name for name, kind in lagrangians.items() if not kind.bounded]
-        if steep and (len(loose) > 1 or len(synapse.between) > len(lagrangians)):
+        if sum(_growth(layers[name]) for name in synapse.between) > 1:
+            loose = {n: type(layers[n].lagrangian) for n in synapse.between if _growth(layers[n])}
+            kinds = ", ".join(f"{name!r} ({kind.__name__})" for name, kind in loose.items())
             yield (
-                f"layer {steep[0]!r} ({type(lagrangians[steep[0]]).__name__}) grows faster than "
-                f"its leak and synapse {synapse.name!r} joins it to an unbounded activation: the "
-                f"energy has no lower bound and the state may diverge; bound the other layer "
-                f"(Tanh, Sigmoid, Softmax)"
+                f"synapse {synapse.name!r} joins unbounded activations that together grow faster "
+                f"than the leak: {kinds}; the energy has no lower bound and the state may diverge; "
+                f"bound a layer (Tanh, Sigmoid, Softmax)"
             )
 
 
-def _superlinear(lagrangian: Lagrangian) -> bool:
-    return isinstance(lagrangian, Exponential) or (
-        isinstance(lagrangian, RectifiedPower) and lagrangian.n > 2
-    )
+def _growth(layer: Layer) -> float:
+    """1 / q where the layer's own energy x . g - L grows like |g|^q; 0 for a bounded g.
+
+    By Young's inequality a product of activations is held while these numbers sum to 1 at most; at
+    exactly 1, as for Identity with Identity or ReLU, the weights decide.
+    """
+    kind = layer.lagrangian
+    if kind.bounded:
+        return 0.0
+    if layer.leak == 0:
+        return math.inf
+    if isinstance(kind, Exponential):
+        return 1.0
+    return 1 - 1 / kind.n if isinstance(kind, RectifiedPower) else 0.5

@@ -229,7 +229,7 @@ def corrupt(
 
     rows = damaged.reshape(-1, size)  # a view: the copy above is contiguous
     children = np.random.SeedSequence(_integer("seed", seed, 0)).spawn(len(rows))
-    for row, child in zip(rows, children):
+    for row, child in zip(rows, children, strict=True):
         rng = np.random.default_rng(child)
         # All three draws always happen, so that one kind of damage never changes another.
         to_flip, to_mask = rng.permutation(size)[:flipped], rng.permutation(size)[:masked]
@@ -275,7 +275,7 @@ def overlap(states: ArrayLike, patterns: ArrayLike) -> Floats:
 
 
 def _scans(count: int | None, seed: int) -> tuple[Floats, Labels]:
-    """Scans in [0, 1], distinct after the threshold, and their labels; `seed` orders them."""
+    """Return scans in [0, 1], distinct after the threshold, and their labels, in seeded order."""
     try:
         data = importlib.import_module("sklearn.datasets").load_digits()
     except ImportError as error:
@@ -292,7 +292,7 @@ def _scans(count: int | None, seed: int) -> tuple[Floats, Labels]:
 
 
 def _bits(width: int) -> NDArray[np.int64]:
-    """All the binary words of `width` bits in counting order, shape (2**width, width)."""
+    """Return all the binary words of `width` bits in counting order, shape (2**width, width)."""
     words = np.arange(2**width, dtype=np.int64)
     return np.stack([words >> bit & 1 for bit in reversed(range(width))], axis=1)
 

@@ -115,8 +115,14 @@ def _rows_per_block(weights: Array) -> int:
     return max(1, _BLOCK_BYTES // (8 * weights.shape[1]))
 
 
+def _floating(activation: Array) -> Array:
+    """The activation as floating point: integers would wrap, or round the weights."""
+    return activation if activation.dtype.kind == "f" else activation.astype(np.float64)
+
+
 def project(activation: Array, weights: Array) -> Array:
     """Xi g: (..., D) and weights (K, D) give (..., K)."""
+    activation = _floating(activation)
     if weights.dtype == activation.dtype:
         return activation @ weights.T
     out = np.empty((*activation.shape[:-1], len(weights)), activation.dtype)
@@ -129,6 +135,7 @@ def project(activation: Array, weights: Array) -> Array:
 
 def project_back(activation: Array, weights: Array) -> Array:
     """Xi^T f: (..., K) and weights (K, D) give (..., D)."""
+    activation = _floating(activation)
     if weights.dtype == activation.dtype:
         return activation @ weights
     out = np.zeros((*activation.shape[:-1], weights.shape[1]), activation.dtype)
@@ -302,9 +309,7 @@ class MultiBody(HyperSynapse):
     def check_shapes(self, *shapes: Shape) -> None:
         ends = tuple(shape[-1] for shape in shapes)
         if ends != self.tensor.shape or len({shape[:-1] for shape in shapes}) > 1:
-            named = ", ".join(
-                f"{n!r} {s}" for n, s in zip(self.between, shapes, strict=True)
-            )
+            named = ", ".join(f"{n!r} {s}" for n, s in zip(self.between, shapes, strict=True))
             raise ValueError(
                 f"synapse {self.name!r} has a tensor {self.tensor.shape}; its layers are {named}: "
                 f"the last axes must match the tensor, the other axes each other"

@@ -29,6 +29,23 @@ def one_thread() -> None:
     os.environ["NPROC"] = "1"
 
 
+def blas_kernel() -> str:
+    """Return the processor that NumPy's BLAS takes this one for; warn if that costs speed.
+
+    An OpenBLAS older than the processor falls back to its slowest kernel, several times slower in
+    matrix products, and then compares NumPy's contenders unfairly with those that bring their own.
+    """
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    folder = str(Path(np.__file__).parent)  # or numpy.libs beside it: the same beginning
+    pools = (pool for pool in threadpool_info() if pool["filepath"].startswith(folder))
+    kernel = next((pool.get("architecture", "unknown") for pool in pools), "unknown")
+    if kernel == "Prescott":
+        print("warning: OpenBLAS runs its oldest kernel; set OPENBLAS_CORETYPE (say, SkylakeX)")
+    return str(kernel)
+
+
 @dataclass
 class Timing:
     """CPU and wall times of one contender in seconds, or a note that says why there are none."""
@@ -120,9 +137,10 @@ def show(rows: Iterable[Mapping[str, object]]) -> None:
     """Print rows with the same keys as an aligned table."""
     rows = list(rows)
     cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(padded).rstrip())
 
 
 def dump(content: object, path: Path) -> None:

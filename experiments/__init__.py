@@ -1,1 +1,1 @@
-"""x"""
+"""Reproducible studies built on amsim: planned; today this package holds only its name."""

@@ -1,1 +1,1 @@
-"""x"""
+"""Mapping networks to neuromorphic chips: planned; today this package holds only its name."""

@@ -27,15 +27,14 @@ from numpy.typing import NDArray
 
 MAX_ORDER = 8
 HISTORY = MAX_ORDER + 2
-GROWTH, SHRINK, SAFETY = 2.0, 0.2, 0.9
-RUNNING, SETTLED, TIME_LIMIT, DIVERGED = 0, 1, 2, 3
+GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
+# In the order of `problem.STATUSES`.
+SETTLED, TIME_LIMIT, DIVERGED, RUNNING = 0, 1, 2, 3
 
 # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors.
 compiled = njit(cache=True, error_model="numpy")
 # Sums may be reordered to use vector units; NaN stays visible, so `nnan` is not allowed.
-vectorised = njit(
-    cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"}
-)
+vectorised = njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"})
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,9 +80,28 @@ CUE = np.dtype(
 )
 
 
-def scratch_rows(size: int) -> Floats:
-    """Working memory of one thread for states of `size` numbers."""
-    return np.zeros((12, max(size, HISTORY + 2)))
+class Scratch(NamedTuple):
+    """Working memory for the weights of one step."""
+
+    mixed: Floats
+    slow: Floats
+    fast: Floats
+    nodes: Floats
+    ahead: Floats
+    weight: Floats
+    largest: Floats  # this and the next two: one entry per segment
+    below: Floats
+    above: Floats
+
+
+def new_scratch(segments: int) -> Scratch:
+    """Working memory for systems of so many segments."""
+    weights = (np.zeros(HISTORY + 2) for _ in range(6))
+    return Scratch(*weights, np.zeros(segments), np.zeros(segments), np.zeros(segments))
+
+
+# 1 / j as products are several times faster than divisions; the series below ends before this.
+_INVERSE = np.array([0.0, *(1.0 / np.arange(1, 128))])
 
 
 @compiled
@@ -94,49 +112,47 @@ def moments(z, count, out):
     large z; the start of the backward direction is a series of positive terms.
     """
     if z > count:
-        out[0] = -math.expm1(-z) / z
+        inverse = 1.0 / z
+        out[0] = -math.expm1(-z) * inverse
         for p in range(1, count):
-            out[p] = (1.0 - p * out[p - 1]) / z
+            out[p] = (1.0 - p * out[p - 1]) * inverse
         return
-    last = count - 1
-    term, total, j = 1.0, 0.0, 0
-    while True:
-        share = term / (j + last + 1)
+    term, total = 1.0, 0.0
+    for j in range(1, 100):
+        share = term * _INVERSE[j + count - 1]
         total += share
         if share <= 1e-17 * total:
             break
-        j += 1
-        term *= z / j
-    out[last] = math.exp(-z) * total
-    for p in range(last, 0, -1):
-        out[p - 1] = (1.0 - z * out[p]) / p
+        term *= z * _INVERSE[j]
+    out[count - 1] = math.exp(-z) * total
+    for p in range(count - 1, 0, -1):
+        out[p - 1] = (1.0 - z * out[p]) * _INVERSE[p]
 
 
 @compiled
 def newton_weights(z, nodes, order, scratch, out):
     """out[j] = integral of exp(-z (1 - s)) prod_{i<j} (s + nodes[i]), for j <= order."""
-    mu, poly = scratch[0], scratch[1]
-    moments(z, order + 1, mu)
-    poly[0] = 1.0
-    out[0] = mu[0]
-    for j in range(1, order + 1):
-        poly[j] = poly[j - 1]
-        for p in range(j - 1, 0, -1):
-            poly[p] = poly[p - 1] + nodes[j - 1] * poly[p]
-        poly[0] *= nodes[j - 1]
-        total = 0.0
-        for p in range(j + 1):
-            total += poly[p] * mu[p]
-        out[j] = total
+    mixed = scratch.mixed  # integrals with a further factor s^p
+    moments(z, order + 1, mixed)
+    out[0] = mixed[0]
+    for j in range(order):
+        node = nodes[j]
+        for p in range(order - j):
+            mixed[p] = mixed[p + 1] + node * mixed[p]
+        out[j + 1] = mixed[0]
 
 
 @compiled
 def state_weights(rate, gain, h, nodes, order, scratch, out):
-    """Weights of dd[0..order] in the state after a step h; returns the weight of the old state."""
-    newton_weights(rate * h, nodes, order, scratch, out)
+    """Weights of dd[0..order] in the state after a step h; returns the weight of the old state.
+
+    Leaves the integrals behind them in scratch.slow.
+    """
+    integral = scratch.slow
+    newton_weights(rate * h, nodes, order, scratch, integral)
     power = gain * h
     for j in range(order + 1):
-        out[j] *= power
+        out[j] = power * integral[j]
         power *= h
     return math.exp(-rate * h)
 
@@ -145,12 +161,12 @@ def state_weights(rate, gain, h, nodes, order, scratch, out):
 def follower_weights(rate, gain, lag, h, nodes, order, scratch, out):
     """Weights of dd[0..order] in the follower; returns those of the old follower and old state.
 
-    The kernel of a follower is the difference of two exponentials over the difference of their
-    rates. Where these nearly coincide its limit is used, exact to their squared difference / 24.
+    Call `state_weights` before: scratch.slow holds its integrals. The kernel of a follower is the
+    difference of two exponentials over the difference of their rates. Where these nearly coincide
+    its limit is used, exact to their squared difference / 24.
     """
-    slow, fast = scratch[2], scratch[3]
+    slow, fast = scratch.slow, scratch.fast
     if abs(lag - rate) * h > 1e-4:
-        newton_weights(rate * h, nodes, order, scratch, slow)
         newton_weights(lag * h, nodes, order, scratch, fast)
         power = gain * h * lag / (lag - rate)
         for j in range(order + 1):
@@ -169,84 +185,85 @@ def follower_weights(rate, gain, lag, h, nodes, order, scratch, out):
 
 
 @compiled
-def _scaled_nodes(past, origin, h, count, out):
+def _scaled_nodes(past, b, origin, h, count, out):
     """(origin - t_{n-i}) / h for the first `count` times of the history, 0 behind them."""
     for i in range(count):
-        out[i] = (origin - past[i]) / h
+        out[i] = (origin - past[b, i]) / h
     out[count] = 0.0
 
 
+# The loops below take whole arrays and indices: a slice costs more than a short loop.
+
+
 @vectorised
-def _combine(old, keep, dd, weight, terms, out):
-    """out = keep old + sum_j weight[j] dd[j]."""
-    for i in range(len(out)):
-        out[i] = keep * old[i] + weight[0] * dd[0, i]
+def _combine(x, shift, keep, dd, weight, terms, b, start, stop, out, row):
+    """out[row, shift + i] = keep x[b, shift + i] + sum_j weight[j] dd[b, j, i]."""
+    for i in range(start, stop):
+        out[row, shift + i] = keep * x[b, shift + i] + weight[0] * dd[b, 0, i]
     for j in range(1, terms):
         w = weight[j]
-        for i in range(len(out)):
-            out[i] += w * dd[j, i]
+        for i in range(start, stop):
+            out[row, shift + i] += w * dd[b, j, i]
 
 
 @vectorised
-def _add(source, factor, out):
-    for i in range(len(out)):
-        out[i] += factor * source[i]
+def _add(source, b, factor, start, stop, out, row, shift):
+    for i in range(start, stop):
+        out[row, shift + i] += factor * source[b, i]
 
 
 @compiled
 def predict(steps, segments, b, scratch):
     """Propose `new` and `used` of cue b from the history alone."""
-    h, k, units = steps.cues[b].h, steps.cues[b].order, steps.used.shape[1]
+    x, dd, units = steps.x, steps.dd, steps.used.shape[1]
+    h, k = steps.cues[b].h, steps.cues[b].order
     top = min(k + 1, steps.cues[b].known)
-    nodes, ahead, weight = scratch[4], scratch[5], scratch[6]
-    _scaled_nodes(steps.past[b], steps.past[b, 0], h, top, nodes)
+    nodes, ahead, weight = scratch.nodes, scratch.ahead, scratch.weight
+    _scaled_nodes(steps.past, b, steps.past[b, 0], h, top, nodes)
     ahead[0] = 1.0
     for j in range(k):
         ahead[j + 1] = ahead[j] * h * (1.0 + nodes[j])
     steps.cues[b].lead = ahead[k]
     for s in range(len(segments.rate)):
         start, stop = segments.start[s], segments.start[s + 1]
-        old, dd = steps.x[b, start:stop], steps.dd[b, :, start:stop]
         rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
         keep = state_weights(rate, gain, h, nodes, top, scratch, weight)
         steps.weight[b, s, 0] = weight[k] / ahead[k]
-        steps.weight[b, s, 2] = 0.0
         for j in range(1, top + 1):
             # The implicit formula with j + 1 values minus the one with j.
             steps.gap[b, s, j] = abs(weight[j] - h * (1.0 + nodes[j - 1]) * weight[j - 1])
-        _combine(old, keep, dd, weight, k, steps.new[b, start:stop])
-        _combine(old, 0.0, dd, ahead, k, steps.used[b, start:stop])
+        _combine(x, 0, keep, dd, weight, k, b, start, stop, steps.new, b)
+        _combine(x, 0, 0.0, dd, ahead, k, b, start, stop, steps.used, b)
         if lag > 0.0:
             keep, through = follower_weights(rate, gain, lag, h, nodes, k, scratch, weight)
             steps.weight[b, s, 1] = weight[k] / ahead[k]
-            follower = steps.new[b, units + start : units + stop]
-            _combine(steps.x[b, units + start : units + stop], keep, dd, weight, k, follower)
-            _add(old, through, follower)
+            _combine(x, units, keep, dd, weight, k, b, start, stop, steps.new, b)
+            _add(x, b, through, start, stop, steps.new, b, units)
 
 
 @vectorised
-def _shift(drive, used, weight, new):
+def _shift(drive, used, b, weight, start, stop, new, shift):
     """new += weight (drive - used); the largest change and the sum of |drive|."""
     largest, total = 0.0, 0.0
-    for i in range(len(drive)):
-        change = drive[i] - used[i]
-        new[i] += weight * change
-        total += abs(drive[i])
+    for i in range(start, stop):
+        change = drive[b, i] - used[b, i]
+        new[b, shift + i] += weight * change
+        total += abs(drive[b, i])
         largest = max(largest, abs(change))
     return largest, total
 
 
 @compiled
-def correct(steps, segments, b, drive):
-    """Make `new` of cue b consistent with the drive there; whether the drive is finite."""
+def correct(steps, segments, b, drives):
+    """Make `new` of cue b consistent with drives[b]; whether that drive is finite."""
     units, finite = steps.used.shape[1], True
     for s in range(len(segments.rate)):
         start, stop = segments.start[s], segments.start[s + 1]
-        part, used = drive[start:stop], steps.used[b, start:stop]
-        weight, follow = steps.weight[b, s, 0], steps.weight[b, s, 1]
-        change, total = _shift(part, used, weight, steps.new[b, start:stop])
+        change, total = _shift(
+            drives, steps.used, b, steps.weight[b, s, 0], start, stop, steps.new, 0
+        )
         if segments.lag[s] > 0.0:
-            _shift(part, used, follow, steps.new[b, units + start : units + stop])
+            _shift(drives, steps.used, b, steps.weight[b, s, 1], start, stop, steps.new, units)
         steps.weight[b, s, 2] = change
         finite = finite and math.isfinite(total)
     return finite
@@ -267,19 +284,20 @@ def _error(steps, segments, b, order, largest, rtol, atol):
 
 
 @vectorised
-def _push(old, carry, span):
-    """Store the new divided difference in `old`, the next one in `carry`; its largest size."""
-    largest = 0.0
-    for i in range(len(old)):
-        value = (carry[i] - old[i]) / span
-        old[i], carry[i] = carry[i], value
+def _push(dd, b, j, carry, span, start, stop):
+    """Store the new divided difference j, carry the next one; its largest size."""
+    largest, inverse = 0.0, 1.0 / span
+    for i in range(start, stop):
+        value = (carry[b, i] - dd[b, j, i]) * inverse
+        dd[b, j, i] = carry[b, i]
+        carry[b, i] = value
         largest = max(largest, abs(value))
     return largest
 
 
 @compiled
 def _remember(steps, segments, b, time, carry, below, above):
-    """Add `time` and the drive in `carry` to the history.
+    """Add `time` and the drive in carry[b] to the history.
 
     `below` and `above` get max |dd| by segment, of one order less and one more than in use.
     """
@@ -289,13 +307,13 @@ def _remember(steps, segments, b, time, carry, below, above):
         start, stop = segments.start[s], segments.start[s + 1]
         for j in range(1, kept):
             span = time - steps.past[b, j - 1]
-            largest = _push(steps.dd[b, j - 1, start:stop], carry[start:stop], span)
+            largest = _push(steps.dd, b, j - 1, carry, span, start, stop)
             if j == k - 1:
                 below[s] = largest
             elif j == k + 1:
                 above[s] = largest
         for i in range(start, stop):
-            steps.dd[b, kept - 1, i] = carry[i]
+            steps.dd[b, kept - 1, i] = carry[b, i]
     for j in range(kept - 1, 0, -1):
         steps.past[b, j] = steps.past[b, j - 1]
     steps.past[b, 0] = time
@@ -303,37 +321,41 @@ def _remember(steps, segments, b, time, carry, below, above):
 
 
 @compiled
-def _interpolate(steps, segments, b, before, time, terms, scratch, out):
+def _interpolate(steps, segments, b, before, time, terms, scratch, outputs):
     """State at `time`, in the step just taken from `before`; steps.x is still the old state."""
-    h, units = time - before, steps.used.shape[1]
-    nodes, weight = scratch[4], scratch[6]
-    _scaled_nodes(steps.past[b], before, h, terms, nodes)
+    h, units, x, dd = time - before, steps.used.shape[1], steps.x, steps.dd
+    nodes, weight = scratch.nodes, scratch.weight
+    _scaled_nodes(steps.past, b, before, h, terms, nodes)
     for s in range(len(segments.rate)):
         start, stop = segments.start[s], segments.start[s + 1]
-        old, dd = steps.x[b, start:stop], steps.dd[b, :, start:stop]
         rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
         keep = state_weights(rate, gain, h, nodes, terms - 1, scratch, weight)
-        _combine(old, keep, dd, weight, terms, out[start:stop])
+        _combine(x, 0, keep, dd, weight, terms, b, start, stop, outputs, b)
         if lag > 0.0:
             keep, through = follower_weights(rate, gain, lag, h, nodes, terms - 1, scratch, weight)
-            follower = out[units + start : units + stop]
-            _combine(steps.x[b, units + start : units + stop], keep, dd, weight, terms, follower)
-            _add(old, through, follower)
+            _combine(x, units, keep, dd, weight, terms, b, start, stop, outputs, b)
+            _add(x, b, through, start, stop, outputs, b, units)
+
+
+@compiled
+def _stretch(error, order):
+    """How much longer a step could be that made this error."""
+    return math.exp(-math.log(max(error, 1e-12)) / (order + 1))
 
 
 @compiled
 def _choose(steps, segments, b, error, below, above, rtol, atol):
     """Order and size of the next step: the order that allows the longest one."""
     k = steps.cues[b].order
-    best, order = max(error, 1e-12) ** (-1.0 / (k + 1)), k
+    best, order = _stretch(error, k), k
     if k > 1:
         lower = _error(steps, segments, b, k - 1, below, rtol, atol)
-        factor = max(lower, 1e-12) ** (-1.0 / k)
+        factor = _stretch(lower, k - 1)
         if factor > best:
             best, order = factor, k - 1
     if k < MAX_ORDER and steps.cues[b].known > k + 1:
         higher = _error(steps, segments, b, k + 1, above, rtol, atol)
-        factor = max(higher, 1e-12) ** (-1.0 / (k + 2))
+        factor = _stretch(higher, k + 1)
         if factor > best:
             best, order = factor, k + 1
     steps.cues[b].order = order
@@ -345,7 +367,7 @@ def _reject(steps, b, error):
     """Try again with a shorter step; diverged where it cannot get shorter."""
     factor = SHRINK
     if math.isfinite(error):
-        factor = max(SHRINK, SAFETY * error ** (-1.0 / (steps.cues[b].order + 1)))
+        factor = max(SHRINK, SAFETY * _stretch(error, steps.cues[b].order))
     steps.cues[b].h *= factor
     steps.cues[b].rejected += 1
     if steps.past[b, 0] + 1e-3 * steps.cues[b].h == steps.past[b, 0] or steps.cues[b].h < 1e-200:
@@ -367,13 +389,13 @@ def _take(steps, segments, b):
 
 
 @compiled
-def advance(steps, segments, b, drive, finite, rtol, atol, limit, t1, times, outputs, scratch):
+def advance(steps, segments, b, drives, finite, rtol, atol, limit, t1, times, outputs, scratch):
     """Accept or reject the corrected step of cue b; whether it was accepted.
 
-    States at output times within the step are written to outputs[:, b]. `drive` is used up.
+    States at output times within the step are written to outputs[:, b]. drives[b] is used up.
     """
     steps.cues[b].evaluated += 1
-    largest, below, above = scratch[7], scratch[8], scratch[9]
+    largest, below, above = scratch.largest, scratch.below, scratch.above
     for s in range(len(segments.rate)):
         largest[s] = steps.weight[b, s, 2] / steps.cues[b].lead
     error = np.inf
@@ -386,10 +408,10 @@ def advance(steps, segments, b, drive, finite, rtol, atol, limit, t1, times, out
     before = steps.past[b, 0]
     after = min(before + steps.cues[b].h, t1)
     terms = steps.cues[b].order + 1
-    _remember(steps, segments, b, after, drive, below, above)
+    _remember(steps, segments, b, after, drives, below, above)
     while steps.cues[b].written < len(times) and times[steps.cues[b].written] <= after:
-        time, row = times[steps.cues[b].written], outputs[steps.cues[b].written, b]
-        _interpolate(steps, segments, b, before, time, terms, scratch, row)
+        row = steps.cues[b].written
+        _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs[row])
         steps.cues[b].written += 1
     if _take(steps, segments, b) > limit:
         steps.cues[b].status = DIVERGED
@@ -414,31 +436,31 @@ def predict_running(steps, segments, scratch, cues, lead):
 
 
 @compiled
-def residual(segments, drive, state):
-    """Largest |tau dx/dt| = |drive - leak x|, NaN where the drive is not a number."""
+def residual(segments, drives, state, b):
+    """Largest |tau dx/dt| = |drive - leak x| of cue b, NaN where the drive is not a number."""
     largest = 0.0
     for s in range(len(segments.rate)):
         leak = segments.rate[s] / segments.gain[s]
         for i in range(segments.start[s], segments.start[s + 1]):
-            size = abs(drive[i] - leak * state[i])
+            size = abs(drives[b, i] - leak * state[b, i])
             if not size <= largest:
                 largest = size
     return largest
 
 
 @compiled
-def finish(steps, segments, b, drive, rtol, atol, limit, tolerance, t1, times, outputs, scratch):
+def finish(steps, segments, b, drives, rtol, atol, limit, tolerance, t1, times, outputs, scratch):
     """Correct and accept or reject the proposed step; whether the cue now seems settled.
 
-    The drive belongs to the prediction, not to the state that is accepted: the caller settles
+    drives[b] belongs to the prediction, not to the state that is accepted: the caller settles
     the cue after looking at the drive there.
     """
-    finite = correct(steps, segments, b, drive)
-    distance = residual(segments, drive, steps.new[b])
+    finite = correct(steps, segments, b, drives)
+    distance = residual(segments, drives, steps.new, b)
     for s in range(len(segments.rate)):
         distance = max(distance, steps.weight[b, s, 2])
     accepted = advance(
-        steps, segments, b, drive, finite, rtol, atol, limit, t1, times, outputs, scratch
+        steps, segments, b, drives, finite, rtol, atol, limit, t1, times, outputs, scratch
     )
     if tolerance == 0.0 or not accepted:
         return False
@@ -455,9 +477,8 @@ def finish_running(
     for c in range(size):
         b = cues[c]
         if finish(
-            steps, segments, b, drives[b], rtol, atol, limit, tolerance, t1, times, outputs,
-            scratch,
-        ):  # fmt: skip
+            steps, segments, b, drives, rtol, atol, limit, tolerance, t1, times, outputs, scratch
+        ):
             cues[quiet] = b
             quiet += 1
     return quiet

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..network import Network
 from ..synapses import Array
-from .problem import Problem, Solution
+from .problem import DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution
 from .progress import Progress
 
 
@@ -75,7 +75,7 @@ class _Iteration:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.order = problem, update_order(problem.network)
         self.states = problem.network.complete(problem.initial, problem.inputs_at(0.0))
-        self.statuses = np.full(problem.batch, "interrupted", dtype="<U11")
+        self.codes = np.full(problem.batch, INTERRUPTED)
         self.counts = np.zeros(problem.batch, np.int64)
         self.rows = [problem.network.pack(self.states)]
 
@@ -84,13 +84,13 @@ class _Iteration:
         progress = Progress(max_updates, self.problem.batch)
         try:
             for update in range(1, max_updates + 1):
-                running = np.flatnonzero(self.statuses == "interrupted")
+                running = np.flatnonzero(self.codes == INTERRUPTED)
                 if not len(running):
                     break
                 self.update(running)
                 self.rows.append(self.problem.network.pack(self.states))
                 progress.update(update, len(running))
-            self.statuses[self.statuses == "interrupted"] = "time_limit"
+            self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
         except KeyboardInterrupt:
             pass  # reported as a status: what was reached is not lost
         finally:
@@ -109,8 +109,8 @@ class _Iteration:
         for name, state in new.items():
             self.states[name][running[finite]] = state[finite]
         self.counts[running] += 1
-        self.statuses[running[~finite]] = "diverged"
-        self.statuses[running[change <= self.problem.tolerance]] = "settled"
+        self.codes[running[~finite]] = DIVERGED
+        self.codes[running[change <= self.problem.tolerance]] = SETTLED
 
     def updated(self, part: Problem, states: Mapping[str, Array]) -> dict[str, Array]:
         """The layers after one update."""
@@ -133,7 +133,7 @@ class _Iteration:
             times=times,
             record=problem.reader(times, np.array(self.rows)),
             final=problem.reader(times[-1:], last[None]),
-            statuses=self.statuses,
+            codes=self.codes,
             ends=self.counts.astype(np.float64),
             rhs=self.counts.copy(),
             accepted=int(self.counts.sum()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,10 @@ from ..network import Network
 from ..synapses import Array
 
 Input = ArrayLike | Callable[[float], ArrayLike]
+# From what one wants to what one does not: the worst of a batch is its largest code.
+STATUSES = ("settled", "time_limit", "diverged", "interrupted")
+SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED = range(4)
+
 # Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
 Reader = Callable[[str, slice], Array]
 
@@ -30,8 +35,8 @@ class Problem:
     Attributes
     ----------
     network : Network
-    initial : dict of str to ndarray (B, *shape)
-        States of the dynamic layers at t = 0.
+    given : dict of str to ndarray (B, *shape)
+        States at t = 0 that the user chose; the others follow from them.
     clamped : dict of str to bool ndarray (B, *shape)
         Units that keep their initial value, for the layers that have any.
     inputs : dict of str to ndarray (B or 1, *shape), or callable of the time returning one
@@ -45,7 +50,7 @@ class Problem:
     """
 
     network: Network
-    initial: dict[str, Array]
+    given: dict[str, Array]
     clamped: dict[str, NDArray[np.bool_]]
     inputs: dict[str, Any]
     t1: float
@@ -56,7 +61,16 @@ class Problem:
     @property
     def batch(self) -> int:
         """Number of cues."""
-        return len(next(iter(self.initial.values())))
+        return len(next(iter(self.given.values())))
+
+    @cached_property
+    def initial(self) -> dict[str, Array]:
+        """States of the dynamic layers at t = 0, (B, *shape)."""
+        states = algebraic_start(self.network, self.given, self.inputs_at(0.0))
+        return {
+            name: np.array(np.broadcast_to(states[name], (self.batch, *layer.shape)))
+            for name, layer in self.network.dynamic.items()
+        }
 
     @property
     def driven(self) -> bool:
@@ -110,8 +124,8 @@ class Solution:
     times : ndarray (T,)
     record, final : Reader
         States at `times`, and at the end of each cue as a record of one row.
-    statuses : ndarray of str (B,)
-        "settled", "time_limit", "diverged" or "interrupted".
+    codes : ndarray of int (B,)
+        Positions in `STATUSES`.
     ends : ndarray (B,)
         Time at which each cue stopped.
     rhs : ndarray of int (B,)
@@ -123,7 +137,7 @@ class Solution:
     times: Array
     record: Reader
     final: Reader
-    statuses: NDArray[np.str_]
+    codes: NDArray[np.int64]
     ends: Array
     rhs: NDArray[np.int64]
     accepted: int | None

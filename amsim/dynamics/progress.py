@@ -43,8 +43,14 @@ class Progress:
 
 
 @contextmanager
-def announce_compilation(what: str) -> Iterator[None]:
-    """Say so on stderr if the block, which compiles or loads machine code, takes long."""
+def announce_compilation(what: str, *, needed: bool) -> Iterator[None]:
+    """Say so on stderr if the block, which compiles or loads machine code, takes long.
+
+    `needed` is false where everything is in memory already: no thread is started then.
+    """
+    if not needed:
+        yield
+        return
     start = time.monotonic()
     note = f"amsim: compiling {what} for this machine; kept for the next time ..."
     timer = threading.Timer(_PATIENCE, lambda: print(note, file=sys.stderr, flush=True))

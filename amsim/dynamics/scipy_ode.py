@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..synapses import Array
-from .problem import Problem, Solution, recorded_times
+from .problem import (
+    DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution, recorded_times,
+)  # fmt: skip
 from .progress import Progress
 
 METHODS = ("RK45", "DOP853", "Radau", "BDF", "LSODA")
@@ -51,7 +53,7 @@ class ScipyODE:
         progress = Progress(problem.t1, problem.batch)
         try:
             while run.step():
-                progress.update(run.stepper.t, int(np.sum(run.statuses == "interrupted")))
+                progress.update(run.stepper.t, int(np.sum(run.codes == INTERRUPTED)))
         except KeyboardInterrupt:
             pass  # reported as a status: what was reached is not lost
         finally:
@@ -60,7 +62,7 @@ class ScipyODE:
 
 
 class _Run:
-    """One run; `statuses` says "interrupted" until a cue has ended otherwise."""
+    """One run; `codes` says INTERRUPTED until a cue has ended otherwise."""
 
     def __init__(self, solver: ScipyODE, problem: Problem) -> None:
         import scipy.integrate
@@ -75,7 +77,7 @@ class _Run:
             self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol
         )
         self.outputs = [initial] * int(np.searchsorted(problem.times, 0.0, side="right"))
-        self.statuses = np.full(problem.batch, "interrupted", dtype="<U11")
+        self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends, self.accepted = np.zeros(problem.batch), 0
         self.x = initial
 
@@ -90,21 +92,21 @@ class _Run:
         with np.errstate(all="ignore"):
             stepper.step()
         if stepper.status == "failed" or not np.abs(stepper.y).max() < self.limit:
-            self.statuses[self.statuses == "interrupted"] = "diverged"
+            self.codes[self.codes == INTERRUPTED] = DIVERGED
             return False
         self.accepted += 1
         self.x = stepper.y.reshape(self.shape).copy()
         self.record()
-        self.ends[self.statuses == "interrupted"] = stepper.t
+        self.ends[self.codes == INTERRUPTED] = stepper.t
         if problem.tolerance:
             residual = np.abs(problem.force(stepper.t, self.x)).max(axis=1)
             quiet = residual <= problem.tolerance
             # A cue counts from its first quiet step; the batch goes on together.
-            self.statuses[quiet & (self.statuses == "interrupted")] = "settled"
+            self.codes[quiet & (self.codes == INTERRUPTED)] = SETTLED
             if quiet.all():
                 return False
         if stepper.status == "finished":
-            self.statuses[self.statuses == "interrupted"] = "time_limit"
+            self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
             return False
         return True
 
@@ -120,7 +122,7 @@ class _Run:
     def solution(self) -> Solution:
         """Assemble the record; after the end every row holds the last state."""
         problem = self.problem
-        finished = bool(np.isin(self.statuses, ["settled", "time_limit"]).all())
+        finished = bool((self.codes <= TIME_LIMIT).all())
         last = float(self.ends.max())
         times = recorded_times(problem.times, problem.explicit, finished, last)
         rows = [*self.outputs[: len(times)], *[self.x] * (len(times) - len(self.outputs))]
@@ -133,7 +135,7 @@ class _Run:
             times=times,
             record=problem.reader(times, np.array(rows)),
             final=problem.reader(self.ends.max(keepdims=True), self.x[None]),
-            statuses=self.statuses,
+            codes=self.codes,
             ends=self.ends,
             rhs=np.full(problem.batch, evaluations, np.int64),
             accepted=self.accepted,

@@ -16,7 +16,7 @@ from ..network import Network
 from ..synapses import Array
 from .exponential import ExponentialIntegrator
 from .halting import Settled
-from .problem import Input, Problem, Solver, algebraic_start, default_times, horizon
+from .problem import Input, Problem, Solver, default_times, horizon
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
 
@@ -92,20 +92,16 @@ def simulate(
         raise TypeError(f"network must be a Network, got {type(network).__name__}")
     if until is not None and not isinstance(until, Settled):
         raise TypeError(f"until must be Settled(...) or None, got {until!r}")
-    for lost in network.lost_guarantees():
+    for lost in network.lost_guarantees:
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
     target = _cue_layer(network)
     states, batch = _states(network, cue_or_states, target)
-    given_inputs = _inputs(network, inputs, target, batch)
-    constant = {name: x for name, x in given_inputs.items() if not callable(x)}
-    full = algebraic_start(network, states, constant)
     grid, last = _times(network, times, t1)
-    initial = {name: _broadcast(full[name], batch, network, name) for name in network.dynamic}
     problem = Problem(
         network=network,
-        initial=initial,
+        given=states,
         clamped=_clamped(network, clamp, target, batch),
-        inputs=given_inputs,
+        inputs=_inputs(network, inputs, target, batch),
         t1=last,
         times=grid,
         explicit=times is not None,
@@ -167,7 +163,9 @@ def _states(network: Network, given: Any, target: str | None) -> tuple[dict[str,
         raise ValueError(f"layers have different batch axes: {batches}")
     batch = next(iter(batches.values()))
     if math.prod(batch) == 0:
-        raise ValueError(f"the batch is empty: the cue has shape {np.shape(next(iter(named.values())))}")
+        raise ValueError(
+            f"the batch is empty: the cue has shape {np.shape(next(iter(named.values())))}"
+        )
     return states, batch
 
 
@@ -185,12 +183,6 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
     if not np.isfinite(array).all():
         raise ValueError(f"{what} contains NaN or infinity; every unit needs a finite value")
     return array.astype(np.float64).reshape(-1, *shape), array.shape[:axes]
-
-
-def _broadcast(state: Array, batch: Shape, network: Network, name: str) -> Array:
-    """Give a state that no cue reaches (its bias alone) the batch axis of the others."""
-    shape = network.layers[name].shape
-    return np.array(np.broadcast_to(state, (math.prod(batch), *shape)))
 
 
 def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple[Array, float]:
@@ -218,7 +210,9 @@ def _clamped(
 ) -> dict[str, NDArray[np.bool_]]:
     """Masks (B, *shape) of the units that keep their value."""
     masks = {}
-    for name, value in _by_layer(network, clamp if clamp is not None else {}, target, "clamp").items():
+    for name, value in _by_layer(
+        network, clamp if clamp is not None else {}, target, "clamp"
+    ).items():
         layer, chosen = network.layers[name], np.asarray(value)
         if layer.algebraic:
             raise ValueError(f"clamp: layer {name!r} has tau = 0 and cannot be clamped")

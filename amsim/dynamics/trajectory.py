@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..patterns import overlap
 from ..synapses import Array
-from .problem import Problem, Reader, Solution
+from .problem import SETTLED, STATUSES, Problem, Reader, Solution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SEVERITY = ("settled", "time_limit", "diverged", "interrupted")
 _FORMAT = "amsim trajectory 1"
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
 _ROWS = 1 << 21
@@ -35,11 +35,8 @@ class Trajectory(Mapping[str, Array]):
         In the unit of tau; for `FixedPoint` the number of updates.
     status : str
         "settled", "time_limit", "diverged" or "interrupted": the worst of the batch.
-    statuses : ndarray of str (*batch)
     settle_times : ndarray (*batch)
         The first step at which a cue was found settled; NaN where it did not settle.
-    message : str
-        What happened, and the remedy where it is not what one wants.
     stats : dict
         "rhs" (right-hand sides over all cues), "rhs_per_cue" (*batch), "accepted" and "rejected"
         steps (None where the solver does not tell), "wall_time" in seconds.
@@ -60,30 +57,28 @@ class Trajectory(Mapping[str, Array]):
         layers: Mapping[str, tuple[int, ...]],
         record: Reader,
         final: Reader,
-        energy: Any,
-        statuses: NDArray[np.str_],
+        energy: Callable[[], Array],
+        codes: NDArray[np.int64],
         settle_times: Array,
-        message: str,
+        message: Callable[[], str],
         stats: dict[str, Any],
         batch: tuple[int, ...],
     ) -> None:
         self.times = times
-        self.statuses = statuses.reshape(batch)
         self.settle_times = settle_times.reshape(batch)
-        self.message = message
+        self.status = STATUSES[codes.max()]
         self.stats = stats
-        self.status: str = max(np.unique(statuses), key=_SEVERITY.index)
+        self._codes = codes
         self._layers, self._record, self._final = dict(layers), record, final
         self._batch = batch
         self._compute_energy = energy
-        self._energy: Array | None = None
+        self._compute_message = message
 
     @classmethod
     def from_solution(
         cls, problem: Problem, solution: Solution, batch: tuple[int, ...], wall_time: float
     ) -> Trajectory:
         """Attach the batch axes and the words to a solver's result."""
-        settled = solution.statuses == "settled"
         stats = {
             "rhs": int(solution.rhs.sum()),
             "rhs_per_cue": solution.rhs.reshape(batch),
@@ -97,9 +92,9 @@ class Trajectory(Mapping[str, Array]):
             record=solution.record,
             final=solution.final,
             energy=lambda: _energy(problem, solution),
-            statuses=solution.statuses,
-            settle_times=np.where(settled, solution.ends, np.nan),
-            message=_message(problem, solution),
+            codes=solution.codes,
+            settle_times=np.where(solution.codes == SETTLED, solution.ends, np.nan),
+            message=lambda: _message(problem, solution),
             stats=stats,
             batch=batch,
         )
@@ -127,12 +122,20 @@ class Trajectory(Mapping[str, Array]):
             for name, shape in self._layers.items()
         }
 
-    @property
+    @cached_property
+    def statuses(self) -> NDArray[np.str_]:
+        """Status of each cue, (*batch)."""
+        return np.array(STATUSES)[self._codes].reshape(self._batch)
+
+    @cached_property
+    def message(self) -> str:
+        """What happened, and the remedy where it is not what one wants."""
+        return self._compute_message()
+
+    @cached_property
     def energy(self) -> Array:
         """Energy of the network at `times`, (T, *batch); with inputs as they were then."""
-        if self._energy is None:
-            self._energy = np.asarray(self._compute_energy()).reshape(-1, *self._batch)
-        return self._energy
+        return self._compute_energy().reshape(-1, *self._batch)
 
     def overlap(self, patterns: ArrayLike, layer: str = "visible") -> Array:
         """Overlap of a layer with patterns (K, D) over time: (T, *batch, K)."""
@@ -170,7 +173,7 @@ class Trajectory(Mapping[str, Array]):
         arrays = {
             "times": self.times,
             "energy": self.energy,
-            "statuses": self.statuses,
+            "codes": self._codes.reshape(self._batch),
             "settle_times": self.settle_times,
             "rhs_per_cue": self.stats["rhs_per_cue"],
             "json": np.array(json.dumps(meta)),
@@ -202,7 +205,7 @@ class Trajectory(Mapping[str, Array]):
             meta = json.loads(str(arrays["json"]))
             if meta["format"] != _FORMAT:
                 raise ValueError(f"its format is {meta['format']!r}, not {_FORMAT!r}")
-            batch = arrays["statuses"].shape
+            batch = arrays["codes"].shape
             layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
             stats = {**meta["stats"], "rhs_per_cue": arrays["rhs_per_cue"]}
             missing = [n for n in layers for k in ("state", "final") if f"{k}/{n}" not in arrays]
@@ -214,9 +217,9 @@ class Trajectory(Mapping[str, Array]):
                 record=lambda name, rows: arrays[f"state/{name}"][rows],
                 final=lambda name, rows: arrays[f"final/{name}"],
                 energy=lambda: arrays["energy"],
-                statuses=arrays["statuses"],
+                codes=arrays["codes"].ravel(),
                 settle_times=arrays["settle_times"],
-                message=meta["message"],
+                message=lambda: str(meta["message"]),
                 stats=stats,
                 batch=batch,
             )
@@ -245,8 +248,8 @@ def _energy(problem: Problem, solution: Solution) -> Array:
 
 def _message(problem: Problem, solution: Solution) -> str:
     """What happened, in words."""
-    count = len(solution.statuses)
-    number = {s: int(np.sum(solution.statuses == s)) for s in _SEVERITY}
+    count = len(solution.codes)
+    number = {name: int(np.sum(solution.codes == code)) for code, name in enumerate(STATUSES)}
     last = f"t = {solution.ends.max():.4g}"
     if number["interrupted"]:
         return f"interrupted at {last}; {number['settled']} of {count} cues had settled"

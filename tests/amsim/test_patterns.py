@@ -25,7 +25,8 @@ def distinct(rows: NDArray[np.float64]) -> int:
 
 def test_all_digits_are_distinct_binary_rows() -> None:
     rows = patterns.digits()
-    assert rows.dtype == np.float64 and rows.shape[1] == 64
+    assert rows.dtype == np.float64
+    assert rows.shape[1] == 64
     assert set(np.unique(rows)) == {-1.0, 1.0}
     assert distinct(rows) == len(rows)
 
@@ -41,7 +42,7 @@ def test_labels_belong_to_their_rows() -> None:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    label_of = {tuple(scan / 16): label for scan, label in zip(data.data, data.target)}
+    label_of = {tuple(scan / 16): label for scan, label in zip(data.data, data.target, strict=True)}
     rows, labels = patterns.digits_gray(200, seed=3, return_labels=True)
     assert [label_of[tuple(row)] for row in rows] == labels.tolist()
     assert set(labels) == set(range(10))
@@ -50,7 +51,8 @@ def test_labels_belong_to_their_rows() -> None:
 def test_gray_digits_are_the_same_scans_as_the_binary_ones() -> None:
     gray, gray_labels = patterns.digits_gray(50, seed=7, return_labels=True)
     binary, labels = patterns.digits(50, seed=7, return_labels=True)
-    assert gray.min() == 0.0 and gray.max() == 1.0
+    assert gray.min() == 0.0
+    assert gray.max() == 1.0
     np.testing.assert_array_equal(np.where(gray >= 0.5, 1.0, -1.0), binary)
     np.testing.assert_array_equal(gray_labels, labels)
 
@@ -76,9 +78,9 @@ def test_too_many_digits_says_how_many_there_are(
     ("count", "error"), [(0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)]
 )
 def test_a_count_is_a_positive_integer(count: int, error: type[Exception]) -> None:
-    with pytest.raises(error, match="count is .* integer >= 1"):
+    with pytest.raises(error, match=r"count is .* integer >= 1"):
         patterns.digits(count)
-    with pytest.raises(error, match="count is .* integer >= 1"):
+    with pytest.raises(error, match=r"count is .* integer >= 1"):
         patterns.random(count, 4)
 
 
@@ -94,7 +96,8 @@ def test_missing_scikit_learn_names_the_remedy(monkeypatch: pytest.MonkeyPatch) 
 
 def test_random_patterns_are_balanced_signs_of_the_asked_shape() -> None:
     rows = patterns.random(200, 500, seed=5)
-    assert rows.shape == (200, 500) and rows.dtype == np.float64
+    assert rows.shape == (200, 500)
+    assert rows.dtype == np.float64
     assert set(np.unique(rows)) == {-1.0, 1.0}
     assert abs(rows.mean()) < 4 / np.sqrt(rows.size)  # four standard deviations of a fair coin
     np.testing.assert_array_equal(rows, patterns.random(200, 500, seed=5))
@@ -191,7 +194,8 @@ def test_noise_is_added_after_the_flip_and_before_the_mask() -> None:
     flipped = patterns.corrupt(clean, flip=0.5, seed=2)
     noise = patterns.corrupt(clean, flip=0.5, noise=0.3, seed=2) - flipped
     # 20 000 draws: the deviation of the mean is sigma / 141, that of sigma is sigma / 200.
-    assert abs(noise.mean()) < 4 * 0.3 / 141 and abs(noise.std() - 0.3) < 4 * 0.3 / 200
+    assert abs(noise.mean()) < 4 * 0.3 / 141
+    assert abs(noise.std() - 0.3) < 4 * 0.3 / 200
     masked = patterns.corrupt(clean, flip=0.5, noise=0.3, mask=0.5, seed=2)
     assert ((masked == 0).sum(axis=1) == 200).all()
 
@@ -264,9 +268,10 @@ def test_overlap_keeps_the_leading_axes() -> None:
     ("states", "rows"), [((2, 63), (5, 64)), ((64,), (64,)), ((), (5, 64)), ((3, 0), (5, 0))]
 )
 def test_overlap_errors_name_both_shapes(states: tuple[int, ...], rows: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match="states have shape") as error:
         patterns.overlap(np.ones(states), np.ones(rows))
-    assert str(states) in str(error.value) and str(rows) in str(error.value)
+    assert str(states) in str(error.value)
+    assert str(rows) in str(error.value)
 
 
 # Hamming codes
@@ -275,7 +280,8 @@ def test_overlap_errors_name_both_shapes(states: tuple[int, ...], rows: tuple[in
 @pytest.mark.parametrize(("n", "k"), [(3, 1), (7, 4), (15, 11)])
 def test_hamming_codes_are_perfect_and_linear(n: int, k: int) -> None:
     words = patterns.hamming(n, k)
-    assert words.shape == (2**k, n) and set(np.unique(words)) == {-1.0, 1.0}
+    assert words.shape == (2**k, n)
+    assert set(np.unique(words)) == {-1.0, 1.0}
     members = {tuple(word) for word in words}
     assert len(members) == 2**k
     assert (1.0,) * n in members

@@ -1,0 +1,309 @@
+"""What works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["Finding", "diagnose", "document", "healthy", "report", "system", "versions"]
+
+_DEEP_SECONDS = 60
+_PYTHONS = (3, 10), (3, 13)
+_LAVA_PYTHON = (3, 10)
+
+
+@dataclass(frozen=True)
+class _Package:
+    """A package by the name that pip knows, and what imports show that it works."""
+
+    name: str
+    imports: tuple[str, ...]
+    purpose: str
+    required: bool = True
+
+    @property
+    def top(self) -> str:
+        """The name that Python knows."""
+        return self.imports[0].partition(".")[0]
+
+
+_PACKAGES = (
+    _Package("numpy", ("numpy",), "arrays"),
+    _Package("scipy", ("scipy.integrate", "scipy.special"), "SciPy's ODE solvers"),
+    _Package("numba", ("numba",), "the compiled integrator"),
+    _Package("matplotlib", ("matplotlib.figure",), "figures"),
+    _Package("networkx", ("networkx",), "graphs"),
+    _Package("scikit-learn", ("sklearn.datasets",), "scans of digits: amsim demo"),
+    _Package("tqdm", ("tqdm",), "progress bars"),
+    # These two start compilers or processes as they are imported: only --deep does it, elsewhere.
+    _Package("brian2", ("brian2",), "spiking simulation in Brian2", required=False),
+    _Package(
+        "lava-nc",
+        ("lava.magma.core.run_configs", "lava.proc.lif.process"),
+        "simulation of Intel's Loihi 2 in Lava",
+        required=False,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis.
+
+    Attributes
+    ----------
+    name : str
+    status : str
+        "ok" (it works), "found" (installed, not tried), "missing", or "broken".
+    version : str or None
+    required : bool
+        Whether amsim as a whole needs it.
+    detail : str
+        What it is for, or what is wrong with it.
+    remedy : str
+        What to do; empty where nothing is wrong.
+    """
+
+    name: str
+    status: Literal["ok", "found", "missing", "broken"]
+    version: str | None
+    required: bool
+    detail: str
+    remedy: str = ""
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of amsim, Python and the packages that amsim uses; None where one is missing.
+
+    Examples
+    --------
+    >>> from amsim import doctor
+    >>> sorted(doctor.versions())[:3]
+    ['amsim', 'brian2', 'lava-nc']
+    """
+    from . import __version__
+
+    found = {package.name: _version(package) for package in _PACKAGES}
+    return {"amsim": __version__, "python": platform.python_version(), **found}
+
+
+def system() -> dict[str, Any]:
+    """Operating system, processor and number of usable cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"system": platform.platform(), "machine": platform.machine(), "cores": cores}
+
+
+def diagnose(*, deep: bool = False) -> list[Finding]:
+    """Look at Python, every package and the compiled integrator.
+
+    Parameters
+    ----------
+    deep : bool, default False
+        Also import Brian2 and Lava, each in a process of its own with 60 s to do so. Importing them
+        has side effects, so this process never does.
+
+    Returns
+    -------
+    list of Finding
+    """
+    packages = [_package(package, deep=deep) for package in _PACKAGES]
+    return [_python(sys.version_info[:2]), *packages, _integrator()]
+
+
+def healthy(findings: Sequence[Finding]) -> bool:
+    """Whether everything that amsim needs is there and works."""
+    return not any(f.required and f.status in ("missing", "broken") for f in findings)
+
+
+def document(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Turn the diagnosis into plain data."""
+    return {
+        "ok": healthy(findings),
+        "platform": system(),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """Put the diagnosis into words, one line per finding and one per remedy."""
+    from . import __version__
+
+    here = system()
+    lines = [f"amsim {__version__} on {here['system']}, {here['cores']} cores", ""]
+    for finding in findings:
+        version = finding.version or "-"
+        line = f"  {finding.status:<8} {finding.name:<13} {version:<10} {finding.detail}"
+        lines.append(line.rstrip())
+        if finding.remedy:
+            lines.append(f"{'':11}-> {finding.remedy}")
+    verdict = "everything that amsim needs works"
+    if not healthy(findings):
+        verdict = "amsim does not work here: see the arrows above"
+    elif any(finding.status in ("missing", "broken") for finding in findings):
+        verdict += "; what is optional and does not is marked above"
+    return "\n".join([*lines, "", verdict])
+
+
+def _python(version: tuple[int, int]) -> Finding:
+    lowest, highest = (".".join(map(str, bound)) for bound in _PYTHONS)
+    detail, remedy, known = f"amsim runs on {lowest} to {highest}", "", True
+    if not _PYTHONS[0] <= version <= _PYTHONS[1]:
+        known, remedy = False, f"make an environment with Python {lowest} to {highest}"
+    return Finding(
+        "python", "ok" if known else "broken", platform.python_version(), True, detail, remedy
+    )
+
+
+def _version(package: _Package) -> str | None:
+    try:
+        return importlib.metadata.version(package.name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _package(package: _Package, *, deep: bool) -> Finding:
+    if package.name == "lava-nc" and sys.version_info[:2] != _LAVA_PYTHON:
+        return _no_lava(package, sys.version_info[:2])
+    if not _exists(package.top):
+        remedy = f'pip install "{package.name}"'
+        return _finding(package, "missing", f"not installed: {package.purpose}", remedy)
+    if not (package.required or deep):
+        return _finding(package, "found", f"{package.purpose} (not tried; --deep does)")
+    problem = _import_here(package) if package.required else _import_elsewhere(package)
+    if problem:
+        remedy = f'pip install --force-reinstall "{package.name}"'
+        return _finding(package, "broken", f"does not import: {problem}", remedy)
+    return _finding(package, "ok", package.purpose)
+
+
+def _finding(
+    package: _Package,
+    status: Literal["ok", "found", "missing", "broken"],
+    detail: str,
+    remedy: str = "",
+) -> Finding:
+    return Finding(package.name, status, _version(package), package.required, detail, remedy)
+
+
+def _no_lava(package: _Package, version: tuple[int, int]) -> Finding:
+    needed, here = (".".join(map(str, python)) for python in (_LAVA_PYTHON, version))
+    status: Literal["missing", "broken"] = "broken" if _version(package) else "missing"
+    return _finding(
+        package,
+        status,
+        f"{package.purpose}: Lava imports on Python {needed} only, this is {here}",
+        f"make an environment with Python {needed}; everything else works without Lava",
+    )
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _import_here(package: _Package) -> str:
+    """Import a package; return what is wrong with it, empty if nothing is."""
+    try:
+        for name in package.imports:
+            importlib.import_module(name)
+    except Exception as error:  # a broken package may raise anything
+        return _first_line(str(error)) or type(error).__name__
+    return ""
+
+
+def _import_elsewhere(package: _Package) -> str:
+    """Import a package in a process of its own, with a limit on the time."""
+    code = "; ".join(f"import {name}" for name in package.imports)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_DEEP_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end within {_DEEP_SECONDS} s"
+    except OSError as error:
+        return f"cannot start {sys.executable}: {error}"
+    if done.returncode == 0:
+        return ""
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"ended with code {done.returncode}"
+
+
+def _integrator() -> Finding:
+    """Whether the integrator can be compiled, and kept, and has been."""
+    try:
+        from .dynamics import memory_force
+    except ImportError as error:
+        return _no_integrator(_first_line(str(error)), "install what is missing above")
+    except RuntimeError as error:
+        if not is_cache_error(error):
+            raise
+        return _no_integrator("numba may write to none of its cache folders", CACHE_REMEDY)
+    stats = getattr(memory_force.sweep, "stats", None)
+    if stats is None:
+        return Finding(
+            "integrator", "ok", None, True, "not compiled, and slow", "unset NUMBA_DISABLE_JIT"
+        )
+    folder = str(stats.cache_path)
+    state = "the first recall compiles it, which takes 10 to 60 s"
+    if _compiled(folder, memory_force.__file__):
+        state = "compiled"
+    if not _writable(folder):
+        state += "; new parts compile each time, as the cache is not writable"
+    return Finding("integrator", "ok", None, True, f"{state}; cache in {folder}")
+
+
+CACHE_REMEDY = "set NUMBA_CACHE_DIR to a folder that you may write to"
+
+
+def is_cache_error(error: RuntimeError) -> bool:
+    """Whether numba found no folder for compiled code."""
+    return "cannot cache function" in str(error)
+
+
+def _no_integrator(problem: str, remedy: str) -> Finding:
+    return Finding("integrator", "broken", None, True, problem, remedy)
+
+
+def _compiled(folder: str, source: str) -> bool:
+    """Whether the folder holds an index of the outermost function newer than its source."""
+    start = f"{os.path.splitext(os.path.basename(source))[0]}.sweep-"
+    end = f".py{sys.version_info[0]}{sys.version_info[1]}.nbi"
+    edited = os.path.getmtime(source)
+    try:
+        with os.scandir(folder) as entries:
+            return any(
+                entry.name.startswith(start)
+                and entry.name.endswith(end)
+                and entry.stat().st_mtime >= edited
+                for entry in entries
+            )
+    except OSError:
+        return False
+
+
+def _writable(folder: str) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -1,0 +1,281 @@
+"""The drive of features by their memories, M(y) = Xi^T f(Xi y + b), in one compiled pass.
+
+A block of memories is read once for both products. Integer memories are read as int8. Products may
+be float32; states, times, normalisers and sums over blocks of memories are float64.
+"""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .adams import (
+    SETTLED, Floats, compiled, finish_running, predict_running, residual, vectorised,
+)  # fmt: skip
+
+SOFTMAX, IDENTITY, TANH, SIGMOID, POWER, EXPONENTIAL = range(6)
+BLOCK = 64  # memories per block: their rows stay in the cache between both products
+GROUP = 4  # cues that share one reading of the memories
+
+
+class Memories(NamedTuple):
+    """The constant part of the drive."""
+
+    weights: NDArray[Any]  # (K, D) int8, float32 or float64
+    bias: Floats  # (K,)
+    kind: int
+    parameter: float  # beta, or the exponent of POWER
+    skip: float  # softmax weights below this share of the largest are zero
+
+
+class Work(NamedTuple):
+    """Working memory; `query` and `block` have the precision of the products."""
+
+    query: NDArray[Any]  # (B, D)
+    block: NDArray[Any]  # (D,)
+    logits: NDArray[Any]  # (GROUP, BLOCK)
+    rows: NDArray[np.int64]  # (BLOCK,)
+    shares: Floats  # (BLOCK,)
+    peak: Floats  # (B,) largest logit so far
+    total: Floats  # (B,) normaliser so far
+    decay: Floats  # (B,) e^(-t / tau) of the initial memory state
+    drive: Floats  # (B, D)
+
+
+@vectorised
+def _project_one(weights, first, count, query, b, out, c):
+    """out[c, i] = weights[first + i] . query[b]."""
+    for i in range(count):
+        total = query.dtype.type(0)
+        for j in range(query.shape[1]):
+            total += query.dtype.type(weights[first + i, j]) * query[b, j]
+        out[c, i] = total
+
+
+@vectorised
+def _project_four(weights, first, count, query, cues, g, out):
+    """The same for the cues g to g + 3 of the list, reading the weights once."""
+    b0, b1, b2, b3 = cues[g], cues[g + 1], cues[g + 2], cues[g + 3]
+    for i in range(count):
+        s0 = s1 = s2 = s3 = query.dtype.type(0)
+        for j in range(query.shape[1]):
+            w = query.dtype.type(weights[first + i, j])
+            s0 += w * query[b0, j]
+            s1 += w * query[b1, j]
+            s2 += w * query[b2, j]
+            s3 += w * query[b3, j]
+        out[0, i], out[1, i], out[2, i], out[3, i] = s0, s1, s2, s3
+
+
+@vectorised
+def _weighted_rows(weights, rows, shares, count, out):
+    """out = sum_i shares[i] weights[rows[i]] over `count` rows, four at a time."""
+    kind, units = out.dtype.type, len(out)
+    for j in range(units):
+        out[j] = kind(0)
+    for i in range(0, count - count % 4, 4):
+        r0, r1, r2, r3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        s0, s1 = kind(shares[i]), kind(shares[i + 1])
+        s2, s3 = kind(shares[i + 2]), kind(shares[i + 3])
+        for j in range(units):
+            out[j] += (s0 * kind(weights[r0, j]) + s1 * kind(weights[r1, j])) + (
+                s2 * kind(weights[r2, j]) + s3 * kind(weights[r3, j])
+            )
+    for i in range(count - count % 4, count):
+        row, share = rows[i], kind(shares[i])
+        for j in range(units):
+            out[j] += share * kind(weights[row, j])
+
+
+@compiled
+def _scalar_activation(kind, parameter, x):
+    """f(x) of a separable memory unit; saturates as the Lagrangians do."""
+    if kind == IDENTITY:
+        return x
+    if kind == TANH:
+        return math.tanh(parameter * x)
+    if kind == SIGMOID:
+        return 1.0 / (1.0 + math.exp(min(-parameter * x, 600.0)))
+    if kind == EXPONENTIAL:
+        return math.exp(min(parameter * x, 600.0))
+    if x <= 0.0:
+        return 0.0
+    if parameter == 1.0:
+        return x
+    return math.exp(min(parameter * math.log(x), 600.0))
+
+
+@compiled
+def _softmax_block(memories, first, count, c, work, b):
+    """Fold one block of logits into peak, total and drive of cue b; how many rows count."""
+    logits, peak, used = work.logits, work.peak[b], 0
+    for i in range(count):
+        logits[c, i] *= memories.parameter
+        peak = max(peak, logits[c, i])
+    if peak > work.peak[b]:
+        factor = math.exp(work.peak[b] - peak)
+        work.total[b] *= factor
+        for j in range(work.drive.shape[1]):
+            work.drive[b, j] *= factor
+        work.peak[b] = peak
+    for i in range(count):
+        distance = np.float64(logits[c, i]) - peak
+        if distance > -50.0:
+            share = math.exp(distance)
+            work.total[b] += share
+            if share > memories.skip:
+                work.rows[used], work.shares[used] = first + i, share
+                used += 1
+    return used
+
+
+@compiled
+def _local_block(memories, first, count, c, work):
+    """Activations of one block of separable memory units; how many are not zero."""
+    used = 0
+    for i in range(count):
+        state = np.float64(work.logits[c, i])
+        share = _scalar_activation(memories.kind, memories.parameter, state)
+        if share != 0.0:
+            work.rows[used], work.shares[used] = first + i, share
+            used += 1
+    return used
+
+
+@compiled
+def _logits(memories, offset, first, count, cues, g, members, work):
+    """States h of one block of memory units for the cues g to g + members - 1 of the list."""
+    weights, query, out = memories.weights, work.query, work.logits
+    if members == GROUP:
+        _project_four(weights, first, count, query, cues, g, out)
+    for c in range(members):
+        b = cues[g + c]
+        if members < GROUP:
+            _project_one(weights, first, count, query, b, out, c)
+        for i in range(count):
+            out[c, i] += memories.bias[first + i]
+        if offset.shape[0] > 0:
+            for i in range(count):
+                out[c, i] += work.decay[b] * offset[b, first + i]
+
+
+@compiled
+def memory_force(memories, offset, cues, size, work):
+    """work.drive[b] = Xi^T f(Xi query[b] + bias + decay[b] offset[b]) for the cues listed."""
+    softmax, units = memories.kind == SOFTMAX, work.drive.shape[1]
+    for c in range(size):
+        b = cues[c]
+        work.peak[b], work.total[b] = -np.inf, 0.0
+        for j in range(units):
+            work.drive[b, j] = 0.0
+    for g in range(0, size, GROUP):
+        members = min(GROUP, size - g)
+        for first in range(0, len(memories.bias), BLOCK):
+            count = min(BLOCK, len(memories.bias) - first)
+            _logits(memories, offset, first, count, cues, g, members, work)
+            for c in range(members):
+                b = cues[g + c]
+                if softmax:
+                    used = _softmax_block(memories, first, count, c, work, b)
+                else:
+                    used = _local_block(memories, first, count, c, work)
+                if used > 0:
+                    _weighted_rows(memories.weights, work.rows, work.shares, used, work.block)
+                    for j in range(units):
+                        work.drive[b, j] += work.block[j]
+    if softmax:
+        for c in range(size):
+            b = cues[c]
+            share = 1.0 / work.total[b]
+            for j in range(units):
+                work.drive[b, j] *= share
+
+
+@compiled
+def evaluate(memories, offset, rate, external, clamped, state, past, lead, cues, size, work):
+    """work.drive of the listed cues at `state`: the features, and their followers if any.
+
+    The time of cue b is past[b, 0] + lead[b].
+    """
+    units = external.shape[1]
+    seen = state.shape[1] - units  # 0: the memory units are algebraic and see the features
+    for c in range(size):
+        b = cues[c]
+        work.decay[b] = math.exp(-rate * (past[b, 0] + lead[b]))
+        for j in range(units):
+            work.query[b, j] = state[b, seen + j]
+    memory_force(memories, offset, cues, size, work)
+    for c in range(size):
+        b = cues[c]
+        for j in range(units):
+            work.drive[b, j] += external[b, j]
+        for j in range(clamped.shape[1]):
+            if clamped[b, j]:
+                work.drive[b, j] = state[b, j]
+
+
+@compiled
+def _settled(memories, offset, segments, state, b, tolerance, memory_tolerance, work):
+    """Whether every layer's |tau dx/dt| is within tolerance, given the drive there.
+
+    That of the memory units is |Xi (v - y) - decay offset|.
+    """
+    units = work.query.shape[1]
+    if not residual(segments, work.drive, state, b) <= tolerance:
+        return False
+    if state.shape[1] == units:
+        return True
+    for j in range(units):
+        work.query[b, j] = state[b, j] - state[b, units + j]
+    change = work.logits
+    for first in range(0, len(memories.bias), BLOCK):
+        count = min(BLOCK, len(memories.bias) - first)
+        _project_one(memories.weights, first, count, work.query, b, change, 0)
+        for i in range(count):
+            value = np.float64(change[0, i])
+            if offset.shape[0] > 0:
+                value -= work.decay[b] * offset[b, first + i]
+            if not abs(value) <= memory_tolerance:
+                return False
+    return True
+
+
+@compiled
+def sweep(
+    steps, segments, memories, offset, rate, external, clamped,
+    rtol, atol, limit, tolerance, memory_tolerance, t1, times, outputs, scratch, work,
+    cues, lead, sweeps,
+):  # fmt: skip
+    """Up to `sweeps` steps of every running cue; how many cues still run."""
+    size = len(cues)
+    for _ in range(sweeps):
+        size = predict_running(steps, segments, scratch, cues, lead)
+        if size == 0:
+            break
+        evaluate(
+            memories, offset, rate, external, clamped, steps.new, steps.past, lead, cues, size,
+            work,
+        )  # fmt: skip
+        quiet = finish_running(
+            steps, segments, cues, size, work.drive, rtol, atol, limit, tolerance, t1, times,
+            outputs, scratch,
+        )  # fmt: skip
+        if quiet > 0:
+            for c in range(quiet):
+                lead[cues[c]] = 0.0
+            evaluate(
+                memories, offset, rate, external, clamped, steps.x, steps.past, lead, cues, quiet,
+                work,
+            )  # fmt: skip
+        for c in range(quiet):
+            b = cues[c]
+            steps.cues[b].evaluated += 1
+            if _settled(memories, offset, segments, steps.x, b, tolerance, memory_tolerance, work):
+                steps.cues[b].status = SETTLED
+    return size

@@ -1,0 +1,200 @@
+"""A run of the exponential integrator over any network."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from ..synapses import Array
+from . import adams
+from .problem import Problem, Reader, Solution, recorded_times
+from .progress import Progress, announce_compilation
+
+# A state that grew by this factor is not coming back.
+_BLOW_UP = 1e9
+# First step in units of the smallest tau.
+_FIRST_STEP = 1e-3
+# Multiply-adds between two looks at Ctrl-C: some tenths of a second.
+_CHUNK = 3e8
+
+
+class Run:
+    """Steps whose state is all dynamic layers and whose drive is evaluated in NumPy.
+
+    Parameters
+    ----------
+    problem : Problem
+    rtol, atol : float
+        Error per step.
+    """
+
+    def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
+        self.problem, self.rtol, self.atol = problem, rtol, atol
+        layers = problem.network.dynamic.values()
+        self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers])
+        self.begin(problem.network.pack(problem.initial), list(problem.network.dynamic))
+
+    def begin(self, state: Array, names: list[str], lag: float = 0.0) -> None:
+        """Lay out segments and working arrays for some layers.
+
+        `state` holds their units and, behind them, the followers with rate `lag` if any.
+        """
+        problem = self.problem
+        batch, width = state.shape
+        self.segments = _segments(problem, names, lag)
+        units, pieces = int(self.segments.start[-1]), len(self.segments.rate)
+        self.steps = adams.Steps(
+            cues=np.zeros(batch, adams.CUE),
+            x=state.copy(),
+            new=np.zeros((batch, width)),
+            used=np.zeros((batch, units)),
+            dd=np.zeros((batch, adams.HISTORY, units)),
+            past=np.zeros((batch, adams.HISTORY)),
+            scale=np.zeros((batch, len(names))),
+            weight=np.zeros((batch, pieces, 3)),
+            gap=np.zeros((batch, pieces, adams.HISTORY)),
+        )
+        cues = self.steps.cues
+        fastest = max(lag, float(self.segments.gain.max()))
+        cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
+        cues["order"] = cues["known"] = 1
+        cues["floor"] = np.inf
+        cues["status"] = adams.RUNNING
+        self.running, self.lead = np.zeros(batch, np.int64), np.zeros(batch)
+        self.outputs = np.empty((len(problem.times), batch, width))
+        self.scratch = adams.new_scratch(pieces)
+
+    def start_history(self, drive: Array) -> None:
+        """Enter the first drive, the scale of each layer and the outputs at t = 0."""
+        steps, segments = self.steps, self.segments
+        steps.dd[:, 0] = drive
+        steps.cues["evaluated"] = 1
+        size = np.maximum(np.abs(steps.x[:, : drive.shape[1]]), np.abs(drive))
+        bounds = segments.start[np.searchsorted(segments.layer, range(steps.scale.shape[1]))]
+        steps.scale[:] = np.maximum.reduceat(size, bounds, axis=1)
+        self.limit = _BLOW_UP * (1.0 + float(steps.scale.max()))
+        at_start = int(np.searchsorted(self.problem.times, 0.0, side="right"))
+        self.outputs[:at_start] = steps.x
+        steps.cues["written"] = at_start
+
+    def prepare(self) -> float:
+        """Evaluate the first drive and compile; returns the multiply-adds of one step, roughly."""
+        cues = np.arange(self.problem.batch)
+        self.start_history(self.drive(cues, np.zeros(len(cues)), self.steps.x))
+        with self.announce(compiled=bool(adams.finish_running.signatures)):
+            self.sweep(0)
+        return float(self.steps.x.shape[1]) ** 2 * len(cues)
+
+    @staticmethod
+    def announce(*, compiled: bool) -> AbstractContextManager[None]:
+        """Tell a person who waits for a compilation."""
+        return announce_compilation("the integrator", needed=not compiled)
+
+    def drive(self, cues: Array, times: Array, states: Array) -> Array:
+        """N = force + leak x of packed states (size, N), at one time per cue."""
+        problem = self.problem
+        if not problem.driven:
+            return np.asarray(problem.select(cues).force(0.0, states) + self.leak * states)
+        # Cues have their own times, so an input that depends on time is evaluated for each.
+        forces = [
+            problem.select(cues[i : i + 1]).force(time, states[i : i + 1])[0]
+            for i, time in enumerate(times)
+        ]
+        return np.asarray(forces + self.leak * states)
+
+    def sweep(self, count: int) -> int:
+        """Up to `count` steps of every running cue; how many cues still run."""
+        steps, problem = self.steps, self.problem
+        drives = np.empty_like(steps.used)
+        size = len(drives)
+        for _ in range(max(count, 1)):
+            size = adams.predict_running(
+                steps, self.segments, self.scratch, self.running, self.lead
+            )
+            if count == 0:
+                size = 0
+            cues = self.running[:size]
+            if size:
+                ahead = steps.past[cues, 0] + self.lead[cues]
+                drives[cues] = self.drive(cues, ahead, steps.new[cues])
+            quiet = adams.finish_running(
+                steps, self.segments, self.running, size, drives, self.rtol, self.atol, self.limit,
+                problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
+            )  # fmt: skip
+            if quiet:
+                self.settle(self.running[:quiet])
+            if not size:
+                break
+        return size
+
+    def settle(self, cues: Array) -> None:
+        """Look at the true residual of cues that seem settled."""
+        steps = self.steps
+        state = steps.x[cues]
+        residual = self.drive(cues, steps.past[cues, 0], state) - self.leak * state
+        rest = np.abs(residual).max(axis=1) <= self.problem.tolerance
+        steps.cues["status"][cues[rest]] = adams.SETTLED
+        steps.cues["evaluated"][cues] += 1
+
+    def solve(self) -> Solution:
+        """Run to the end, in chunks short enough to notice Ctrl-C between them."""
+        problem, steps = self.problem, self.steps
+        progress = Progress(problem.t1, problem.batch)
+        try:
+            chunk = int(min(max(_CHUNK / self.prepare(), 1), 20000))
+            running = problem.batch
+            while running:
+                running = self.sweep(chunk)
+                progress.update(float(steps.past[:, 0].min()), running)
+        except KeyboardInterrupt:
+            pass  # reported as a status: what was reached is not lost
+        finally:
+            progress.close()
+        return self.solution()
+
+    def solution(self) -> Solution:
+        """Trim the record to what happened; a cue that stopped holds its last state."""
+        problem, steps = self.problem, self.steps
+        cues, ends = steps.cues, steps.past[:, 0].copy()
+        finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
+        times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
+        outputs = self.outputs[: len(times)]
+        if len(times) > len(outputs):
+            outputs = np.concatenate([outputs, steps.x[None]])
+        late = (np.arange(len(times))[:, None] >= cues["written"]) | (times[:, None] >= ends)
+        for row in np.flatnonzero(late.any(axis=1)):
+            outputs[row, late[row]] = steps.x[late[row]]
+        return Solution(
+            times=times,
+            record=self.reader(times, ends, outputs),
+            final=self.reader(ends.max(keepdims=True), ends, steps.x[None]),
+            codes=cues["status"].copy(),
+            ends=ends,
+            rhs=cues["evaluated"].copy(),
+            accepted=int(cues["accepted"].sum()),
+            rejected=int(cues["rejected"].sum()),
+        )
+
+    def reader(self, times: Array, ends: Array, vectors: Array) -> Reader:
+        """Read states of the solver (T, B, width) by layer; cues stopped at `ends`."""
+        return self.problem.reader(times, vectors)
+
+
+def _segments(problem: Problem, names: list[str], lag: float) -> adams.Segments:
+    """Runs of units with equal tau in the layers `names`."""
+    start, rate, gain, layer = [0], [], [], []
+    for index, name in enumerate(names):
+        population = problem.network.layers[name]
+        for length, tau in population.tau_runs:
+            start.append(start[-1] + length)
+            rate.append(population.leak / tau)
+            gain.append(1.0 / tau)
+            layer.append(index)
+    return adams.Segments(
+        start=np.array(start),
+        rate=np.array(rate),
+        gain=np.array(gain),
+        lag=np.full(len(rate), lag),
+        layer=np.array(layer),
+    )

@@ -1,0 +1,404 @@
+"""Figures of a recall: images, energy and states over time.
+
+Nothing here touches pyplot: every function builds a plain `matplotlib.figure.Figure` or draws into
+axes that it is given, shows nothing and saves nothing. Use ``figure.savefig(path)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
+
+    from .dynamics import Trajectory
+
+__all__ = ["energy", "overview", "recall", "states", "trajectory"]
+
+Floats = NDArray[np.float64]
+
+_TIME = "time (units of τ)"
+_LABELS = ("cue", "recalled", "stored")
+_WIDTH = 8.0  # inches: the text keeps its size where a page shows the figure at 800 pixels
+# Okabe & Ito's colours without the yellow, which is too light for lines on white.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+_MAX_LINES = 200  # more lines than this are one blot
+_NAMED = 8  # lines beyond this number have no legend
+_DECADES = 1.7  # a longer span of times is drawn on a logarithmic axis
+
+
+def recall(
+    cues: ArrayLike,
+    recalled: ArrayLike,
+    stored: ArrayLike,
+    *,
+    shape: tuple[int, int] | None = None,
+    titles: Sequence[str] | None = None,
+    labels: tuple[str, str, str] = _LABELS,
+) -> Figure:
+    """Draw cues, recalls and stored patterns as three rows of images, one column per cue.
+
+    Parameters
+    ----------
+    cues, recalled, stored : array_like, shape (n, D) or (D,)
+    shape : (int, int), optional
+        Height and width of an image; by default a square if D is one, else a single row of pixels.
+    titles : sequence of str, optional
+        One per column; "cue 0", "cue 1", ... by default.
+    labels : (str, str, str)
+        Names of the rows.
+
+    Returns
+    -------
+    Figure
+        With 3 n axes, row by row. All images share the gray scale of the recalled and stored ones:
+        noise beyond their range is shown as black or white.
+
+    Raises
+    ------
+    ValueError
+        If the arrays have different shapes, or D is not height times width.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> figure = am.plot.recall(am.patterns.corrupt(patterns, flip=0.2), patterns, patterns)
+    >>> len(figure.axes)
+    6
+    """
+    from matplotlib.figure import Figure
+
+    rows = _rows(cues, recalled, stored)
+    height = _images_height(rows, shape)
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    _draw_images(figure, rows, shape, titles, labels)
+    return figure
+
+
+def energy(
+    traj: Trajectory,
+    ax: Axes | None = None,
+    *,
+    cue: int | Sequence[int] | None = None,
+    time_label: str = _TIME,
+) -> Axes:
+    """Draw the energy over time.
+
+    Parameters
+    ----------
+    traj : Trajectory
+    ax : matplotlib Axes, optional
+        Where to draw; by default the axes of a new figure, ``ax.figure``.
+    cue : int or sequence of int, optional
+        Which cues of the flattened batch, all by default. Up to 8 are named in a legend.
+    time_label : str
+        Label of the time axis; that of `FixedPoint` counts updates.
+
+    Returns
+    -------
+    Axes
+        One line per cue. Times that span decades are logarithmic, with 0 at the left end.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cue.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> traj = am.simulate(am.dense_am(patterns), patterns)
+    >>> ax = am.plot.energy(traj)
+    >>> len(ax.lines), ax.get_ylabel()
+    (2, 'energy')
+    """
+    ax = ax or _new_axes()
+    values = traj.energy.reshape(len(traj.times), -1)
+    chosen = _cues(cue, values.shape[1])
+    named = 1 < len(chosen) <= _NAMED
+    for index, number in enumerate(chosen):
+        style: dict[str, Any] = {"color": _COLOURS[0], "linewidth": 0.8, "alpha": 0.4}
+        if len(chosen) <= _NAMED:
+            # The eighth line repeats the first colour: dashes tell them apart.
+            turn, colour = divmod(index, len(_COLOURS))
+            style = {"color": _COLOURS[colour], "linestyle": "--" if turn else "-"}
+        _plot(ax, traj.times, values[:, number], label=f"cue {number}", **style)
+    _label(ax, traj.times, time_label, "energy")
+    if named:
+        ax.legend(ncols=2, frameon=False, fontsize="small", loc="best")
+    return ax
+
+
+def states(
+    traj: Trajectory,
+    layer: str = "visible",
+    ax: Axes | None = None,
+    cue: int = 0,
+    *,
+    time_label: str = _TIME,
+) -> Axes:
+    """Draw the states of a layer's units over time.
+
+    Parameters
+    ----------
+    traj : Trajectory
+    layer : str
+    ax : matplotlib Axes, optional
+        Where to draw; by default the axes of a new figure, ``ax.figure``.
+    cue : int
+        Which cue of the flattened batch.
+    time_label : str
+        Label of the time axis.
+
+    Returns
+    -------
+    Axes
+        One line per unit, coloured by its last value. Of more than 200 units 200 are drawn, evenly
+        spaced, and the label says so.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no such layer or cue.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> traj = am.simulate(am.dense_am(patterns), patterns)
+    >>> len(am.plot.states(traj, "hidden").lines)
+    2
+    """
+    from matplotlib import colormaps
+
+    ax = ax or _new_axes()
+    batch = math.prod(traj.statuses.shape)
+    (number,) = _cues(cue, batch)
+    values = traj[layer].reshape(len(traj.times), batch, -1)[:, number]
+    units = values.shape[1]
+    drawn = np.unique(np.linspace(0, units - 1, min(units, _MAX_LINES)).round().astype(int))
+    # The light end of viridis is left out: it would not show on white.
+    colours = colormaps["viridis"](0.85 * _unit_interval(values[-1, drawn]))
+    for unit, colour in zip(drawn, colours, strict=True):
+        _plot(ax, traj.times, values[:, unit], color=colour, linewidth=0.9, alpha=0.8)
+    some = "" if len(drawn) == units else f"\n({len(drawn)} of {units} units)"
+    _label(ax, traj.times, time_label, f"{layer} states{some}")
+    return ax
+
+
+def trajectory(
+    traj: Trajectory, cue: int = 0, *, layer: str | None = None, time_label: str = _TIME
+) -> Figure:
+    """Draw one cue: its energy over time above, the states of a layer over time below.
+
+    Parameters
+    ----------
+    traj : Trajectory
+    cue : int
+        Which cue of the flattened batch.
+    layer : str, optional
+        "visible" by default, or the first layer where none has that name.
+    time_label : str
+        Label of the time axis.
+
+    Returns
+    -------
+    Figure
+        With two axes.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If there is no such layer or cue.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> figure = am.plot.trajectory(am.simulate(am.dense_am(patterns), patterns[0]))
+    >>> [ax.get_ylabel() for ax in figure.axes]
+    ['energy', 'visible states']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH, 5.0), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
+    energy(traj, top, cue=cue, time_label=time_label)
+    layer = layer or ("visible" if "visible" in traj else next(iter(traj)))
+    states(traj, layer, bottom, cue, time_label=time_label)
+    top.set_xlabel("")
+    figure.align_ylabels([top, bottom])
+    return figure
+
+
+def overview(
+    traj: Trajectory,
+    stored: ArrayLike,
+    *,
+    cues: Sequence[int] | None = None,
+    shape: tuple[int, int] | None = None,
+    titles: Sequence[str] | None = None,
+    labels: tuple[str, str, str] = _LABELS,
+    time_label: str = _TIME,
+) -> Figure:
+    """Draw first and last states as images, and below them the energies over time.
+
+    Parameters
+    ----------
+    traj : Trajectory
+        Of a network with a layer "visible", recorded from time 0.
+    stored : array_like, shape (n, D)
+        The pattern to compare each of the n cues with.
+    cues : sequence of int, optional
+        The n cues of the flattened batch, all by default.
+    shape, titles, labels
+        As in `recall`.
+    time_label : str
+        Label of the time axis.
+
+    Returns
+    -------
+    Figure
+        With 3 n axes of images, and the axes of `energy` last.
+
+    Raises
+    ------
+    ValueError
+        If there is no such cue, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> traj = am.simulate(am.dense_am(patterns), am.patterns.corrupt(patterns, flip=0.2))
+    >>> len(am.plot.overview(traj, patterns).axes)
+    7
+    """
+    from matplotlib.figure import Figure
+
+    batch = math.prod(traj.statuses.shape)
+    chosen = _cues(cues, batch)
+    first = traj["visible"][0].reshape(batch, -1)[chosen]
+    last = traj.final["visible"].reshape(batch, -1)[chosen]
+    rows = _rows(first, last, stored)
+    if titles is None:
+        titles = [f"cue {number}" for number in chosen]
+    heights = _images_height(rows, shape), 2.8
+    figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=heights)
+    _draw_images(top, rows, shape, titles, labels)
+    energy(traj, bottom.subplots(), cue=chosen, time_label=time_label)
+    return figure
+
+
+def _rows(*arrays: ArrayLike) -> Floats:
+    """Stack the rows of images: (rows, n, D)."""
+    rows = [np.atleast_2d(np.asarray(array, dtype=np.float64)) for array in arrays]
+    if len({row.shape for row in rows}) > 1 or rows[0].ndim != 2 or rows[0].size == 0:
+        shapes = ", ".join(str(row.shape) for row in rows)
+        raise ValueError(
+            f"cues, recalled and stored must have one shape (n, D), got {shapes}; "
+            f"pick the stored pattern of each cue first"
+        )
+    return np.stack(rows)
+
+
+def _draw_images(
+    figure: FigureBase,
+    rows: Floats,
+    shape: tuple[int, int] | None,
+    titles: Sequence[str] | None,
+    labels: Sequence[str],
+) -> None:
+    """Fill a figure with rows (rows, n, D) of images."""
+    count, size = rows.shape[1:]
+    titles = [f"cue {number}" for number in range(count)] if titles is None else titles
+    if len(titles) != count:
+        raise ValueError(f"{len(titles)} titles for {count} cues; give one per cue")
+    shape = _image_shape(size, shape)
+    scale = rows[1:]
+    finite = scale[np.isfinite(scale)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    for row, label in enumerate(labels):
+        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for column in range(count):
+            ax = axes[row, column]
+            ax.imshow(
+                rows[row, column].reshape(shape),
+                cmap="gray_r",
+                vmin=low,
+                vmax=high,
+                aspect="auto" if shape[0] == 1 else "equal",
+                interpolation="nearest",
+            )
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(color="0.7", linewidth=0.6)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=9)
+
+
+def _image_shape(size: int, shape: tuple[int, int] | None) -> tuple[int, int]:
+    if shape is None:
+        side = math.isqrt(size)
+        return (side, side) if side * side == size else (1, size)
+    if math.prod(shape) != size:
+        raise ValueError(f"shape is {shape}; the patterns have {size} units")
+    return shape
+
+
+def _images_height(rows: Floats, shape: tuple[int, int] | None) -> float:
+    """Inches for rows (rows, n, D) of images, with their titles."""
+    flat = _image_shape(rows.shape[2], shape)[0] == 1
+    return len(rows) * min(0.5 if flat else 1.2, (_WIDTH - 1) / rows.shape[1]) + 0.5
+
+
+def _cues(cue: int | Sequence[int] | None, batch: int) -> list[int]:
+    """Check the positions asked for."""
+    if cue is None:
+        return list(range(batch))
+    chosen = [int(number) for number in np.atleast_1d(np.asarray(cue))]
+    for number in chosen:
+        if not 0 <= number < batch:
+            raise ValueError(f"cue is {number}; the batch has cues 0 to {batch - 1}")
+    return chosen
+
+
+def _new_axes() -> Axes:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(_WIDTH, 3.2), layout="constrained").subplots()
+
+
+def _plot(ax: Axes, times: Floats, values: Floats, **style: Any) -> None:
+    """One line; a run that broke off at its first time is a point."""
+    ax.plot(times, values, marker="o" if len(times) == 1 else None, **style)
+
+
+def _label(ax: Axes, times: Floats, time_label: str, value_label: str) -> None:
+    """Scale the time axis and name both."""
+    positive = times[times > 0]
+    if len(positive) > 2 and math.log10(positive[-1] / positive[0]) > _DECADES:
+        # Recorded times are geometric, but for the 0 in front: linear up to the first of them.
+        ax.set_xscale("symlog", linthresh=positive[0], linscale=0.3)
+    if len(times) > 1:
+        ax.set_xlim(times[0], times[-1])
+    ax.set(xlabel=time_label, ylabel=value_label)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _unit_interval(values: Floats) -> Floats:
+    """Map values linearly to [0, 1]; what is not finite goes to 0."""
+    finite = values[np.isfinite(values)]
+    if not finite.size or not np.ptp(finite) > 0:
+        return np.zeros_like(values)
+    scaled: Floats = (values - finite.min()) / np.ptp(finite)
+    return np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)
