@@ -137,10 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(argv: Sequence[str] | None) -> int:
     """Parse, run, and turn what the user can put right into one line and a code."""
     try:
-        args = _parser().parse_args(argv)
-        return int(args.run(args))
-    except SystemExit as stop:  # --help and --version
-        return int(stop.code or DONE)
+        args = _parse(argv)
+        return int(args.run(args)) if args else DONE
     except _UserError as error:
         return _fail(BAD_INPUT, str(error))
     except MemoryError as error:
@@ -153,6 +151,17 @@ def _guarded(argv: Sequence[str] | None) -> int:
         if not doctor.is_cache_error(error):
             raise
         return _fail(MISSING, f"no folder to keep compiled code in; {doctor.CACHE_REMEDY}")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
+    """Parse the arguments; None where help or the version was all that was asked for."""
+    try:
+        return _parser().parse_args(argv)
+    except SystemExit:
+        pass
+    except BrokenPipeError:
+        _drop(sys.stdout)
+    return None
 
 
 def _parser() -> _Parser:

@@ -2,7 +2,7 @@
 
 
 class GuaranteeWarning(UserWarning):
-    """A property that the theory proves elsewhere (energy descent, a bounded energy) is lost here."""
+    """A property proven for other networks (energy descent, a bounded energy) is lost here."""
 
 
 class MissingDependencyError(ImportError):

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +27,7 @@ from .synapses import Array, HyperSynapse, block_diagonal
 States = Mapping[str, ArrayLike]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Layer:
     """A population of neurons with one Lagrangian.
 
@@ -60,34 +59,37 @@ class Layer:
 
     shape: tuple[int, ...]
     lagrangian: Lagrangian
-    tau: Array | float = 1.0
-    bias: Array | float = 0.0
-    leak: float = 1.0
+    tau: Array
+    bias: Array
+    leak: float
 
-    def __post_init__(self) -> None:
-        given: Any = self.shape
-        shape = tuple(given) if isinstance(given, Sequence) else (given,)
-        if not shape or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
-            raise ValueError(f"layer shape must be positive integers, got {given!r}")
-        if not isinstance(self.lagrangian, Lagrangian):
+    def __init__(
+        self,
+        shape: int | Sequence[int],
+        lagrangian: Lagrangian,
+        tau: ArrayLike = 1.0,
+        bias: ArrayLike = 0.0,
+        leak: float = 1.0,
+    ) -> None:
+        if not isinstance(lagrangian, Lagrangian):
             raise TypeError(
-                f"lagrangian must be a Lagrangian such as Identity(), got {self.lagrangian!r}"
+                f"lagrangian must be a Lagrangian such as Identity(), got {lagrangian!r}"
             )
-        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
-        tau = self._unit_array("tau", self.tau)
-        if (tau < 0).any() or ((tau == 0).any() and (tau > 0).any()):
+        if not (math.isfinite(leak) and leak >= 0):
+            raise ValueError(f"leak must be finite and not negative, got {leak!r}")
+        object.__setattr__(self, "shape", _checked_shape(shape))
+        object.__setattr__(self, "lagrangian", lagrangian)
+        object.__setattr__(self, "tau", self._unit_array("tau", tau))
+        object.__setattr__(self, "bias", self._unit_array("bias", bias))
+        object.__setattr__(self, "leak", float(leak))
+        lowest, highest = float(self.tau.min()), float(self.tau.max())
+        if lowest < 0 or (lowest == 0 < highest):
             raise ValueError(
                 f"tau must be positive for every unit, or 0 for the whole layer (algebraic); "
-                f"got values from {tau.min():g} to {tau.max():g}"
+                f"got values from {lowest:g} to {highest:g}"
             )
-        leak = float(self.leak)
-        if not (math.isfinite(leak) and leak >= 0):
-            raise ValueError(f"leak must be finite and not negative, got {self.leak!r}")
-        if leak == 0 and not tau.all():
+        if leak == 0 and highest == 0:
             raise ValueError("a layer without leak needs tau > 0: it has no algebraic value")
-        object.__setattr__(self, "tau", tau)
-        object.__setattr__(self, "bias", self._unit_array("bias", self.bias))
-        object.__setattr__(self, "leak", leak)
 
     def _unit_array(self, what: str, value: ArrayLike) -> Array:
         """A read-only float64 copy of shape `shape`: what was checked cannot change afterwards."""
@@ -125,6 +127,13 @@ class Layer:
         legendre = np.sum((state - external) * activation, axis=-1) - self.lagrangian.value(state)
         copies = tuple(range(-len(self.shape) + 1, 0))
         return np.asarray(self.leak * legendre.sum(axis=copies))
+
+
+def _checked_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+    axes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if not axes or not all(isinstance(n, (int, np.integer)) and n > 0 for n in axes):
+        raise ValueError(f"layer shape must be positive integers, got {shape!r}")
+    return tuple(int(n) for n in axes)
 
 
 class Network:
@@ -353,7 +362,7 @@ class Network:
             hessian = block_diagonal(layer.lagrangian.hessian(flat[name]))
             out[:, :, span[name]] = out[:, :, span[name]] @ hessian
         leak = np.concatenate([np.full(layer.size, layer.leak) for layer in self.layers.values()])
-        return out - np.diag(leak)
+        return np.asarray(out - np.diag(leak))
 
     def _check_states(self, states: Mapping[str, Array]) -> None:
         for name in states:

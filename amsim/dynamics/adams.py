@@ -96,8 +96,7 @@ class Scratch(NamedTuple):
 
 def new_scratch(segments: int) -> Scratch:
     """Working memory for systems of so many segments."""
-    weights = (np.zeros(HISTORY + 2) for _ in range(6))
-    return Scratch(*weights, np.zeros(segments), np.zeros(segments), np.zeros(segments))
+    return Scratch._make([*np.zeros((6, HISTORY + 2)), *np.zeros((3, segments))])
 
 
 # 1 / j as products are several times faster than divisions; the series below ends before this.
@@ -321,7 +320,7 @@ def _remember(steps, segments, b, time, carry, below, above):
 
 
 @compiled
-def _interpolate(steps, segments, b, before, time, terms, scratch, outputs):
+def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row):
     """State at `time`, in the step just taken from `before`; steps.x is still the old state."""
     h, units, x, dd = time - before, steps.used.shape[1], steps.x, steps.dd
     nodes, weight = scratch.nodes, scratch.weight
@@ -330,11 +329,11 @@ def _interpolate(steps, segments, b, before, time, terms, scratch, outputs):
         start, stop = segments.start[s], segments.start[s + 1]
         rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
         keep = state_weights(rate, gain, h, nodes, terms - 1, scratch, weight)
-        _combine(x, 0, keep, dd, weight, terms, b, start, stop, outputs, b)
+        _combine(x, 0, keep, dd, weight, terms, b, start, stop, outputs[b], row)
         if lag > 0.0:
             keep, through = follower_weights(rate, gain, lag, h, nodes, terms - 1, scratch, weight)
-            _combine(x, units, keep, dd, weight, terms, b, start, stop, outputs, b)
-            _add(x, b, through, start, stop, outputs, b, units)
+            _combine(x, units, keep, dd, weight, terms, b, start, stop, outputs[b], row)
+            _add(x, b, through, start, stop, outputs[b], row, units)
 
 
 @compiled
@@ -392,7 +391,7 @@ def _take(steps, segments, b):
 def advance(steps, segments, b, drives, finite, rtol, atol, limit, t1, times, outputs, scratch):
     """Accept or reject the corrected step of cue b; whether it was accepted.
 
-    States at output times within the step are written to outputs[:, b]. drives[b] is used up.
+    States at output times within the step are written to outputs[b]. drives[b] is used up.
     """
     steps.cues[b].evaluated += 1
     largest, below, above = scratch.largest, scratch.below, scratch.above
@@ -411,7 +410,7 @@ def advance(steps, segments, b, drives, finite, rtol, atol, limit, t1, times, ou
     _remember(steps, segments, b, after, drives, below, above)
     while steps.cues[b].written < len(times) and times[steps.cues[b].written] <= after:
         row = steps.cues[b].written
-        _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs[row])
+        _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs, row)
         steps.cues[b].written += 1
     if _take(steps, segments, b) > limit:
         steps.cues[b].status = DIVERGED

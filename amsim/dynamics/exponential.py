@@ -50,8 +50,8 @@ class ExponentialIntegrator:
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""
         # Imported here: numba takes longer to load than the rest of amsim together.
-        from .run import Run
+        from .run import Run, integrate
         from .two_layer import TwoLayerRun
 
-        run = TwoLayerRun if TwoLayerRun.applies(problem) else Run
-        return run(problem, _SHARE * self.rtol, _SHARE * self.atol).solve()
+        kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
+        return integrate(kind, problem, _SHARE * self.rtol, _SHARE * self.atol)

@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .adams import (
-    SETTLED, Floats, compiled, finish_running, predict_running, residual, vectorised,
+    SETTLED,
+    Floats,
+    compiled,
+    finish_running,
+    predict_running,
+    residual,
+    vectorised,
 )  # fmt: skip
 
 SOFTMAX, IDENTITY, TANH, SIGMOID, POWER, EXPONENTIAL = range(6)
@@ -160,7 +166,7 @@ def _logits(memories, offset, first, count, cues, g, members, work):
             _project_one(weights, first, count, query, b, out, c)
         for i in range(count):
             out[c, i] += memories.bias[first + i]
-        if offset.shape[0] > 0:
+        if offset.shape[1] > 0:
             for i in range(count):
                 out[c, i] += work.decay[b] * offset[b, first + i]
 
@@ -239,7 +245,7 @@ def _settled(memories, offset, segments, state, b, tolerance, memory_tolerance, 
         _project_one(memories.weights, first, count, work.query, b, change, 0)
         for i in range(count):
             value = np.float64(change[0, i])
-            if offset.shape[0] > 0:
+            if offset.shape[1] > 0:
                 value -= work.decay[b] * offset[b, first + i]
             if not abs(value) <= memory_tolerance:
                 return False

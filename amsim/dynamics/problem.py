@@ -22,7 +22,7 @@ SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED = range(4)
 Reader = Callable[[str, slice], Array]
 
 # Recorded times where none are asked for: so many per decade, from this share of the smallest tau.
-_PER_DECADE = 16
+_PER_DECADE = 10
 _FIRST = 1e-2
 # The default horizon, in units of the largest tau.
 _HORIZON = 1000.0
@@ -78,12 +78,13 @@ class Problem:
         return any(callable(value) for value in self.inputs.values())
 
     def select(self, cues: Array) -> Problem:
-        """The same problem for some of the cues, for evaluating forces."""
+        """The same problem for some of the cues."""
         if len(cues) == self.batch:
             return self
-        inputs = {n: x if callable(x) or len(x) == 1 else x[cues] for n, x in self.inputs.items()}
+        inputs = {n: x if callable(x) else x[cues] for n, x in self.inputs.items()}
         clamped = {name: mask[cues] for name, mask in self.clamped.items()}
-        return replace(self, clamped=clamped, inputs=inputs)
+        given = {name: state[cues] for name, state in self.given.items()}
+        return replace(self, given=given, clamped=clamped, inputs=inputs)
 
     def inputs_at(self, time: float) -> dict[str, Array]:
         """The inputs as arrays."""

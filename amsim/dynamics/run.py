@@ -1,8 +1,10 @@
-"""A run of the exponential integrator over any network."""
+"""Runs of the exponential integrator, over any network."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +22,7 @@ _CHUNK = 3e8
 
 
 class Run:
-    """Steps whose state is all dynamic layers and whose drive is evaluated in NumPy.
+    """Steps of some cues; the state is all dynamic layers, the drive is evaluated in NumPy.
 
     Parameters
     ----------
@@ -28,6 +30,9 @@ class Run:
     rtol, atol : float
         Error per step.
     """
+
+    # Cues that are integrated side by side: here all, since they share matrix products.
+    together = sys.maxsize
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
@@ -42,6 +47,7 @@ class Run:
         """
         problem = self.problem
         batch, width = state.shape
+        self.start = state
         self.segments = _segments(problem, names, lag)
         units, pieces = int(self.segments.start[-1]), len(self.segments.rate)
         self.steps = adams.Steps(
@@ -62,7 +68,7 @@ class Run:
         cues["floor"] = np.inf
         cues["status"] = adams.RUNNING
         self.running, self.lead = np.zeros(batch, np.int64), np.zeros(batch)
-        self.outputs = np.empty((len(problem.times), batch, width))
+        self.outputs = np.empty((batch, 0, width))
         self.scratch = adams.new_scratch(pieces)
 
     def start_history(self, drive: Array) -> None:
@@ -75,7 +81,7 @@ class Run:
         steps.scale[:] = np.maximum.reduceat(size, bounds, axis=1)
         self.limit = _BLOW_UP * (1.0 + float(steps.scale.max()))
         at_start = int(np.searchsorted(self.problem.times, 0.0, side="right"))
-        self.outputs[:at_start] = steps.x
+        self.outputs[:, :at_start] = steps.x[:, None]
         steps.cues["written"] = at_start
 
     def prepare(self) -> float:
@@ -137,48 +143,98 @@ class Run:
         steps.cues["status"][cues[rest]] = adams.SETTLED
         steps.cues["evaluated"][cues] += 1
 
-    def solve(self) -> Solution:
-        """Run to the end, in chunks short enough to notice Ctrl-C between them."""
-        problem, steps = self.problem, self.steps
-        progress = Progress(problem.t1, problem.batch)
-        try:
-            chunk = int(min(max(_CHUNK / self.prepare(), 1), 20000))
-            running = problem.batch
-            while running:
-                running = self.sweep(chunk)
-                progress.update(float(steps.past[:, 0].min()), running)
-        except KeyboardInterrupt:
-            pass  # reported as a status: what was reached is not lost
-        finally:
-            progress.close()
-        return self.solution()
-
-    def solution(self) -> Solution:
-        """Trim the record to what happened; a cue that stopped holds its last state."""
-        problem, steps = self.problem, self.steps
-        cues, ends = steps.cues, steps.past[:, 0].copy()
-        finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
-        times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
-        outputs = self.outputs[: len(times)]
-        if len(times) > len(outputs):
-            outputs = np.concatenate([outputs, steps.x[None]])
-        late = (np.arange(len(times))[:, None] >= cues["written"]) | (times[:, None] >= ends)
-        for row in np.flatnonzero(late.any(axis=1)):
-            outputs[row, late[row]] = steps.x[late[row]]
-        return Solution(
-            times=times,
-            record=self.reader(times, ends, outputs),
-            final=self.reader(ends.max(keepdims=True), ends, steps.x[None]),
-            codes=cues["status"].copy(),
-            ends=ends,
-            rhs=cues["evaluated"].copy(),
-            accepted=int(cues["accepted"].sum()),
-            rejected=int(cues["rejected"].sum()),
+    def outcome(self) -> Outcome:
+        """What remains of the run once its working arrays are gone."""
+        return Outcome(
+            cues=self.steps.cues,
+            ends=self.steps.past[:, 0].copy(),
+            last=self.steps.x,
+            start=self.start,
+            fixed=self.clamped_units(),
+            offset=np.zeros((len(self.start), 0)),
         )
 
-    def reader(self, times: Array, ends: Array, vectors: Array) -> Reader:
-        """Read states of the solver (T, B, width) by layer; cues stopped at `ends`."""
-        return self.problem.reader(times, vectors)
+    def clamped_units(self) -> Array:
+        """Mask (B, width) of what must keep its initial value."""
+        problem = self.problem
+        masks = {
+            name: problem.clamped.get(name, np.zeros((problem.batch, *layer.shape), bool))
+            for name, layer in problem.network.dynamic.items()
+        }
+        return problem.network.pack(masks)
+
+    @staticmethod
+    def reader(problem: Problem, offset: Array, clock: Array, vectors: Array) -> Reader:
+        """Read states of runs, (T, B, width) at times `clock` (T, B), by layer."""
+        return problem.reader(clock.max(axis=1), vectors)
+
+
+class Outcome(NamedTuple):
+    """What became of B cues."""
+
+    cues: Any  # (B,) records of the type adams.CUE
+    ends: Array  # (B,) last time
+    last: Array  # (B, width) state then
+    start: Array  # (B, width) state at first
+    fixed: Array  # (B, width) whether it was clamped
+    offset: Array  # (B, 0 or K) initial state of memory units beside their followers
+
+
+def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> Solution:
+    """Run all cues to the end, some at a time, so that their history stays in the cache.
+
+    Ctrl-C is noticed between chunks of steps, and reported as a status.
+    """
+    size = min(kind.together, problem.batch)
+    outcomes: list[Outcome] = []
+    outputs = np.empty((problem.batch, len(problem.times), 0))
+    progress = Progress(problem.t1, problem.batch)
+    stopped = False
+    for first in range(0, problem.batch, size):
+        cues = np.arange(first, min(first + size, problem.batch))
+        run = kind(problem.select(cues), rtol, atol)
+        if not outputs.size:
+            outputs = np.empty((*outputs.shape[:2], run.start.shape[1]))
+        run.outputs = outputs[first : first + len(cues)]
+        try:
+            running = 0 if stopped else len(cues)
+            chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000)) if running else 0
+            while running:
+                running = run.sweep(chunk)
+                waiting = problem.batch - first - len(cues)
+                progress.update(float(run.steps.past[:, 0].min()), waiting + running)
+        except KeyboardInterrupt:
+            stopped = True  # the cues that are left keep their first state
+        outcomes.append(run.outcome())
+    progress.close()
+    whole = Outcome._make(np.concatenate(parts) for parts in zip(*outcomes, strict=True))
+    return _solution(kind, problem, whole, outputs)
+
+
+def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Array) -> Solution:
+    """Trim the record (B, T, width) to what happened; cues that stopped hold their last state."""
+    cues, ends, fixed, start = outcome.cues, outcome.ends, outcome.fixed, outcome.start
+    finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
+    times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
+    last = np.where(fixed, start, outcome.last)
+    if len(times) > outputs.shape[1]:
+        outputs = np.concatenate([outputs, last[:, None]], axis=1)
+    for b, states in enumerate(outputs[:, : len(times)]):
+        held = min(int(cues["written"][b]), int(np.searchsorted(times, ends[b])))
+        states[held:] = last[b]
+        states[:, fixed[b]] = start[b, fixed[b]]
+    record = outputs[:, : len(times)].swapaxes(0, 1)
+    clock = np.minimum.outer(times, ends)
+    return Solution(
+        times=times,
+        record=kind.reader(problem, outcome.offset, clock, record),
+        final=kind.reader(problem, outcome.offset, ends[None], last[None]),
+        codes=cues["status"].copy(),
+        ends=ends,
+        rhs=cues["evaluated"].copy(),
+        accepted=int(cues["accepted"].sum()),
+        rejected=int(cues["rejected"].sum()),
+    )
 
 
 def _segments(problem: Problem, names: list[str], lag: float) -> adams.Segments:

@@ -10,7 +10,13 @@ import numpy as np
 
 from ..synapses import Array
 from .problem import (
-    DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution, recorded_times,
+    DIVERGED,
+    INTERRUPTED,
+    SETTLED,
+    TIME_LIMIT,
+    Problem,
+    Solution,
+    recorded_times,
 )  # fmt: skip
 from .progress import Progress
 

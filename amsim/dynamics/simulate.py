@@ -46,7 +46,8 @@ def simulate(
         layers start at their algebraic value for it. A mapping gives the layers by name; those
         it leaves out start at their algebraic value.
     t1 : float, optional
-        Last time, in the unit of tau. By default the last of `times`, or 1000 times the largest tau.
+        Last time, in the unit of tau; by default the last of `times`, or 1000 times the largest
+        tau.
     times : array_like, optional
         Increasing times to record. By default 0 and a geometric grid, finest where the fastest
         layer moves, up to the time at which the last cue stopped.

@@ -14,13 +14,20 @@ from typing import Any
 import numpy as np
 
 from ..lagrangians import (
-    Exponential, Identity, Lagrangian, RectifiedPower, ReLU, Sigmoid, Softmax, Tanh,
+    Exponential,
+    Identity,
+    Lagrangian,
+    RectifiedPower,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
 )  # fmt: skip
 from ..synapses import Array, Dense, project
 from . import adams
 from . import memory_force as compiled
 from .problem import Problem, Reader
-from .run import Run
+from .run import Outcome, Run
 
 # Products in float32 are worth compiling for from this number of weights on. They serve errors
 # per step down to the first of these and residuals down to the second, times the largest weight.
@@ -33,6 +40,8 @@ _NEGLIGIBLE = 1e-3
 class TwoLayerRun(Run):
     """Steps whose state is v and its follower y and whose drive is one compiled pass."""
 
+    together = 16
+
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
         synapse = problem.network.synapses[0]
@@ -41,16 +50,18 @@ class TwoLayerRun(Run):
         hidden = problem.network.layers[self.hidden]
         self.rate = 0.0 if hidden.algebraic else 1.0 / hidden.tau_runs[0][1]
         self.bias = np.array(hidden.bias)
-        self.offset = np.zeros((0, 0))
         if self.visible not in problem.given:
             state = problem.initial[self.visible]
         else:
             state = problem.given[self.visible]
+        self.offset = np.zeros((len(state), 0))
         follower = state  # memories that start at their algebraic value
         if self.rate and self.hidden in problem.given:
             follower, self.offset = self.split(state, problem.given[self.hidden])
         if self.rate:
             state = np.concatenate([state, follower], axis=-1)
+        none = np.zeros((len(state), 0), bool)
+        self.clamped = np.array(problem.clamped.get(self.visible, none))
         self.begin(state, [self.visible], lag=self.rate)
 
     @staticmethod
@@ -75,13 +86,11 @@ class TwoLayerRun(Run):
         )
 
     def split(self, visible: Array, hidden: Array) -> tuple[Array, Array]:
-        """y(0) and the rest h(0) - Xi y(0) - b, empty where that is zero."""
+        """y(0) and the rest h(0) - Xi y(0) - b, which is left out where h(0) = b."""
         rest = hidden - self.bias
         if not rest.any():
-            return np.zeros_like(visible), np.zeros((0, 0))
-        rest -= project(visible, self.synapse.weights)
-        rounding = 1e-14 * (np.abs(hidden).max() + np.abs(self.bias).max())
-        return visible, rest if np.abs(rest).max() > rounding else np.zeros((0, 0))
+            return np.zeros_like(visible), self.offset
+        return visible, rest - project(visible, self.synapse.weights)
 
     def prepare(self) -> float:
         problem, weights = self.problem, self.synapse.compact
@@ -100,7 +109,6 @@ class TwoLayerRun(Run):
         self.work = self.allocate(np.float32 if self.single else np.float64)
         external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
         self.external = np.zeros((batch, units)) + external
-        self.clamped = np.array(problem.clamped.get(self.visible, np.zeros((batch, 0), bool)))
         ready = is_compiled(self.memories, self.work)
         with self.announce(compiled=ready):
             compiled.evaluate(
@@ -153,19 +161,34 @@ class TwoLayerRun(Run):
             self.sweep(0)
         return int(near.sum())
 
-    def reader(self, times: Array, ends: Array, vectors: Array) -> Reader:
-        units = self.steps.used.shape[1]
+    @staticmethod
+    def reader(problem: Problem, offset: Array, clock: Array, vectors: Array) -> Reader:
+        synapse = problem.network.synapses[0]
+        assert isinstance(synapse, Dense)
+        units = synapse.weights.shape[1]
+        hidden = problem.network.layers[synapse.between[0]]
 
         def read(name: str, rows: slice) -> Array:
-            if name == self.visible:
+            if name == synapse.between[1]:
                 return vectors[rows, :, :units]
-            hidden = project(vectors[rows, :, -units:], self.synapse.weights) + self.bias
-            if self.offset.size:
-                clock = np.minimum(times[rows, None], ends)
-                hidden += np.exp(-self.rate * clock)[..., None] * self.offset
-            return hidden
+            states: Array = project(vectors[rows, :, -units:], synapse.weights) + hidden.bias
+            if offset.shape[1]:
+                states += np.exp(-clock[rows] / hidden.tau_runs[0][1])[..., None] * offset
+            return states
 
         return read
+
+    def outcome(self) -> Outcome:
+        offset = self.offset
+        if not offset.size and self.hidden in self.problem.given:
+            # Other cues of the batch may have one.
+            offset = np.broadcast_to(0.0, (len(self.start), len(self.bias)))
+        return super().outcome()._replace(offset=offset)
+
+    def clamped_units(self) -> Array:
+        mask = np.zeros(self.start.shape, bool)
+        mask[:, : self.clamped.shape[1]] = self.clamped
+        return mask
 
 
 def _activation_code(lagrangian: Lagrangian) -> tuple[int, float] | None:
@@ -192,7 +215,8 @@ def is_compiled(memories: compiled.Memories, work: compiled.Work) -> bool:
     """Whether the loop is in memory for weights and products of these types."""
     weights = memories.weights
     wanted = (weights.dtype.name, weights.flags.writeable, work.query.dtype.name)
-    for signature in compiled.sweep.overloads:
+    signatures: Any = compiled.sweep.overloads
+    for signature in signatures:
         weights_type, query_type = signature[2].types[0], signature[16].types[0]
         if wanted == (str(weights_type.dtype), weights_type.mutable, str(query_type.dtype)):
             return True

@@ -4,11 +4,12 @@ import subprocess
 import sys
 from io import BytesIO
 
-import amsim as am
 import numpy as np
 import pytest
-from amsim import plot
 from matplotlib.figure import Figure
+
+import amsim as am
+from amsim import plot
 
 
 @pytest.fixture(scope="module")

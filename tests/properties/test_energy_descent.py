@@ -198,7 +198,7 @@ def test_energy_rises_where_the_memories_of_a_softmax_have_unequal_tau() -> None
 def test_unequal_tau_costs_the_mixed_state_its_stability() -> None:
     """One feature between the memories 3 and 2, both at weight 1/2; beta = 2, so sigma = 1/2.
 
-    With c = beta (3 - 2) / 4 and times (1, 1, t) the rates s obey
+    With c = beta (3 - 2) / 4 and t the time constant of the memory 2, else 1, the rates s obey
     t s^3 + (1 + 2 t) s^2 + (2 + 2 c + t (1 - 3 c)) s + 1 - c = 0: a pair crosses the imaginary
     axis (Hopf) where (1 + 2 t) (3 - t / 2) = t / 2, that is t = (5 + sqrt 37) / 2.
     """
@@ -208,7 +208,7 @@ def test_unequal_tau_costs_the_mixed_state_its_stability() -> None:
         net = am.dense_am(
             [[3.0], [2.0]],
             hidden=am.Softmax(2.0),
-            tau_hidden=[slow, other],
+            tau_hidden=[other, slow],
             bias_hidden=[-7.5, -5.0],
         )
         assert np.abs(net.pack(net.velocity(middle))).max() < 1e-15
