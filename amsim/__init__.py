@@ -13,7 +13,7 @@ Store patterns, recall them as coupled differential equations, and see what timi
 1.000
 """
 
-from . import models, patterns
+from . import models, patterns, plot
 from .dynamics import ExponentialIntegrator, FixedPoint, ScipyODE, Settled, Trajectory, simulate
 from .errors import GuaranteeWarning, MissingDependencyError
 from .lagrangians import (
@@ -60,5 +60,6 @@ __all__ = [
     "dense_am",
     "models",
     "patterns",
+    "plot",
     "simulate",
 ]

@@ -485,16 +485,12 @@ def _figure(task: _Task, traj: Trajectory, results: list[dict[str, Any]]) -> Any
         words = {"recalled": "recalled", "another": "another digit", "mixture": "mixture"}
         titles = [f"cue {row['cue']}\n{words[row['outcome']]}" for row in shown]
         label = "stored"
-    settings: dict[str, Any] = {}
-    if task.parameters["solver"] == "fixed-point":
-        settings["time_label"] = "updates"
     return plot.overview(
         traj,
         task.patterns[target],
         cues=range(len(shown)),
         titles=titles,
         labels=("cue", "recalled", label),
-        **settings,
     )
 
 

@@ -25,6 +25,7 @@ from .lagrangians import Exponential, Lagrangian, RectifiedPower
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
+_SMALLEST_TAU = 1e-100
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -87,6 +88,10 @@ class Layer:
             raise ValueError(
                 f"tau must be positive for every unit, or 0 for the whole layer (algebraic); "
                 f"got values from {lowest:g} to {highest:g}"
+            )
+        if highest > 0 and lowest < _SMALLEST_TAU:
+            raise ValueError(
+                f"tau below {_SMALLEST_TAU:g} overflows; tau=0 makes a layer algebraic"
             )
         if leak == 0 and highest == 0:
             raise ValueError("a layer without leak needs tau > 0: it has no algebraic value")

@@ -23,7 +23,6 @@ __all__ = ["energy", "overview", "recall", "states", "trajectory"]
 
 Floats = NDArray[np.float64]
 
-_TIME = "time (units of τ)"
 _LABELS = ("cue", "recalled", "stored")
 _WIDTH = 8.0  # inches: the text keeps its size where a page shows the figure at 800 pixels
 # Okabe & Ito's colours without the yellow, which is too light for lines on white.
@@ -87,7 +86,6 @@ def energy(
     ax: Axes | None = None,
     *,
     cue: int | Sequence[int] | None = None,
-    time_label: str = _TIME,
 ) -> Axes:
     """Draw the energy over time.
 
@@ -98,8 +96,6 @@ def energy(
         Where to draw; by default the axes of a new figure, ``ax.figure``.
     cue : int or sequence of int, optional
         Which cues of the flattened batch, all by default. Up to 8 are named in a legend.
-    time_label : str
-        Label of the time axis; that of `FixedPoint` counts updates.
 
     Returns
     -------
@@ -131,7 +127,7 @@ def energy(
             turn, colour = divmod(index, len(_COLOURS))
             style = {"color": _COLOURS[colour], "linestyle": "--" if turn else "-"}
         _plot(ax, traj.times, values[:, number], label=f"cue {number}", **style)
-    _label(ax, traj.times, time_label, "energy")
+    _label(ax, traj.times, traj.time_label, "energy")
     if named:
         ax.legend(ncols=2, frameon=False, fontsize="small", loc="best")
     return ax
@@ -142,8 +138,6 @@ def states(
     layer: str = "visible",
     ax: Axes | None = None,
     cue: int = 0,
-    *,
-    time_label: str = _TIME,
 ) -> Axes:
     """Draw the states of a layer's units over time.
 
@@ -155,8 +149,6 @@ def states(
         Where to draw; by default the axes of a new figure, ``ax.figure``.
     cue : int
         Which cue of the flattened batch.
-    time_label : str
-        Label of the time axis.
 
     Returns
     -------
@@ -190,13 +182,11 @@ def states(
     for unit, colour in zip(drawn, colours, strict=True):
         _plot(ax, traj.times, values[:, unit], color=colour, linewidth=0.9, alpha=0.8)
     some = "" if len(drawn) == units else f"\n({len(drawn)} of {units} units)"
-    _label(ax, traj.times, time_label, f"{layer} states{some}")
+    _label(ax, traj.times, traj.time_label, f"{layer} states{some}")
     return ax
 
 
-def trajectory(
-    traj: Trajectory, cue: int = 0, *, layer: str | None = None, time_label: str = _TIME
-) -> Figure:
+def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> Figure:
     """Draw one cue: its energy over time above, the states of a layer over time below.
 
     Parameters
@@ -206,8 +196,6 @@ def trajectory(
         Which cue of the flattened batch.
     layer : str, optional
         "visible" by default, or the first layer where none has that name.
-    time_label : str
-        Label of the time axis.
 
     Returns
     -------
@@ -231,9 +219,9 @@ def trajectory(
 
     figure = Figure(figsize=(_WIDTH, 5.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
-    energy(traj, top, cue=cue, time_label=time_label)
+    energy(traj, top, cue=cue)
     layer = layer or ("visible" if "visible" in traj else next(iter(traj)))
-    states(traj, layer, bottom, cue, time_label=time_label)
+    states(traj, layer, bottom, cue)
     top.set_xlabel("")
     figure.align_ylabels([top, bottom])
     return figure
@@ -247,7 +235,6 @@ def overview(
     shape: tuple[int, int] | None = None,
     titles: Sequence[str] | None = None,
     labels: tuple[str, str, str] = _LABELS,
-    time_label: str = _TIME,
 ) -> Figure:
     """Draw first and last states as images, and below them the energies over time.
 
@@ -261,8 +248,6 @@ def overview(
         The n cues of the flattened batch, all by default.
     shape, titles, labels
         As in `recall`.
-    time_label : str
-        Label of the time axis.
 
     Returns
     -------
@@ -295,7 +280,7 @@ def overview(
     figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=heights)
     _draw_images(top, rows, shape, titles, labels)
-    energy(traj, bottom.subplots(), cue=chosen, time_label=time_label)
+    energy(traj, bottom.subplots(), cue=chosen)
     return figure
 
 

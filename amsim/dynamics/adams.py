@@ -32,9 +32,15 @@ GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
 SETTLED, TIME_LIMIT, DIVERGED, RUNNING = 0, 1, 2, 3
 
 # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors.
-compiled = njit(cache=True, error_model="numpy")
-# Sums may be reordered to use vector units; NaN stays visible, so `nnan` is not allowed.
-vectorised = njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"})
+# Nothing here allocates, so arrays are not counted (_nrt): counting took most of a short step.
+compiled = njit(cache=True, error_model="numpy", _nrt=False)
+# Sums may be reordered and maxima ignore NaN, to use vector units; a sum of NaN is still NaN.
+vectorised = njit(
+    cache=True,
+    error_model="numpy",
+    _nrt=False,
+    fastmath={"reassoc", "nsz", "contract", "arcp", "nnan"},
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -191,24 +197,29 @@ def _scaled_nodes(past, b, origin, h, count, out):
     out[count] = 0.0
 
 
-# The loops below take whole arrays and indices: a slice costs more than a short loop.
+# The loops below take whole arrays and indices, since a slice costs more than a short loop, and
+# count in unsigned integers: signed ones could be negative, and counting from the end of an array
+# keeps a loop from using vector units.
 
 
 @vectorised
 def _combine(x, shift, keep, dd, weight, terms, b, start, stop, out, row):
     """out[row, shift + i] = keep x[b, shift + i] + sum_j weight[j] dd[b, j, i]."""
-    for i in range(start, stop):
-        out[row, shift + i] = keep * x[b, shift + i] + weight[0] * dd[b, 0, i]
+    begin, end, ahead = np.uint64(start), np.uint64(stop), np.uint64(shift)
+    first = weight[0]
+    for i in range(begin, end):
+        out[row, ahead + i] = keep * x[b, ahead + i] + first * dd[b, 0, i]
     for j in range(1, terms):
         w = weight[j]
-        for i in range(start, stop):
-            out[row, shift + i] += w * dd[b, j, i]
+        for i in range(begin, end):
+            out[row, ahead + i] += w * dd[b, j, i]
 
 
 @vectorised
 def _add(source, b, factor, start, stop, out, row, shift):
-    for i in range(start, stop):
-        out[row, shift + i] += factor * source[b, i]
+    ahead = np.uint64(shift)
+    for i in range(np.uint64(start), np.uint64(stop)):
+        out[row, ahead + i] += factor * source[b, i]
 
 
 @compiled
@@ -243,10 +254,10 @@ def predict(steps, segments, b, scratch):
 @vectorised
 def _shift(drive, used, b, weight, start, stop, new, shift):
     """new += weight (drive - used); the largest change and the sum of |drive|."""
-    largest, total = 0.0, 0.0
-    for i in range(start, stop):
+    largest, total, ahead = 0.0, 0.0, np.uint64(shift)
+    for i in range(np.uint64(start), np.uint64(stop)):
         change = drive[b, i] - used[b, i]
-        new[b, shift + i] += weight * change
+        new[b, ahead + i] += weight * change
         total += abs(drive[b, i])
         largest = max(largest, abs(change))
     return largest, total
@@ -286,7 +297,7 @@ def _error(steps, segments, b, order, largest, rtol, atol):
 def _push(dd, b, j, carry, span, start, stop):
     """Store the new divided difference j, carry the next one; its largest size."""
     largest, inverse = 0.0, 1.0 / span
-    for i in range(start, stop):
+    for i in range(np.uint64(start), np.uint64(stop)):
         value = (carry[b, i] - dd[b, j, i]) * inverse
         dd[b, j, i] = carry[b, i]
         carry[b, i] = value

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..network import Network
 from ..synapses import Array
-from .problem import DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution
+from .problem import BLOW_UP, DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution
 from .progress import Progress
 
 
@@ -75,6 +75,8 @@ class _Iteration:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.order = problem, update_order(problem.network)
         self.states = problem.network.complete(problem.initial, problem.inputs_at(0.0))
+        largest = max(float(np.abs(state).max()) for state in self.states.values())
+        self.limit = BLOW_UP * (1.0 + largest)
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.counts = np.zeros(problem.batch, np.int64)
         self.rows = [problem.network.pack(self.states)]
@@ -105,11 +107,11 @@ class _Iteration:
             new = self.updated(part, states)
         flat = {name: (new[name] - states[name]).reshape(len(running), -1) for name in new}
         change = np.max([np.abs(difference).max(axis=1) for difference in flat.values()], axis=0)
-        finite = np.isfinite(change)
+        bounded = change <= self.limit
         for name, state in new.items():
-            self.states[name][running[finite]] = state[finite]
+            self.states[name][running[bounded]] = state[bounded]
         self.counts[running] += 1
-        self.codes[running[~finite]] = DIVERGED
+        self.codes[running[~bounded]] = DIVERGED
         self.codes[running[change <= self.problem.tolerance]] = SETTLED
 
     def updated(self, part: Problem, states: Mapping[str, Array]) -> dict[str, Array]:
@@ -119,7 +121,7 @@ class _Iteration:
         for name in self.order:
             layer = network.layers[name]
             force = network.synaptic_force(name, active) / layer.leak
-            state = layer.bias + part.inputs.get(name, 0.0) + force
+            state = np.zeros_like(states[name]) + layer.bias + part.inputs.get(name, 0.0) + force
             if name in part.clamped:
                 state = np.where(part.clamped[name], states[name], state)
             new[name], active[name] = state, layer.lagrangian.activation(state)
@@ -138,4 +140,5 @@ class _Iteration:
             rhs=self.counts.copy(),
             accepted=int(self.counts.sum()),
             rejected=0,
+            updates=True,
         )

@@ -21,6 +21,8 @@ SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED = range(4)
 # Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
 Reader = Callable[[str, slice], Array]
 
+# A state that grew by this factor is not coming back.
+BLOW_UP = 1e9
 # Recorded times where none are asked for: so many per decade, from this share of the smallest tau.
 _PER_DECADE = 10
 _FIRST = 1e-2
@@ -133,6 +135,8 @@ class Solution:
         Right-hand sides evaluated for each cue.
     accepted, rejected : int or None
         Steps over all cues; None where the solver does not tell.
+    updates : bool
+        Whether `times` counts updates.
     """
 
     times: Array
@@ -143,6 +147,7 @@ class Solution:
     rhs: NDArray[np.int64]
     accepted: int | None
     rejected: int | None
+    updates: bool = False
 
 
 class Solver(Protocol):

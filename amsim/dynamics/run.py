@@ -10,11 +10,9 @@ import numpy as np
 
 from ..synapses import Array
 from . import adams
-from .problem import Problem, Reader, Solution, recorded_times
+from .problem import BLOW_UP, Problem, Reader, Solution, recorded_times
 from .progress import Progress, announce_compilation
 
-# A state that grew by this factor is not coming back.
-_BLOW_UP = 1e9
 # First step in units of the smallest tau.
 _FIRST_STEP = 1e-3
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
@@ -79,7 +77,7 @@ class Run:
         size = np.maximum(np.abs(steps.x[:, : drive.shape[1]]), np.abs(drive))
         bounds = segments.start[np.searchsorted(segments.layer, range(steps.scale.shape[1]))]
         steps.scale[:] = np.maximum.reduceat(size, bounds, axis=1)
-        self.limit = _BLOW_UP * (1.0 + float(steps.scale.max()))
+        self.limit = BLOW_UP * (1.0 + float(steps.scale.max()))
         at_start = int(np.searchsorted(self.problem.times, 0.0, side="right"))
         self.outputs[:, :at_start] = steps.x[:, None]
         steps.cues["written"] = at_start

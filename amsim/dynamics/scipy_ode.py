@@ -10,6 +10,7 @@ import numpy as np
 
 from ..synapses import Array
 from .problem import (
+    BLOW_UP,
     DIVERGED,
     INTERRUPTED,
     SETTLED,
@@ -78,7 +79,7 @@ class _Run:
         self.shape = initial.shape
         tau = [np.ravel(layer.tau) for layer in problem.network.dynamic.values()]
         self.tau = np.concatenate(tau)
-        self.limit = 1e9 * (1.0 + float(np.abs(initial).max()))
+        self.limit = BLOW_UP * (1.0 + float(np.abs(initial).max()))
         self.stepper: Any = getattr(scipy.integrate, solver.method)(
             self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol
         )

@@ -22,6 +22,7 @@ from .trajectory import Trajectory
 
 Shape = tuple[int, ...]
 _DEFAULT = Settled()
+_LARGEST = 1e100
 
 
 def simulate(
@@ -183,6 +184,8 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
         )
     if not np.isfinite(array).all():
         raise ValueError(f"{what} contains NaN or infinity; every unit needs a finite value")
+    if np.abs(array).max(initial=0.0) > _LARGEST:
+        raise ValueError(f"{what} has values beyond {_LARGEST:g}, whose energy overflows; rescale")
     return array.astype(np.float64).reshape(-1, *shape), array.shape[:axes]
 
 

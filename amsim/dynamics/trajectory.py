@@ -32,7 +32,7 @@ class Trajectory(Mapping[str, Array]):
     Attributes
     ----------
     times : ndarray (T,)
-        In the unit of tau; for `FixedPoint` the number of updates.
+        In the unit of tau; for `FixedPoint` the number of updates (`time_label` says which).
     status : str
         "settled", "time_limit", "diverged" or "interrupted": the worst of the batch.
     settle_times : ndarray (*batch)
@@ -63,6 +63,7 @@ class Trajectory(Mapping[str, Array]):
         message: Callable[[], str],
         stats: dict[str, Any],
         batch: tuple[int, ...],
+        time_label: str,
     ) -> None:
         self.times = times
         self.settle_times = settle_times.reshape(batch)
@@ -73,6 +74,7 @@ class Trajectory(Mapping[str, Array]):
         self._batch = batch
         self._compute_energy = energy
         self._compute_message = message
+        self.time_label = time_label
 
     @classmethod
     def from_solution(
@@ -97,6 +99,7 @@ class Trajectory(Mapping[str, Array]):
             message=lambda: _message(problem, solution),
             stats=stats,
             batch=batch,
+            time_label="updates" if solution.updates else "time (units of τ)",
         )
 
     def __getitem__(self, name: str) -> Array:
@@ -168,6 +171,7 @@ class Trajectory(Mapping[str, Array]):
             "format": _FORMAT,
             "layers": self._layers,
             "message": self.message,
+            "time_label": self.time_label,
             "stats": {k: v for k, v in self.stats.items() if k != "rhs_per_cue"},
         }
         arrays = {
@@ -222,6 +226,7 @@ class Trajectory(Mapping[str, Array]):
                 message=lambda: str(meta["message"]),
                 stats=stats,
                 batch=batch,
+                time_label=meta["time_label"],
             )
         except OSError as error:
             if isinstance(error, FileNotFoundError):
@@ -250,7 +255,7 @@ def _message(problem: Problem, solution: Solution) -> str:
     """What happened, in words."""
     count = len(solution.codes)
     number = {name: int(np.sum(solution.codes == code)) for code, name in enumerate(STATUSES)}
-    last = f"t = {solution.ends.max():.4g}"
+    last = f"{'update' if solution.updates else 't ='} {solution.ends.max():.4g}"
     if number["interrupted"]:
         return f"interrupted at {last}; {number['settled']} of {count} cues had settled"
     if number["diverged"]:
@@ -261,8 +266,10 @@ def _message(problem: Problem, solution: Solution) -> str:
     if number["time_limit"] and not problem.tolerance:
         return f"ran to {last} as asked (until=None)"
     if number["time_limit"]:
+        longer = "more updates" if solution.updates else "a larger t1"
         return (
-            f"{number['time_limit']} of {count} cues did not settle by {last}: pass a larger t1 "
-            f"or tolerance (until=Settled(...)), or look for an oscillation with plot()"
+            f"{number['time_limit']} of {count} cues did not settle by {last}: allow {longer} or "
+            f"a larger tolerance (until=Settled(...)), or look for an oscillation with plot()"
         )
-    return f"{count} of {count} cues settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"
+    quiet = "changes" if solution.updates else "|tau dx/dt|"
+    return f"{count} of {count} cues settled by {last} ({quiet} <= {problem.tolerance:g})"

@@ -33,6 +33,8 @@ from .run import Outcome, Run
 # per step down to the first of these and residuals down to the second, times the largest weight.
 _LARGE = 100_000
 _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
+# What the compiled loop was called with in this process: nobody waits for that again.
+_LOADED: set[tuple[str, bool, str]] = set()
 # Memories whose share of the softmax is this far below the tolerance are left out.
 _NEGLIGIBLE = 1e-3
 
@@ -109,7 +111,8 @@ class TwoLayerRun(Run):
         self.work = self.allocate(np.float32 if self.single else np.float64)
         external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
         self.external = np.zeros((batch, units)) + external
-        ready = is_compiled(self.memories, self.work)
+        kind_of_loop = _kind(self.memories, self.work)
+        ready = kind_of_loop in _LOADED
         with self.announce(compiled=ready):
             compiled.evaluate(
                 self.memories, self.offset, self.rate, self.external, self.clamped, self.steps.x,
@@ -118,6 +121,7 @@ class TwoLayerRun(Run):
             self.start_history(self.work.drive)
             if not ready:
                 self.sweep(0)
+                _LOADED.add(kind_of_loop)
         return float(weights.size) * batch
 
     def allocate(self, precision: type) -> Any:
@@ -157,7 +161,7 @@ class TwoLayerRun(Run):
         near = self.steps.cues["status"] == adams.SETTLED
         self.single, self.work = False, self.allocate(np.float64)
         self.steps.cues["status"][near] = adams.RUNNING
-        with self.announce(compiled=is_compiled(self.memories, self.work)):
+        with self.announce(compiled=_kind(self.memories, self.work) in _LOADED):
             self.sweep(0)
         return int(near.sum())
 
@@ -211,13 +215,7 @@ def _activation_code(lagrangian: Lagrangian) -> tuple[int, float] | None:
     return None
 
 
-def is_compiled(memories: compiled.Memories, work: compiled.Work) -> bool:
-    """Whether the loop is in memory for weights and products of these types."""
+def _kind(memories: compiled.Memories, work: compiled.Work) -> tuple[str, bool, str]:
+    """What the loop is compiled for: types of the weights and of the products."""
     weights = memories.weights
-    wanted = (weights.dtype.name, weights.flags.writeable, work.query.dtype.name)
-    signatures: Any = compiled.sweep.overloads
-    for signature in signatures:
-        weights_type, query_type = signature[2].types[0], signature[16].types[0]
-        if wanted == (str(weights_type.dtype), weights_type.mutable, str(query_type.dtype)):
-            return True
-    return False
+    return weights.dtype.char, weights.flags.writeable, work.query.dtype.char

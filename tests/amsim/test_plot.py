@@ -125,7 +125,7 @@ class TestEnergy:
 
     def test_updates_of_the_fixed_point(self, stored):
         run = am.simulate(am.dense_am(stored), stored[0], solver=am.FixedPoint())
-        assert plot.energy(run, time_label="updates").get_xlabel() == "updates"
+        assert plot.energy(run).get_xlabel() == "updates"
 
 
 class TestStates:
