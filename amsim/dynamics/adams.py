@@ -33,14 +33,10 @@ SETTLED, TIME_LIMIT, DIVERGED, RUNNING = 0, 1, 2, 3
 
 # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors.
 # Nothing here allocates, so arrays are not counted (_nrt): counting took most of a short step.
-compiled = njit(cache=True, error_model="numpy", _nrt=False)
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+compiled = njit(**_OPTIONS)
 # Sums may be reordered and maxima ignore NaN, to use vector units; a sum of NaN is still NaN.
-vectorised = njit(
-    cache=True,
-    error_model="numpy",
-    _nrt=False,
-    fastmath={"reassoc", "nsz", "contract", "arcp", "nnan"},
-)
+vectorised = njit(fastmath={"reassoc", "nsz", "contract", "arcp", "nnan"}, **_OPTIONS)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -60,7 +60,7 @@ class Problem:
     explicit: bool
     tolerance: float
 
-    @property
+    @cached_property
     def batch(self) -> int:
         """Number of cues."""
         return len(next(iter(self.given.values())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,8 @@ class Run:
         batch, width = state.shape
         self.start = state
         self.segments = _segments(problem, names, lag)
+        sizes = [problem.network.layers[name].size for name in names]
+        self.first_units = [0, *accumulate(sizes[:-1])]
         units, pieces = int(self.segments.start[-1]), len(self.segments.rate)
         self.steps = adams.Steps(
             cues=np.zeros(batch, adams.CUE),
@@ -71,16 +74,15 @@ class Run:
 
     def start_history(self, drive: Array) -> None:
         """Enter the first drive, the scale of each layer and the outputs at t = 0."""
-        steps, segments = self.steps, self.segments
+        steps = self.steps
         steps.dd[:, 0] = drive
         steps.cues["evaluated"] = 1
         size = np.maximum(np.abs(steps.x[:, : drive.shape[1]]), np.abs(drive))
-        bounds = segments.start[np.searchsorted(segments.layer, range(steps.scale.shape[1]))]
-        steps.scale[:] = np.maximum.reduceat(size, bounds, axis=1)
+        steps.scale[:] = np.maximum.reduceat(size, self.first_units, axis=1)
         self.limit = BLOW_UP * (1.0 + float(steps.scale.max()))
-        at_start = int(np.searchsorted(self.problem.times, 0.0, side="right"))
-        self.outputs[:, :at_start] = steps.x[:, None]
-        steps.cues["written"] = at_start
+        if self.problem.times[0] == 0.0:
+            self.outputs[:, 0] = steps.x
+            steps.cues["written"] = 1
 
     def prepare(self) -> float:
         """Evaluate the first drive and compile; returns the multiply-adds of one step, roughly."""
@@ -205,7 +207,9 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
             stopped = True  # the cues that are left keep their first state
         outcomes.append(run.outcome())
     progress.close()
-    whole = Outcome._make(np.concatenate(parts) for parts in zip(*outcomes, strict=True))
+    whole = outcomes[0]
+    if len(outcomes) > 1:
+        whole = Outcome._make(np.concatenate(parts) for parts in zip(*outcomes, strict=True))
     return _solution(kind, problem, whole, outputs)
 
 
@@ -214,13 +218,14 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
     cues, ends, fixed, start = outcome.cues, outcome.ends, outcome.fixed, outcome.start
     finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
     times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
-    last = np.where(fixed, start, outcome.last)
+    last = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
     if len(times) > outputs.shape[1]:
         outputs = np.concatenate([outputs, last[:, None]], axis=1)
     for b, states in enumerate(outputs[:, : len(times)]):
         held = min(int(cues["written"][b]), int(np.searchsorted(times, ends[b])))
         states[held:] = last[b]
-        states[:, fixed[b]] = start[b, fixed[b]]
+        if problem.clamped:
+            states[:, fixed[b]] = start[b, fixed[b]]
     record = outputs[:, : len(times)].swapaxes(0, 1)
     clock = np.minimum.outer(times, ends)
     return Solution(

@@ -182,11 +182,12 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
             f"{what} has shape {array.shape}, layer {name!r} has shape {shape}; "
             f"further axes may only stand in front, as a batch"
         )
-    if not np.isfinite(array).all():
+    largest = np.abs(array).max(initial=0.0)
+    if not largest < np.inf:
         raise ValueError(f"{what} contains NaN or infinity; every unit needs a finite value")
-    if np.abs(array).max(initial=0.0) > _LARGEST:
+    if largest > _LARGEST:
         raise ValueError(f"{what} has values beyond {_LARGEST:g}, whose energy overflows; rescale")
-    return array.astype(np.float64).reshape(-1, *shape), array.shape[:axes]
+    return array.reshape(-1, *shape).astype(np.float64), array.shape[:axes]
 
 
 def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple[Array, float]:
@@ -199,7 +200,7 @@ def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple
     grid = np.asarray(times, dtype=np.float64)
     if grid.ndim != 1 or grid.size == 0 or not np.isfinite(grid).all():
         raise ValueError(f"times must be a non-empty list of finite times, got {times!r}")
-    if grid[0] < 0 or (np.diff(grid) <= 0).any():
+    if grid[0] < 0 or not (grid[1:] > grid[:-1]).all():
         raise ValueError("times must be increasing and not negative")
     last = float(t1) if t1 is not None else float(grid[-1])
     if grid[-1] > last:
