@@ -135,7 +135,7 @@ class Layer:
 
 
 def _checked_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    axes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    axes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
     if not axes or not all(isinstance(n, (int, np.integer)) and n > 0 for n in axes):
         raise ValueError(f"layer shape must be positive integers, got {shape!r}")
     return tuple(int(n) for n in axes)

@@ -28,13 +28,17 @@ from numpy.typing import NDArray
 MAX_ORDER = 8
 HISTORY = MAX_ORDER + 2
 GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
-# In the order of `problem.STATUSES`.
-SETTLED, TIME_LIMIT, DIVERGED, RUNNING = 0, 1, 2, 3
+# The first four in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
+# its drive is evaluated at its state, to begin the history or to see whether it really rests.
+SETTLED, TIME_LIMIT, DIVERGED, RUNNING, QUIET, STARTING = range(6)
+BLOW_UP = 1e9  # a state that grew by this factor is not coming back
 
 # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors.
 # Nothing here allocates, so arrays are not counted (_nrt): counting took most of a short step.
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
 compiled = njit(**_OPTIONS)
+# Becomes part of its caller: a chain of calls would compile the innermost once for each of them.
+inlined = njit(inline="always", **_OPTIONS)
 # Sums may be reordered and maxima ignore NaN, to use vector units; a sum of NaN is still NaN.
 vectorised = njit(fastmath={"reassoc", "nsz", "contract", "arcp", "nnan"}, **_OPTIONS)
 
@@ -71,6 +75,7 @@ CUE = np.dtype(
         ("h", "f8"),  # step to try next
         ("lead", "f8"),  # change of the drive over its divided difference, at the order in use
         ("floor", "f8"),  # error per step that would hide how far the state is from rest
+        ("limit", "f8"),  # |x| beyond which the cue has diverged
         ("order", "i8"),  # values of the drive that the prediction uses
         ("known", "i8"),  # valid entries of `past`
         ("written", "i8"),  # output times done
@@ -218,7 +223,7 @@ def _add(source, b, factor, start, stop, out, row, shift):
         out[row, ahead + i] += factor * source[b, i]
 
 
-@compiled
+@inlined
 def predict(steps, segments, b, scratch):
     """Propose `new` and `used` of cue b from the history alone."""
     x, dd, units = steps.x, steps.dd, steps.used.shape[1]
@@ -259,7 +264,7 @@ def _shift(drive, used, b, weight, start, stop, new, shift):
     return largest, total
 
 
-@compiled
+@inlined
 def correct(steps, segments, b, drives):
     """Make `new` of cue b consistent with drives[b]; whether that drive is finite."""
     units, finite = steps.used.shape[1], True
@@ -301,7 +306,7 @@ def _push(dd, b, j, carry, span, start, stop):
     return largest
 
 
-@compiled
+@inlined
 def _remember(steps, segments, b, time, carry, below, above):
     """Add `time` and the drive in carry[b] to the history.
 
@@ -326,7 +331,7 @@ def _remember(steps, segments, b, time, carry, below, above):
     steps.cues[b].known = kept
 
 
-@compiled
+@inlined
 def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row):
     """State at `time`, in the step just taken from `before`; steps.x is still the old state."""
     h, units, x, dd = time - before, steps.used.shape[1], steps.x, steps.dd
@@ -349,7 +354,7 @@ def _stretch(error, order):
     return math.exp(-math.log(max(error, 1e-12)) / (order + 1))
 
 
-@compiled
+@inlined
 def _choose(steps, segments, b, error, below, above, rtol, atol):
     """Order and size of the next step: the order that allows the longest one."""
     k = steps.cues[b].order
@@ -368,7 +373,7 @@ def _choose(steps, segments, b, error, below, above, rtol, atol):
     steps.cues[b].h *= min(GROWTH, max(SHRINK, SAFETY * best))
 
 
-@compiled
+@inlined
 def _reject(steps, b, error):
     """Try again with a shorter step; diverged where it cannot get shorter."""
     factor = SHRINK
@@ -380,7 +385,7 @@ def _reject(steps, b, error):
         steps.cues[b].status = DIVERGED
 
 
-@compiled
+@inlined
 def _take(steps, segments, b):
     """Make `new` the state; the largest |x| of it."""
     largest = 0.0
@@ -394,8 +399,8 @@ def _take(steps, segments, b):
     return largest
 
 
-@compiled
-def advance(steps, segments, b, drives, finite, rtol, atol, limit, t1, times, outputs, scratch):
+@inlined
+def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, scratch):
     """Accept or reject the corrected step of cue b; whether it was accepted.
 
     States at output times within the step are written to outputs[b]. drives[b] is used up.
@@ -419,7 +424,7 @@ def advance(steps, segments, b, drives, finite, rtol, atol, limit, t1, times, ou
         row = steps.cues[b].written
         _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs, row)
         steps.cues[b].written += 1
-    if _take(steps, segments, b) > limit:
+    if _take(steps, segments, b) > steps.cues[b].limit:
         steps.cues[b].status = DIVERGED
     elif after >= t1:
         steps.cues[b].status = TIME_LIMIT
@@ -428,16 +433,26 @@ def advance(steps, segments, b, drives, finite, rtol, atol, limit, t1, times, ou
     return True
 
 
-@compiled
+@inlined
 def predict_running(steps, segments, scratch, cues, lead):
-    """Propose a step for every running cue; lists them in `cues`, their steps in `lead`."""
+    """Choose where to evaluate the drive of every running cue: at steps.new, after `lead`.
+
+    Lists these cues in `cues` and returns their number.
+    """
     size = 0
     for b in range(len(steps.cues)):
-        if steps.cues[b].status == RUNNING:
+        status = steps.cues[b].status
+        if status < RUNNING:
+            continue
+        if status == RUNNING:
             predict(steps, segments, b, scratch)
             lead[b] = steps.cues[b].h
-            cues[size] = b
-            size += 1
+        else:
+            for i in range(steps.x.shape[1]):
+                steps.new[b, i] = steps.x[b, i]
+            lead[b] = 0.0
+        cues[size] = b
+        size += 1
     return size
 
 
@@ -454,37 +469,70 @@ def residual(segments, drives, state, b):
     return largest
 
 
-@compiled
-def finish(steps, segments, b, drives, rtol, atol, limit, tolerance, t1, times, outputs, scratch):
-    """Correct and accept or reject the proposed step; whether the cue now seems settled.
+@inlined
+def _start(steps, segments, b, drives, times, outputs):
+    """Begin the history, the scale of each layer and the outputs."""
+    largest = 0.0
+    for s in range(len(segments.rate)):
+        layer = segments.layer[s]
+        for i in range(segments.start[s], segments.start[s + 1]):
+            steps.dd[b, 0, i] = drives[b, i]
+            size = max(abs(steps.x[b, i]), abs(drives[b, i]))
+            steps.scale[b, layer] = max(steps.scale[b, layer], size)
+            largest = max(largest, size)
+    steps.cues[b].limit = BLOW_UP * (1.0 + largest)
+    steps.cues[b].evaluated = steps.cues[b].known = steps.cues[b].order = 1
+    steps.cues[b].floor = np.inf
+    steps.cues[b].status = RUNNING
+    if times[0] == 0.0:
+        for i in range(steps.x.shape[1]):
+            outputs[b, 0, i] = steps.x[b, i]
+        steps.cues[b].written = 1
 
-    drives[b] belongs to the prediction, not to the state that is accepted: the caller settles
-    the cue after looking at the drive there.
+
+@inlined
+def _look(steps, segments, b, drives, beside, tolerance, t1):
+    """Settle a quiet cue, or let it go on, by the drive at its state."""
+    steps.cues[b].evaluated += 1
+    if max(residual(segments, drives, steps.x, b), beside[b]) <= tolerance:
+        steps.cues[b].status = SETTLED
+    elif steps.past[b, 0] >= t1:
+        steps.cues[b].status = TIME_LIMIT
+    else:
+        steps.cues[b].status = RUNNING
+
+
+@inlined
+def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, outputs, scratch):
+    """Correct and accept or reject the proposed step.
+
+    The drive belongs to the prediction, not to the state that is accepted: a cue that seems to
+    have settled is only quiet, until the drive is evaluated there.
     """
     finite = correct(steps, segments, b, drives)
     distance = residual(segments, drives, steps.new, b)
     for s in range(len(segments.rate)):
         distance = max(distance, steps.weight[b, s, 2])
-    accepted = advance(
-        steps, segments, b, drives, finite, rtol, atol, limit, t1, times, outputs, scratch
-    )
-    if tolerance == 0.0 or not accepted:
-        return False
-    steps.cues[b].floor = 0.1 * max(distance, tolerance)
-    return distance <= tolerance and steps.cues[b].status != DIVERGED
+    accepted = advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, scratch)
+    if accepted and tolerance > 0.0:
+        steps.cues[b].floor = 0.1 * max(distance, tolerance)
+        if distance <= tolerance and steps.cues[b].status != DIVERGED:
+            steps.cues[b].status = QUIET
 
 
-@compiled
+@inlined
 def finish_running(
-    steps, segments, cues, size, drives, rtol, atol, limit, tolerance, t1, times, outputs, scratch
+    steps, segments, cues, size, drives, beside, rtol, atol, tolerance, t1, times, outputs, scratch
 ):
-    """Finish the steps of the listed cues, drives[b] for each; lists those that seem settled."""
-    quiet = 0
+    """Use drives[b], evaluated at steps.new[b], for the listed cues.
+
+    beside[b] is the residual of layers that are not part of the state, for quiet cues.
+    """
     for c in range(size):
         b = cues[c]
-        if finish(
-            steps, segments, b, drives, rtol, atol, limit, tolerance, t1, times, outputs, scratch
-        ):
-            cues[quiet] = b
-            quiet += 1
-    return quiet
+        if steps.cues[b].status == STARTING:
+            _start(steps, segments, b, drives, times, outputs)
+        elif steps.cues[b].status == QUIET:
+            _look(steps, segments, b, drives, beside, tolerance, t1)
+        else:
+            _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, outputs, scratch)

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .adams import (
-    SETTLED,
+    QUIET,
     Floats,
     compiled,
     finish_running,
+    inlined,
     predict_running,
-    residual,
     vectorised,
 )  # fmt: skip
 
@@ -117,7 +117,7 @@ def _scalar_activation(kind, parameter, x):
     return math.exp(min(parameter * math.log(x), 600.0))
 
 
-@compiled
+@inlined
 def _softmax_block(memories, first, count, c, work, b):
     """Fold one block of logits into peak, total and drive of cue b; how many rows count."""
     logits, peak, used = work.logits, work.peak[b], 0
@@ -141,7 +141,7 @@ def _softmax_block(memories, first, count, c, work, b):
     return used
 
 
-@compiled
+@inlined
 def _local_block(memories, first, count, c, work):
     """Activations of one block of separable memory units; how many are not zero."""
     used = 0
@@ -154,7 +154,7 @@ def _local_block(memories, first, count, c, work):
     return used
 
 
-@compiled
+@inlined
 def _logits(memories, offset, first, count, cues, g, members, work):
     """States h of one block of memory units for the cues g to g + members - 1 of the list."""
     weights, query, out = memories.weights, work.query, work.logits
@@ -171,7 +171,7 @@ def _logits(memories, offset, first, count, cues, g, members, work):
                 out[c, i] += work.decay[b] * offset[b, first + i]
 
 
-@compiled
+@inlined
 def memory_force(memories, offset, cues, size, work):
     """work.drive[b] = Xi^T f(Xi query[b] + bias + decay[b] offset[b]) for the cues listed."""
     softmax, units = memories.kind == SOFTMAX, work.drive.shape[1]
@@ -203,7 +203,7 @@ def memory_force(memories, offset, cues, size, work):
                 work.drive[b, j] *= share
 
 
-@compiled
+@inlined
 def evaluate(memories, offset, rate, external, clamped, state, past, lead, cues, size, work):
     """work.drive of the listed cues at `state`: the features, and their followers if any.
 
@@ -226,20 +226,15 @@ def evaluate(memories, offset, rate, external, clamped, state, past, lead, cues,
                 work.drive[b, j] = state[b, j]
 
 
-@compiled
-def _settled(memories, offset, segments, state, b, tolerance, memory_tolerance, work):
-    """Whether every layer's |tau dx/dt| is within tolerance, given the drive there.
-
-    That of the memory units is |Xi (v - y) - decay offset|.
-    """
-    units = work.query.shape[1]
-    if not residual(segments, work.drive, state, b) <= tolerance:
-        return False
-    if state.shape[1] == units:
-        return True
+@inlined
+def _memory_residual(memories, offset, state, b, work):
+    """Largest |tau dh/dt| of the memory units, |Xi (v - y) - decay offset|."""
+    units, change = work.query.shape[1], work.logits
+    largest = 0.0
+    if state.shape[1] == units:  # algebraic memory units have none
+        return largest
     for j in range(units):
         work.query[b, j] = state[b, j] - state[b, units + j]
-    change = work.logits
     for first in range(0, len(memories.bias), BLOCK):
         count = min(BLOCK, len(memories.bias) - first)
         _project_one(memories.weights, first, count, work.query, b, change, 0)
@@ -247,18 +242,20 @@ def _settled(memories, offset, segments, state, b, tolerance, memory_tolerance, 
             value = np.float64(change[0, i])
             if offset.shape[1] > 0:
                 value -= work.decay[b] * offset[b, first + i]
-            if not abs(value) <= memory_tolerance:
-                return False
-    return True
+            if abs(value) > largest:
+                largest = abs(value)
+    return largest
 
 
 @compiled
 def sweep(
     steps, segments, memories, offset, rate, external, clamped,
-    rtol, atol, limit, tolerance, memory_tolerance, t1, times, outputs, scratch, work,
-    cues, lead, sweeps,
+    rtol, atol, tolerance, exact, t1, times, outputs, scratch, work, cues, lead, beside, sweeps,
 ):  # fmt: skip
-    """Up to `sweeps` steps of every running cue; how many cues still run."""
+    """Up to `sweeps` steps of every running cue; how many cues still run.
+
+    Cues settle by all layers if `exact`, by the features alone otherwise.
+    """
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues, lead)
@@ -268,20 +265,12 @@ def sweep(
             memories, offset, rate, external, clamped, steps.new, steps.past, lead, cues, size,
             work,
         )  # fmt: skip
-        quiet = finish_running(
-            steps, segments, cues, size, work.drive, rtol, atol, limit, tolerance, t1, times,
+        for c in range(size):
+            b = cues[c]
+            if exact and steps.cues[b].status == QUIET:
+                beside[b] = _memory_residual(memories, offset, steps.x, b, work)
+        finish_running(
+            steps, segments, cues, size, work.drive, beside, rtol, atol, tolerance, t1, times,
             outputs, scratch,
         )  # fmt: skip
-        if quiet > 0:
-            for c in range(quiet):
-                lead[cues[c]] = 0.0
-            evaluate(
-                memories, offset, rate, external, clamped, steps.x, steps.past, lead, cues, quiet,
-                work,
-            )  # fmt: skip
-        for c in range(quiet):
-            b = cues[c]
-            steps.cues[b].evaluated += 1
-            if _settled(memories, offset, segments, steps.x, b, tolerance, memory_tolerance, work):
-                steps.cues[b].status = SETTLED
     return size

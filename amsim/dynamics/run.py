@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..synapses import Array
 from . import adams
-from .problem import BLOW_UP, Problem, Reader, Solution, recorded_times
+from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
 from .progress import Progress, announce_compilation
 
 # First step in units of the smallest tau.
@@ -48,8 +47,6 @@ class Run:
         batch, width = state.shape
         self.start = state
         self.segments = _segments(problem, names, lag)
-        sizes = [problem.network.layers[name].size for name in names]
-        self.first_units = [0, *accumulate(sizes[:-1])]
         units, pieces = int(self.segments.start[-1]), len(self.segments.rate)
         self.steps = adams.Steps(
             cues=np.zeros(batch, adams.CUE),
@@ -65,32 +62,17 @@ class Run:
         cues = self.steps.cues
         fastest = max(lag, float(self.segments.gain.max()))
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
-        cues["order"] = cues["known"] = 1
-        cues["floor"] = np.inf
-        cues["status"] = adams.RUNNING
-        self.running, self.lead = np.zeros(batch, np.int64), np.zeros(batch)
+        cues["status"] = adams.STARTING
+        self.running = np.zeros(batch, np.int64)
+        self.lead, self.beside = np.zeros(batch), np.zeros(batch)
         self.outputs = np.empty((batch, 0, width))
         self.scratch = adams.new_scratch(pieces)
 
-    def start_history(self, drive: Array) -> None:
-        """Enter the first drive, the scale of each layer and the outputs at t = 0."""
-        steps = self.steps
-        steps.dd[:, 0] = drive
-        steps.cues["evaluated"] = 1
-        size = np.maximum(np.abs(steps.x[:, : drive.shape[1]]), np.abs(drive))
-        steps.scale[:] = np.maximum.reduceat(size, self.first_units, axis=1)
-        self.limit = BLOW_UP * (1.0 + float(steps.scale.max()))
-        if self.problem.times[0] == 0.0:
-            self.outputs[:, 0] = steps.x
-            steps.cues["written"] = 1
-
     def prepare(self) -> float:
-        """Evaluate the first drive and compile; returns the multiply-adds of one step, roughly."""
-        cues = np.arange(self.problem.batch)
-        self.start_history(self.drive(cues, np.zeros(len(cues)), self.steps.x))
+        """Compile what is not yet; returns the multiply-adds of one step, roughly."""
         with self.announce(compiled=bool(adams.finish_running.signatures)):
             self.sweep(0)
-        return float(self.steps.x.shape[1]) ** 2 * len(cues)
+        return float(self.steps.x.shape[1]) ** 2 * self.problem.batch
 
     @staticmethod
     def announce(*, compiled: bool) -> AbstractContextManager[None]:
@@ -111,37 +93,27 @@ class Run:
 
     def sweep(self, count: int) -> int:
         """Up to `count` steps of every running cue; how many cues still run."""
-        steps, problem = self.steps, self.problem
-        drives = np.empty_like(steps.used)
+        steps, running = self.steps, self.running
+        drives = np.zeros_like(steps.used)
         size = len(drives)
-        for _ in range(max(count, 1)):
-            size = adams.predict_running(
-                steps, self.segments, self.scratch, self.running, self.lead
-            )
-            if count == 0:
-                size = 0
-            cues = self.running[:size]
-            if size:
-                ahead = steps.past[cues, 0] + self.lead[cues]
-                drives[cues] = self.drive(cues, ahead, steps.new[cues])
-            quiet = adams.finish_running(
-                steps, self.segments, self.running, size, drives, self.rtol, self.atol, self.limit,
-                problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
-            )  # fmt: skip
-            if quiet:
-                self.settle(self.running[:quiet])
-            if not size:
+        for _ in range(count):
+            size = adams.predict_running(steps, self.segments, self.scratch, running, self.lead)
+            if size == 0:
                 break
+            cues = running[:size]
+            drives[cues] = self.drive(cues, steps.past[cues, 0] + self.lead[cues], steps.new[cues])
+            self.finish(drives, size)
+        if count == 0:
+            self.finish(drives, 0)
         return size
 
-    def settle(self, cues: Array) -> None:
-        """Look at the true residual of cues that seem settled."""
-        steps = self.steps
-        state = steps.x[cues]
-        residual = self.drive(cues, steps.past[cues, 0], state) - self.leak * state
-        rest = np.abs(residual).max(axis=1) <= self.problem.tolerance
-        steps.cues["status"][cues[rest]] = adams.SETTLED
-        steps.cues["evaluated"][cues] += 1
+    def finish(self, drives: Array, size: int) -> None:
+        """Use the drives of the cues that predict_running listed."""
+        problem = self.problem
+        adams.finish_running(
+            self.steps, self.segments, self.running, size, drives, self.beside, self.rtol,
+            self.atol, problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
+        )  # fmt: skip
 
     def outcome(self) -> Outcome:
         """What remains of the run once its working arrays are gone."""
@@ -232,7 +204,7 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
         times=times,
         record=kind.reader(problem, outcome.offset, clock, record),
         final=kind.reader(problem, outcome.offset, ends[None], last[None]),
-        codes=cues["status"].copy(),
+        codes=np.minimum(cues["status"], INTERRUPTED),
         ends=ends,
         rhs=cues["evaluated"].copy(),
         accepted=int(cues["accepted"].sum()),

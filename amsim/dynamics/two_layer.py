@@ -111,17 +111,7 @@ class TwoLayerRun(Run):
         self.work = self.allocate(np.float32 if self.single else np.float64)
         external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
         self.external = np.zeros((batch, units)) + external
-        kind_of_loop = _kind(self.memories, self.work)
-        ready = kind_of_loop in _LOADED
-        with self.announce(compiled=ready):
-            compiled.evaluate(
-                self.memories, self.offset, self.rate, self.external, self.clamped, self.steps.x,
-                self.steps.past, self.lead, np.arange(batch), batch, self.work,
-            )  # fmt: skip
-            self.start_history(self.work.drive)
-            if not ready:
-                self.sweep(0)
-                _LOADED.add(kind_of_loop)
+        self.load()
         return float(weights.size) * batch
 
     def allocate(self, precision: type) -> Any:
@@ -139,21 +129,34 @@ class TwoLayerRun(Run):
             drive=np.zeros((batch, units)),
         )
 
+    def load(self) -> None:
+        """Compile the loop for these types of weights and products, or load it."""
+        weights = self.memories.weights
+        kind = weights.dtype.char, weights.flags.writeable, self.work.query.dtype.char
+        if kind not in _LOADED:
+            with self.announce(compiled=False):
+                self.steps_of_all(0)
+            _LOADED.add(kind)
+
     def sweep(self, count: int) -> int:
-        problem = self.problem
-        memory_tolerance = tolerance = problem.tolerance
+        running = self.steps_of_all(count)
+        if not running and self.single and self.problem.tolerance:
+            return self.refine()
+        return running
+
+    def steps_of_all(self, count: int) -> int:
+        """Call the compiled loop."""
+        problem, tolerance = self.problem, self.problem.tolerance
         if self.single and tolerance:
             weights = self.memories.weights
             largest = max(float(weights.max()), -float(weights.min()))
-            memory_tolerance, tolerance = np.inf, max(tolerance, _FLOAT32_RESIDUAL * largest)
+            tolerance = max(tolerance, _FLOAT32_RESIDUAL * largest)
         running: int = compiled.sweep(
             self.steps, self.segments, self.memories, self.offset, self.rate, self.external,
-            self.clamped, self.rtol, self.atol, self.limit, tolerance, memory_tolerance,
-            problem.t1, problem.times, self.outputs, self.scratch, self.work, self.running,
-            self.lead, count,
+            self.clamped, self.rtol, self.atol, tolerance, not self.single, problem.t1,
+            problem.times, self.outputs, self.scratch, self.work, self.running, self.lead,
+            self.beside, count,
         )  # fmt: skip
-        if not running and self.single and tolerance:
-            return self.refine()
         return running
 
     def refine(self) -> int:
@@ -161,8 +164,7 @@ class TwoLayerRun(Run):
         near = self.steps.cues["status"] == adams.SETTLED
         self.single, self.work = False, self.allocate(np.float64)
         self.steps.cues["status"][near] = adams.RUNNING
-        with self.announce(compiled=_kind(self.memories, self.work) in _LOADED):
-            self.sweep(0)
+        self.load()
         return int(near.sum())
 
     @staticmethod
@@ -213,9 +215,3 @@ def _activation_code(lagrangian: Lagrangian) -> tuple[int, float] | None:
         case Identity():
             return compiled.IDENTITY, 1.0
     return None
-
-
-def _kind(memories: compiled.Memories, work: compiled.Work) -> tuple[str, bool, str]:
-    """What the loop is compiled for: types of the weights and of the products."""
-    weights = memories.weights
-    return weights.dtype.char, weights.flags.writeable, work.query.dtype.char
