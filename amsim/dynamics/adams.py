@@ -54,6 +54,7 @@ class Segments(NamedTuple):
     gain: Floats  # (S,) factor of the drive
     lag: Floats  # (S,) rate of the followers, 0 where there are none
     layer: Ints  # (S,) whose scale the error is relative to
+    couples: NDArray[np.bool_]  # (L, L) whether the drive of one layer depends on another
 
 
 class Steps(NamedTuple):
@@ -68,6 +69,7 @@ class Steps(NamedTuple):
     scale: Floats  # (B, L) largest |x| seen in each layer
     weight: Floats  # (B, S, 3) change of state and follower by the drive; largest change of drive
     gap: Floats  # (B, S, HISTORY) error by the divided difference of each order
+    moved: Floats  # (B, S, HISTORY) change of what others see, likewise
 
 
 CUE = np.dtype(
@@ -99,11 +101,14 @@ class Scratch(NamedTuple):
     largest: Floats  # this and the next two: one entry per segment
     below: Floats
     above: Floats
+    share: Floats  # (L, HISTORY) change of a layer per change of its drive, by order
 
 
-def new_scratch(segments: int) -> Scratch:
-    """Working memory for systems of so many segments."""
-    return Scratch._make([*np.zeros((6, HISTORY + 2)), *np.zeros((3, segments))])
+def new_scratch(segments: int, layers: int) -> Scratch:
+    """Working memory for systems of so many segments and layers."""
+    return Scratch._make(
+        [*np.zeros((6, HISTORY + 2)), *np.zeros((3, segments)), np.zeros((layers, HISTORY))]
+    )
 
 
 # 1 / j as products are several times faster than divisions; the series below ends before this.
@@ -229,27 +234,53 @@ def predict(steps, segments, b, scratch):
     x, dd, units = steps.x, steps.dd, steps.used.shape[1]
     h, k = steps.cues[b].h, steps.cues[b].order
     top = min(k + 1, steps.cues[b].known)
-    nodes, ahead, weight = scratch.nodes, scratch.ahead, scratch.weight
+    nodes, ahead, weight, share = scratch.nodes, scratch.ahead, scratch.weight, scratch.share
     _scaled_nodes(steps.past, b, steps.past[b, 0], h, top, nodes)
     ahead[0] = 1.0
-    for j in range(k):
+    for j in range(top):
         ahead[j + 1] = ahead[j] * h * (1.0 + nodes[j])
     steps.cues[b].lead = ahead[k]
+    for layer in range(share.shape[0]):
+        for j in range(1, top + 1):
+            share[layer, j] = 0.0
     for s in range(len(segments.rate)):
-        start, stop = segments.start[s], segments.start[s + 1]
+        start, stop, layer = segments.start[s], segments.start[s + 1], segments.layer[s]
         rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
         keep = state_weights(rate, gain, h, nodes, top, scratch, weight)
         steps.weight[b, s, 0] = weight[k] / ahead[k]
         for j in range(1, top + 1):
             # The implicit formula with j + 1 values minus the one with j.
             steps.gap[b, s, j] = abs(weight[j] - h * (1.0 + nodes[j - 1]) * weight[j - 1])
+            steps.moved[b, s, j] = weight[j]
+            share[layer, j] = max(share[layer, j], weight[j] / ahead[j])
         _combine(x, 0, keep, dd, weight, k, b, start, stop, steps.new, b)
         _combine(x, 0, 0.0, dd, ahead, k, b, start, stop, steps.used, b)
         if lag > 0.0:
-            keep, through = follower_weights(rate, gain, lag, h, nodes, k, scratch, weight)
+            keep, through = follower_weights(rate, gain, lag, h, nodes, top, scratch, weight)
             steps.weight[b, s, 1] = weight[k] / ahead[k]
+            for j in range(1, top + 1):
+                steps.moved[b, s, j] = weight[j]
             _combine(x, units, keep, dd, weight, k, b, start, stop, steps.new, b)
             _add(x, b, through, start, stop, steps.new, b, units)
+    _count_iteration(steps, segments, b, top, share)
+
+
+@compiled
+def _count_iteration(steps, segments, b, top, share):
+    """Add to `gap` the error of taking the drive at the prediction and not at the new state.
+
+    A unit is seen by others at a place that it then leaves, by moved[j] dd[j]; what that changes
+    in their drive, taken to be as much, changes them by their `share`. Negligible for short steps,
+    this is the greater part of the error where steps are long compared to tau.
+    """
+    for s in range(len(segments.rate)):
+        layer = segments.layer[s]
+        for j in range(1, top + 1):
+            largest = 0.0
+            for other in range(share.shape[0]):
+                if segments.couples[other, layer]:
+                    largest = max(largest, share[other, j])
+            steps.gap[b, s, j] += largest * abs(steps.moved[b, s, j])
 
 
 @vectorised

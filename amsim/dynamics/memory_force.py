@@ -230,7 +230,7 @@ def evaluate(memories, offset, rate, external, clamped, state, past, lead, cues,
 def _memory_residual(memories, offset, state, b, work):
     """Largest |tau dh/dt| of the memory units, |Xi (v - y) - decay offset|."""
     units, change = work.query.shape[1], work.logits
-    largest = 0.0
+    largest: Any = 0.0
     if state.shape[1] == units:  # algebraic memory units have none
         return largest
     for j in range(units):
@@ -242,8 +242,7 @@ def _memory_residual(memories, offset, state, b, work):
             value = np.float64(change[0, i])
             if offset.shape[1] > 0:
                 value -= work.decay[b] * offset[b, first + i]
-            if abs(value) > largest:
-                largest = abs(value)
+            largest = max(largest, abs(value))
     return largest
 
 

@@ -83,7 +83,7 @@ class Problem:
         """The same problem for some of the cues."""
         if len(cues) == self.batch:
             return self
-        inputs = {n: x if callable(x) else x[cues] for n, x in self.inputs.items()}
+        inputs = {name: _of_cues(value, cues) for name, value in self.inputs.items()}
         clamped = {name: mask[cues] for name, mask in self.clamped.items()}
         given = {name: state[cues] for name, state in self.given.items()}
         return replace(self, given=given, clamped=clamped, inputs=inputs)
@@ -148,6 +148,11 @@ class Solution:
     accepted: int | None
     rejected: int | None
     updates: bool = False
+
+
+def _of_cues(value: Any, cues: Array) -> Any:
+    """Give the part of an input (B, *shape), or of a callable that returns one, for some cues."""
+    return (lambda time: value(time)[cues]) if callable(value) else value[cues]
 
 
 class Solver(Protocol):

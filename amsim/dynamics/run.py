@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..network import Network
 from ..synapses import Array
 from . import adams
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
@@ -58,6 +60,7 @@ class Run:
             scale=np.zeros((batch, len(names))),
             weight=np.zeros((batch, pieces, 3)),
             gap=np.zeros((batch, pieces, adams.HISTORY)),
+            moved=np.zeros((batch, pieces, adams.HISTORY)),
         )
         cues = self.steps.cues
         fastest = max(lag, float(self.segments.gain.max()))
@@ -66,7 +69,7 @@ class Run:
         self.running = np.zeros(batch, np.int64)
         self.lead, self.beside = np.zeros(batch), np.zeros(batch)
         self.outputs = np.empty((batch, 0, width))
-        self.scratch = adams.new_scratch(pieces)
+        self.scratch = adams.new_scratch(pieces, len(names))
 
     def prepare(self) -> float:
         """Compile what is not yet; returns the multiply-adds of one step, roughly."""
@@ -228,4 +231,19 @@ def _segments(problem: Problem, names: list[str], lag: float) -> adams.Segments:
         gain=np.array(gain),
         lag=np.full(len(rate), lag),
         layer=np.array(layer),
+        couples=_couplings(problem.network, names),
     )
+
+
+def _couplings(network: Network, names: list[str]) -> NDArray[np.bool_]:
+    """Whether the drive of one layer depends on another, directly or through an algebraic one."""
+    neighbours: dict[str, set[str]] = {name: set() for name in network.layers}
+    for synapse in network.synapses:
+        for slot, name in enumerate(synapse.between):
+            neighbours[name].update(synapse.between[:slot] + synapse.between[slot + 1 :])
+    for name in network.layers:
+        # A layer outside `names` passes on what it sees without delay.
+        if name not in names:
+            for other in neighbours[name]:
+                neighbours[other] |= neighbours[name]
+    return np.array([[other in neighbours[name] for other in names] for name in names])

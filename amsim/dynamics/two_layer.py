@@ -186,7 +186,7 @@ class TwoLayerRun(Run):
 
     def outcome(self) -> Outcome:
         offset = self.offset
-        if not offset.size and self.hidden in self.problem.given:
+        if self.rate and not offset.size and self.hidden in self.problem.given:
             # Other cues of the batch may have one.
             offset = np.broadcast_to(0.0, (len(self.start), len(self.bias)))
         return super().outcome()._replace(offset=offset)

@@ -68,7 +68,9 @@ def networks(draw: st.DrawFn) -> tuple[am.Network, States]:
         )
         for i in range(len(kinds) - 1)
     ]
-    states = {name: rng.normal(size=(3, *layer.shape)) for name, layer in layers.items()}
+    # Off the kinks of the rectified kinds, where the slope of the energy jumps.
+    normal = {name: rng.normal(size=(3, *layer.shape)) for name, layer in layers.items()}
+    states = {name: x + 0.3 * np.sign(x) for name, x in normal.items()}
     return am.Network(layers, synapses), states
 
 
@@ -112,20 +114,17 @@ def test_dissipation_is_the_slope_of_the_energy_and_never_positive(
     x, v = net.pack(states), net.pack(net.velocity(states))
     # One fourth-order difference along the flow, in the unit of the smallest tau.
     unit = min(float(np.min(layer.tau)) for layer in net.layers.values())
-    h = 1e-3 * unit
+    h = 3e-4 * unit
 
     def slope(step: float) -> Array:
         forward, back = net.energy(net.unpack(x + step * v)), net.energy(net.unpack(x - step * v))
         return np.asarray((forward - back) / (2 * step))
 
-    # The kink of ReLU makes the second derivative jump, at worst at every unit and by 1.
-    kinks = any(isinstance(layer.lagrangian, am.ReLU) for layer in net.layers.values())
-    error = h * np.sum(v * v, axis=-1) if kinks else 1e-7 * (1 + np.abs(rate))
     difference = (4 * slope(h) - slope(2 * h)) / 3
-    assert (np.abs(difference - rate) <= error).all()
+    assert (np.abs(difference - rate) <= 1e-7 * (1 + np.abs(rate))).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=15)
 @given(given_=networks())
 def test_energy_never_rises_along_a_simulation(given_: tuple[am.Network, States]) -> None:
     net, states = given_
