@@ -270,7 +270,7 @@ def _count_iteration(steps, segments, b, top, share):
     """Add to `gap` the error of taking the drive at the prediction and not at the new state.
 
     A unit is seen by others at a place that it then leaves, by moved[j] dd[j]; what that changes
-    in their drive, taken to be as much, changes them by their `share`. Negligible for short steps,
+    in their drive, taken to be twice as much, changes them by their `share`. Negligible for short steps,
     this is the greater part of the error where steps are long compared to tau.
     """
     for s in range(len(segments.rate)):
@@ -280,7 +280,7 @@ def _count_iteration(steps, segments, b, top, share):
             for other in range(share.shape[0]):
                 if segments.couples[other, layer]:
                     largest = max(largest, share[other, j])
-            steps.gap[b, s, j] += largest * abs(steps.moved[b, s, j])
+            steps.gap[b, s, j] += 2.0 * largest * abs(steps.moved[b, s, j])
 
 
 @vectorised

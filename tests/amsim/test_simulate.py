@@ -1,0 +1,771 @@
+"""What `simulate` takes, refuses and returns, with every solver."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import amsim as am
+from amsim.dynamics import fixed_point
+from amsim.dynamics import run as exponential_run
+from amsim.dynamics.two_layer import compiled
+
+Array = npt.NDArray[Any]
+
+METHODS = ["RK45", "DOP853", "Radau", "BDF", "LSODA"]
+ODE_SOLVERS = [None, *METHODS]
+
+every_ode_solver = pytest.mark.parametrize("solver", ODE_SOLVERS, ids=str)
+every_solver = pytest.mark.parametrize(
+    "solver", [*ODE_SOLVERS, am.FixedPoint()], ids=lambda solver: str(solver).split("(")[0]
+)
+
+
+def memory() -> am.Network:
+    """xi[mu, i] = sin(1 + 2 mu + 3 i + mu i), softmax memories at beta = 2."""
+    mu, i = np.arange(4)[:, None], np.arange(5)
+    return am.dense_am(np.sin(1 + 2 * mu + 3 * i + mu * i), hidden=am.Softmax(2.0))
+
+
+def linear(tau: Any = 1.0, bias: Any = 0.0, size: int = 3) -> am.Network:
+    """One layer without synapses."""
+    return am.Network({"x": am.Layer(size, am.Identity(), tau=tau, bias=bias)}, [])
+
+
+def two_layers(**leaks: float) -> am.Network:
+    """Two dynamic layers, none of them called visible."""
+    return am.Network(
+        {
+            "a": am.Layer(3, am.Identity(), leak=leaks.get("a", 1.0)),
+            "b": am.Layer(2, am.Tanh(), tau=0.3, leak=leaks.get("b", 1.0)),
+        },
+        [am.Dense(0.3 * np.arange(6.0).reshape(2, 3), between=("b", "a"))],
+    )
+
+
+CUE = np.cos(np.arange(5))
+CUES = np.array([CUE, -CUE, 0.5 * CUE])
+
+
+# What is refused
+
+
+BAD_CUES: dict[str, tuple[Any, type[Exception], list[str]]] = {
+    "too short": (np.ones(4), ValueError, ["cue has shape (4,)", "'visible' has shape (5,)"]),
+    "transposed": (np.ones((5, 3)), ValueError, ["(5, 3)", "(5,)", "in front"]),
+    "a number": (1.0, ValueError, ["cue has shape ()"]),
+    "NaN": ([1, 2, np.nan, 4, 5], ValueError, ["cue contains NaN or infinity"]),
+    "infinity": ([1, 2, -np.inf, 4, 5], ValueError, ["cue contains NaN or infinity"]),
+    "huge": ([1, 2, 1e150, 4, 5], ValueError, ["cue", "rescale"]),
+    "a string": ("hello", TypeError, ["cue must be real numbers"]),
+    "strings": (list("abcde"), TypeError, ["cue must be real numbers"]),
+    "complex": (1j * np.ones(5), TypeError, ["cue must be real numbers", "complex"]),
+    "None": (None, TypeError, ["cue must be real numbers"]),
+    "empty batch": (np.ones((0, 5)), ValueError, ["batch is empty", "(0, 5)"]),
+    "empty in one axis": (np.ones((3, 0, 5)), ValueError, ["batch is empty", "(3, 0, 5)"]),
+    "empty mapping": ({}, ValueError, ["empty mapping"]),
+    "unknown layer": ({"v": CUE}, ValueError, ["'v'", "visible, hidden"]),
+    "state of a layer": (
+        {"visible": CUE, "hidden": np.ones(3)},
+        ValueError,
+        ["state of layer 'hidden' has shape (3,)", "(4,)"],
+    ),
+    "different batches": (
+        {"visible": CUES, "hidden": np.ones((2, 4))},
+        ValueError,
+        ["different batch axes", "(3,)", "(2,)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("cue", "error", "words"), BAD_CUES.values(), ids=BAD_CUES)
+def test_cues_that_do_not_fit(cue: Any, error: type[Exception], words: list[str]) -> None:
+    with pytest.raises(error) as caught:
+        am.simulate(memory(), cue)
+    for word in words:
+        assert word in str(caught.value)
+
+
+BAD_SETTINGS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
+    # times
+    "unsorted": ({"times": [0, 2, 1]}, ValueError, ["times must be increasing"]),
+    "repeated": ({"times": [0, 1, 1]}, ValueError, ["times must be increasing"]),
+    "negative time": ({"times": [-1, 1]}, ValueError, ["not negative"]),
+    "beyond t1": ({"times": [0, 5], "t1": 2}, ValueError, ["times go to 5", "t1 = 2"]),
+    "no times": ({"times": []}, ValueError, ["times must be a non-empty list"]),
+    "one number": ({"times": 3.0}, ValueError, ["times must be a non-empty list"]),
+    "a table of times": ({"times": [[0, 1]]}, ValueError, ["times must be a non-empty list"]),
+    "NaN in times": ({"times": [0, np.nan]}, ValueError, ["finite times"]),
+    "endless times": ({"times": [0, np.inf]}, ValueError, ["finite times"]),
+    "only the start": ({"times": [0.0]}, ValueError, ["times end at 0"]),
+    "t1 zero": ({"t1": 0}, ValueError, ["t1 must be a positive, finite time", "0"]),
+    "t1 negative": ({"t1": -1.0}, ValueError, ["t1 must be a positive, finite time", "-1.0"]),
+    "t1 NaN": ({"t1": np.nan}, ValueError, ["t1 must be a positive, finite time", "nan"]),
+    "t1 infinite": ({"t1": np.inf}, ValueError, ["t1 must be a positive, finite time", "inf"]),
+    # solver and until
+    "unknown solver": ({"solver": "RK54"}, ValueError, ["unknown solver 'RK54'", *METHODS]),
+    "solver class": ({"solver": am.FixedPoint}, TypeError, ["solver must be a name", "FixedPoint"]),
+    "solver number": ({"solver": 5}, TypeError, ["solver must be a name", "5"]),
+    "until number": ({"until": 1e-6}, TypeError, ["Settled(...) or None", "1e-06"]),
+    "until class": ({"until": am.Settled}, TypeError, ["Settled(...) or None"]),
+    # clamp
+    "index too large": ({"clamp": [0, 5]}, ValueError, ["'visible'", "out of range", "5 units"]),
+    "index too small": ({"clamp": [-6]}, ValueError, ["out of range", "5 units"]),
+    "float index": ({"clamp": [0.0, 1.0]}, TypeError, ["boolean mask or integer", "float64"]),
+    "string index": ({"clamp": ["0"]}, TypeError, ["boolean mask or integer"]),
+    "mask too short": ({"clamp": [True] * 4}, ValueError, ["clamp mask", "(4,)", "(5,)"]),
+    "mask of other batch": (
+        {"clamp": np.ones((2, 5), bool)},
+        ValueError,
+        ["clamp mask of layer 'visible'", "(2, 5)"],
+    ),
+    "clamp of unknown layer": ({"clamp": {"v": [0]}}, ValueError, ["clamp names a layer 'v'"]),
+    # inputs
+    "input too short": ({"inputs": np.ones(4)}, ValueError, ["input of layer 'visible'", "(4,)"]),
+    "input of other batch": ({"inputs": np.ones((2, 5))}, ValueError, ["input of layer", "(2, 5)"]),
+    "input NaN": ({"inputs": [0, 0, np.nan, 0, 0]}, ValueError, ["input of layer", "NaN"]),
+    "input infinite": ({"inputs": {"hidden": np.inf}}, ValueError, ["'hidden'", "infinity"]),
+    "callable too short": (
+        {"inputs": lambda t: np.ones(4)},
+        ValueError,
+        ["input of layer 'visible'", "(4,)"],
+    ),
+    "callable NaN": ({"inputs": {"hidden": lambda t: np.nan}}, ValueError, ["'hidden'", "NaN"]),
+    "input of unknown layer": ({"inputs": {"v": 1.0}}, ValueError, ["inputs names a layer 'v'"]),
+    "updates have no time": (
+        {"inputs": lambda t: np.sin(t), "solver": am.FixedPoint()},
+        ValueError,
+        ["FixedPoint", "depends on time", "ODE solver"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "error", "words"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+def test_settings_that_do_not_fit(
+    settings: dict[str, Any], error: type[Exception], words: list[str]
+) -> None:
+    with pytest.raises(error) as caught:
+        am.simulate(memory(), CUE, **settings)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@every_ode_solver
+def test_an_input_that_fails_later_says_so(solver: Any) -> None:
+    with pytest.raises(ValueError, match="input of layer 'visible' contains NaN"):
+        am.simulate(memory(), CUE, inputs=lambda t: np.nan if t > 0.5 else 0.0, solver=solver)
+
+
+def test_algebraic_layers_cannot_be_clamped() -> None:
+    net = am.dense_am(np.eye(3, 5), tau_hidden=0.0)
+    with pytest.raises(ValueError, match="'hidden' has tau = 0 and cannot be clamped"):
+        am.simulate(net, CUE, clamp={"hidden": [0]})
+
+
+def test_a_bare_array_needs_a_layer() -> None:
+    for settings in ({}, {"clamp": [0]}, {"inputs": 1.0}):
+        cue = {"a": np.ones(3)} if settings else np.ones(3)
+        with pytest.raises(ValueError, match=r"no layer is named 'visible'.*from a, b"):
+            am.simulate(two_layers(), cue, **settings)
+
+
+def test_a_layer_without_leak_needs_a_state() -> None:
+    net = two_layers(b=0.0)
+    with pytest.raises(ValueError, match=r"layer 'b' has no leak.*initial state"):
+        am.simulate(net, {"a": np.ones(3)})
+    assert am.simulate(net, {"a": np.ones(3), "b": np.zeros(2)}, t1=1.0).times[-1] == 1.0
+    with pytest.raises(ValueError, match="FixedPoint: layer 'b' has no leak"):
+        am.simulate(net, {"a": np.ones(3), "b": np.zeros(2)}, solver=am.FixedPoint())
+
+
+def test_networks_only() -> None:
+    with pytest.raises(TypeError, match="network must be a Network, got ndarray"):
+        am.simulate(np.eye(3), np.ones(3))  # type: ignore[arg-type]
+
+
+# Cues
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, bool, np.float32])
+def test_cues_of_other_types(dtype: type) -> None:
+    cue = np.array([1, 0, 1, 1, 0])
+    plain = am.simulate(memory(), cue.astype(np.float64), t1=1.0)
+    np.testing.assert_array_equal(
+        am.simulate(memory(), cue.astype(dtype), t1=1.0)["visible"], plain["visible"]
+    )
+
+
+def test_a_cue_for_the_only_dynamic_layer() -> None:
+    """It need not be called visible."""
+    net = am.Network(
+        {"pixels": am.Layer(3, am.Identity()), "memory": am.Layer(2, am.Tanh(), tau=0.0)},
+        [am.Dense(np.ones((2, 3)), between=("memory", "pixels"))],
+    )
+    named = am.simulate(net, {"pixels": [1.0, 0.0, 2.0]}, t1=1.0)
+    bare = am.simulate(net, [1.0, 0.0, 2.0], t1=1.0, clamp=[], inputs=0.0)
+    assert list(bare) == ["pixels", "memory"]
+    np.testing.assert_allclose(bare["pixels"], named["pixels"], rtol=1e-14)
+    np.testing.assert_allclose(bare["memory"][0], [3.0, 3.0], rtol=1e-14)
+
+
+@every_solver
+def test_layers_that_are_left_out_start_algebraically(solver: Any) -> None:
+    """h(0) = W v(0) + b + input, and v(0) = W^T f(h(0)) + a."""
+    net, w = memory(), memory().synapses[0].weights  # type: ignore[attr-defined]
+    inputs = {"hidden": np.array([0.0, 0.1, 0.2, 0.3])}
+    for cue in (CUE, {"visible": CUE}):
+        traj = am.simulate(net, cue, t1=1.0, inputs=inputs, solver=solver)
+        np.testing.assert_allclose(traj["hidden"][0], w @ CUE + inputs["hidden"], rtol=1e-14)
+    hidden = np.array([1.0, 0.0, -1.0, 0.5])
+    traj = am.simulate(net, {"hidden": hidden}, t1=1.0, solver=solver)
+    np.testing.assert_allclose(traj["hidden"][0], hidden, rtol=1e-14)
+    weight = np.exp(2 * hidden) / np.exp(2 * hidden).sum()
+    np.testing.assert_allclose(traj["visible"][0], w.T @ weight, rtol=1e-14)
+
+
+@every_solver
+def test_a_state_given_for_an_algebraic_layer_is_ignored(solver: Any) -> None:
+    net = am.dense_am(np.eye(2, 5), tau_hidden=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = am.simulate(
+            net, {"visible": CUE, "hidden": np.ones(2)}, times=[0.0, 1.0], solver=solver
+        )
+        states = dict(given)
+    plain = am.simulate(net, CUE, times=[0.0, 1.0], solver=solver)
+    for name in net.layers:
+        np.testing.assert_array_equal(states[name], plain[name])
+        assert np.isfinite(states[name]).all()
+
+
+# Clamps
+
+
+@every_solver
+def test_indices_equal_a_mask(solver: Any) -> None:
+    mask = np.array([True, False, False, False, True])
+    runs = [
+        am.simulate(memory(), CUES, clamp=clamp, t1=3.0, solver=solver)
+        for clamp in (mask, [0, 4], [-1, 0, 0], np.array([4, 0], np.uint8), {"visible": mask})
+    ]
+    for traj in runs:
+        assert (traj["visible"][..., mask] == CUES[:, mask]).all()
+        np.testing.assert_array_equal(traj["visible"], runs[0]["visible"])
+
+
+@every_ode_solver
+def test_clamped_memories_of_layers_with_several_axes(solver: Any) -> None:
+    """Indices count through the flattened layer; masks may differ from cue to cue."""
+    net = am.Network(
+        {
+            "tokens": am.Layer((2, 3), am.Identity()),
+            "memory": am.Layer((2, 4), am.Softmax(2.0), tau=0.2),
+        },
+        [am.Dense(np.cos(np.arange(12.0)).reshape(4, 3), between=("memory", "tokens"))],
+    )
+    start = np.sin(np.arange(18.0)).reshape(3, 2, 3)
+    clamp = {"tokens": [0, 5], "memory": np.arange(24).reshape(3, 2, 4) % 5 == 0}
+    traj = am.simulate(net, {"tokens": start}, clamp=clamp, t1=4.0, solver=solver)
+    tokens = np.zeros((2, 3), bool)
+    tokens[0, 0] = tokens[1, 2] = True
+    for name, mask in (("tokens", np.broadcast_to(tokens, (3, 2, 3))), ("memory", clamp["memory"])):
+        first = traj[name][0]
+        for state in (*traj[name], traj.final[name]):
+            np.testing.assert_array_equal(state[mask], first[mask])
+        assert (np.abs(traj[name][-1] - first)[~mask] > 1e-6).all()
+
+
+@every_solver
+def test_all_units_clamped(solver: Any) -> None:
+    everything = np.ones(5, bool)
+    traj = am.simulate(memory(), CUES, clamp=everything, solver=solver, t1=100.0)
+    assert traj.status == "settled"
+    np.testing.assert_array_equal(traj["visible"], np.broadcast_to(CUES, traj["visible"].shape))
+
+
+# Inputs
+
+
+@every_solver
+@pytest.mark.parametrize("layer", ["visible", "hidden"])
+def test_a_constant_input_is_a_bias(layer: str, solver: Any) -> None:
+    size = memory().layers[layer].size
+    value = np.linspace(-0.3, 0.5, size)
+    plain = memory()
+    xi = plain.synapses[0].weights  # type: ignore[attr-defined]
+    biased = am.dense_am(xi, hidden=am.Softmax(2.0), **{f"bias_{layer}": value})  # type: ignore[arg-type]
+    given = {} if isinstance(solver, am.FixedPoint) else {"times": [0.0, 0.2, 1.0, 5.0]}
+    by_input = am.simulate(plain, CUES, inputs={layer: value}, solver=solver, **given)  # type: ignore[arg-type]
+    by_bias = am.simulate(biased, CUES, solver=solver, **given)  # type: ignore[arg-type]
+    for name in plain.layers:
+        np.testing.assert_allclose(by_input[name], by_bias[name], rtol=0, atol=3e-6)
+    np.testing.assert_allclose(by_input.energy, by_bias.energy, rtol=0, atol=1e-5)
+
+
+TAU, OMEGA = np.array([0.1, 1.0, 4.0]), 3.0
+
+
+def sine_response(start: Array, amplitude: Array, times: Array) -> Array:
+    """tau x' = A sin(w t) - x."""
+    t = times.reshape(-1, *[1] * start.ndim)
+    q = OMEGA * TAU
+    forced = amplitude * (np.sin(OMEGA * t) - q * np.cos(OMEGA * t)) / (1 + q**2)
+    return (start + amplitude * q / (1 + q**2)) * np.exp(-t / TAU) + forced
+
+
+TIMES = np.array([0.0, 0.01, 0.5, 1.0, 3.0, 10.0])
+
+
+@every_ode_solver
+@pytest.mark.parametrize("how", ["one", "batched", "mapping"])
+def test_a_sine_drives_a_layer(how: str, solver: Any) -> None:
+    """For one cue, and for a batch whose inputs differ."""
+    start, amplitude = np.array([1.0, -1.0, 2.0]), np.array([1.0, 2.0, 3.0])
+    if how == "batched":
+        start = np.array([start, -start, 0 * start])
+        amplitude = np.array([[1.0], [0.0], [-2.0]]) * amplitude
+    drive: Any = lambda t: amplitude * np.sin(OMEGA * t)  # noqa: E731
+    inputs = {"x": drive} if how == "mapping" else drive
+    traj = am.simulate(linear(TAU), start, inputs=inputs, times=TIMES, until=None, solver=solver)
+    exact = sine_response(start, amplitude, TIMES)
+    np.testing.assert_allclose(traj["x"], exact, rtol=0, atol=1e-6 * np.abs(exact).max())
+    assert traj.status == "time_limit"
+
+
+@every_ode_solver
+def test_an_input_that_is_a_polynomial_in_time(solver: Any) -> None:
+    """x' = t^2 - x: x = t^2 - 2 t + 2 + (x0 - 2) e^-t."""
+    t, start = TIMES[:, None], np.array([1.0, -1.0, 2.0])
+    exact = t**2 - 2 * t + 2 + (start - 2) * np.exp(-t)
+    traj = am.simulate(
+        linear(), start, inputs=lambda s: s * s, times=TIMES, until=None, solver=solver
+    )
+    np.testing.assert_allclose(traj["x"], exact, rtol=0, atol=1e-6 * np.abs(exact).max())
+
+
+def test_the_energy_has_the_input_of_its_time() -> None:
+    """E = (x - I) . x - x.x / 2 = x.x / 2 - I(t) . x."""
+    amplitude = np.array([[1.0], [0.0], [-2.0]]) * np.ones(3)
+
+    def drive(t: float) -> Array:
+        return amplitude * np.sin(OMEGA * t)
+
+    traj = am.simulate(linear(TAU), np.ones((3, 3)), inputs=drive, times=TIMES, until=None)
+    x = traj["x"]
+    external = np.array([drive(t) for t in TIMES])
+    expected = np.sum(x * x, axis=-1) / 2 - np.sum(external * x, axis=-1)
+    np.testing.assert_allclose(traj.energy, expected, rtol=1e-12, atol=1e-12)
+
+
+# Times
+
+
+@every_ode_solver
+def test_explicit_times_are_all_returned(solver: Any) -> None:
+    """Also those after the cues have settled, at which their states hold."""
+    times = np.array([0.5, 2.0, 30.0, 500.0, 1000.0])
+    traj = am.simulate(memory(), CUES, times=times, solver=solver)
+    assert traj.status == "settled"
+    np.testing.assert_array_equal(traj.times, times)
+    assert (traj.settle_times < 500.0).all()
+    for name in traj:
+        assert traj[name].shape[:2] == (5, 3)
+        np.testing.assert_array_equal(traj[name][3], traj[name][4])
+        np.testing.assert_array_equal(traj[name][4], traj.final[name])
+    assert traj.energy.shape == (5, 3)
+
+
+@every_ode_solver
+def test_default_times_end_where_the_last_cue_settles(solver: Any) -> None:
+    traj = am.simulate(memory(), CUES, solver=solver)
+    assert traj.status == "settled"
+    assert traj.times[0] == 0.0
+    assert (np.diff(traj.times) > 0).all()
+    assert 5.0 < traj.times[-1] < 100.0
+    assert traj.times[-1] >= np.max(traj.settle_times)
+    np.testing.assert_array_equal(traj["visible"][0], CUES)
+    for name in traj:
+        np.testing.assert_array_equal(traj[name][-1], traj.final[name])
+    if solver is None:
+        assert traj.times[-1] == np.max(traj.settle_times)
+        for cue, end in enumerate(traj.settle_times):
+            held = traj["visible"][traj.times >= end, cue]
+            np.testing.assert_array_equal(held, np.broadcast_to(held[-1], held.shape))
+
+
+@every_ode_solver
+def test_default_times_resolve_the_fastest_layer(solver: Any) -> None:
+    traj = am.simulate(memory(), CUE, t1=7.0, solver=solver, until=None)
+    assert traj.times[0] == 0.0
+    assert traj.times[-1] == 7.0
+    assert traj.times[1] == pytest.approx(0.01 * 0.1)
+    ratios = traj.times[2:] / traj.times[1:-1]
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-9)
+    assert ratios[0] < 1.3
+
+
+@every_ode_solver
+def test_without_until_a_run_goes_to_t1(solver: Any) -> None:
+    for settings in ({"t1": 60.0}, {"t1": 60.0, "times": [1.0, 2.0]}, {"times": [60.0]}):
+        traj = am.simulate(memory(), CUE, until=None, solver=solver, **settings)  # type: ignore[arg-type]
+        assert traj.status == "time_limit"
+        assert traj.message == "ran to t = 60 as asked (until=None)"
+        assert np.isnan(traj.settle_times)
+    assert traj.times.tolist() == [60.0]
+    np.testing.assert_array_equal(traj["visible"][-1], traj.final["visible"])
+
+
+@every_ode_solver
+def test_the_final_state_belongs_to_t1(solver: Any) -> None:
+    traj = am.simulate(linear(), np.ones(3), times=[1.0, 2.0], t1=5.0, until=None, solver=solver)
+    assert traj.times.tolist() == [1.0, 2.0]
+    np.testing.assert_allclose(traj["x"][-1], np.exp(-2.0), rtol=1e-6)
+    np.testing.assert_allclose(traj.final["x"], np.exp(-5.0), rtol=1e-5)
+
+
+def test_a_tiny_t1() -> None:
+    traj = am.simulate(memory(), CUE, t1=1e-12, until=None)
+    assert traj.times.tolist() == [0.0, 1e-12]
+    np.testing.assert_allclose(traj["visible"][1], CUE, rtol=1e-10)
+
+
+@every_ode_solver
+def test_time_limit_tells_the_remedy(solver: Any) -> None:
+    traj = am.simulate(memory(), CUES, t1=1.0, solver=solver)
+    assert traj.status == "time_limit"
+    assert traj.statuses.tolist() == ["time_limit"] * 3
+    assert traj.times[-1] == 1.0
+    assert np.isnan(traj.settle_times).all()
+    for word in (
+        "3 of 3 cues did not settle by t = 1",
+        "larger t1",
+        "until=Settled(...)",
+        "plot()",
+    ):
+        assert word in traj.message
+
+
+# Divergence
+
+
+@every_solver
+def test_a_linear_network_with_large_weights_diverges(solver: Any) -> None:
+    """v' = W^T h - v with W = 3: growth at rate 2, from 1 to the limit of 1e9 or so by t = 11.
+
+    A second cue is at rest at 0.
+    """
+    net = am.dense_am([[3.0]], hidden=am.Identity(), tau_hidden=1.0)
+    assert net.lost_guarantees == ()
+    cues = np.array([[1.0], [0.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        traj = am.simulate(net, cues, solver=solver)
+        energy = traj.energy
+    assert traj.status == "diverged"
+    assert traj.statuses[0] == "diverged"
+    assert "1 of 2 cues diverged" in traj.message
+    assert np.isnan(traj.settle_times[0])
+    for array in (traj.times, energy, *traj.values(), *traj.final.values()):
+        assert np.isfinite(array).all()
+    assert len(traj.times) == len(traj["visible"]) == len(energy)
+    last = 50 if isinstance(solver, am.FixedPoint) else 20.0
+    assert traj.times[-1] <= last
+    np.testing.assert_array_equal(traj["visible"][-1], traj.final["visible"])
+    assert (traj["visible"][:, 1] == 0).all()
+    if not isinstance(solver, am.FixedPoint):
+        # From h(0) = 3 v(0): v = 2 e^(2 t) - e^(-4 t), as far as the record goes.
+        inside = traj.times[:-1]
+        exact = 2 * np.exp(2 * inside) - np.exp(-4 * inside)
+        np.testing.assert_allclose(traj["visible"][:-1, 0, 0], exact, rtol=1e-5)
+        assert 1e5 < traj.final["visible"][0, 0] < 1e15
+
+
+@every_ode_solver
+def test_the_record_of_a_diverged_run_ends_there(solver: Any) -> None:
+    net = am.dense_am([[1.0, 1.0]], hidden=am.RectifiedPower(3))
+    times = np.array([0.0, 0.001, 1.0, 50.0, 1000.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", am.GuaranteeWarning)
+        traj = am.simulate(net, [3.0, 1.0], times=times, solver=solver)
+    assert traj.status == "diverged"
+    assert traj.times[:2].tolist() == [0.0, 0.001]
+    assert traj.times[-1] < 50.0
+    assert len(traj["visible"]) == len(traj["hidden"]) == len(traj.times)
+    np.testing.assert_array_equal(traj["visible"][-1], traj.final["visible"])
+
+
+def test_lost_guarantees_are_warned_of() -> None:
+    net = am.dense_am([[0.1, 0.1]], hidden=am.RectifiedPower(3))
+    with pytest.warns(am.GuaranteeWarning, match="no lower bound") as caught:
+        am.simulate(net, [0.1, 0.1], t1=1.0)
+    assert caught[0].filename == __file__
+
+
+# Ctrl-C
+
+
+def presses(after: int) -> Callable[[float], float]:
+    """An input of 0 that is interrupted on being asked once more."""
+    left = [after]
+
+    def drive(t: float) -> float:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return 0.0
+
+    return drive
+
+
+def caught(run: Callable[[], am.Trajectory]) -> am.Trajectory:
+    """Ctrl-C must not get past `simulate`; it would end the whole test session."""
+    try:
+        return run()
+    except KeyboardInterrupt:
+        pytest.fail("KeyboardInterrupt came out of simulate")
+
+
+def check_interrupted(traj: am.Trajectory, whole: am.Trajectory) -> None:
+    """The record is the beginning of the whole one; it ends with the last state."""
+    assert traj.status == "interrupted"
+    assert traj.message.startswith("interrupted at ")
+    assert 0 < traj.times[-1] < whole.times[-1]
+    assert len(traj.times) == len(traj["visible"]) == len(traj["hidden"]) == len(traj.energy)
+    np.testing.assert_array_equal(traj.times[:-1], whole.times[: len(traj.times) - 1])
+    for name in traj:
+        np.testing.assert_array_equal(traj[name][:-1], whole[name][: len(traj.times) - 1])
+        np.testing.assert_array_equal(traj[name][-1], traj.final[name])
+
+
+@every_ode_solver
+@pytest.mark.parametrize("times", [None, np.linspace(0.0, 20.0, 201)], ids=["default", "explicit"])
+def test_an_interrupted_run_keeps_what_it_reached(times: Any, solver: Any) -> None:
+    settings: dict[str, Any] = {"times": times, "t1": 20.0, "until": None, "solver": solver}
+    whole = am.simulate(memory(), CUE, inputs=lambda t: 0.0, **settings)
+    traj = caught(lambda: am.simulate(memory(), CUE, inputs=presses(70), **settings))
+    # The input is asked again for the energy; that must not be interrupted.
+    traj.__dict__["energy"] = whole.energy[: len(traj.times)]
+    assert len(traj.times) >= 2
+    check_interrupted(traj, whole)
+
+
+@pytest.mark.parametrize("calls", range(1, 8))
+@every_ode_solver
+def test_an_interruption_at_the_very_start(calls: int, solver: Any) -> None:
+    """Whichever call it hits: no traceback, and the cue as the state."""
+    drive = presses(calls)
+    traj = caught(lambda: am.simulate(memory(), CUES, inputs=drive, solver=solver, t1=20.0))
+    assert traj.status == "interrupted"
+    assert len(traj.times) == len(traj["visible"]) >= 1
+    np.testing.assert_allclose(traj["visible"][0], CUES, rtol=1e-12)
+
+
+@pytest.mark.parametrize("times", [None, np.linspace(0.0, 20.0, 201)], ids=["default", "explicit"])
+def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two chunks of steps, here of one step; 20 cues are two groups."""
+    cues = np.tile(CUE, (20, 1)) * np.linspace(0.5, 1.5, 20)[:, None]
+    settings: dict[str, Any] = {"times": times, "t1": 20.0, "until": None}
+    whole = am.simulate(memory(), cues, **settings)
+    monkeypatch.setattr(exponential_run, "_CHUNK", 1.0)
+    sweep, calls = compiled.sweep, [0]
+
+    def interrupted(*args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > 15:
+            raise KeyboardInterrupt
+        return sweep(*args)
+
+    monkeypatch.setattr(compiled, "sweep", interrupted)
+    traj = caught(lambda: am.simulate(memory(), cues, **settings))
+    assert traj.statuses.tolist() == ["interrupted"] * 20
+    assert traj.message == f"interrupted at t = {traj.times[-1]:.4g}; 0 of 20 cues had settled"
+    reached = traj["visible"][-1, :16]
+    assert (np.abs(reached - cues[:16]).max(axis=-1) > 1e-3).all()
+    # The second group was not begun.
+    np.testing.assert_array_equal(
+        traj["visible"][:, 16:], np.broadcast_to(cues[16:], traj["visible"][:, 16:].shape)
+    )
+    for array in (traj.times, traj.energy, *traj.values()):
+        assert np.isfinite(array).all()
+        assert len(array) == len(traj.times)
+    assert 0 < traj.times[-1] < 20.0
+    # One cue of the first group got furthest: the others hold their state from where they stood.
+    near = traj.times < 0.5 * traj.times[-1]
+    np.testing.assert_array_equal(
+        traj["visible"][near][:, :16], whole["visible"][: near.sum()][:, :16]
+    )
+
+
+def test_interrupted_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None)
+    updated, calls = fixed_point._Iteration.updated, [0]
+
+    def interrupted(self: Any, *args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > 3:
+            raise KeyboardInterrupt
+        return updated(self, *args)
+
+    monkeypatch.setattr(fixed_point._Iteration, "updated", interrupted)
+    traj = caught(lambda: am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None))
+    assert traj.statuses.tolist() == ["interrupted"] * 3
+    assert traj.times.tolist() == [0.0, 1.0, 2.0, 3.0]
+    for name in traj:
+        np.testing.assert_array_equal(traj[name], whole[name][:4])
+
+
+# Updates
+
+
+@pytest.mark.parametrize("updates", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("patterns", ["one memory", "four memories"])
+def test_fixed_point_makes_as_many_updates_as_asked(patterns: str, updates: int) -> None:
+    """With until=None; also where a state stops changing altogether."""
+    net = memory()
+    if patterns == "one memory":
+        net = am.dense_am([[1.0, -1.0, 1.0, 1.0, -1.0]])
+    traj = am.simulate(net, CUES, solver=am.FixedPoint(updates), until=None)
+    assert traj.times.tolist() == list(range(updates + 1))
+    assert traj["visible"].shape == (updates + 1, 3, 5)
+    assert traj.status == "time_limit"
+    assert traj.stats["rhs_per_cue"].tolist() == [updates] * 3
+
+
+def test_fixed_point_takes_no_notice_of_time() -> None:
+    plain = am.simulate(memory(), CUES, solver=am.FixedPoint(5), until=None)
+    timed = am.simulate(memory(), CUES, solver=am.FixedPoint(5), until=None, t1=0.1, times=[0.05])
+    np.testing.assert_array_equal(plain["visible"], timed["visible"])
+    np.testing.assert_array_equal(plain.times, timed.times)
+
+
+def test_fixed_point_that_runs_out_of_updates() -> None:
+    traj = am.simulate(memory(), CUES, solver=am.FixedPoint(2), until=am.Settled(1e-12))
+    assert traj.status == "time_limit"
+    assert "3 of 3 cues did not settle by update 2: allow more updates" in traj.message
+
+
+# Side effects
+
+
+@every_solver
+def test_the_same_call_gives_the_same_arrays(solver: Any) -> None:
+    first, second = (am.simulate(memory(), CUES, solver=solver) for _ in range(2))
+    assert list(first) == list(second) == ["visible", "hidden"]
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+        np.testing.assert_array_equal(first.final[name], second.final[name])
+    for what in ("times", "energy", "settle_times", "statuses"):
+        np.testing.assert_array_equal(getattr(first, what), getattr(second, what))
+    work = [{k: v for k, v in x.stats.items() if k not in ("wall_time", "rhs_per_cue")}
+            for x in (first, second)]  # fmt: skip
+    assert work[0] == work[1]
+
+
+@every_solver
+@pytest.mark.parametrize("weights", [np.int8, np.float32, np.float64])
+def test_nothing_that_is_given_changes(weights: type, solver: Any) -> None:
+    given: dict[str, Any] = {
+        "xi": am.patterns.random(4, 5, seed=0).astype(weights),
+        "visible": CUES.copy(),
+        "hidden": np.linspace(-1, 1, 12).reshape(3, 4),
+        "bias": np.linspace(0, 1, 4),
+        "clamp": np.array([True, False, False, False, False]),
+        "input": np.linspace(0, 0.1, 5),
+        "times": np.array([0.0, 1.0, 4.0]),
+    }
+    before = {name: value.copy() for name, value in given.items()}
+    net = am.dense_am(given["xi"], hidden=am.Softmax(2.0), bias_hidden=given["bias"])
+    layers = {name: (x.tau.copy(), x.bias.copy(), x.leak) for name, x in net.layers.items()}
+    traj = am.simulate(
+        net, {"visible": given["visible"], "hidden": given["hidden"]}, clamp=given["clamp"],
+        inputs=given["input"], times=given["times"], solver=solver,
+    )  # fmt: skip
+    assert np.isfinite(traj.energy).all()
+    for name, value in given.items():
+        np.testing.assert_array_equal(value, before[name])
+    for name, (tau, bias, leak) in layers.items():
+        layer = net.layers[name]
+        np.testing.assert_array_equal(layer.tau, tau)
+        np.testing.assert_array_equal(layer.bias, bias)
+        assert layer.leak == leak
+    np.testing.assert_array_equal(net.synapses[0].weights, before["xi"])  # type: ignore[attr-defined]
+
+
+def test_a_result_does_not_follow_what_was_given() -> None:
+    """Energies and memories are computed on demand: from what was given then."""
+    given: dict[str, Any] = {
+        "cue": CUES.copy(),
+        "clamp": np.array([True, False, False, False, False]),
+        "inputs": np.linspace(0, 0.1, 5),
+        "times": np.array([0.0, 1.0, 4.0]),
+    }
+
+    def run() -> am.Trajectory:
+        return am.simulate(
+            memory(), given["cue"], clamp=given["clamp"], inputs=given["inputs"],
+            times=given["times"],
+        )  # fmt: skip
+
+    expected, traj = run(), run()
+    times, energy, visible = expected.times.copy(), expected.energy.copy(), expected["visible"]
+    for value in given.values():
+        value[...] = 0
+    np.testing.assert_array_equal(traj.times, times)
+    np.testing.assert_array_equal(traj["visible"], visible)
+    np.testing.assert_array_equal(traj.energy, energy)
+
+
+def test_a_seed_is_accepted_and_not_needed() -> None:
+    seeded = am.simulate(memory(), CUE, seed=3)
+    np.testing.assert_array_equal(seeded["visible"], am.simulate(memory(), CUE)["visible"])
+
+
+# Memory
+
+
+@pytest.mark.parametrize("how", ["settled", "to the end"])
+def test_memory_does_not_grow_with_batch_times_memories(how: str) -> None:
+    """784 units, 5000 memories in float32, 64 cues.
+
+    What scales with the batch B and units D, in float64: outputs of v and y at T times, the cues
+    (one copy), first and last states and masks of v and y by group and once more as a whole, the
+    final states; and per group of 16 cues some thirty rows of working arrays of width D. The
+    memories appear once more as int8, which are made 8 MB of float64 at a time.
+    """
+    import tracemalloc
+
+    batch, units, rows = 64, 784, 3
+    times = [0.0, 1.0, 5.0]
+    until = am.Settled() if how == "settled" else None
+
+    def peak(count: int) -> tuple[int, int]:
+        """Bytes beyond the weights, and of them."""
+        patterns = am.patterns.random(count, units, seed=0)
+        cues = am.patterns.corrupt(patterns[:batch], flip=0.1, seed=1)
+        net = am.dense_am(patterns.astype(np.float32), hidden=am.Softmax(0.1))
+        nbytes = net.synapses[0].weights.nbytes  # type: ignore[attr-defined]
+        del patterns
+        tracemalloc.start()
+        try:
+            traj = am.simulate(net, cues, times=times, t1=1000.0, until=until)
+            found = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert traj.stats["rhs"] > 5 * batch
+        return found, nbytes
+
+    state = batch * units * 8
+    scales_with_batch = state * (2 * rows + 1 + 2 * (2 + 2 + 1) + 2) + 16 * units * 8 * 30
+    am.simulate(am.dense_am(am.patterns.random(400, 300).astype(np.float32)), np.ones(300))  # loads
+    small, _ = peak(2500)
+    large, nbytes = peak(5000)
+    int8, block = nbytes // 4, 8 << 20
+    assert large <= 0.5 * nbytes + block + scales_with_batch
+    # Twice the memories: only the int8 copy grows, and arrays of one number per memory.
+    assert large - small <= int8 // 2 + 20 * 8 * 2500 + 0.1 * batch * 2500 * 8
