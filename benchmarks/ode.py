@@ -25,7 +25,8 @@ import harness
 if TYPE_CHECKING:
     from peers import Problem, Solution, Solve
 
-SIZES = ("64x10x1", "784x1000x1", "784x1000x64", "2048x20000x16")
+SIZES = ("64x10x1", "784x1000x1", "784x1000x64", "2048x20000x16", "digits64x1000x1")
+DIGITS_BETA = 0.75  # between the scans that differ in one unit and those that differ in two
 ATOL = 0.1  # atol / rtol; of 1, 0.1, 0.01 and 0.001 the one that suits the peers best
 DENSE = 500  # the most unknowns given to a method that factorises a dense Jacobian
 
@@ -71,15 +72,18 @@ def amsim_exponential(problem: Problem) -> Solve:
 
 
 def make_problem(size: str, beta: float | None) -> Problem:
-    """Random patterns, and cues that are the first of them with a quarter of the units flipped."""
+    """Random patterns or digits; cues are the first of them with a quarter of the units flipped."""
     from peers import Problem
 
     from amsim import patterns
 
-    units, count, batch = map(int, size.split("x"))
-    stored = patterns.random(count, units, seed=0)
+    units, count, batch = map(int, size.removeprefix("digits").split("x"))
+    if size.startswith("digits"):
+        stored, usual = patterns.digits(count, seed=0), DIGITS_BETA
+    else:
+        stored, usual = patterns.random(count, units, seed=0), units**-0.5
     cues = patterns.corrupt(stored[:batch], flip=0.25, seed=1)
-    return Problem(stored, cues, units**-0.5 if beta is None else beta)
+    return Problem(stored, cues, usual if beta is None else beta)
 
 
 def prepare(problem: Problem, target: float) -> dict[str, Contender]:

@@ -104,7 +104,7 @@ def test_moments(count: int) -> None:
 def test_weights_by_quadrature(z: float) -> None:
     """By a route that shares nothing with the recurrences, the exact ones included."""
     out, order = np.zeros(adams.HISTORY + 2), adams.MAX_ORDER
-    adams.newton_weights(z, UNEVEN, order, adams.new_scratch(1), out)
+    adams.newton_weights(z, UNEVEN, order, adams.new_scratch(1, 1), out)
     for j in range(order + 1):
         numeric, _ = quad(
             lambda s, j=j: np.exp(-z * (1 - s)) * np.prod(s + UNEVEN[:j]), 0, 1, epsrel=1e-12
@@ -115,7 +115,7 @@ def test_weights_by_quadrature(z: float) -> None:
 @every_grid
 @pytest.mark.parametrize("order", [*ORDERS, adams.MAX_ORDER + 1])
 def test_newton_weights(order: int, nodes: Array) -> None:
-    out, scratch = np.zeros(adams.HISTORY + 2), adams.new_scratch(1)
+    out, scratch = np.zeros(adams.HISTORY + 2), adams.new_scratch(1, 1)
     basis = newton_basis(nodes, order)
     for z in DECADES:
         adams.newton_weights(z, nodes, order, scratch, out)
@@ -126,7 +126,7 @@ def test_newton_weights(order: int, nodes: Array) -> None:
 @pytest.mark.parametrize("order", [1, 4, adams.MAX_ORDER])
 def test_state_weights(order: int, nodes: Array) -> None:
     """The drive with divided differences d_j adds gain h^(j+1) times the integral of P_j."""
-    out, scratch, gain, h = np.zeros(adams.HISTORY + 2), adams.new_scratch(1), 1.7, 0.37
+    out, scratch, gain, h = np.zeros(adams.HISTORY + 2), adams.new_scratch(1, 1), 1.7, 0.37
     basis = newton_basis(nodes, order)
     for z in DECADES[::4]:
         rate = z / h
@@ -149,7 +149,7 @@ def test_follower_weights(ratio: float, sign: float, nodes: Array) -> None:
     The limit for nearly equal ones is off by (difference h)^2 / 24 at most, relative; beside it,
     the difference of two integrals has lost as many digits as they agree in.
     """
-    out, scratch, gain, h = np.zeros(adams.HISTORY + 2), adams.new_scratch(1), 1.7, 0.37
+    out, scratch, gain, h = np.zeros(adams.HISTORY + 2), adams.new_scratch(1, 1), 1.7, 0.37
     for z in DECADES[::4]:
         rate = z / h
         lag = rate * (1 + ratio) if sign > 0 else rate / (1 + ratio)
