@@ -270,8 +270,8 @@ def _count_iteration(steps, segments, b, top, share):
     """Add to `gap` the error of taking the drive at the prediction and not at the new state.
 
     A unit is seen by others at a place that it then leaves, by moved[j] dd[j]; what that changes
-    in their drive, taken to be twice as much, changes them by their `share`. Negligible for short steps,
-    this is the greater part of the error where steps are long compared to tau.
+    in their drive, taken to be twice as much, changes them by their `share`. Negligible for short
+    steps, this is the greater part of the error where steps are long compared to tau.
     """
     for s in range(len(segments.rate)):
         layer = segments.layer[s]

@@ -112,7 +112,8 @@ class _Iteration:
             self.states[name][running[bounded]] = state[bounded]
         self.counts[running] += 1
         self.codes[running[~bounded]] = DIVERGED
-        self.codes[running[change <= self.problem.tolerance]] = SETTLED
+        if self.problem.tolerance:
+            self.codes[running[change <= self.problem.tolerance]] = SETTLED
 
     def updated(self, part: Problem, states: Mapping[str, Array]) -> dict[str, Array]:
         """The layers after one update."""

@@ -197,7 +197,7 @@ def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple
     if times is None:
         last = float(t1) if t1 is not None else horizon(network)
         return default_times(network, last), last
-    grid = np.asarray(times, dtype=np.float64)
+    grid = np.array(times, dtype=np.float64)
     if grid.ndim != 1 or grid.size == 0 or not np.isfinite(grid).all():
         raise ValueError(f"times must be a non-empty list of finite times, got {times!r}")
     if grid[0] < 0 or not (grid[1:] > grid[:-1]).all():
@@ -274,4 +274,5 @@ def _fit(array: Array, batch: Shape, shape: Shape, what: str) -> Array:
         ) from None
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{what} contains NaN or infinity")
-    return full.reshape(-1, *shape)
+    # A copy: what the caller does to the array later must not change the result.
+    return np.array(full).reshape(-1, *shape)

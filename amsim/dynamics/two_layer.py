@@ -161,9 +161,10 @@ class TwoLayerRun(Run):
 
     def refine(self) -> int:
         """Go on in float64 with the cues that are as near to rest as float32 can tell."""
-        near = self.steps.cues["status"] == adams.SETTLED
+        status = self.steps.cues["status"]
+        near = status == adams.SETTLED
         self.single, self.work = False, self.allocate(np.float64)
-        self.steps.cues["status"][near] = adams.RUNNING
+        status[near] = adams.QUIET
         self.load()
         return int(near.sum())
 
@@ -185,6 +186,10 @@ class TwoLayerRun(Run):
         return read
 
     def outcome(self) -> Outcome:
+        status = self.steps.cues["status"]
+        if self.single and self.problem.tolerance:
+            # Interrupted: float32 alone settles nothing.
+            status[status == adams.SETTLED] = adams.RUNNING
         offset = self.offset
         if self.rate and not offset.size and self.hidden in self.problem.given:
             # Other cues of the batch may have one.

@@ -12,7 +12,10 @@ import pytest
 from numpy.polynomial import Polynomial
 from scipy.integrate import quad
 
+import amsim as am
 from amsim.dynamics import adams
+from amsim.dynamics.problem import Problem
+from amsim.dynamics.run import Run
 
 Array = npt.NDArray[Any]
 
@@ -169,16 +172,15 @@ def test_follower_weights(ratio: float, sign: float, nodes: Array) -> None:
 
 # Steps
 
-RATES = np.array([1.3, 40.0])
-GAINS = np.array([0.8, 2.0])
-START = np.array([0, 2, 5])  # two units, then three
+LEAK, TAU = 0.8, np.array([0.6, 0.6, 0.02, 0.02, 0.02])  # two units, then three
+RATES, GAINS = LEAK / TAU, 1.0 / TAU
 PAST = 1.0 - np.cumsum([0.0, 0.1, 0.03, 0.2, 0.08, 0.1, 0.02, 0.15, 0.05, 0.1])
-H = 0.17
+H, T1 = 0.17, 10.0
 
 
 def drives_of_degree(degree: int) -> list[Polynomial]:
     rng = np.random.default_rng(degree)
-    return [Polynomial(rng.normal(size=degree + 1)) for _ in range(START[-1])]
+    return [Polynomial(rng.normal(size=degree + 1)) for _ in TAU]
 
 
 def divided_differences(past: Array, values: Array) -> Array:
@@ -190,29 +192,31 @@ def divided_differences(past: Array, values: Array) -> Array:
     return np.array(rows)
 
 
-def begin(drives: list[Polynomial], order: int, lag: float) -> tuple[adams.Steps, adams.Segments]:
-    """One cue at t = 1 that knows `order` values of its drive."""
-    units, pieces = len(drives), len(RATES)
-    width = 2 * units if lag else units
-    steps = adams.Steps(
-        cues=np.zeros(1, adams.CUE),
-        x=np.linspace(-1, 2, width)[None].copy(),
-        new=np.full((1, width), np.nan),
-        used=np.full((1, units), np.nan),
-        dd=np.zeros((1, adams.HISTORY, units)),
-        past=np.zeros((1, adams.HISTORY)),
-        scale=np.ones((1, 1)),
-        weight=np.zeros((1, pieces, 3)),
-        gap=np.zeros((1, pieces, adams.HISTORY)),
+def begin(drives: list[Polynomial], order: int, lag: float, times: Any = (9.0,)) -> Run:
+    """One cue at t = 1 that knows `order` values of its drive; with followers unless lag is 0."""
+    net = am.Network({"x": am.Layer(5, am.Identity(), tau=TAU, leak=LEAK)}, [])
+    problem = Problem(
+        network=net,
+        given={"x": np.zeros((1, 5))},
+        clamped={},
+        inputs={},
+        t1=T1,
+        times=np.asarray(times),
+        explicit=True,
+        tolerance=0.0,
     )
+    run = Run(problem, 0.0, 1e9)
+    run.begin(np.linspace(-1, 2, 10 if lag else 5)[None], ["x"], lag)
     values = np.array([[p(t) for p in drives] for t in PAST[:order]])
-    steps.dd[0, :order] = divided_differences(PAST[:order], values)
-    steps.past[0, :order] = PAST[:order]
-    cue = steps.cues[0]
-    cue["h"], cue["order"], cue["known"], cue["floor"] = H, order, order, np.inf
+    run.steps.dd[0, :order] = divided_differences(PAST[:order], values)
+    run.steps.past[0, :order] = PAST[:order]
+    run.steps.scale[:] = 1.0
+    cue = run.steps.cues[0]
+    cue["h"], cue["order"], cue["known"] = H, order, order
+    cue["floor"] = cue["limit"] = np.inf
     cue["status"] = adams.RUNNING
-    layer = np.zeros(pieces, np.int64)
-    return steps, adams.Segments(START, RATES, GAINS, np.full(pieces, lag), layer)
+    run.outputs = np.full((1, len(times), run.steps.x.shape[1]), np.nan)
+    return run
 
 
 def stationary(drive: Polynomial, rate: float, gain: float) -> Polynomial:
@@ -225,11 +229,9 @@ def stationary(drive: Polynomial, rate: float, gain: float) -> Polynomial:
 
 def closed_form(drives: list[Polynomial], x: Array, lag: float, time: float) -> Array:
     """States, and followers if any, a time after t = 1."""
-    units, states, followers = len(drives), [], []
-    for i, drive in enumerate(drives):
-        piece = int(np.searchsorted(START, i, side="right")) - 1
-        rate, since = RATES[piece], drive(Polynomial([1.0, 1.0]))
-        q = stationary(since, rate, GAINS[piece])
+    states, followers = [], []
+    for i, (drive, rate, gain) in enumerate(zip(drives, RATES, GAINS, strict=True)):
+        q = stationary(drive(Polynomial([1.0, 1.0])), rate, gain)
         free = x[i] - q(0.0)
         states.append(q(time) + free * np.exp(-rate * time))
         if lag:
@@ -237,26 +239,24 @@ def closed_form(drives: list[Polynomial], x: Array, lag: float, time: float) -> 
             # (exp(-rate t) - exp(-lag t)) / (lag - rate), also where they nearly coincide.
             apart = (lag - rate) * time
             lagged = np.exp(-rate * time) * time * (-np.expm1(-apart) / apart if apart else 1.0)
-            rest = (x[units + i] - s(0.0)) * np.exp(-lag * time)
+            rest = (x[len(drives) + i] - s(0.0)) * np.exp(-lag * time)
             followers.append(s(time) + free * lag * lagged + rest)
     return np.array(states + followers)
 
 
-def advance(
-    steps: adams.Steps, segments: adams.Segments, drives: Array, outputs: tuple[Array, Array],
-    atol: float,
-) -> bool:  # fmt: skip
-    scratch = adams.new_scratch(len(RATES))
-    adams.predict(steps, segments, 0, scratch)
-    finite = adams.correct(steps, segments, 0, drives)
+def advance(run: Run, drives: Array, atol: float = 1e9, t1: float = T1) -> bool:
+    """Predict, correct with these drives, and accept the step or not."""
+    adams.predict(run.steps, run.segments, 0, run.scratch)
+    finite = adams.correct(run.steps, run.segments, 0, drives)
     return bool(
         adams.advance(
-            steps, segments, 0, drives, finite, 0.0, atol, 1e9, 10.0, *outputs, scratch
+            run.steps, run.segments, 0, drives, finite, 0.0, atol, t1, run.problem.times,
+            run.outputs, run.scratch,
         )
     )  # fmt: skip
 
 
-every_lag = pytest.mark.parametrize("lag", [0.0, 2.0, *RATES, 1.3 + 1e-7, 300.0])
+every_lag = pytest.mark.parametrize("lag", [0.0, 2.0, RATES[0], RATES[0] + 1e-7, RATES[-1], 300.0])
 
 
 @every_lag
@@ -264,12 +264,12 @@ every_lag = pytest.mark.parametrize("lag", [0.0, 2.0, *RATES, 1.3 + 1e-7, 300.0]
 def test_prediction_is_exact_below_its_order(order: int, lag: float) -> None:
     """k values of the drive determine a polynomial of degree k - 1."""
     drives = drives_of_degree(order - 1)
-    steps, segments = begin(drives, order, lag)
-    adams.predict(steps, segments, 0, adams.new_scratch(len(RATES)))
+    run = begin(drives, order, lag)
+    adams.predict(run.steps, run.segments, 0, run.scratch)
     ahead = [p(1.0 + H) for p in drives]
-    np.testing.assert_allclose(steps.used[0], ahead, rtol=1e-10, atol=1e-10)
-    exact = closed_form(drives, steps.x[0], lag, H)
-    np.testing.assert_allclose(steps.new[0], exact, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(run.steps.used[0], ahead, rtol=1e-10, atol=1e-10)
+    exact = closed_form(drives, run.steps.x[0], lag, H)
+    np.testing.assert_allclose(run.steps.new[0], exact, rtol=1e-10, atol=1e-10)
 
 
 @every_lag
@@ -277,84 +277,76 @@ def test_prediction_is_exact_below_its_order(order: int, lag: float) -> None:
 def test_step_is_exact_up_to_its_order(order: int, lag: float) -> None:
     """With the drive at the new time the degree may be k; so for states between, and afterwards."""
     drives = drives_of_degree(order)
-    steps, segments = begin(drives, order, lag)
-    start = steps.x[0].copy()
     times = 1.0 + H * np.array([0.2, 0.9, 1.0, 1.1])
-    outputs = np.full((1, len(times), len(start)), np.nan)
-    ahead = np.array([[p(1.0 + H) for p in drives]])
-    assert advance(steps, segments, ahead.copy(), (times, outputs), 1e9)
-    for time, state in zip(times[:3], outputs[0], strict=False):
+    run = begin(drives, order, lag, times)
+    steps, cue, start = run.steps, run.steps.cues[0], run.steps.x[0].copy()
+    assert advance(run, np.array([[p(1.0 + H) for p in drives]]))
+    for time, state in zip(times[:3], run.outputs[0], strict=False):
         exact = closed_form(drives, start, lag, time - 1.0)
         np.testing.assert_allclose(state, exact, rtol=1e-10, atol=1e-10)
-    assert steps.cues[0]["written"] == 3
-    assert np.isnan(outputs[0, 3]).all()
-    np.testing.assert_allclose(
-        steps.x[0], closed_form(drives, start, lag, H), rtol=1e-10, atol=1e-10
-    )
+    assert cue["written"] == 3
+    assert np.isnan(run.outputs[0, 3]).all()
+    exact = closed_form(drives, start, lag, H)
+    np.testing.assert_allclose(steps.x[0], exact, rtol=1e-10, atol=1e-10)
     assert steps.past[0, 0] == 1.0 + H
-    known = int(steps.cues[0]["known"])
-    assert known == order + 1
-    values = np.array([[p(t) for p in drives] for t in steps.past[0, :known]])
-    expected = divided_differences(steps.past[0, :known], values)
-    np.testing.assert_allclose(steps.dd[0, :known], expected, rtol=1e-7, atol=1e-7)
+    assert cue["known"] == order + 1
+    values = np.array([[p(t) for p in drives] for t in steps.past[0, : order + 1]])
+    expected = divided_differences(steps.past[0, : order + 1], values)
+    np.testing.assert_allclose(steps.dd[0, : order + 1], expected, rtol=1e-7, atol=1e-7)
 
     # The next step, from the history that the first one left.
-    steps.cues[0]["order"], steps.cues[0]["h"] = order, H / 3
+    cue["order"], cue["h"], cue["written"] = order, H / 3, len(times)
     after = 1.0 + H + H / 3
-    ahead = np.array([[p(after) for p in drives]])
-    assert advance(steps, segments, ahead, (np.array([9.0]), outputs), 1e9)
+    assert advance(run, np.array([[p(after) for p in drives]]))
     exact = closed_form(drives, start, lag, after - 1.0)
     np.testing.assert_allclose(steps.x[0], exact, rtol=1e-9, atol=1e-9)
 
 
-def test_error_is_that_of_the_last_order() -> None:
-    """A drive of degree k + 1 is beyond both formulas: their difference must see it."""
-    for order in ORDERS:
-        accepted = []
-        for atol in (1e-2, 1e-9):
-            drives = drives_of_degree(order + 1)
-            steps, segments = begin(drives, order, 0.0)
-            before = steps.x.copy(), steps.past.copy(), steps.dd.copy()
-            ahead = np.array([[p(1.0 + H) for p in drives]])
-            accepted.append(
-                advance(steps, segments, ahead, (np.array([9.0]), np.zeros((1, 1, 5))), atol)
-            )
-        assert accepted[1] is False
-        for now, then in zip((steps.x, steps.past, steps.dd), before, strict=True):
-            np.testing.assert_array_equal(now, then)
-        assert steps.cues[0]["h"] < H
-        assert steps.cues[0]["rejected"] == 1
-        assert steps.cues[0]["status"] == adams.RUNNING
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_step_whose_error_is_too_large_is_refused(order: int) -> None:
+    """A drive of degree k + 1 is beyond the formulas of k and k + 1 values; both must see it."""
+    drives = drives_of_degree(order + 1)
+    ahead = np.array([[p(1.0 + H) for p in drives]])
+    assert advance(begin(drives, order, 0.0), ahead.copy(), atol=100.0)
+    run = begin(drives, order, 0.0)
+    steps, cue = run.steps, run.steps.cues[0]
+    before = steps.x.copy(), steps.past.copy(), steps.dd.copy()
+    assert not advance(run, ahead.copy(), atol=1e-9)
+    for now, then in zip((steps.x, steps.past, steps.dd), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    assert cue["h"] < H
+    assert cue["rejected"] == 1
+    assert cue["accepted"] == 0
+    assert cue["status"] == adams.RUNNING
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("unit", range(5))
 def test_a_drive_that_is_no_number_is_noticed(bad: float, unit: int) -> None:
     """In every unit, whatever vector units make of it; again and again until the cue gives up."""
-    steps, segments = begin(drives_of_degree(1), 1, 2.0)
-    before = steps.x.copy()
+    run = begin(drives_of_degree(1), 1, 2.0)
+    before, cue = run.steps.x.copy(), run.steps.cues[0]
     drive = np.ones((1, 5))
     drive[0, unit] = bad
-    for _ in range(100):
-        outputs = np.array([9.0]), np.zeros((1, 1, 10))
-        assert not advance(steps, segments, drive.copy(), outputs, 1e9)
-        if steps.cues[0]["status"] == adams.DIVERGED:
+    for _ in range(1000):
+        assert not advance(run, drive.copy())
+        if cue["status"] == adams.DIVERGED:
             break
-    assert steps.cues[0]["status"] == adams.DIVERGED
-    np.testing.assert_array_equal(steps.x, before)
+    assert cue["status"] == adams.DIVERGED
+    np.testing.assert_array_equal(run.steps.x, before)
 
 
 def test_the_last_step_ends_at_t1() -> None:
-    steps, segments = begin(drives_of_degree(1), 1, 0.0)
-    scratch, drives = adams.new_scratch(2), np.ones((1, 5))
-    adams.predict(steps, segments, 0, scratch)
-    finite = adams.correct(steps, segments, 0, drives)
-    outputs = np.zeros((1, 1, 5))
     t1 = 1.0 + H
-    times = np.array([t1])
-    assert adams.advance(
-        steps, segments, 0, drives, finite, 0.0, 1e9, 1e9, t1, times, outputs, scratch
-    )
-    assert steps.cues[0]["status"] == adams.TIME_LIMIT
-    assert steps.past[0, 0] == t1
-    np.testing.assert_allclose(outputs[0, 0], steps.x[0], rtol=1e-12)
+    run = begin(drives_of_degree(1), 1, 0.0, [t1])
+    assert advance(run, np.ones((1, 5)), t1=t1)
+    assert run.steps.cues[0]["status"] == adams.TIME_LIMIT
+    assert run.steps.past[0, 0] == t1
+    np.testing.assert_allclose(run.outputs[0, 0], run.steps.x[0], rtol=1e-12)
+
+
+def test_a_state_beyond_its_limit_has_diverged() -> None:
+    run = begin(drives_of_degree(0), 1, 0.0)
+    run.steps.cues[0]["limit"] = 1e3
+    assert advance(run, np.full((1, 5), 1e5), atol=1e9)
+    assert run.steps.cues[0]["status"] == adams.DIVERGED

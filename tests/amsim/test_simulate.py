@@ -555,17 +555,6 @@ def test_an_interrupted_run_keeps_what_it_reached(times: Any, solver: Any) -> No
     check_interrupted(traj, whole)
 
 
-@pytest.mark.parametrize("calls", range(1, 8))
-@every_ode_solver
-def test_an_interruption_at_the_very_start(calls: int, solver: Any) -> None:
-    """Whichever call it hits: no traceback, and the cue as the state."""
-    drive = presses(calls)
-    traj = caught(lambda: am.simulate(memory(), CUES, inputs=drive, solver=solver, t1=20.0))
-    assert traj.status == "interrupted"
-    assert len(traj.times) == len(traj["visible"]) >= 1
-    np.testing.assert_allclose(traj["visible"][0], CUES, rtol=1e-12)
-
-
 @pytest.mark.parametrize("times", [None, np.linspace(0.0, 20.0, 201)], ids=["default", "explicit"])
 def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two chunks of steps, here of one step; 20 cues are two groups."""

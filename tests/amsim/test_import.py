@@ -1,0 +1,70 @@
+"""What `import amsim` costs, by what it loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = [
+    "matplotlib",
+    "brian2",
+    "lava",
+    "networkx",
+    "numba",
+    "sklearn",
+    "scipy.integrate",
+    "scipy.stats",
+    "tqdm",
+]
+
+
+def loaded(*lines: str) -> list[str]:
+    """Modules of a fresh interpreter after these lines."""
+    code = "\n".join([*lines, "import json, sys", "print(json.dumps(sorted(sys.modules)))"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return names
+
+
+@pytest.fixture(scope="module")
+def modules() -> list[str]:
+    return loaded("import amsim")
+
+
+@pytest.mark.parametrize("heavy", HEAVY)
+def test_import_loads_nothing_heavy(heavy: str, modules: list[str]) -> None:
+    assert "amsim.dynamics.simulate" in modules
+    assert heavy not in modules
+
+
+def test_building_a_network_loads_nothing_heavy() -> None:
+    modules = loaded(
+        "import amsim as am",
+        "patterns = am.patterns.random(3, 8, seed=0)",
+        "net = am.dense_am(patterns)",
+        "am.simulate(net, patterns[0], solver=am.FixedPoint()).energy",
+    )
+    assert not set(HEAVY) & set(modules)
+
+
+def test_recall_loads_the_compiler_and_no_more() -> None:
+    """Which also shows that the lists above can see a module."""
+    modules = loaded(
+        "import amsim as am",
+        "net = am.Network({'x': am.Layer(2, am.Tanh())}, [])",
+        "am.simulate(net, [1.0, 2.0])",
+    )
+    assert set(HEAVY) & set(modules) == {"numba"}
+
+
+def test_plots_leave_pyplot_alone() -> None:
+    modules = loaded(
+        "import amsim as am",
+        "net = am.Network({'x': am.Layer(2, am.Tanh())}, [])",
+        "am.simulate(net, [1.0, 2.0], solver=am.FixedPoint()).plot()",
+    )
+    assert "matplotlib" in modules
+    assert "matplotlib.pyplot" not in modules
