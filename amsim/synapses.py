@@ -208,6 +208,11 @@ class Dense(HyperSynapse):
             out[start : start + step] = block
         return out
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest absolute weight."""
+        return max(float(self.weights.max()), -float(self.weights.min()))
+
     def energy(self, *activations: Array) -> Array:
         f, g = activations
         energy: Array = -np.sum(f * project(g, self.weights), axis=-1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..lagrangians import Lagrangian, RectifiedPower, ReLU
 from .problem import Problem, Solution
 
-# Error per step in units of the tolerance: leaves room for the errors of many steps to add up.
-_SHARE = 0.3
+# Error per step in units of the tolerance: leaves room for the errors of many steps to add up, and
+# for those at the kinks of an activation, which the polynomial through the past does not foresee.
+_SHARE, _SHARE_KINKED = 0.3, 0.1
 
 
 @dataclass(frozen=True)
@@ -54,4 +56,13 @@ class ExponentialIntegrator:
         from .two_layer import TwoLayerRun
 
         kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
-        return integrate(kind, problem, _SHARE * self.rtol, _SHARE * self.atol)
+        lagrangians = (layer.lagrangian for layer in problem.network.layers.values())
+        share = _SHARE_KINKED if any(map(_has_kink, lagrangians)) else _SHARE
+        return integrate(kind, problem, share * self.rtol, share * self.atol)
+
+
+def _has_kink(lagrangian: Lagrangian) -> bool:
+    """Whether the activation's slope jumps."""
+    return isinstance(lagrangian, ReLU) or (
+        isinstance(lagrangian, RectifiedPower) and lagrangian.n < 3
+    )

@@ -86,6 +86,7 @@ class _Run:
         self.outputs = [initial] * int(np.searchsorted(problem.times, 0.0, side="right"))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends, self.accepted = np.zeros(problem.batch), 0
+        self.quiet_since = np.full(problem.batch, np.nan)
         self.x = initial
 
     def velocity(self, time: float, flat: Array) -> Array:
@@ -104,12 +105,15 @@ class _Run:
         self.accepted += 1
         self.x = stepper.y.reshape(self.shape).copy()
         self.record()
-        self.ends[self.codes == INTERRUPTED] = stepper.t
+        self.ends[:] = stepper.t
         if problem.tolerance:
             residual = np.abs(problem.force(stepper.t, self.x)).max(axis=1)
             quiet = residual <= problem.tolerance
-            # A cue counts from its first quiet step; the batch goes on together.
-            self.codes[quiet & (self.codes == INTERRUPTED)] = SETTLED
+            # The batch goes on together: a cue may leave a saddle where it seemed to rest.
+            self.quiet_since = np.where(quiet, np.fmin(self.quiet_since, stepper.t), np.nan)
+            if quiet.all() or stepper.status == "finished":
+                self.codes[quiet] = SETTLED
+                self.ends[quiet] = self.quiet_since[quiet]
             if quiet.all():
                 return False
         if stepper.status == "finished":

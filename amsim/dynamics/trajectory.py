@@ -212,9 +212,7 @@ class Trajectory(Mapping[str, Array]):
             batch = arrays["codes"].shape
             layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
             stats = {**meta["stats"], "rhs_per_cue": arrays["rhs_per_cue"]}
-            missing = [n for n in layers for k in ("state", "final") if f"{k}/{n}" not in arrays]
-            if missing:
-                raise ValueError(f"it lacks layer {missing[0]!r}")
+            _check_arrays(arrays, layers, batch)
             return cls(
                 times=arrays["times"],
                 layers=layers,
@@ -234,6 +232,26 @@ class Trajectory(Mapping[str, Array]):
             raise ValueError(f"{path} is not a trajectory: {error}") from error
         except Exception as error:
             raise ValueError(f"{path} is not a trajectory or is damaged: {error}") from error
+
+
+def _check_arrays(
+    arrays: Mapping[str, Array], layers: Mapping[str, tuple[int, ...]], batch: tuple[int, ...]
+) -> None:
+    """Raise ValueError unless a file has every array, in its shape."""
+    count = len(arrays["times"])
+    shapes = {
+        "times": (count,),
+        "energy": (count, *batch),
+        "settle_times": batch,
+        "rhs_per_cue": batch,
+        **{f"state/{name}": (count, *batch, *shape) for name, shape in layers.items()},
+        **{f"final/{name}": (*batch, *shape) for name, shape in layers.items()},
+    }
+    for name, shape in shapes.items():
+        if name not in arrays:
+            raise ValueError(f"it lacks {name!r}")
+        if arrays[name].shape != shape:
+            raise ValueError(f"its {name!r} has shape {arrays[name].shape}, expected {shape}")
 
 
 def _energy(problem: Problem, solution: Solution) -> Array:

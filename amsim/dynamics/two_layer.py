@@ -33,6 +33,8 @@ from .run import Outcome, Run
 # per step down to the first of these and residuals down to the second, times the largest weight.
 _LARGE = 100_000
 _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
+# The error of a logit grows with its size, and with it that of the shares of similar memories.
+_FLOAT32_LOGIT = 50.0
 # What the compiled loop was called with in this process: nobody waits for that again.
 _LOADED: set[tuple[str, bool, str]] = set()
 # Memories whose share of the softmax is this far below the tolerance are left out.
@@ -56,6 +58,7 @@ class TwoLayerRun(Run):
             state = problem.initial[self.visible]
         else:
             state = problem.given[self.visible]
+        self.single = False
         self.offset = np.zeros((len(state), 0))
         follower = state  # memories that start at their algebraic value
         if self.rate and self.hidden in problem.given:
@@ -98,21 +101,25 @@ class TwoLayerRun(Run):
         problem, weights = self.problem, self.synapse.compact
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         kind, parameter = _activation_code(layers[self.hidden].lagrangian) or (0, 0.0)
-        self.memories = compiled.Memories(
-            weights, self.bias, kind, float(parameter), _NEGLIGIBLE * self.rtol / len(weights)
-        )
+        negligible = _NEGLIGIBLE * min(self.rtol, problem.tolerance or np.inf) / len(weights)
+        self.memories = compiled.Memories(weights, self.bias, kind, float(parameter), negligible)
         # Softmax averages the memories, so that errors of products stay small.
         self.single = (
             kind == compiled.SOFTMAX
             and weights.dtype != np.float64
             and weights.size >= _LARGE
             and self.rtol >= _FLOAT32_RTOL
+            and parameter * units * self.synapse.largest * self.reach() <= _FLOAT32_LOGIT
         )
         self.work = self.allocate(np.float32 if self.single else np.float64)
         external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
         self.external = np.zeros((batch, units)) + external
         self.load()
         return float(weights.size) * batch
+
+    def reach(self) -> float:
+        """How large the features get, roughly: as at the start, or as a memory."""
+        return max(float(np.abs(self.start).max()), self.synapse.largest)
 
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
@@ -148,9 +155,7 @@ class TwoLayerRun(Run):
         """Call the compiled loop."""
         problem, tolerance = self.problem, self.problem.tolerance
         if self.single and tolerance:
-            weights = self.memories.weights
-            largest = max(float(weights.max()), -float(weights.min()))
-            tolerance = max(tolerance, _FLOAT32_RESIDUAL * largest)
+            tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
         running: int = compiled.sweep(
             self.steps, self.segments, self.memories, self.offset, self.rate, self.external,
             self.clamped, self.rtol, self.atol, tolerance, not self.single, problem.t1,

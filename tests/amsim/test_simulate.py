@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -717,44 +718,62 @@ def test_a_seed_is_accepted_and_not_needed() -> None:
 
 # Memory
 
+BATCH, UNITS = 64, 784
 
-@pytest.mark.parametrize("how", ["settled", "to the end"])
-def test_memory_does_not_grow_with_batch_times_memories(how: str) -> None:
-    """784 units, 5000 memories in float32, 64 cues.
 
-    What scales with the batch B and units D, in float64: outputs of v and y at T times, the cues
-    (one copy), first and last states and masks of v and y by group and once more as a whole, the
-    final states; and per group of 16 cues some thirty rows of working arrays of width D. The
-    memories appear once more as int8, which are made 8 MB of float64 at a time.
+def peak(count: int, until: am.Settled | None, *, compact: bool) -> tuple[int, int]:
+    """Most bytes in use beyond the weights, three times recorded; and those of the weights.
+
+    With `compact`, the int8 copy of the memories exists before.
     """
-    import tracemalloc
+    patterns = am.patterns.random(count, UNITS, seed=0)
+    cues = am.patterns.corrupt(patterns[:BATCH], flip=0.1, seed=1)
+    net = am.dense_am(patterns.astype(np.float32), hidden=am.Softmax(0.1))
+    synapse: Any = net.synapses[0]
+    if compact:
+        assert synapse.compact.dtype == np.int8
+    del patterns
+    tracemalloc.start()
+    try:
+        traj = am.simulate(net, cues, times=[0.0, 1.0, 5.0], t1=1000.0, until=until)
+        found = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert traj.stats["rhs"] > 5 * BATCH
+    return found, synapse.weights.nbytes
 
-    batch, units, rows = 64, 784, 3
-    times = [0.0, 1.0, 5.0]
-    until = am.Settled() if how == "settled" else None
 
-    def peak(count: int) -> tuple[int, int]:
-        """Bytes beyond the weights, and of them."""
-        patterns = am.patterns.random(count, units, seed=0)
-        cues = am.patterns.corrupt(patterns[:batch], flip=0.1, seed=1)
-        net = am.dense_am(patterns.astype(np.float32), hidden=am.Softmax(0.1))
-        nbytes = net.synapses[0].weights.nbytes  # type: ignore[attr-defined]
-        del patterns
-        tracemalloc.start()
-        try:
-            traj = am.simulate(net, cues, times=times, t1=1000.0, until=until)
-            found = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-        assert traj.stats["rhs"] > 5 * batch
-        return found, nbytes
+# What scales with batch times units, in numbers of that size: v and y at three times; the cues; the
+# first and last v and y by group and as a whole, and masks of them; and for each group of 16 cues
+# some forty rows, the history of the drive among them.
+STATE = BATCH * UNITS * 8
+SCALES_WITH_BATCH = STATE * (2 * 3 + 1 + 2 * (2 + 2 + 0.25)) + 16 * UNITS * 8 * 40
 
-    state = batch * units * 8
-    scales_with_batch = state * (2 * rows + 1 + 2 * (2 + 2 + 1) + 2) + 16 * units * 8 * 30
-    am.simulate(am.dense_am(am.patterns.random(400, 300).astype(np.float32)), np.ones(300))  # loads
-    small, _ = peak(2500)
-    large, nbytes = peak(5000)
-    int8, block = nbytes // 4, 8 << 20
-    assert large <= 0.5 * nbytes + block + scales_with_batch
-    # Twice the memories: only the int8 copy grows, and arrays of one number per memory.
-    assert large - small <= int8 // 2 + 20 * 8 * 2500 + 0.1 * batch * 2500 * 8
+every_until = pytest.mark.parametrize("until", [am.Settled(), None], ids=["settled", "to t1"])
+
+
+@pytest.fixture
+def loaded() -> None:
+    """The compiled loop for these types, which is not what is measured."""
+    net = am.dense_am(am.patterns.random(400, 300, seed=0).astype(np.float32))
+    am.simulate(net, np.ones(300))
+
+
+@every_until
+@pytest.mark.usefixtures("loaded")
+def test_memories_are_copied_once_as_int8(until: am.Settled | None) -> None:
+    """5000 float32 memories, 64 cues: beside the int8 copy, one block of 8 MB at most."""
+    found, nbytes = peak(5000, until, compact=False)
+    assert nbytes == 5000 * UNITS * 4
+    assert found <= nbytes / 4 + (8 << 20) + SCALES_WITH_BATCH
+
+
+@every_until
+@pytest.mark.usefixtures("loaded")
+def test_nothing_scales_with_batch_times_memories(until: am.Settled | None) -> None:
+    """The states of all memories for all cues, 2.6 MB here, never exist."""
+    small, _ = peak(2500, until, compact=True)
+    large, nbytes = peak(5000, until, compact=True)
+    assert large <= min(SCALES_WITH_BATCH, 0.5 * nbytes + STATE) + 8 * 5000 * 4
+    # A few numbers for each memory, such as the bias, but a tenth of one for each cue.
+    assert large - small <= 8 * 2500 * (4 + 0.1 * BATCH)
