@@ -87,6 +87,7 @@ class _Run:
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends, self.accepted = np.zeros(problem.batch), 0
         self.quiet_since = np.full(problem.batch, np.nan)
+        self.reached = 0.0
         self.x = initial
 
     def velocity(self, time: float, flat: Array) -> Array:
@@ -100,26 +101,32 @@ class _Run:
         with np.errstate(all="ignore"):
             stepper.step()
         if stepper.status == "failed" or not np.abs(stepper.y).max() < self.limit:
+            self.settle_quiet()
             self.codes[self.codes == INTERRUPTED] = DIVERGED
             return False
         self.accepted += 1
         self.x = stepper.y.reshape(self.shape).copy()
         self.record()
-        self.ends[:] = stepper.t
+        self.ends[:] = self.reached = stepper.t
         if problem.tolerance:
             residual = np.abs(problem.force(stepper.t, self.x)).max(axis=1)
             quiet = residual <= problem.tolerance
             # The batch goes on together: a cue may leave a saddle where it seemed to rest.
             self.quiet_since = np.where(quiet, np.fmin(self.quiet_since, stepper.t), np.nan)
-            if quiet.all() or stepper.status == "finished":
-                self.codes[quiet] = SETTLED
-                self.ends[quiet] = self.quiet_since[quiet]
             if quiet.all():
+                self.settle_quiet()
                 return False
         if stepper.status == "finished":
+            self.settle_quiet()
             self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
             return False
         return True
+
+    def settle_quiet(self) -> None:
+        """Settle the cues that are at rest now that the batch stops."""
+        quiet = ~np.isnan(self.quiet_since)
+        self.codes[quiet] = SETTLED
+        self.ends[quiet] = self.quiet_since[quiet]
 
     def record(self) -> None:
         """Interpolate the output times within the last step."""
@@ -134,7 +141,7 @@ class _Run:
         """Assemble the record; after the end every row holds the last state."""
         problem = self.problem
         finished = bool((self.codes <= TIME_LIMIT).all())
-        last = float(self.ends.max())
+        last = self.reached
         times = recorded_times(problem.times, problem.explicit, finished, last)
         rows = [*self.outputs[: len(times)], *[self.x] * (len(times) - len(self.outputs))]
         if times[-1] >= last:
@@ -145,7 +152,7 @@ class _Run:
         return Solution(
             times=times,
             record=problem.reader(times, np.array(rows)),
-            final=problem.reader(self.ends.max(keepdims=True), self.x[None]),
+            final=problem.reader(np.array([last]), self.x[None]),
             codes=self.codes,
             ends=self.ends,
             rhs=np.full(problem.batch, evaluations, np.int64),
