@@ -154,7 +154,7 @@ class Dense(HyperSynapse):
     ----------
     weights : array_like of shape (K, D)
         Row mu holds the weights of unit mu of the first layer; int8, float32 and float64 are kept
-        as they are, anything else becomes float64.
+        as they are and not copied (do not change them afterwards), anything else becomes float64.
     between : tuple of two str
         The layers with K and with D units. A layer connected to itself,
         between=("v", "v"), has E = -g^T W g / 2, so that a symmetric W exerts the force W g.

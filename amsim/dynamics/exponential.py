@@ -20,7 +20,8 @@ class ExponentialIntegrator:
     Parameters
     ----------
     rtol : float, default 1e-6
-        Error at every output time, relative to the largest |x| of the layer.
+        Error aimed at, relative to the largest |x| of the layer. Steps are chosen by their own
+        errors, so the error at an output time may be up to about 3 times as large.
     atol : float, default 1e-9
         Error allowed besides, in units of the state.
 

@@ -27,7 +27,7 @@ class Trajectory(Mapping[str, Array]):
     """States over time; a mapping from layer names to arrays (T, *batch, *shape).
 
     Arrays have exactly the length of what happened. A cue that settled before the others keeps
-    its state to the end.
+    its state to the end (with SciPy's solvers it goes on with the others).
 
     Attributes
     ----------
