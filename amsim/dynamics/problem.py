@@ -103,6 +103,14 @@ class Problem:
             force[name] = np.where(mask, 0.0, force[name])
         return network.pack(force)
 
+    def clamped_units(self) -> NDArray[np.bool_]:
+        """Packed mask (B, N) of the units that keep their value."""
+        masks = {
+            name: self.clamped.get(name, np.zeros((self.batch, *layer.shape), bool))
+            for name, layer in self.network.dynamic.items()
+        }
+        return self.network.pack(masks)
+
     def reader(self, times: Array, vectors: Array) -> Reader:
         """Read packed states (T, B, N) by layer; algebraic layers are computed."""
 

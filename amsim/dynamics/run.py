@@ -131,12 +131,7 @@ class Run:
 
     def clamped_units(self) -> Array:
         """Mask (B, width) of what must keep its initial value."""
-        problem = self.problem
-        masks = {
-            name: problem.clamped.get(name, np.zeros((problem.batch, *layer.shape), bool))
-            for name, layer in problem.network.dynamic.items()
-        }
-        return problem.network.pack(masks)
+        return self.problem.clamped_units()
 
     @staticmethod
     def reader(problem: Problem, offset: Array, clock: Array, vectors: Array) -> Reader:

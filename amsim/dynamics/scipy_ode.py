@@ -76,7 +76,8 @@ class _Run:
 
         self.solver, self.problem = solver, problem
         initial = problem.network.pack(problem.initial)
-        self.shape = initial.shape
+        self.shape, self.initial = initial.shape, initial
+        self.fixed = problem.clamped_units()
         tau = [np.ravel(layer.tau) for layer in problem.network.dynamic.values()]
         self.tau = np.concatenate(tau)
         self.limit = BLOW_UP * (1.0 + float(np.abs(initial).max()))
@@ -105,7 +106,7 @@ class _Run:
             self.codes[self.codes == INTERRUPTED] = DIVERGED
             return False
         self.accepted += 1
-        self.x = stepper.y.reshape(self.shape).copy()
+        self.x = self.hold(stepper.y)
         self.record()
         self.ends[:] = self.reached = stepper.t
         if problem.tolerance:
@@ -122,6 +123,10 @@ class _Run:
             return False
         return True
 
+    def hold(self, flat: Array) -> Array:
+        """States (B, N); the linear algebra of implicit methods moves clamped units by rounding."""
+        return np.where(self.fixed, self.initial, flat.reshape(self.shape))
+
     def settle_quiet(self) -> None:
         """Settle the cues that are at rest now that the batch stops."""
         quiet = ~np.isnan(self.quiet_since)
@@ -135,7 +140,7 @@ class _Run:
         if stop > len(self.outputs):
             dense = stepper.dense_output()
             for time in times[len(self.outputs) : stop]:
-                self.outputs.append(dense(time).reshape(self.shape))
+                self.outputs.append(self.hold(dense(time)))
 
     def solution(self) -> Solution:
         """Assemble the record; after the end every row holds the last state."""

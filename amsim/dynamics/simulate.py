@@ -182,7 +182,7 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
             f"{what} has shape {array.shape}, layer {name!r} has shape {shape}; "
             f"further axes may only stand in front, as a batch"
         )
-    largest = np.abs(array).max(initial=0.0)
+    largest = float(np.abs(array).max(initial=0.0))
     if not largest < np.inf:
         raise ValueError(f"{what} contains NaN or infinity; every unit needs a finite value")
     if largest > _LARGEST:
