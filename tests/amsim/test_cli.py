@@ -350,7 +350,7 @@ class TestOutput:
         def refuse(**_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(cli.tempfile, "TemporaryFile", refuse)  # root may write anywhere
+        monkeypatch.setattr(cli.files.tempfile, "TemporaryFile", refuse)  # root may write anywhere
         assert main(recall(arrays.folder)) == 2
         assert_one_error(capsys, "out: Permission denied; pass another --out")
 

@@ -1,0 +1,124 @@
+"""The command line: one module a command, each with ``add(commands)``.
+
+Results go to stdout, everything else to stderr. NumPy, Matplotlib and the solvers are imported by
+the functions that use them, so that ``--help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from .. import __version__
+from . import demo, doctor, recall
+from .console import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    MISSING,
+    Parser,
+    UserError,
+    drop,
+    fail,
+    flush,
+    note,
+    plain_warnings,
+)
+
+_HELP = """\
+  amsim demo
+  amsim recall --patterns stored.npy --cues damaged.npy --beta 0.5 --out runs/mine
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the name of the program; by default those of this process.
+
+    Returns
+    -------
+    int
+        0 done, 1 a cue did not settle, 2 wrong usage or input, 3 a package is missing,
+        130 interrupted.
+
+    Examples
+    --------
+    >>> from amsim.cli import main
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    amsim ...
+    0
+    """
+    try:
+        with plain_warnings():
+            code = _guarded(argv)
+        flush()
+    except BrokenPipeError:
+        drop(sys.stderr)
+        code = INTERRUPTED
+    except KeyboardInterrupt:
+        with suppress(BrokenPipeError):
+            note("interrupted")
+        code = INTERRUPTED
+    return code
+
+
+def _guarded(argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn what the user can put right into one line and a code."""
+    try:
+        args = _parse(argv)
+        return int(args.run(args)) if args else DONE
+    except UserError as error:
+        return fail(BAD_INPUT, str(error))
+    except MemoryError as error:
+        return fail(BAD_INPUT, f"not enough memory ({error}); use fewer cues at a time")
+    except ImportError as error:
+        return fail(MISSING, _missing(error))
+    except RuntimeError as error:
+        from ..doctor import CACHE_REMEDY, is_cache_error
+
+        if not is_cache_error(error):
+            raise
+        return fail(MISSING, f"no folder to keep compiled code in; {CACHE_REMEDY}")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
+    """Parse the arguments; None where help or the version was all that was asked for."""
+    try:
+        return _parser().parse_args(argv)
+    except SystemExit:
+        pass
+    except BrokenPipeError:
+        drop(sys.stdout)
+    return None
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="amsim",
+        examples=_HELP,
+        description="Recall patterns from dense associative memories.",
+    )
+    parser.add_argument("--version", action="version", version=f"amsim {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (demo, recall, doctor):
+        command.add(commands)
+    return parser
+
+
+def _missing(error: ImportError) -> str:
+    """Say what is missing and where it comes from."""
+    from ..errors import MissingDependencyError
+
+    if isinstance(error, MissingDependencyError):
+        return str(error)
+    name = (error.name or "").partition(".")[0]
+    package = {"sklearn": "scikit-learn"}.get(name, name)
+    if not package:
+        return f"a package cannot be imported: {error}; see amsim doctor"
+    return f"{package} cannot be imported ({error}); install it with: pip install {package}"

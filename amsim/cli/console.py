@@ -1,0 +1,139 @@
+"""What every command shares: its parser, its exit codes, and what it says on which stream."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
+
+DONE, NOT_SETTLED, BAD_INPUT, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
+# Beyond this, products of numbers that are finite themselves overflow.
+_EXTREME = 1e9
+
+_CODES_HELP = """\
+exit codes: 0 done; 1 a cue did not settle; 2 wrong usage or input; 3 a package is missing;
+130 interrupted (Ctrl-C; what was reached is written).
+"""
+
+
+class UserError(Exception):
+    """Something that the user can put right; the message says how."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Examples first, and one line for an error."""
+
+    def __init__(self, *, examples: str = "", epilog: str = "", **settings: Any) -> None:
+        super().__init__(
+            epilog=epilog + ("\n" if epilog else "") + _CODES_HELP,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **settings,
+        )
+        self.examples = examples
+
+    def format_help(self) -> str:
+        return f"{self.examples}\n{super().format_help()}"
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def positive(text: str) -> float:
+    """Read a positive number, for argparse."""
+    value = float(text)
+    if not 1 / _EXTREME <= value <= _EXTREME:
+        raise argparse.ArgumentTypeError(f"{text} is not between {1 / _EXTREME:g} and {_EXTREME:g}")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Read a positive number or 0, for argparse."""
+    return 0.0 if float(text) == 0 else positive(text)
+
+
+def seed(text: str) -> int:
+    """Read a seed, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+# What argparse calls the type in "invalid ... value".
+positive.__name__ = not_negative.__name__ = "number"
+seed.__name__ = "integer"
+
+
+def count(items: Sized, noun: str) -> str:
+    """Write "1 cue" or "8 cues"."""
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def as_json(value: Any) -> str:
+    """Write one JSON document; null for numbers that JSON does not have."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Replace every float that JSON does not have by null."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def emit(text: str) -> None:
+    """Print a result; a reader that left early (``| head -1``) has what it wanted."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        drop(sys.stdout)
+
+
+def flush() -> None:
+    """Flush the result."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop(sys.stdout)
+
+
+def drop(stream: Any) -> None:
+    """Send the rest of a stream to nowhere, so that the exit of Python does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def note(text: str) -> None:
+    """Say something that is not the result."""
+    print(f"amsim: {text}", file=sys.stderr, flush=True)
+
+
+def fail(code: int, text: str) -> int:
+    """Say what is wrong, and return the exit code."""
+    note(f"error: {text}")
+    return code
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings as one line each, without the source line that they come from."""
+    from ..errors import GuaranteeWarning
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        note(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", GuaranteeWarning)
+        warnings.showwarning = show
+        yield

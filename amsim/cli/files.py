@@ -1,0 +1,114 @@
+"""Files that commands read and write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from .console import Parser, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.floating[Any]]"
+
+# Beyond this, products of numbers that are finite themselves overflow.
+_LARGEST = 1e100
+
+
+def add_output(parser: Parser, files: Sequence[str], *, default: str | None) -> None:
+    """Add --out, --force and --json to a command that writes these files."""
+    where = f"folder for {', '.join(files)}"
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default=default,
+        required=default is None,
+        help=f"{where} (default: {default})" if default else where,
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing files")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def load(name: str) -> Floats:
+    """Read a .npy file of finite numbers that is not empty."""
+    import numpy as np
+
+    advice = "write it with numpy.save as an array of numbers"
+    try:
+        with open(name, "rb") as file:
+            magic = file.read(6)
+            if magic[:2] == b"PK":
+                raise UserError(f"{name} is an archive (.npz) of arrays; save one with numpy.save")
+            if magic != b"\x93NUMPY":
+                raise UserError(f"{name} is not a .npy file; {advice}")
+            file.seek(0)
+            array = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {_reason(error)}") from error
+    except (ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
+        problem = "holds Python objects" if "allow_pickle" in str(error) else "is damaged"
+        raise UserError(f"{name} {problem} and cannot be read; {advice}") from error
+    except MemoryError as error:
+        raise UserError(f"{name} is larger than the memory, or is damaged") from error
+    if array.dtype.kind not in "iuf":
+        raise UserError(f"{name} has dtype {array.dtype}; convert it with .astype(float)")
+    if array.dtype.name not in ("int8", "float32", "float64"):
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
+    if array.size == 0:
+        raise UserError(f"{name} is empty: its shape is {array.shape}; it needs numbers")
+    if not np.isfinite(array).all():
+        raise UserError(f"{name} contains NaN or infinity; replace them by numbers")
+    if max(array.max(), -float(array.min())) > _LARGEST:
+        raise UserError(f"{name} contains numbers beyond {_LARGEST:g}; scale them down")
+    return np.asarray(array)
+
+
+def prepare(out: str, files: Sequence[str], force: bool) -> Path:
+    """Make the folder; refuse what could not be written at the end before the work begins."""
+    folder = Path(out)
+    for name in files:
+        path = folder / name
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; pass another --out")
+        if os.path.lexists(path) and not force:
+            raise UserError(f"{path} exists; pass --force to replace it, or another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+        raise UserError(f"cannot write to folder {out}: {reason}; pass another --out") from error
+    return folder
+
+
+def write(path: Path, save: Callable[[BinaryIO], object]) -> None:
+    """Write beside and rename: what breaks off leaves no half file under the name."""
+    partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        try:
+            with partial.open("wb") as file:
+                save(file)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

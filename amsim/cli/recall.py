@@ -1,0 +1,171 @@
+"""``amsim recall``: the user's cues from the user's patterns, and what ``amsim demo`` shares."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import (
+    DONE,
+    INTERRUPTED,
+    NOT_SETTLED,
+    UserError,
+    as_json,
+    count,
+    emit,
+    not_negative,
+    note,
+    positive,
+)
+from .files import Floats, add_output, load, prepare, write, writing
+from .outcome import (
+    COLUMNS_HELP,
+    FIGURE,
+    FILES,
+    RECORD,
+    TRAJECTORY,
+    Task,
+    draw,
+    rows_of,
+    summarise,
+    table,
+)
+
+if TYPE_CHECKING:
+    from ..dynamics import Trajectory
+
+# Codes of runs that did not end well; every other run is done.
+_CODES = {"time_limit": NOT_SETTLED, "diverged": NOT_SETTLED, "interrupted": INTERRUPTED}
+
+
+SOLVERS = ("exponential", "RK45", "DOP853", "Radau", "BDF", "LSODA", "fixed-point")
+_HELP = """\
+  amsim recall --patterns stored.npy --cues damaged.npy --beta 0.5 --out runs/mine
+  amsim recall --patterns stored.npy --cues damaged.npy --beta 2 --out runs/fixed \\
+      --similarity euclidean --solver fixed-point --json
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    recall = commands.add_parser(
+        "recall",
+        examples=_HELP,
+        help="recall your own cues from your own patterns",
+        description="Recall your own cues from your own patterns, with softmax memories.",
+        epilog=COLUMNS_HELP,
+    )
+    add = recall.add_argument
+    add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
+    add("--cues", metavar="FILE.npy", required=True, help="array (cues, units), or one cue (units)")
+    add("--beta", type=positive, required=True, help="inverse temperature of the memories")
+    add(
+        "--tau-hidden",
+        type=not_negative,
+        default=0.1,
+        metavar="TAU",
+        help="time constant of the memories, with 1 for the features; 0: at once (default: 0.1)",
+    )
+    add(
+        "--similarity",
+        choices=("dot", "euclidean"),
+        default="dot",
+        help="how a state is compared with the memories (default: dot)",
+    )
+    add(
+        "--solver",
+        choices=SOLVERS,
+        default=SOLVERS[0],
+        help="method over time, or fixed-point iteration (default: exponential)",
+    )
+    add_output(recall, FILES, default=None)
+    recall.set_defaults(run=_recall)
+
+
+def _recall(args: argparse.Namespace) -> int:
+    stored, cues = load(args.patterns), load(args.cues)
+    if stored.ndim != 2:
+        raise UserError(
+            f"{args.patterns} has shape {stored.shape}; patterns need shape (memories, units): "
+            f"flatten images, and put a single pattern in a list"
+        )
+    if cues.ndim not in (1, 2) or cues.shape[-1] != stored.shape[1]:
+        raise UserError(
+            f"{args.cues} has shape {cues.shape}, {args.patterns} has shape {stored.shape}; "
+            f"cues need shape (cues, {stored.shape[1]})"
+        )
+    folder = prepare(args.out, FILES, args.force)
+    names = ("patterns", "cues", "beta", "tau_hidden", "similarity", "solver")
+    parameters = {name: getattr(args, name) for name in names}
+    return perform(Task("recall", stored, _rows(cues), parameters), folder, args.json)
+
+
+def _rows(cues: Floats) -> Floats:
+    return cues.reshape(-1, cues.shape[-1])
+
+
+def perform(task: Task, folder: Path, json: bool) -> int:
+    """Recall, write the files, print the result."""
+    importlib.import_module("matplotlib.figure")  # one that is missing must not cost the work
+    began = datetime.now(timezone.utc)
+    cues, stored = count(task.cues, "cue"), count(task.patterns, "pattern")
+    note(f"recalling {cues} from {stored} ...")
+    traj, weights = _simulate(task)
+    results = rows_of(task, traj, weights)
+    record = {
+        "command": task.command,
+        "status": traj.status,
+        "message": traj.message,
+        "summary": summarise(task, traj, results),
+        "parameters": task.parameters,
+        "results": results,
+        "stats": {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")},
+        **_circumstances(began),
+        "files": [str(folder / name) for name in FILES],
+    }
+    # The states first: they took the time.
+    with writing(folder / TRAJECTORY):
+        traj.save(folder / TRAJECTORY, force=True)
+    write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
+    figure = draw(task, traj, results)
+    write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
+    emit(as_json(record) if json else table(record))
+    if traj.status == "interrupted":
+        note("interrupted; what was reached is written")
+    elif traj.status != "settled":
+        note("warning: not every cue settled; try another --beta, or am.simulate with a larger t1")
+    return _CODES.get(traj.status, DONE)
+
+
+def _simulate(task: Task) -> tuple[Trajectory, Floats]:
+    """Return the trajectory, and the weights (cues, memories) in the final states."""
+    from ..dynamics import FixedPoint, simulate
+    from ..lagrangians import Softmax
+    from ..models import dense_am
+
+    chosen = task.parameters
+    special = {"exponential": None, "fixed-point": FixedPoint()}
+    try:
+        network = dense_am(
+            task.patterns,
+            hidden=Softmax(chosen["beta"]),
+            tau_hidden=chosen["tau_hidden"],
+            similarity=chosen["similarity"],
+        )
+        traj = simulate(network, task.cues, solver=special.get(chosen["solver"], chosen["solver"]))
+    except ValueError as error:  # the combination of arrays and options
+        raise UserError(str(error)) from error
+    return traj, network.activations(traj.final)["hidden"]
+
+
+def _circumstances(began: datetime) -> dict[str, Any]:
+    from .. import doctor
+
+    return {
+        "time": began.isoformat(timespec="seconds"),
+        "versions": doctor.versions(),
+        "platform": doctor.system(),
+    }
