@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import pickle
 import warnings
@@ -16,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import amsim.lagrangians
 from amsim.lagrangians import (
     Exponential,
     Identity,
@@ -525,7 +523,3 @@ def test_dataclass_behaviour() -> None:
         Tanh().beta = 2.0  # type: ignore[misc]
     with pytest.raises(TypeError):
         Lagrangian()  # type: ignore[abstract]
-
-
-def test_examples_in_the_documentation() -> None:
-    assert doctest.testmod(amsim.lagrangians).failed == 0

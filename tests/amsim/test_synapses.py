@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import amsim.synapses
+import amsim.synapses.dense
 from amsim import Dense, Layer, MultiBody, Network, Tanh
 from amsim.synapses import HyperSynapse, project, project_back
 
@@ -218,7 +218,7 @@ def test_products_in_blocks_equal_the_plain_product(
     dtype: type, activation: type, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole numbers, so that equal means equal; 7 rows, so that blocks do not come out even."""
-    monkeypatch.setattr(amsim.synapses, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(amsim.synapses.dense, "_BLOCK_BYTES", block_bytes)
     rng = np.random.default_rng(2)
     weights = rng.integers(-127, 128, (7, 5)).astype(dtype)
     f, g = whole(rng, (2, 3, 7)).astype(activation), whole(rng, (2, 3, 5)).astype(activation)
@@ -252,7 +252,7 @@ def test_whole_activations_neither_wrap_nor_round_the_weights(integer: type) -> 
 def test_compact_weights_are_int8_only_where_that_is_exact(
     dtype: type, value: float, fits: bool, row: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amsim.synapses, "_BLOCK_BYTES", 2 * 8 * 5)
+    monkeypatch.setattr(amsim.synapses.dense, "_BLOCK_BYTES", 2 * 8 * 5)
     weights = np.ones((7, 5), dtype)
     weights[row, 3] = value
     dense = Dense(weights)

@@ -1,0 +1,118 @@
+"""What every Lagrangian offers, and the checks of parameters and inputs."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating[Any]]
+Bounds = tuple[Array, Array]
+
+
+class Lagrangian(ABC):
+    """A convex function of a layer's state, with its first two derivatives.
+
+    Attributes
+    ----------
+    separable : bool
+        Whether L is a sum over units, so that the Hessian is diagonal.
+    bounded : bool
+        Whether the activation stays bounded over all inputs.
+    """
+
+    separable: ClassVar[bool]
+    bounded: ClassVar[bool]
+
+    @abstractmethod
+    def value(self, x: npt.ArrayLike) -> Array:
+        """L(x): shape (..., n) -> (...)."""
+
+    @abstractmethod
+    def activation(self, x: npt.ArrayLike) -> Array:
+        """g(x) = dL/dx: shape (..., n) -> (..., n)."""
+
+    @abstractmethod
+    def hessian(self, x: npt.ArrayLike) -> Array:
+        """H(x) = dg/dx, symmetric and positive semidefinite: shape (..., n) -> (..., n, n)."""
+
+    @abstractmethod
+    def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
+        """H(x) @ u without forming H: shapes (..., n), (..., n) -> (..., n)."""
+
+    @abstractmethod
+    def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        """Bounds on ``activation(x)`` over the box lo <= x <= hi, rounded outwards.
+
+        Parameters
+        ----------
+        lo, hi : array_like, shape (..., n)
+            The corners of a finite box.
+
+        Returns
+        -------
+        lo, hi : ndarray, shape (..., n)
+            They contain every value that `activation` can return in the box.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, a bound is not finite, or lo > hi somewhere.
+        """
+
+    @abstractmethod
+    def slope_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        """Bounds on the DIAGONAL of ``hessian(x)`` over a box; as `activation_bounds`."""
+
+
+@dataclass(frozen=True)
+class Tempered:
+    """The parameter beta: an inverse temperature, finite and > 0."""
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self, "beta")
+
+
+def require(owner: object, *names: str, at_least: float = 0.0) -> None:
+    """Check parameters of a frozen dataclass: finite, > 0 and >= at_least.
+
+    Keep them as Python floats, since a NumPy float64 scalar would promote float32 states.
+    """
+    rule = f">= {at_least:g}" if at_least else "> 0"
+    for name in names:
+        value = getattr(owner, name)
+        message = f"{type(owner).__name__}: {name} is {value!r}; use a finite number {rule}"
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(message)
+        if not (math.isfinite(value) and value > 0 and value >= at_least):
+            raise ValueError(message)
+        object.__setattr__(owner, name, float(value))
+
+
+def floats(x: npt.ArrayLike) -> Array:
+    """x as float32 (if it is) or float64, with at least one unit on the last axis."""
+    array = np.asarray(x)
+    if array.dtype != np.float32:
+        array = array.astype(np.float64, casting="same_kind", copy=False)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ValueError(f"the state has shape {array.shape}; it needs units on its last axis")
+    return array
+
+
+def box(lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+    """The corners of a finite box, checked."""
+    low, high = floats(lo), floats(hi)
+    if low.shape != high.shape:
+        raise ValueError(f"lo has shape {low.shape}, hi has shape {high.shape}; make them equal")
+    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high))):
+        raise ValueError("the box has a bound that is not finite; give every unit finite bounds")
+    if not np.all(low <= high):
+        unit = tuple(int(i) for i in np.argwhere(low > high)[0])
+        raise ValueError(f"lo exceeds hi at index {unit}: {low[unit]} > {high[unit]}; swap them")
+    return low, high

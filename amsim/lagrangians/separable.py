@@ -1,0 +1,225 @@
+"""Sums over units: every neuron has its own activation."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Array, Bounds, Lagrangian, Tempered, box, floats, require
+from .numerics import eye, largest_exponent, logistic, logistic_slope, nearest, outward
+
+
+class SeparableLagrangian(Lagrangian):
+    """L(x) = sum_i l(x_i), from the elementwise l, l' (non-decreasing) and l''."""
+
+    separable = True
+    _range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
+    @abstractmethod
+    def _density(self, x: Array) -> Array:
+        """l(x), elementwise."""
+
+    @abstractmethod
+    def _activation(self, x: Array) -> Array:
+        """l'(x), elementwise."""
+
+    @abstractmethod
+    def _slope(self, x: Array) -> Array:
+        """l''(x), elementwise; monotone, or single-peaked at 0."""
+
+    def value(self, x: npt.ArrayLike) -> Array:
+        return np.asarray(np.sum(self._density(floats(x)), axis=-1))
+
+    def activation(self, x: npt.ArrayLike) -> Array:
+        return self._activation(floats(x))
+
+    def slope(self, x: npt.ArrayLike) -> Array:
+        """The diagonal of the Hessian: shape (..., n) -> (..., n)."""
+        return self._slope(floats(x))
+
+    def hessian(self, x: npt.ArrayLike) -> Array:
+        slope = self.slope(x)
+        return slope[..., None] * eye(slope)
+
+    def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
+        return self.slope(x) * floats(u)
+
+    def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        lo, hi = box(lo, hi)
+        low, high = outward(self._activation(lo), self._activation(hi))
+        return np.clip(low, *self._range), np.clip(high, *self._range)
+
+    def slope_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        lo, hi = box(lo, hi)
+        ends = self._slope(lo), self._slope(hi)
+        # The peak at 0, if there is one; a monotone slope lies between its ends here as well.
+        peak = self._slope(nearest(0, lo, hi))
+        return outward(np.minimum(*ends), np.maximum(peak, np.maximum(*ends)))
+
+
+@dataclass(frozen=True)
+class Identity(SeparableLagrangian):
+    """Linear neurons: L = x.x / 2, g = x, H = I (arXiv:2008.06996).
+
+    Examples
+    --------
+    >>> float(Identity().value([3.0, 4.0]))
+    12.5
+    """
+
+    bounded = False
+
+    def _density(self, x: Array) -> Array:
+        return x * x / 2
+
+    def _activation(self, x: Array) -> Array:
+        return x.copy()
+
+    def _slope(self, x: Array) -> Array:
+        return np.ones_like(x)
+
+
+@dataclass(frozen=True)
+class Tanh(Tempered, SeparableLagrangian):
+    """Graded spins: L = (1/beta) sum log cosh(beta x), g = tanh(beta x), H = beta sech^2(beta x).
+
+    Source: Hopfield 1984, written as a Lagrangian in arXiv:2008.06996.
+
+    Examples
+    --------
+    >>> round(float(Tanh(beta=2.0).value([-1.0, 0.5, 2.0])), 7)
+    2.5329859
+    """
+
+    bounded = True
+    _range = (-1.0, 1.0)
+
+    def _density(self, x: Array) -> Array:
+        # log cosh z = |z| + log(1 + exp(-2|z|)) - log 2: cosh itself would overflow.
+        size: Array = np.abs(x)
+        tail: Array = np.log1p(np.exp(-2 * self.beta * size)) - math.log(2)
+        return size + tail / self.beta
+
+    def _activation(self, x: Array) -> Array:
+        return np.asarray(np.tanh(self.beta * x))
+
+    def _slope(self, x: Array) -> Array:
+        return 4 * self.beta * logistic_slope(2 * self.beta * x)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Tempered, SeparableLagrangian):
+    """Rates in (0, 1): L = (1/beta) sum log(1 + exp(beta x)), g = s(beta x), H = beta s (1 - s).
+
+    s is the logistic function. Source: HAMUX; arXiv:2507.06211.
+
+    Examples
+    --------
+    >>> round(float(Sigmoid(beta=2.0).value([-1.0, 0.5, 2.0])), 7)
+    2.7291698
+    """
+
+    bounded = True
+    _range = (0.0, 1.0)
+
+    def _density(self, x: Array) -> Array:
+        return np.asarray(np.logaddexp(0.0, self.beta * x)) / self.beta
+
+    def _activation(self, x: Array) -> Array:
+        return logistic(self.beta * x)
+
+    def _slope(self, x: Array) -> Array:
+        return self.beta * logistic_slope(self.beta * x)
+
+
+@dataclass(frozen=True)
+class ReLU(SeparableLagrangian):
+    """Rectified neurons: L = relu(x).relu(x) / 2, g = relu(x), H = [x > 0] (0 at the kink).
+
+    Source: arXiv:2008.06996; arXiv:2507.06211.
+
+    Examples
+    --------
+    >>> print(ReLU().activation([-1.0, 0.5, 2.0]))
+    [0.  0.5 2. ]
+    """
+
+    bounded = False
+
+    def _density(self, x: Array) -> Array:
+        return self._activation(x) ** 2 / 2
+
+    def _activation(self, x: Array) -> Array:
+        return np.asarray(np.maximum(x, 0))
+
+    def _slope(self, x: Array) -> Array:
+        return (x > 0).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class RectifiedPower(SeparableLagrangian):
+    """Polynomial memories: L = sum relu(x)^n / n, g = relu(x)^(n-1), H = (n-1) relu(x)^(n-2).
+
+    H is 0 for x <= 0. Source: Krotov & Hopfield 2016; arXiv:2008.06996. x is held at the point
+    where relu(x)^n reaches exp(600) (exp(75) in float32): a diverging run then ends with a
+    status, not with inf.
+
+    Parameters
+    ----------
+    n : float
+        The power, finite and >= 2; it need not be whole.
+
+    Examples
+    --------
+    >>> print(RectifiedPower(3).activation([-1.0, 0.5, 2.0]))
+    [0.   0.25 4.  ]
+    """
+
+    n: float
+    bounded = False
+
+    def __post_init__(self) -> None:
+        require(self, "n", at_least=2)
+
+    def _rectified(self, x: Array) -> Array:
+        return np.clip(x, 0, math.exp(largest_exponent(x) / self.n))
+
+    def _density(self, x: Array) -> Array:
+        return self._rectified(x) ** self.n / self.n
+
+    def _activation(self, x: Array) -> Array:
+        return self._rectified(x) ** (self.n - 1)
+
+    def _slope(self, x: Array) -> Array:
+        # The mask matters for n = 2, where 0 ** 0 = 1.
+        return (x > 0) * ((self.n - 1) * self._rectified(x) ** (self.n - 2))
+
+
+@dataclass(frozen=True)
+class Exponential(Tempered, SeparableLagrangian):
+    """Exponential memories: L = (1/beta) sum exp(beta x), g = exp(beta x), H = beta exp(beta x).
+
+    Source: Demircigil et al. 2017; arXiv:2008.06996. beta x is held at 600 (75 in float32): a
+    diverging run then ends with a status, not with inf.
+
+    Examples
+    --------
+    >>> print(Exponential().activation([0.0, 1.0]).round(4))
+    [1.     2.7183]
+    """
+
+    bounded = False
+
+    def _density(self, x: Array) -> Array:
+        return self._activation(x) / self.beta
+
+    def _activation(self, x: Array) -> Array:
+        return np.asarray(np.exp(np.minimum(self.beta * x, largest_exponent(x))))
+
+    def _slope(self, x: Array) -> Array:
+        return self.beta * self._activation(x)

@@ -1,0 +1,21 @@
+"""Hypersynapses: the energy that couples the activations of two or more layers.
+
+A hypersynapse owns one term E_s(g_1, ..., g_n) of the network's energy and the force
+-dE_s/dg_a that it exerts on each connected layer. The gradients are written out: they are short,
+and event engines and chips need the formulas.
+"""
+
+from .base import Array, HyperSynapse, Shape, block_diagonal
+from .dense import Dense, project, project_back
+from .multibody import MultiBody
+
+__all__ = [
+    "Array",
+    "Dense",
+    "HyperSynapse",
+    "MultiBody",
+    "Shape",
+    "block_diagonal",
+    "project",
+    "project_back",
+]

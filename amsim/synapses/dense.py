@@ -1,0 +1,152 @@
+"""Pairwise synapses, and their products with memories of any precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .base import (
+    Array,
+    HyperSynapse,
+    Shape,
+    checked_names,
+    checked_weights,
+    every_copy,
+    permutations,
+)
+
+# Memories that are not float64 are converted block by block in a product, so that int8 or float32
+# memories of many GB never exist a second time in float64.
+_BLOCK_BYTES = 8 << 20
+
+
+def _rows_per_block(weights: Array) -> int:
+    return max(1, _BLOCK_BYTES // (8 * weights.shape[1]))
+
+
+def _floating(activation: Array) -> Array:
+    """The activation as floating point: integers would wrap, or round the weights."""
+    return activation if activation.dtype.kind == "f" else activation.astype(np.float64)
+
+
+def project(activation: Array, weights: Array) -> Array:
+    """Xi g: (..., D) and weights (K, D) give (..., K)."""
+    activation = _floating(activation)
+    if weights.dtype == activation.dtype:
+        return activation @ weights.T
+    out = np.empty((*activation.shape[:-1], len(weights)), activation.dtype)
+    step = _rows_per_block(weights)
+    for start in range(0, len(weights), step):
+        block = weights[start : start + step].astype(activation.dtype)
+        out[..., start : start + step] = activation @ block.T
+    return out
+
+
+def project_back(activation: Array, weights: Array) -> Array:
+    """Xi^T f: (..., K) and weights (K, D) give (..., D)."""
+    activation = _floating(activation)
+    if weights.dtype == activation.dtype:
+        return activation @ weights
+    out = np.zeros((*activation.shape[:-1], weights.shape[1]), activation.dtype)
+    step = _rows_per_block(weights)
+    for start in range(0, len(weights), step):
+        block = weights[start : start + step].astype(activation.dtype)
+        out += activation[..., start : start + step] @ block
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(HyperSynapse):
+    r"""Pairwise synapse, :math:`E = -f^\top \Xi\, g` (Krotov & Hopfield 2020, arXiv:2008.06996).
+
+    Parameters
+    ----------
+    weights : array_like of shape (K, D)
+        Row mu holds the weights of unit mu of the first layer; int8, float32 and float64 are kept
+        as they are and not copied (do not change them afterwards), anything else becomes float64.
+    between : tuple of two str
+        The layers with K and with D units. A layer connected to itself,
+        between=("v", "v"), has E = -g^T W g / 2, so that a symmetric W exerts the force W g.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        If the weights are not two-dimensional, empty, or not finite.
+
+    Notes
+    -----
+    Both layers may carry the same further axes in front (tokens, positions); the weights are then
+    shared by all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amsim import Dense
+    >>> synapse = Dense([[1.0, -1.0, 1.0]], between=("hidden", "visible"))
+    >>> float(synapse.energy(np.array([2.0]), np.array([1.0, 1.0, 1.0])))
+    -2.0
+    >>> synapse.force(np.array([2.0]), np.array([1.0, 1.0, 1.0]))
+    (array([1.]), array([ 2., -2.,  2.]))
+    """
+
+    weights: Array
+    between: tuple[str, ...] = ("hidden", "visible")
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        weights = checked_weights(self.weights, "Dense")
+        if weights.ndim != 2:
+            raise ValueError(f"Dense: weights must be a matrix, got shape {weights.shape}")
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "between", checked_names(self.between, 2, "Dense"))
+        object.__setattr__(self, "name", self.name or "-".join(self.between))
+
+    @cached_property
+    def compact(self) -> Array:
+        """The weights, as int8 where that is exact: products then read an eighth of the bytes."""
+        if self.weights.dtype == np.int8:
+            return self.weights
+        out = np.empty(self.weights.shape, np.int8)
+        step = _rows_per_block(self.weights)
+        for start in range(0, len(out), step):
+            block = self.weights[start : start + step]
+            # Comparing before casting: what does not fit int8 must not wrap silently.
+            if np.abs(block).max() > 127 or (block != np.rint(block)).any():
+                return self.weights
+            out[start : start + step] = block
+        return out
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest absolute weight."""
+        return max(float(self.weights.max()), -float(self.weights.min()))
+
+    def energy(self, *activations: Array) -> Array:
+        f, g = activations
+        energy: Array = -np.sum(f * project(g, self.weights), axis=-1)
+        return energy / permutations(self.between)
+
+    def force_on(self, slot: int, activations: Sequence[Array | None]) -> Array:
+        source = activations[1 - slot]
+        assert source is not None, "only the slot's own activation may be missing"
+        force = (project, project_back)[slot](source, self.weights)
+        return force / permutations(self.between)
+
+    def coupling(self, *activations: Array) -> dict[tuple[int, int], Array]:
+        block = self.weights / permutations(self.between)
+        block = every_copy(block, activations[0])
+        return {(0, 1): block, (1, 0): block.swapaxes(-1, -2)}
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        first, second = shapes
+        ends = (first[-1], second[-1])
+        if ends != self.weights.shape or first[:-1] != second[:-1]:
+            raise ValueError(
+                f"synapse {self.name!r} has weights {self.weights.shape}; layer "
+                f"{self.between[0]!r} has shape {first}, layer {self.between[1]!r} has shape "
+                f"{second}: the last axes must match the weights, the other axes each other"
+            )
