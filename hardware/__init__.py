@@ -1,1 +1,5 @@
-"""Mapping networks to neuromorphic chips: planned; today this package holds only its name."""
+"""Networks as integers: planned for a chip, proven to fit, run bit by bit.
+
+>>> import amsim as am
+>>> import hardware as hw
+"""

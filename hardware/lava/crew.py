@@ -1,0 +1,218 @@
+"""The operating-system processes of one Lava graph: started, watched and ended together."""
+
+import contextlib
+import faulthandler
+import mmap
+import multiprocessing
+import os
+import signal
+import struct
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_REPORT_BYTES = 1 << 16
+_JOIN_SECONDS = 1.0
+_STACK_SIGNAL = signal.SIGUSR1
+
+
+class LavaError(RuntimeError):
+    """A Lava graph failed and was ended; the message holds the traceback of its process."""
+
+
+class LavaTimeoutError(LavaError, TimeoutError):
+    """A Lava graph made no progress within the time limit, and was ended."""
+
+
+def shared_array(shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:
+    """Zeros in memory that this process shares with the children it forks later.
+
+    The memory has no name: nothing of it can be left behind in /dev/shm.
+
+    Parameters
+    ----------
+    shape, dtype
+        As of `numpy.zeros`.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, buffer=mmap.mmap(-1, max(size, 1)))
+
+
+class Board:
+    """What one child tells its parent: commands done, and why it failed.
+
+    Plain shared memory, since a lock or a pipe could be left locked or half written by a child
+    that dies.
+    """
+
+    _HEADER = struct.Struct("qqqd")  # ready, commands done, bytes of the report, time of failure
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, self._HEADER.size + _REPORT_BYTES)
+        self._counts = np.ndarray(3, np.int64, buffer=self._memory)
+        self._stack = tempfile.TemporaryFile()  # has no name either
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._counts[0])
+
+    @property
+    def progress(self) -> int:
+        return int(self._counts[0] + self._counts[1])
+
+    @property
+    def failure(self) -> tuple[float, str] | None:
+        """Time and traceback of the child's exception."""
+        *_, size, when = self._HEADER.unpack_from(self._memory)
+        start = self._HEADER.size
+        return (when, self._memory[start : start + size].decode(errors="replace")) if size else None
+
+    @property
+    def stack(self) -> str:
+        """Where the child was when it got the stack signal, innermost call first."""
+        return os.pread(self._stack.fileno(), _REPORT_BYTES, 0).decode(errors="replace")
+
+    def answer_stack_signal(self) -> None:
+        # Written by a handler in C, which answers even if the interpreter is stuck.
+        faulthandler.register(_STACK_SIGNAL, file=self._stack, all_threads=False)
+
+    def mark_ready(self) -> None:
+        self._counts[0] = 1
+
+    def count(self) -> None:
+        self._counts[1] += 1
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def report(self) -> None:
+        """Keep the traceback of the exception that is being handled."""
+        text = traceback.format_exc().encode(errors="replace")[-_REPORT_BYTES:]
+        start = self._HEADER.size
+        self._memory[start : start + len(text)] = text
+        struct.pack_into("d", self._memory, 24, time.monotonic())
+        self._counts[2] = len(text)  # last: it says that the rest is complete
+
+
+class Crew:
+    """The children of one session; only they are ever signalled, by their process ids."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._children: list[tuple[str, Any, Board]] = []
+
+    def start(self, name: str, build: Callable[[Board], Any]) -> None:
+        """Fork a child that builds an actor and runs it.
+
+        Parameters
+        ----------
+        name
+            What error messages call it.
+        build
+            Called in the child; returns an object whose ``start()`` does the work.
+        """
+        board = Board()
+        child = multiprocessing.get_context("fork").Process(
+            target=_run_child, args=(build, board, self.owner), name=name, daemon=True
+        )
+        with _interrupts_held():
+            child.start()
+            self._children.append((name, child, board))
+
+    @property
+    def ready(self) -> bool:
+        return all(board.ready for _, _, board in self._children)
+
+    @property
+    def progress(self) -> int:
+        """A number that grows while anything is done."""
+        return sum(board.progress for _, _, board in self._children)
+
+    @property
+    def pids(self) -> list[int]:
+        return [child.pid for _, child, _ in self._children]
+
+    def check(self) -> None:
+        """Raise `LavaError` if a child has failed or died."""
+        failures = [(board.failure, name) for name, _, board in self._children if board.failure]
+        if failures:
+            (_, report), name = min(failures)  # the first one: the others may be consequences
+            raise LavaError(f"{name} failed; the graph was ended. Its traceback:\n{report}")
+        for name, child, board in self._children:
+            if not child.is_alive() and board.failure is None:
+                raise LavaError(
+                    f"{name} (process {child.pid}) died {_cause_of_death(child.exitcode)}; "
+                    "the graph was ended"
+                )
+
+    def stacks(self) -> str:
+        """Where the busy children are now; where all are if all wait for each other."""
+        for _, child, _ in self._children:
+            os.kill(child.pid, _STACK_SIGNAL)
+        time.sleep(0.1)
+        stacks = [(f"{name} (process {child.pid})", b.stack) for name, child, b in self._children]
+        busy = [(name, stack) for name, stack in stacks if "pypychannel.py" not in stack]
+        return "\n".join(f"{name}:\n{stack}" for name, stack in busy or stacks)
+
+    def end(self, grace: float = 0.0) -> None:
+        """End all children: wait `grace` seconds for them to end on their own, then kill them."""
+        if os.getpid() != self.owner:
+            return
+        with _interrupts_held():
+            deadline = time.monotonic() + grace
+            for _, child, _ in self._children:
+                child.join(max(0.0, deadline - time.monotonic()))
+            for _, child, _ in self._children:
+                child.kill()
+            for _, child, _ in self._children:
+                child.join(_JOIN_SECONDS)
+                with contextlib.suppress(ValueError):  # it cannot be killed: the kernel holds it
+                    child.close()
+            for _, _, board in self._children:
+                board.close()
+            self._children.clear()
+
+
+def _run_child(build: Callable[[Board], Any], board: Board, parent: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    board.answer_stack_signal()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    try:
+        actor = build(board)
+        board.mark_ready()
+        actor.start()
+    except BaseException:
+        board.report()
+        os._exit(1)  # no second traceback on stderr
+
+
+def _end_with(parent: int) -> None:
+    """Do not outlive a parent that was killed."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _cause_of_death(exitcode: int | None) -> str:
+    if exitcode is None or exitcode >= 0:
+        return f"with exit code {exitcode}"
+    return f"of signal {signal.Signals(-exitcode).name}"
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until a child is on the list, or until all are ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

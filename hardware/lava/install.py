@@ -1,0 +1,44 @@
+"""Import Lava where it can work, and say what to do where it cannot."""
+
+import importlib
+import multiprocessing
+import sys
+
+from amsim.errors import MissingDependencyError
+
+
+def require_lava() -> None:
+    """Import Lava, or explain why that is impossible.
+
+    Lava starts its processes by fork and claims multiprocessing's start method for it when it is
+    imported. A start method that was set before is respected: "fork" stays, any other is an error.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Lava is not installed, or cannot be imported on this Python.
+    RuntimeError
+        If multiprocessing's start method is not "fork".
+    """
+    method = multiprocessing.get_start_method(allow_none=True)
+    if method not in (None, "fork"):
+        raise RuntimeError(
+            f"Lava starts its processes by fork, but multiprocessing's start method is {method!r}. "
+            "Do not call multiprocessing.set_start_method in this program, or set it to 'fork', "
+            "or run Lava in a program of its own."
+        )
+    if method == "fork" and "lava.magma.core.process.process" not in sys.modules:
+        # Lava sets the method itself, and fails if that was done before.
+        multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]
+    try:
+        importlib.import_module("lava.magma.core.process.process")
+    except ImportError as error:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise MissingDependencyError(
+            f"The Lava backend needs lava-nc 0.10.0, which cannot be imported on this Python "
+            f"{version} ({error}). Use Python 3.10 and `pip install lava-nc==0.10.0`, or "
+            "backend='emulator', which computes the same integers without Lava."
+        ) from error
+    finally:
+        if method == "fork":
+            multiprocessing.set_start_method("fork", force=True)

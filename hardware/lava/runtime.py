@@ -1,0 +1,315 @@
+"""Lava's runtime with every wait watched, every failure carried over, and nothing left behind.
+
+Only this module and the graph package import Lava when they are loaded. It builds on the parts of
+Lava 0.10.0 that create channels and actors, and replaces all that waits.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_to_np
+from lava.magma.runtime.runtime import Runtime
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import spmatrix
+
+from hardware.lava.crew import Board, Crew, LavaError, LavaTimeoutError, shared_array
+
+_POLL_SECONDS = 0.02
+_STOP_SECONDS = 1.0  # of patience with each: to answer "stop", and to end after that
+
+Variables = dict[int, NDArray[np.float64]]
+
+
+class GuardedRuntime(Runtime):  # type: ignore[misc]
+    """A compiled Lava graph whose every end is an end of all its processes.
+
+    Lava's own methods (``Process.run``, ``wait``, ``pause``, ``stop``, ``Var.get``, ``Var.set``)
+    call this object, so that they are guarded too.
+
+    Parameters
+    ----------
+    executable
+        What Lava's compiler made of the processes.
+    crew
+        The children; shared with the `Session`, which ends them if it is forgotten.
+    timeout
+        Seconds without any progress after which the graph is given up.
+    """
+
+    def __init__(self, executable: Any, crew: Crew, timeout: float) -> None:
+        super().__init__(executable, ActorType.MultiProcessing)
+        self._crew = crew
+        self._timeout = timeout
+        self._news = threading.Event()
+        self._over = ""  # why there is no graph any more
+        self._variables: Variables = {
+            var_id: shared_array(model.shape)
+            for var_id, model in executable.node_configs[0].var_models.items()
+            if not issubclass(model.dtype, (str, spmatrix))
+        }
+
+    def initialize(self, node_cfg_idx: int = 0) -> None:
+        """Build channels and children; returns when every model is built."""
+        with self._ended_by_error():
+            self._build_watchdog_manager()
+            self._messaging_infrastructure = _Infrastructure(self._crew, self._variables)
+            self._build_channels()
+            self._build_sync_channels()
+            self._build_processes()
+            self._build_runtime_services()
+            self.exception_q = []  # Lava's queues of exceptions; the boards replace them
+            self._start_ports()
+            for port in self.service_to_runtime:
+                port.observer = self._news.set
+            self._wait_until(lambda: self._crew.ready)
+            self._is_initialized = True
+
+    def start(self, run_condition: Any) -> None:
+        self._require_idle()
+        self._is_started = True
+        with self._ended_by_error():
+            self._run(run_condition)
+
+    def _get_resp_for_run(self) -> None:
+        """Wait for the end of a run; Lava calls it for a blocking run and for ``wait``."""
+        if not self._is_running:
+            return
+        with self._ended_by_error():
+            for port in self.service_to_runtime:
+                answer = self._receive(port)
+                if answer == MGMT_RESPONSE.REQ_PAUSE[0]:
+                    return self.pause()
+                if answer == MGMT_RESPONSE.REQ_STOP[0]:
+                    return self.stop()
+                if answer != MGMT_RESPONSE.DONE[0]:
+                    raise self._unexpected("run", answer)
+        self._is_running = False
+
+    def pause(self) -> None:
+        if not self._is_running:
+            return
+        with self._ended_by_error():
+            self._command(MGMT_COMMAND.PAUSE, MGMT_RESPONSE.PAUSED)
+        self._is_running = False
+
+    def stop(self) -> None:
+        """Let the models stop; those that do not are killed."""
+        if self._over:
+            return
+        try:
+            if self._is_initialized:
+                self._timeout = min(self._timeout, _STOP_SECONDS)
+                with contextlib.suppress(LavaTimeoutError):
+                    self._command(MGMT_COMMAND.STOP, MGMT_RESPONSE.TERMINATED)
+        finally:
+            self.end("it was stopped", grace=_STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """Whether this process has a graph to end: not after the end, not in a forked child."""
+        return not self._over and self._crew.owner == os.getpid()
+
+    @property
+    def pids(self) -> list[int]:
+        return self._crew.pids
+
+    def end(self, reason: str, grace: float = 0.0) -> None:
+        """End the children and the threads, and let go of the memory."""
+        if not self.alive:
+            return
+        self._over = reason
+        self._is_started = self._is_running = False
+        self._crew.end(grace)
+        for port in [*self._open_ports, *self._external_ports()]:
+            port.join()
+            if port.thread is not None:
+                port.thread.join(_POLL_SECONDS)
+        self._open_ports = []
+        self.runtime_to_service = self.service_to_runtime = []
+        self._variables = {}
+        self._executable = self._messaging_infrastructure = None
+
+    def get_var(self, var_id: int, idx: Any = None) -> NDArray[np.float64]:
+        """Values of a variable, as float64 like in Lava, read from shared memory."""
+        self._require_idle()
+        with self._ended_by_error():
+            model = self._var_model(var_id)
+            service = self._ask(model, MGMT_COMMAND.GET_DATA)
+            self._receive(service)  # the number of values that follow one by one: none
+            values = self._variables[var_id].copy()
+        return values if idx is None else values[idx]
+
+    def set_var(self, var_id: int, value: ArrayLike, idx: Any = None) -> None:
+        """Set a variable through shared memory.
+
+        Raises
+        ------
+        ValueError
+            If the value has not the shape of the variable. The graph goes on.
+        """
+        self._require_idle()
+        model = self._var_model(var_id)
+        if idx is not None:
+            changed = self.get_var(var_id)
+            changed[idx] = value
+            value = changed
+        if np.shape(value) != model.shape:
+            raise ValueError(
+                f"Var {model.name!r} of {self._process_name(model)} has shape {model.shape}, "
+                f"the new value has shape {np.shape(value)}"
+            )
+        self._variables[var_id][...] = value
+        with self._ended_by_error():
+            service = self._ask(model, MGMT_COMMAND.SET_DATA, 0)
+            answer = self._receive(service)
+            if answer != MGMT_RESPONSE.SET_COMPLETE[0]:
+                raise self._unexpected("Var.set", answer)
+
+    def _ask(self, model: Any, command: Any, *more: int) -> Any:
+        request = self.runtime_to_service[model.runtime_srv_id]
+        request.send(command)
+        for number in (model.proc_id, model.var_id, *more):
+            request.send(enum_to_np(number))
+        return self.service_to_runtime[model.runtime_srv_id]
+
+    def _var_model(self, var_id: int) -> Any:
+        model = self._executable.node_configs[0].var_models.get(var_id)
+        if model is None:
+            raise ValueError("this Var belongs to a process whose model does not hold it")
+        if var_id not in self._variables:
+            raise TypeError(f"Var {model.name!r} of {self._process_name(model)} is not an array")
+        return model
+
+    def _process_name(self, model: Any) -> str:
+        names = {p.id: type(p).__name__ for p in self._executable.process_list}
+        return names.get(model.proc_id, "a process")
+
+    def _command(self, command: Any, expected: Any) -> None:
+        """Send to all services; answers to what went before are passed over."""
+        for port in self.runtime_to_service:
+            port.send(command)
+        for port in self.service_to_runtime:
+            while self._receive(port) != expected[0]:
+                pass
+
+    def _receive(self, port: Any) -> float:
+        self._wait_until(port.probe)
+        return float(port.recv()[0])
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        progress, limit = -1, 0.0
+        while not ready():
+            self._crew.check()
+            if self._crew.progress != progress:
+                progress = self._crew.progress
+                limit = time.monotonic() + self._timeout
+            elif time.monotonic() > limit:
+                raise LavaTimeoutError(
+                    f"the graph did nothing for {self._timeout:g} s and was ended. If a step may "
+                    f"take that long, give Session a longer timeout. {self._crew.stacks()}"
+                )
+            self._news.wait(_POLL_SECONDS)
+            self._news.clear()
+
+    def _require_idle(self) -> None:
+        if self._over:
+            raise LavaError(f"the graph is over: {self._over}. Build a new process and a Session")
+        if self._is_running:
+            raise LavaError("the graph is running: call wait() or pause() first")
+
+    def _unexpected(self, what: str, answer: float) -> LavaError:
+        time.sleep(_POLL_SECONDS)
+        self._crew.check()  # a child that failed explains more
+        return LavaError(f"Lava answered {answer:g} to {what}; the graph was ended")
+
+    @contextlib.contextmanager
+    def _ended_by_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.end(f"it ended with {type(error).__name__}")
+            raise
+
+    def _external_ports(self) -> list[Any]:
+        """Ends of the channels between processes and plain Python."""
+        if self._executable is None:
+            return []
+        ports = [
+            getattr(port, name, None)
+            for process in self._executable.process_list
+            for port in [*process.in_ports, *process.out_ports]
+            for name in ("external_pipe_csp_send_port", "external_pipe_csp_recv_port")
+        ]
+        return [port for port in ports if port is not None]
+
+
+class _Infrastructure(MultiProcessing):  # type: ignore[misc]
+    """Children of a crew, and channels in memory without a name."""
+
+    def __init__(self, crew: Crew, variables: Variables) -> None:
+        super().__init__()
+        self._crew = crew
+        self._variables = variables
+        self._smm = SimpleNamespace(create_shared_memory=_nameless_memory)
+
+    def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> None:
+        model = getattr(builder, "proc_model", builder.__class__)
+        self._crew.start(
+            model.__name__, lambda board: _counted(builder.build(), board, self._variables)
+        )
+
+    def stop(self) -> None:
+        self._crew.end()
+
+
+def _nameless_memory(size: int) -> Any:
+    return SimpleNamespace(buf=memoryview(shared_array((size,), np.uint8)))
+
+
+def _counted(actor: Any, board: Board, variables: Variables) -> Any:
+    """Let an actor count its commands on the board, and answer for its variables at once."""
+    handlers = getattr(actor, "_cmd_handlers", {})  # a runtime service has none
+    handlers.update(
+        {
+            MGMT_COMMAND.GET_DATA[0]: lambda: _give(actor, variables),
+            MGMT_COMMAND.SET_DATA[0]: lambda: _take(actor, variables),
+        }
+    )
+
+    def counted(handle: Callable[[], None]) -> Callable[[], None]:
+        def call() -> None:
+            handle()
+            board.count()
+
+        return call
+
+    for command, handle in handlers.items():
+        handlers[command] = counted(handle)
+    return actor
+
+
+def _give(actor: Any, variables: Variables) -> None:
+    var_id = int(actor.service_to_process.recv()[0])
+    variables[var_id][...] = getattr(actor, actor.var_id_to_var_map[var_id])
+    actor.process_to_service.send(enum_to_np(0))
+
+
+def _take(actor: Any, variables: Variables) -> None:
+    var_id = int(actor.service_to_process.recv()[0])
+    actor.service_to_process.recv()
+    name = actor.var_id_to_var_map[var_id]
+    value = getattr(actor, name)
+    if isinstance(value, np.ndarray):
+        value[...] = variables[var_id]
+    else:
+        setattr(actor, name, type(value)(variables[var_id].item()))
+    actor.on_var_update()
+    actor.process_to_service.send(MGMT_RESPONSE.SET_COMPLETE)

@@ -1,0 +1,315 @@
+"""A `Plan`: a two-layer network as integers that provably fit, and who does what in which step.
+
+Units. D feature units (layer "visible"), K memory units ("hidden") and, for softmax memories, one
+normaliser. All live in steps t = 0, 1, 2, ... A message sent in step t arrives in step t + 1.
+A message of 0 is not sent. Steps are grouped in periods; one period advances time by `dt`.
+phase = t % period. All functions below are those of `hardware.kernels`.
+
+W is `plan.weights` (K, D) int8, used by both directions. v, sent: features; total, h: memories;
+c: normaliser, of which every memory keeps the last value it heard.
+
+Softmax memories, R = len(rounds), period = 2 R + 2, n = plan.normaliser:
+
+======== ============ =====================================================================
+phase    who          what
+======== ============ =====================================================================
+0        features     target = ((W^T p) << gain) + bias + input, W^T p the sum that arrives now
+                      v = relax(v, target, decay)                          (not in period 0)
+                      m = delta(output(v), sent, threshold); sent += m; send m
+1        memories     total += W m, the sum that arrives now
+                      h = relax(h, total + bias + input, decay)            (not in period 0)
+                      a = scale(h, mantissa, shift)                        logit in octaves
+                      c += headroom
+                      send weight_of(a, c, rounds[0], logit_bits, sum_bits)
+2 r      normaliser   (r = 1..R) if r = 1: c += headroom
+                      c = log_sum(c, sum that arrives now, rounds[r-1], ...); send c
+2 r + 1  memories     c = what arrives now (nothing means 0)
+                      r < R:  send weight_of(a, c, rounds[r], logit_bits, sum_bits)
+                      r = R:  send p = weight_of(a, c, 0, logit_bits, p_bits)
+======== ============ =====================================================================
+
+Rectified-power memories (ReLU is power 1), period = 2: phase 0 as above with f for p; in phase 1
+the memories update total and h as above and send
+f = shift_round(power(scale(h if h > 0 else 0, mantissa, shift), power), down).
+
+In period 0 the states v and h are held: nothing has arrived yet. Start: v and h from the cue
+(`Job`), sent = 0, total = 0, c = `Job.log_sum` in the normaliser and in every memory.
+
+output(v), by `visible.kind`:
+
+- "identity": scale(v, mantissa, shift)
+- "tanh": s scale(tanh(scale(min(|v|, saturation), mantissa, shift), TANH_BITS), level, 16),
+  s = sign(v)
+- "sign": level sign(v)
+
+A clamped feature is not relaxed: its v keeps the value of the cue.
+
+Floats. v = integer / visible.scale, h = integer / hidden.scale, g = integer /
+visible.output_scale, p or f = integer / hidden.output_scale, W = integer / weight_scale, a and c
+= integer / 2**logit_bits octaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amsim import Network
+
+from . import kernels
+
+Integers = NDArray[np.int64]
+TANH_BITS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Visible:
+    """Integers of the feature units.
+
+    Attributes
+    ----------
+    kind : str
+        "identity", "tanh" or "sign".
+    decay : ndarray of int (D,)
+        12-bit mantissas of the leak over one period.
+    bias : ndarray of int (D,)
+    limit : ndarray of int (D,)
+        Proven bound on |v|.
+    input_limit : int
+        Largest absolute driven input.
+    gain : int
+        Left shift of the sum that arrives.
+    mantissa, shift, saturation, level : int
+        Of the output; see the module.
+    threshold : int
+        Smallest change of the output that is sent.
+    scale, output_scale : float
+        Integers per unit of state, of output.
+    """
+
+    kind: str
+    decay: Integers
+    bias: Integers
+    limit: Integers
+    input_limit: int
+    gain: int
+    mantissa: int
+    shift: int
+    saturation: int
+    level: int
+    threshold: int
+    scale: float
+    output_scale: float
+
+    def output(self, v: Integers) -> Integers:
+        """g of a state, elementwise."""
+        if self.kind == "sign":
+            return np.asarray(self.level * kernels.sign(v))
+        if self.kind == "identity":
+            return np.asarray(kernels.scale(v, self.mantissa, self.shift))
+        octaves = kernels.scale(np.minimum(np.abs(v), self.saturation), self.mantissa, self.shift)
+        size = kernels.scale(kernels.tanh(octaves, TANH_BITS), self.level, 16)
+        return np.asarray(kernels.sign(v) * size)
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """Integers of the memory units.
+
+    Attributes
+    ----------
+    kind : str
+        "softmax" or "power".
+    decay, bias : ndarray of int (K,)
+    input_limit : int
+        Largest absolute driven input.
+    mantissa, shift : int
+        From h to the logit, or to the base of the power.
+    power, down : int
+        Exponent n - 1 of a rectified power and the right shift after it; 1 and 0 for softmax.
+    scale, output_scale : float
+        Integers per unit of state, of output.
+    """
+
+    kind: str
+    decay: Integers
+    bias: Integers
+    input_limit: int
+    mantissa: int
+    shift: int
+    power: int
+    down: int
+    scale: float
+    output_scale: float
+
+    def output(self, h: Integers) -> Integers:
+        """f of a state of rectified-power memories, elementwise."""
+        base = kernels.scale(np.maximum(h, 0), self.mantissa, self.shift)
+        return np.asarray(kernels.shift_round(kernels.power(base, self.power), self.down))
+
+    def logit(self, h: Integers) -> Integers:
+        """beta h in octaves, elementwise; softmax memories."""
+        return np.asarray(kernels.scale(h, self.mantissa, self.shift))
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """The log-domain normaliser of softmax memories.
+
+    Before its rounds c rises by `headroom`, which is proven to be at least what the true value
+    can rise in a period. It then falls onto the true value from above, so that no sum exceeds 1
+    by more than a few per cent, whatever the number of memories.
+
+    Attributes
+    ----------
+    logit_bits, sum_bits, p_bits : int
+        Fractional bits of a and c, of the messages in a round, of p.
+    rounds : tuple of int
+        One shift a round: messages are 2**((a - c) / 2**shift). Large shifts see far, 0 is exact.
+    headroom : int
+        In logit_bits; a whole number of octaves.
+    floor, margin : int
+        See `kernels.log_sum`.
+    """
+
+    logit_bits: int
+    sum_bits: int
+    p_bits: int
+    rounds: tuple[int, ...]
+    headroom: int
+    floor: int
+    margin: int
+
+    def message(self, logit: Integers, c: Integers, shift: int) -> Integers:
+        """What a memory sends in a round."""
+        return np.asarray(kernels.weight_of(logit, c, shift, self.logit_bits, self.sum_bits))
+
+    def probability(self, logit: Integers, c: Integers) -> Integers:
+        """What a memory sends to the features."""
+        return np.asarray(kernels.weight_of(logit, c, 0, self.logit_bits, self.p_bits))
+
+    def update(self, c: Integers, total: Integers, shift: int) -> Integers:
+        """c after a round in which `total` arrived."""
+        return np.asarray(
+            kernels.log_sum(
+                c, total, shift, self.logit_bits, self.sum_bits, self.floor, self.margin
+            )
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a chip, the emulator or Lava needs to run a network; made by `hardware.compile`.
+
+    Attributes
+    ----------
+    network : Network
+        The network it was made from.
+    chip : str
+    weight_bits : int
+    dt : float
+        Time that one period stands for, in the unit of tau.
+    steps : int
+        Steps that a recall takes unless told otherwise.
+    weights : ndarray of int8 (K, D)
+    weight_scale : float
+        Integers per unit of weight, the same for every weight and both directions.
+    visible : Visible
+    hidden : Hidden
+    normaliser : Normaliser or None
+        None for rectified-power memories.
+    """
+
+    network: Network
+    chip: str
+    weight_bits: int
+    dt: float
+    steps: int
+    weights: NDArray[np.int8]
+    weight_scale: float
+    visible: Visible
+    hidden: Hidden
+    normaliser: Normaliser | None
+
+    @cached_property
+    def period(self) -> int:
+        """Steps in a period."""
+        return 2 if self.normaliser is None else 2 * len(self.normaliser.rounds) + 2
+
+    @property
+    def units(self) -> tuple[int, int]:
+        """Numbers of memories and of features, (K, D)."""
+        count, size = self.weights.shape
+        return count, size
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plan):
+            return NotImplemented
+        from .files import to_parts
+
+        scalars, arrays = to_parts(self)
+        their_scalars, their_arrays = to_parts(other)
+        return (
+            scalars == their_scalars
+            and arrays.keys() == their_arrays.keys()
+            and all(np.array_equal(arrays[name], their_arrays[name]) for name in arrays)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write `path` (JSON) and, beside it, its arrays as .npz; see `hardware.files.save`."""
+        from .files import save
+
+        return save(self, path, force=force)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Plan:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged, is something else, or does not belong to the other.
+        """
+        from .files import load
+
+        return load(path)
+
+
+def values(part: Visible | Hidden | Normaliser) -> dict[str, Any]:
+    """The attributes of a part of a plan by name."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Cues as integers: where B recalls start and what drives them.
+
+    Attributes
+    ----------
+    visible : ndarray of int (B, D)
+        v at t = 0.
+    hidden : ndarray of int (B, K)
+        h at t = 0, stationary for the features' messages: W output(v) + bias + input.
+    log_sum : ndarray of int (B, 1)
+        c at t = 0, not below the logarithm of the sum; zeros without a normaliser.
+    clamped : ndarray of bool (B, D)
+        Features that keep their v.
+    input_visible, input_hidden : ndarray of int (T, B, D), (T, B, K)
+        Driven inputs of period k in row min(k, T - 1).
+    steps : int
+    """
+
+    visible: Integers
+    hidden: Integers
+    log_sum: Integers
+    clamped: NDArray[np.bool_]
+    input_visible: Integers
+    input_hidden: Integers
+    steps: int
