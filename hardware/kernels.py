@@ -109,28 +109,18 @@ def power(x: Integer, exponent: Integer) -> Integer:
     return result
 
 
-def weight_of(
-    logit: Integer, log_sum: Integer, shift: Integer, fraction: Integer, bits: Integer
-) -> Integer:
-    """2**((logit - log_sum) / 2**shift): what a memory unit sends in a round, or as p."""
-    return exp2((logit - log_sum) >> shift, fraction, bits)
+def boltzmann(logit: Integer, c: Integer, fraction: Integer, bits: Integer) -> Integer:
+    """2**(logit - c): what a memory unit sends in a round, and as p."""
+    return exp2(logit - c, fraction, bits)
 
 
 def log_sum(
-    c: Integer,
-    total: Integer,
-    shift: Integer,
-    fraction: Integer,
-    bits: Integer,
-    floor: Integer,
-    margin: Integer,
+    c: Integer, total: Integer, fraction: Integer, bits: Integer, floor: Integer
 ) -> Integer:
-    """One round of the normaliser: c += log2(total) * 2**shift.
+    """One round of the normaliser: c += log2(total), total with `bits` fractional bits.
 
-    `total` is a sum of messages with `bits` fractional bits. Below `floor` it is too coarse to be
-    trusted and c falls by as much as `floor` allows. Rounds with shift > 0 stay above the true
-    value by `margin`.
+    Below `floor` a total is mostly rounding, and c falls by what `floor` allows: a larger total
+    would not have been rounded away, so c stays above the true value, up to log2(1.5).
     """
     seen = total + (floor - total) * (total < floor)
-    change = log2(seen, fraction) - (bits << fraction) + margin * (shift > 0)
-    return c + (change << shift)
+    return c + log2(seen, fraction) - (bits << fraction)

@@ -8,7 +8,7 @@ phase = t % period. All functions below are those of `hardware.kernels`.
 W is `plan.weights` (K, D) int8, used by both directions. v, sent: features; total, h: memories;
 c: normaliser, of which every memory keeps the last value it heard.
 
-Softmax memories, R = len(rounds), period = 2 R + 2, n = plan.normaliser:
+Softmax memories, R = rounds, period = 2 R + 2:
 
 ======== ============ =====================================================================
 phase    who          what
@@ -20,12 +20,13 @@ phase    who          what
                       h = relax(h, total + bias + input, decay)            (not in period 0)
                       a = scale(h, mantissa, shift)                        logit in octaves
                       c += headroom
-                      send weight_of(a, c, rounds[0], logit_bits, sum_bits)
+                      send e = boltzmann(a, c, logit_bits, sum_bits)
 2 r      normaliser   (r = 1..R) if r = 1: c += headroom
-                      c = log_sum(c, sum that arrives now, rounds[r-1], ...); send c
+                      c = log_sum(c, sum that arrives, logit_bits, sum_bits, floor)
+                      send c
 2 r + 1  memories     c = what arrives now (nothing means 0)
-                      r < R:  send weight_of(a, c, rounds[r], logit_bits, sum_bits)
-                      r = R:  send p = weight_of(a, c, 0, logit_bits, p_bits)
+                      r < R: send e = boltzmann(a, c, logit_bits, sum_bits)
+                      r = R: send p = boltzmann(a, c, logit_bits, p_bits)
 ======== ============ =====================================================================
 
 Rectified-power memories (ReLU is power 1), period = 2: phase 0 as above with f for p; in phase 1
@@ -161,45 +162,40 @@ class Hidden:
 class Normaliser:
     """The log-domain normaliser of softmax memories.
 
-    Before its rounds c rises by `headroom`, which is proven to be at least what the true value
-    can rise in a period. It then falls onto the true value from above, so that no sum exceeds 1
-    by more than a few per cent, whatever the number of memories.
+    Before its rounds c rises by `headroom`, which is proven to be at least the most
+    that the true value can rise in a period. It then falls onto the true value from above, so
+    that no sum exceeds 1.5, whatever the number of memories, and comes to 1 in the last round.
 
     Attributes
     ----------
     logit_bits, sum_bits, p_bits : int
         Fractional bits of a and c, of the messages in a round, of p.
-    rounds : tuple of int
-        One shift a round: messages are 2**((a - c) / 2**shift). Large shifts see far, 0 is exact.
+    rounds : int
+        Rounds in a period.
     headroom : int
         In logit_bits; a whole number of octaves.
-    floor, margin : int
+    floor : int
         See `kernels.log_sum`.
     """
 
     logit_bits: int
     sum_bits: int
     p_bits: int
-    rounds: tuple[int, ...]
+    rounds: int
     headroom: int
     floor: int
-    margin: int
 
-    def message(self, logit: Integers, c: Integers, shift: int) -> Integers:
+    def message(self, logit: Integers, c: Integers) -> Integers:
         """What a memory sends in a round."""
-        return np.asarray(kernels.weight_of(logit, c, shift, self.logit_bits, self.sum_bits))
+        return np.asarray(kernels.boltzmann(logit, c, self.logit_bits, self.sum_bits))
 
     def probability(self, logit: Integers, c: Integers) -> Integers:
         """What a memory sends to the features."""
-        return np.asarray(kernels.weight_of(logit, c, 0, self.logit_bits, self.p_bits))
+        return np.asarray(kernels.boltzmann(logit, c, self.logit_bits, self.p_bits))
 
-    def update(self, c: Integers, total: Integers, shift: int) -> Integers:
+    def update(self, c: Integers, total: Integers) -> Integers:
         """c after a round in which `total` arrived."""
-        return np.asarray(
-            kernels.log_sum(
-                c, total, shift, self.logit_bits, self.sum_bits, self.floor, self.margin
-            )
-        )
+        return np.asarray(kernels.log_sum(c, total, self.logit_bits, self.sum_bits, self.floor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +235,7 @@ class Plan:
     @cached_property
     def period(self) -> int:
         """Steps in a period."""
-        return 2 if self.normaliser is None else 2 * len(self.normaliser.rounds) + 2
+        return 2 if self.normaliser is None else 2 * self.normaliser.rounds + 2
 
     @property
     def units(self) -> tuple[int, int]:
