@@ -10,7 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .base import Array, Bounds, Lagrangian, Tempered, box, floats, require
-from .numerics import bend, eye, fold_others, logistic, nearest, outer, outward, slack
+from .numerics import (
+    bend,
+    eye,
+    fold_others,
+    log_sum_of_others,
+    logistic,
+    nearest,
+    outer,
+    outward,
+    slack,
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class Softmax(Tempered, Lagrangian):
     @staticmethod
     def _log_odds(own: Array, others: Array, sign: int) -> Array:
         """log p_i / (1 - p_i) with unit i at `own`, the rest at `others`; rounded by `sign`."""
-        rest = fold_others(np.logaddexp, others, -float(np.finfo(others.dtype).max) / 8)
+        rest = log_sum_of_others(others)
         return np.asarray(own - rest + sign * slack(own) * (1 + np.abs(own) + np.abs(rest)))
 
 

@@ -42,6 +42,26 @@ def fold_others(ufunc: np.ufunc, x: Array, identity: float) -> Array:
     return np.asarray(ufunc(before, after))
 
 
+def log_sum_of_others(x: Array) -> Array:
+    """log sum_{j != i} exp(x_j) for each i; below every finite number for a unit alone.
+
+    The largest unit has a sum of its own. For the others the total is at least twice what is
+    taken from it, so nothing cancels.
+    """
+    if x.size == 0:
+        return x.copy()
+    largest = x.argmax(axis=-1)[..., None]
+    without = x.copy()
+    np.put_along_axis(without, largest, -float(np.finfo(x.dtype).max) / 8, axis=-1)
+    peak, second = x.max(axis=-1, keepdims=True), without.max(axis=-1, keepdims=True)
+    weight = np.exp(x - peak)
+    np.put_along_axis(weight, largest, 0.0, axis=-1)
+    rest = np.asarray(peak + np.log1p(weight.sum(axis=-1, keepdims=True) - weight))
+    own = second + np.log(np.exp(without - second).sum(axis=-1, keepdims=True))
+    np.put_along_axis(rest, largest, own, axis=-1)
+    return rest
+
+
 # Interval images
 
 
