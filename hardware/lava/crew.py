@@ -55,8 +55,8 @@ class Board:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, self._HEADER.size + _REPORT_BYTES)
-        self._counts = np.ndarray(3, np.int64, buffer=self._memory)
-        self._stack = tempfile.TemporaryFile()  # has no name either
+        self._counts: NDArray[np.int64] = np.ndarray(3, np.int64, buffer=self._memory)
+        self._stack = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close(); has no name either
 
     @property
     def ready(self) -> bool:
@@ -105,6 +105,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.owner = os.getpid()
+        self.dismissed = False  # from now on a child may end
         self._children: list[tuple[str, Any, Board]] = []
 
     def start(self, name: str, build: Callable[[Board], Any]) -> None:
@@ -140,16 +141,20 @@ class Crew:
 
     def check(self) -> None:
         """Raise `LavaError` if a child has failed or died."""
-        failures = [(board.failure, name) for name, _, board in self._children if board.failure]
-        if failures:
-            (_, report), name = min(failures)  # the first one: the others may be consequences
-            raise LavaError(f"{name} failed; the graph was ended. Its traceback:\n{report}")
-        for name, child, board in self._children:
-            if not child.is_alive() and board.failure is None:
+        self._raise_failures()
+        for name, child, _ in self._children:
+            if not child.is_alive() and not (self.dismissed and child.exitcode == 0):
+                self._raise_failures()  # the report was written after the first look
                 raise LavaError(
                     f"{name} (process {child.pid}) died {_cause_of_death(child.exitcode)}; "
                     "the graph was ended"
                 )
+
+    def _raise_failures(self) -> None:
+        failures = [(board.failure, name) for name, _, board in self._children if board.failure]
+        if failures:
+            (_, report), name = min(failures)  # the first one: the others may be consequences
+            raise LavaError(f"{name} failed; the graph was ended. Its traceback:\n{report}")
 
     def stacks(self) -> str:
         """Where the busy children are now; where all are if all wait for each other."""

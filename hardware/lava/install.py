@@ -29,7 +29,7 @@ def require_lava() -> None:
         )
     if method == "fork" and "lava.magma.core.process.process" not in sys.modules:
         # Lava sets the method itself, and fails if that was done before.
-        multiprocessing.set_start_method(None, force=True)  # type: ignore[arg-type]
+        multiprocessing.set_start_method(None, force=True)
     try:
         importlib.import_module("lava.magma.core.process.process")
     except ImportError as error:

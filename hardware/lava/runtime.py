@@ -23,7 +23,7 @@ from scipy.sparse import spmatrix
 from hardware.lava.crew import Board, Crew, LavaError, LavaTimeoutError, shared_array
 
 _POLL_SECONDS = 0.02
-_STOP_SECONDS = 1.0  # of patience with each: to answer "stop", and to end after that
+_STOP_SECONDS = 1.0  # of patience with models that are told to stop
 
 Variables = dict[int, NDArray[np.float64]]
 
@@ -46,6 +46,13 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
 
     def __init__(self, executable: Any, crew: Crew, timeout: float) -> None:
         super().__init__(executable, ActorType.MultiProcessing)
+        self._executable: Any
+        self._messaging_infrastructure: Any
+        self._open_ports: list[Any]
+        self._is_running: bool
+        self.exception_q: list[Any]
+        self.runtime_to_service: list[Any]
+        self.service_to_runtime: list[Any]
         self._crew = crew
         self._timeout = timeout
         self._news = threading.Event()
@@ -104,11 +111,12 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         """Let the models stop; those that do not are killed."""
         if self._over:
             return
+        self._timeout = min(self._timeout, _STOP_SECONDS)
+        self._crew.dismissed = True
         try:
-            if self._is_initialized:
-                self._timeout = min(self._timeout, _STOP_SECONDS)
-                with contextlib.suppress(LavaTimeoutError):
-                    self._command(MGMT_COMMAND.STOP, MGMT_RESPONSE.TERMINATED)
+            self._command(MGMT_COMMAND.STOP, MGMT_RESPONSE.TERMINATED)
+        except LavaTimeoutError:
+            self.end("it was stopped in a step")
         finally:
             self.end("it was stopped", grace=_STOP_SECONDS)
 
@@ -271,7 +279,7 @@ class _Infrastructure(MultiProcessing):  # type: ignore[misc]
 
 
 def _nameless_memory(size: int) -> Any:
-    return SimpleNamespace(buf=memoryview(shared_array((size,), np.uint8)))
+    return SimpleNamespace(buf=shared_array((size,), np.uint8).data)
 
 
 def _counted(actor: Any, board: Board, variables: Variables) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -57,21 +58,12 @@ class Session:
     """
 
     def __init__(self, process: Any, config: Any = None, *, timeout: float = 60.0) -> None:
-        if not timeout > 0:
-            raise ValueError(f"timeout must be positive, got {timeout!r}")
-        require_lava()
-        from lava.magma.core.run_configs import Loihi2SimCfg
-
-        from hardware.lava.runtime import GuardedRuntime
-
-        if process.runtime is not None:
-            raise LavaError(f"{process.name} has been run before; build a new process")
-        if config is None:
-            config = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
         try:
-            executable = process.compile(config)
+            executable = _compile(process, config, timeout)
         finally:
             remove_log_handlers()
+        from hardware.lava.runtime import GuardedRuntime
+
         self._runtime = GuardedRuntime(executable, Crew(), timeout)
         self._forgotten = weakref.finalize(self, _end_forgotten, self._runtime)
         process.runtime = self._runtime
@@ -117,12 +109,27 @@ class Session:
         self.stop()
 
 
+def _compile(process: Any, config: Any, timeout: float) -> Any:
+    require_lava()
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    if not timeout > 0:
+        raise ValueError(f"timeout must be positive, got {timeout!r}")
+    if process.runtime is not None:
+        raise LavaError(f"{process.name} has been run before; build a new process")
+    if config is None:
+        config = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
+    return process.compile(config)
+
+
 def remove_log_handlers() -> None:
     """Remove the handlers that each Lava process adds to the root logger, and each compiler.
 
     A handler is known by Lava's format. Without this, every later line of the log is printed once
     per process that ever was.
     """
+    if "lava.magma.core.process.process" not in sys.modules:
+        return
     from lava.magma.core.process.process import LogConfig
 
     root = logging.getLogger()

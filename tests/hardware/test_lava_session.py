@@ -1,0 +1,396 @@
+"""Every way in which a Lava graph can go wrong ends in one error and leaves nothing."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amsim.errors import MissingDependencyError
+from hardware.lava import LavaError, LavaTimeoutError, Session
+from hardware.lava.install import require_lava
+
+try:
+    require_lava()
+except MissingDependencyError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+from failures import Counter, pair
+
+FAILURES = Path(__file__).parent / "lava_failures"
+pytestmark = pytest.mark.timeout(60)
+
+
+def children():
+    """Ids of the children of this process, the ended ones that nobody waited for included."""
+    task = Path(f"/proc/{os.getpid()}/task")
+    return {pid for t in task.iterdir() for pid in (t / "children").read_text().split()}
+
+
+def running(pid):
+    """Whether a process exists and is not a zombie that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def named_memory(pid):
+    """Shared memory with a name in /dev/shm that a process has mapped."""
+    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return [line for line in maps if "/dev/shm" in line and "(deleted)" not in line]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    before = children(), set(threading.enumerate()), list(logging.getLogger().handlers)
+    files = set(os.listdir("/proc/self/fd"))
+    yield
+    assert children() == before[0]
+    assert [t for t in threading.enumerate() if t not in before[1]] == []
+    assert logging.getLogger().handlers == before[2]
+    assert logging.getLogger("lava.magma.compiler.compiler").handlers == []
+    assert named_memory(os.getpid()) == []
+    assert len(os.listdir("/proc/self/fd")) <= len(files)
+
+
+# What works
+
+
+def test_runs_add_up_and_variables_are_read_between_them():
+    first, second = pair()
+    with Session(first) as session:
+        session.run(2)
+        session.run(3)
+        np.testing.assert_array_equal(first.total.get(), [5, 5, 5])
+        np.testing.assert_array_equal(second.total.get(), [5, 5, 5])
+
+
+def test_graph_uses_no_named_memory():
+    first, _ = pair()
+    with Session(first) as session:
+        session.run(1)
+        assert [named_memory(pid) for pid in [os.getpid(), *session.pids]] == [[]] * 4
+
+
+def test_set_is_seen_by_the_next_run():
+    first, second = pair()
+    with Session(first) as session:
+        first.total.set(np.array([10, 20, 30]))
+        second.total.set(np.array([7]), np.array([2]))
+        session.run(1)
+        np.testing.assert_array_equal(first.total.get(), [11, 21, 31])
+        np.testing.assert_array_equal(second.total.get(np.array([2, 0])), [8, 1])
+        first.scale.set(np.array([2.5]))
+        assert first.scale.get() == [2.5]
+
+
+def test_large_variable_is_read_exactly():
+    process = Counter(size=300_000)
+    values = np.random.default_rng(0).integers(-(2**40), 2**40, 300_000)
+    with Session(process):
+        process.total.set(values)
+        np.testing.assert_array_equal(process.total.get(), values)
+
+
+def test_methods_of_lava_work_on_the_process():
+    from lava.magma.core.run_conditions import RunContinuous, RunSteps
+
+    first, _ = pair()
+    with Session(first):
+        first.run(RunSteps(num_steps=4))
+        first.run(RunSteps(num_steps=4, blocking=False))
+        with pytest.raises(LavaError, match=r"running: call wait\(\)"):
+            first.total.get()
+        first.wait()
+        assert first.total.get()[0] == 8
+        first.run(RunContinuous())
+        first.pause()
+        assert first.total.get()[0] >= 8
+        first.run(RunContinuous())
+        first.stop()
+        first.stop()
+
+
+def test_two_sessions_side_by_side():
+    (one, _), (two, _) = pair(), pair()
+    with Session(one) as a, Session(two) as b:
+        a.run(2)
+        b.run(3)
+        assert (one.total.get()[0], two.total.get()[0]) == (2, 3)
+
+
+def test_log_handlers_of_others_stay():
+    mine = logging.StreamHandler()
+    logging.getLogger().addHandler(mine)
+    try:
+        with Session(pair()[0]) as session:
+            session.run(1)
+        assert mine in logging.getLogger().handlers
+    finally:
+        logging.getLogger().removeHandler(mine)
+
+
+# What fails
+
+
+def test_exception_in_a_constructor():
+    with pytest.raises(LavaError, match=r"(?s)CounterModel failed.*__init__.*bad constant"):
+        Session(pair("init")[0])
+
+
+def test_exception_in_a_step():
+    with Session(pair("step")[0]) as session:
+        with pytest.raises(LavaError, match=r"(?s)CounterModel failed.*run_spk.*bad step"):
+            session.run(10)
+        with pytest.raises(LavaError, match="over: it ended with LavaError"):
+            session.run(1)
+
+
+def test_exception_that_cannot_be_pickled():
+    with Session(pair("unpicklable")[0]) as session, pytest.raises(LavaError, match="Unpicklable"):
+        session.run(10)
+
+
+def test_model_that_calls_exit():
+    with Session(pair("exit")[0]) as session, pytest.raises(LavaError, match="SystemExit: 7"):
+        session.run(10)
+
+
+def test_killed_child():
+    with Session(pair("killed")[0]) as session, pytest.raises(LavaError, match="signal SIGKILL"):
+        session.run(10)
+
+
+@pytest.mark.parametrize("victim", [0, 2])
+def test_child_killed_between_runs(victim):
+    first, _ = pair()
+    with Session(first) as session:
+        session.run(1)
+        os.kill(session.pids[victim], signal.SIGKILL)
+        with pytest.raises(LavaError, match="signal SIGKILL"):
+            session.run(1)
+        with pytest.raises(LavaError, match="over"):
+            first.total.get()
+
+
+def test_endless_step():
+    expected = pytest.raises(LavaTimeoutError, match=r"(?s)nothing for 0.5 s.*in endless_loop")
+    with Session(pair("endless")[0], timeout=0.5) as session, expected:
+        session.run(10)
+
+
+def test_endless_constructor():
+    with pytest.raises(LavaTimeoutError, match="in endless_loop"):
+        Session(pair("endless init")[0], timeout=0.5)
+
+
+def test_deadlock_names_both():
+    both = r"(?s)CounterModel.*recv.*CounterModel.*recv"
+    expected = pytest.raises(LavaTimeoutError, match=both)
+    with Session(pair("deadlock")[0], timeout=0.5) as session, expected:
+        session.run(1)
+
+
+def test_stop_of_an_endless_step():
+    from lava.magma.core.run_conditions import RunContinuous
+
+    first, _ = pair("endless")
+    with Session(first):
+        first.run(RunContinuous())
+        time.sleep(0.2)
+
+
+def test_exception_in_the_users_code():
+    def use():
+        with Session(pair()[0]) as session:
+            session.run(1)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        use()
+
+
+def test_run_after_stop():
+    first, _ = pair()
+    session = Session(first)
+    session.stop()
+    session.stop()
+    with pytest.raises(LavaError, match=r"over: it was stopped. Build a new process"):
+        session.run(1)
+    with pytest.raises(LavaError, match="over"):
+        first.total.set(np.zeros(3))
+    with pytest.raises(LavaError, match="run before"):
+        Session(first)
+
+
+def test_wrong_shape():
+    first, _ = pair()
+    with Session(first) as session:
+        session.run(1)
+        with pytest.raises(ValueError, match=r"'total' of Counter has shape \(3,\), .* \(4,\)"):
+            first.total.set(np.zeros(4))
+        session.run(1)
+        assert first.total.get()[0] == 2
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True])
+def test_steps_must_be_whole_and_positive(steps):
+    with Session(Counter()) as session, pytest.raises(ValueError, match="steps must be"):
+        session.run(steps)
+
+
+def test_timeout_must_be_positive():
+    with pytest.raises(ValueError, match="timeout must be positive"):
+        Session(Counter(), timeout=0)
+
+
+def test_forgotten_session_is_ended_when_it_is_dropped():
+    with pytest.warns(RuntimeWarning, match="not stopped"):
+        Session(pair()[0]).run(1)
+
+
+def test_start_method_that_is_not_fork():
+    try:
+        multiprocessing.set_start_method("spawn", force=True)
+        with pytest.raises(RuntimeError, match=r"start method is 'spawn'. Do not"):
+            Session(Counter())
+    finally:
+        multiprocessing.set_start_method("fork", force=True)
+
+
+# What ends the program
+
+
+def program(code):
+    """A Python that runs code after these lines, in its own process group."""
+    start = "from failures import pair; from hardware.lava import Session; first, _ = pair()\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", start + code],
+        env={**os.environ, "PYTHONPATH": str(FAILURES)},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    return process
+
+
+def finish(process, first_line=""):
+    """Output and errors; none of the printed process ids may be running."""
+    try:
+        out, err = process.communicate(timeout=50)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    pids = (first_line + out).split()
+    limit = time.monotonic() + 5  # a child looks for its parent every half second
+    while any(map(running, pids)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert len(pids) == 3
+    assert not any(map(running, pids))
+    return err
+
+
+def test_program_that_forgets_to_stop():
+    process = program("session = Session(first); print(*session.pids); session.run(1)")
+    assert "Session was not stopped" in finish(process)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "session = Session(first); print(*session.pids); session.run(1); sys.exit(3)",
+        "with Session(first) as session: print(*session.pids); session.run(1); sys.exit(3)",
+    ],
+)
+def test_program_that_exits(code):
+    process = program("import sys\n" + code)
+    finish(process)
+    assert process.returncode == 3
+
+
+def test_program_with_an_exception():
+    process = program("session = Session(first); print(*session.pids); session.run(1); 1 / 0")
+    assert "ZeroDivisionError" in finish(process)
+    assert process.returncode == 1
+
+
+LONG_RUN = "session = Session(first); print(*session.pids, flush=True); session.run(10**9)"
+
+
+def test_interrupt_of_the_terminal():
+    process = program(LONG_RUN)
+    line = process.stdout.readline()
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # the children get it too
+    err = finish(process, line)
+    assert err.count("KeyboardInterrupt") == 1
+    assert err.count("Traceback") == 1
+    assert process.returncode == -signal.SIGINT
+
+
+def test_killed_parent_takes_its_children_along():
+    process = program(LONG_RUN)
+    line = process.stdout.readline()
+    process.kill()
+    finish(process, line)
+
+
+def test_failing_test(tmp_path):
+    test = tmp_path / "test_failing.py"
+    test.write_text(
+        "from failures import pair\n"
+        "from hardware.lava import Session\n"
+        "def test():\n"
+        "    session = Session(pair()[0])\n"
+        "    open('pids', 'w').write(' '.join(map(str, session.pids)))\n"
+        "    session.run(1)\n"
+        "    assert False\n"
+    )
+    path = f"{FAILURES}{os.pathsep}{Path(__file__).parents[2]}"
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert "1 failed" in result.stdout
+    assert not any(map(running, (tmp_path / "pids").read_text().split()))
+
+
+def test_start_method_set_before_lava_is_imported():
+    code = (
+        "import multiprocessing, sys; multiprocessing.set_start_method({!r})\n"
+        "from hardware.lava.install import require_lava; require_lava()\n"
+        "print(multiprocessing.get_start_method())"
+    )
+    run = [
+        subprocess.run(
+            [sys.executable, "-c", code.format(method)], capture_output=True, text=True, timeout=50
+        )
+        for method in ("spawn", "fork")
+    ]
+    assert "start method is 'spawn'" in run[0].stderr
+    assert run[1].stdout == "fork\n"
+
+
+def test_python_without_lava():
+    code = (
+        "import sys; sys.modules['lava'] = None\n"
+        "from hardware.lava.install import require_lava; require_lava()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert "MissingDependencyError: The Lava backend needs lava-nc 0.10.0" in run.stderr
+    assert "Use Python 3.10" in run.stderr
