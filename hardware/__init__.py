@@ -3,3 +3,20 @@
 >>> import amsim as am
 >>> import hardware as hw
 """
+
+from .chips import CHIPS, Chip, Limit
+from .errors import LimitError, MappingError, RangeError
+from .plan import Job, Plan
+from .planner import compile
+
+__all__ = [
+    "CHIPS",
+    "Chip",
+    "Job",
+    "Limit",
+    "LimitError",
+    "MappingError",
+    "Plan",
+    "RangeError",
+    "compile",
+]

@@ -232,6 +232,14 @@ class Plan:
     hidden: Hidden
     normaliser: Normaliser | None
 
+    def __repr__(self) -> str:
+        count, size = self.units
+        return (
+            f"Plan({self.visible.kind} ({size},), {self.hidden.kind} ({count},), {self.chip}, "
+            f"weight_bits={self.weight_bits}, dt={self.dt:g}, period={self.period}, "
+            f"steps={self.steps})"
+        )
+
     @cached_property
     def period(self) -> int:
         """Steps in a period."""

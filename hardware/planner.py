@@ -1,0 +1,174 @@
+"""From a network to a `Plan`: the largest integers that `hardware.ranges` can prove to fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from amsim import Network
+
+from . import ranges
+from .chips import chip as chip_named
+from .errors import LimitError
+from .plan import Integers, Plan
+from .scales import Request, fit
+from .spec import Floats, TwoLayer, read
+
+_STEPS_PER_TAU = 20
+_HORIZON = 20.0
+_EXACT = 1e-9
+
+
+def compile(
+    network: Network,
+    chip: str = "loihi2",
+    weight_bits: int = 8,
+    dt: float | None = None,
+    *,
+    quantum: float = 0.0,
+    cue_limit: float | None = None,
+    input_limits: Mapping[str, float] | None = None,
+) -> Plan:
+    """Turn a network into integers for a chip, and prove that nothing overflows.
+
+    Parameters
+    ----------
+    network : Network
+        Layers "visible" (Identity, Tanh or sign features) and "hidden" (Softmax, ReLU or
+        RectifiedPower(whole n) memories) joined by one Dense synapse, as `amsim.dense_am` builds.
+    chip : str, default "loihi2"
+    weight_bits : int, default 8
+        2 to 8, sign included. Weights that are whole multiples of one number within these bits,
+        such as -1 and +1, are exact.
+    dt : float, optional
+        Time of one period, in the unit of tau; 1/20 of the smallest time constant of the features
+        by default.
+    quantum : float, default 0
+        Features announce changes of their output of at least this size; 0 announces every change
+        of the integer.
+    cue_limit : float, optional
+        Largest absolute value of a feature in a cue; that of the patterns by default.
+    input_limits : mapping of layer names to float, optional
+        Largest absolute value of driven inputs (`run(..., inputs=...)`); 0 by default.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    MappingError
+        If the network has a part that cannot be mapped; the message names it.
+    RangeError
+        If a signal does not fit; the message names it, the bits it needs and the remedy.
+    LimitError
+        If the chip cannot run such neurons.
+    ValueError, TypeError
+        If an argument is not usable.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> import hardware as hw
+    >>> patterns = am.patterns.random(5, 64, seed=0)
+    >>> plan = hw.compile(am.dense_am(patterns))
+    >>> plan.weights.shape, plan.weight_scale, plan.period
+    ((5, 64), 1.0, 14)
+    """
+    spec = read(network)
+    table = chip_named(chip)
+    if not table.programmable:
+        raise LimitError(
+            f"{chip} has fixed integrate-and-fire neurons and cannot run graded messages; "
+            f"chip='loihi2' can. {chip} is here for prices only"
+        )
+    inputs = _input_limits(input_limits)
+    weights, weight_scale = quantise(spec.patterns, weight_bits)
+    request = Request(
+        spec=spec,
+        chip=chip,
+        weight_bits=weight_bits,
+        weights=weights,
+        weight_scale=weight_scale,
+        dt=_dt(spec, dt),
+        quantum=_number("quantum", quantum),
+        cue_limit=_cue_limit(spec, cue_limit),
+        input_visible=inputs["visible"],
+        input_hidden=inputs["hidden"],
+    )
+    plan = fit(request)
+    ranges.check(plan)
+    longest = max(float(np.max(spec.visible.tau)), float(np.max(spec.hidden.tau)))
+    return replace(plan, steps=plan.period * math.ceil(_HORIZON * longest / plan.dt))
+
+
+def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
+    """Round the patterns to integers of `bits` bits, sign included, with one scale for all.
+
+    One scale keeps the two directions of every synapse equal, and with them the energy. The scale
+    is the smallest at which the patterns are whole, if there is one: -1 and +1 stay -1 and +1, and
+    the sums that they enter stay short.
+
+    Returns
+    -------
+    weights : ndarray of int (K, D)
+    scale : float
+        Integers per unit of weight.
+
+    Raises
+    ------
+    ValueError
+        If bits is not a whole number from 2 to 8.
+
+    Examples
+    --------
+    >>> quantise(np.array([[1.0, -0.5]]), 8)
+    (array([[ 2, -1]]), 2.0)
+    """
+    if isinstance(bits, bool) or bits != int(bits) or not 2 <= bits <= 8:
+        raise ValueError(f"weight_bits must be a whole number from 2 to 8, got {bits!r}")
+    levels = (1 << (int(bits) - 1)) - 1
+    sizes = np.unique(np.abs(patterns))
+    largest = float(sizes[-1])
+    if largest == 0:
+        raise ValueError("all patterns are 0: nothing to store")
+    whole = levels
+    if len(sizes) <= levels + 1:
+        for steps in range(1, levels + 1):
+            scaled = sizes * (steps / largest)
+            if np.abs(scaled - np.rint(scaled)).max() <= _EXACT * steps:
+                whole = steps
+                break
+    scale = whole / largest
+    return np.rint(patterns * scale).astype(np.int64), scale
+
+
+def _dt(spec: TwoLayer, dt: float | None) -> float:
+    if dt is not None:
+        if not (math.isfinite(dt) and dt > 0):
+            raise ValueError(f"dt must be a positive, finite time, got {dt!r}")
+        return float(dt)
+    tau = spec.hidden.tau if spec.visible.algebraic else spec.visible.tau
+    return float(np.min(tau)) / _STEPS_PER_TAU
+
+
+def _cue_limit(spec: TwoLayer, limit: float | None) -> float:
+    return float(np.abs(spec.patterns).max()) if limit is None else _number("cue_limit", limit)
+
+
+def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
+    known = {"visible": 0.0, "hidden": 0.0}
+    for name, limit in (limits or {}).items():
+        if name not in known:
+            raise ValueError(f"input_limits names {name!r}; the layers are visible, hidden")
+        known[name] = _number(f"input_limits[{name!r}]", limit)
+    return known
+
+
+def _number(name: str, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return float(value)

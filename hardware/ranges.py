@@ -1,0 +1,255 @@
+"""The proof that a plan cannot overflow: the largest value of every signal, over all cues.
+
+Only the integers of the plan enter. The argument, signal by signal:
+
+- `relax` moves a state towards its target without passing it, so a state stays within the bounds
+  of its start and of its targets. Targets are sums over messages; every message is bounded by its
+  unit's output at the bound of its state, and sums are bounded by sums of absolute values, so
+  that also partial sums, in any order of arrival, fit.
+- In one period a feature moves by at most decay(|target - v|), which bounds the change of every
+  message, of h, and of the logits; `Normaliser.headroom` exceeds the latter. So before the rounds
+  c is not below the log-sum. A round keeps it so up to log2(1.5): rounding hides at most half a
+  unit per memory, which is at most half of `floor`. Hence a sum of messages is at most 1.5.
+- A round lowers c by `window` octaves or brings it within one octave of the log-sum; `rounds` is
+  enough for the first from the largest gap, and one more. The last starts within one octave, and
+  sum p is 1 up to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import kernels
+from .chips import chip
+from .errors import RangeError
+from .plan import TANH_BITS, Integers, Normaliser, Plan
+
+PRODUCT_BITS = 40
+SOFTER = "take a smaller beta, dt or cue_limit"
+# Relative error of exp2 with its rounding, and error of log2 in octaves with the rounding of c.
+_EXP2_ERROR = 2e-4
+_LOG2_ERROR = 2e-3
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A proven bound.
+
+    Attributes
+    ----------
+    name : str
+    largest : int
+        No absolute value exceeds it.
+    available : int
+        Bits, sign included.
+    remedy : str
+        What to change if it does not fit.
+    """
+
+    name: str
+    largest: int
+    available: int
+    remedy: str
+
+    @property
+    def bits(self) -> int:
+        """Bits needed, sign included."""
+        return int(self.largest).bit_length() + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Proven bounds per unit, in the integers of the plan."""
+
+    message: Integers  # |g|, |sent|
+    total: Integers  # sum of W g
+    hidden: Integers  # |h| and its target
+    hidden_drive: Integers  # |target - h|
+    output: Integers  # f of powers
+    arriving: Integers  # sum of W^T p or W^T f
+    visible: Integers  # |target| of v
+    visible_drive: Integers
+    logit: int
+    logit_change: int
+
+
+def check(plan: Plan) -> tuple[Signal, ...]:
+    """Prove that every signal fits.
+
+    Returns
+    -------
+    tuple of Signal
+
+    Raises
+    ------
+    RangeError
+        For the first signal that may not fit.
+    """
+    found = signals(plan)
+    for signal in found:
+        if signal.bits > signal.available:
+            raise RangeError(signal.name, signal.bits, signal.available, signal.remedy)
+    return found
+
+
+def signals(plan: Plan) -> tuple[Signal, ...]:
+    """Every signal with its proven bound, fitting or not."""
+    limits = chip(plan.chip).limits
+    state = int(limits["state_bits"].value or 0)
+    message = min(state, int(limits["message_bits"].value or 0))
+    known = bounds(plan)
+    visible, hidden = plan.visible, plan.hidden
+
+    def signal(name: str, largest: int | Integers, available: int, remedy: str) -> Signal:
+        return Signal(name, int(np.max(largest)), available, remedy)
+
+    coarser = "take fewer weight_bits, or a smaller cue_limit or bias"
+    found = [
+        signal("weights", np.abs(plan.weights), plan.weight_bits, "take more weight_bits"),
+        signal("messages of visible", 2 * known.message, message, coarser),
+        signal("sum arriving at hidden", known.total, state, coarser),
+        signal("state of hidden", known.hidden, state, coarser),
+        signal("target - state of hidden", known.hidden_drive, state, coarser),
+        signal("sum arriving at visible", known.arriving << visible.gain, state, coarser),
+        signal("state of visible", np.maximum(visible.limit, known.visible), state, coarser),
+        signal("target - state of visible", known.visible_drive, state, coarser),
+        signal(
+            "products of states",
+            max(
+                _product(known.hidden_drive, hidden.decay),
+                _product(known.visible_drive, visible.decay),
+                _product(known.hidden, hidden.mantissa),
+                _product(_output_argument(plan), visible.mantissa),
+                1 << 2 * max(kernels.POWER_BITS, 16),
+            ),
+            PRODUCT_BITS,
+            coarser,
+        ),
+    ]
+    if plan.normaliser is None:
+        found.append(signal("messages of hidden", known.output, message, coarser))
+    else:
+        found += _normaliser_signals(plan, plan.normaliser, known, state, message)
+    return tuple(found)
+
+
+def _product(size: Integers, mantissa: Integers | int) -> int:
+    return int(np.max(size * np.asarray(mantissa, dtype=np.int64)))
+
+
+def _output_argument(plan: Plan) -> Integers:
+    limit = plan.visible.limit
+    return np.minimum(limit, plan.visible.saturation) if plan.visible.kind == "tanh" else limit
+
+
+def bounds(plan: Plan) -> Bounds:
+    """Bounds of every unit's signals for a plan whose features stay within `visible.limit`."""
+    visible, hidden = plan.visible, plan.hidden
+    size = np.abs(plan.weights.astype(np.int64))
+    message = visible.output(visible.limit)
+    total = size @ message
+    state = total + np.abs(hidden.bias) + hidden.input_limit
+    output = hidden.output(state) if plan.normaliser is None else np.zeros_like(state)
+    arriving = arriving_at_visible(plan, output)
+    target = (arriving << visible.gain) + np.abs(visible.bias) + visible.input_limit
+    visible_drive = target + visible.limit
+    change = size @ _message_change(plan, visible_drive, message) + 2 * hidden.input_limit
+    drive = np.minimum(2 * state, -(-(change + 1) * 4096 // hidden.decay) + 1)
+    moved = kernels.decay(drive, hidden.decay)
+    return Bounds(
+        message=message,
+        total=total,
+        hidden=state,
+        hidden_drive=drive,
+        output=output,
+        arriving=arriving,
+        visible=target,
+        visible_drive=visible_drive,
+        logit=int(np.max(hidden.logit(state))) if plan.normaliser else 0,
+        logit_change=int(np.max(hidden.logit(moved))) + 1 if plan.normaliser else 0,
+    )
+
+
+def arriving_at_visible(plan: Plan, output: Integers) -> Integers:
+    """Bound on |W^T p| or |W^T f| and on its partial sums; `output` bounds f."""
+    weights = plan.weights.astype(np.int64)
+    if plan.normaliser is not None:
+        return np.abs(weights).max(axis=0) * _probability_sum(plan.normaliser, len(weights))
+    rising = np.maximum(weights, 0).T @ output
+    falling = np.maximum(-weights, 0).T @ output
+    return np.maximum(rising, falling)
+
+
+def _message_change(plan: Plan, drive: Integers, message: Integers) -> Integers:
+    """Bound on the change of `sent` in one period."""
+    visible = plan.visible
+    moved = kernels.decay(drive, visible.decay)
+    if visible.kind == "identity":
+        change = kernels.scale(moved, visible.mantissa, visible.shift) + 1
+    elif visible.kind == "tanh":
+        # tanh has slope at most 1; octaves are 2 x log2(e); 1e-3 covers the approximation.
+        octaves = moved * visible.mantissa / 2.0 ** (visible.shift + TANH_BITS) + 2.0**-TANH_BITS
+        steepest = visible.level * (octaves * math.log(2) / 2 * 1.01 + 1e-3)
+        change = np.ceil(steepest).astype(np.int64) + 2
+    else:
+        change = 2 * message
+    return np.minimum(2 * message, change + 2 * (visible.threshold - 1))
+
+
+def window(normaliser: Normaliser) -> float:
+    """Octaves that c falls in a round in which nothing is heard."""
+    return normaliser.sum_bits - math.log2(normaliser.floor)
+
+
+def rounds_needed(normaliser: Normaliser, logit_change: int) -> int:
+    """Rounds that bring c from the largest gap to within one octave, and a last one."""
+    one = 1 << normaliser.logit_bits
+    gap = (normaliser.headroom + logit_change) / one + 0.1
+    return 1 + max(0, math.ceil((gap - 1) / window(normaliser)))
+
+
+def headroom_needed(logit_change: int, logit_bits: int) -> int:
+    """Whole octaves, in integers, by which c must rise before the rounds."""
+    return math.ceil(logit_change / (1 << logit_bits) + 0.1) << logit_bits
+
+
+def _probability_sum(normaliser: Normaliser, count: int) -> int:
+    """Bound on sum p after a last round that starts within one octave."""
+    last = 1 + count / 2 ** (normaliser.sum_bits - 1)
+    exact = last * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) ** 2
+    return math.ceil(exact * 2**normaliser.p_bits + count / 2)
+
+
+def _normaliser_signals(
+    plan: Plan, normaliser: Normaliser, known: Bounds, state: int, message: int
+) -> list[Signal]:
+    count = len(plan.weights)
+    total = math.ceil(1.5 * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) * 2**normaliser.sum_bits) + count
+    above = math.ceil((math.log2(count) + 2) * (1 << normaliser.logit_bits))
+    c = known.logit + above + normaliser.headroom
+    headroom = headroom_needed(known.logit_change, normaliser.logit_bits)
+    if normaliser.headroom < headroom:
+        raise ValueError(f"headroom {normaliser.headroom} is below the proven rise {headroom}")
+    if normaliser.rounds < rounds_needed(normaliser, known.logit_change):
+        raise ValueError(
+            f"{normaliser.rounds} rounds cannot follow the logits; "
+            f"{rounds_needed(normaliser, known.logit_change)} can"
+        )
+    if normaliser.floor < count:
+        raise ValueError(f"floor {normaliser.floor} is below the number of memories {count}")
+    return [
+        Signal("logits", known.logit, state, SOFTER),
+        Signal("c of the normaliser", c, message, SOFTER),
+        Signal("logit - c", known.logit + c, state, SOFTER),
+        Signal("sum arriving at the normaliser", total, state, "store fewer memories"),
+        Signal("messages in a round", total, message, "store fewer memories"),
+        Signal(
+            "messages of hidden",
+            _probability_sum(normaliser, count),
+            message,
+            "store fewer memories",
+        ),
+    ]

@@ -1,0 +1,137 @@
+"""The two-layer form of a network, or why it has none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amsim import (
+    Dense,
+    Identity,
+    Lagrangian,
+    Layer,
+    Network,
+    RectifiedPower,
+    ReLU,
+    Softmax,
+    Tanh,
+)
+
+from .errors import MappingError
+
+Floats = NDArray[np.float64]
+_FEATURES = "Identity, Tanh or sign features"
+_MEMORIES = "Softmax, ReLU or RectifiedPower(whole n) memories"
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLayer:
+    """tau_v dv/dt = Xi^T f(h) + a - v,  tau_h dh/dt = Xi g(v) + b - h.
+
+    Attributes
+    ----------
+    network : Network
+    patterns : ndarray (K, D)
+    visible, hidden : Layer
+        With tau, bias and Lagrangian.
+    visible_kind : str
+        "identity", "tanh" or "sign".
+    hidden_kind : str
+        "softmax" or "power".
+    beta, visible_beta : float
+        Of the softmax and of tanh features; 0 for others.
+    exponent : int
+        n - 1 of a rectified power; 1 for softmax.
+    """
+
+    network: Network
+    patterns: Floats
+    visible: Layer
+    hidden: Layer
+    visible_kind: str
+    hidden_kind: str
+    beta: float
+    visible_beta: float
+    exponent: int
+
+
+def read(network: Network) -> TwoLayer:
+    """Find features and memories.
+
+    Raises
+    ------
+    TypeError
+        If it is no network.
+    MappingError
+        If it has another form; the message names the part.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be an amsim.Network, got {type(network).__name__}")
+    if set(network.layers) != {"visible", "hidden"}:
+        raise MappingError(
+            f"layers {', '.join(network.layers)}: only networks of one layer 'visible' and one "
+            f"layer 'hidden' can be mapped (am.dense_am builds them)"
+        )
+    visible, hidden = network.layers["visible"], network.layers["hidden"]
+    for name, layer in network.layers.items():
+        _check_layer(name, layer)
+    visible_kind = _visible_kind(visible.lagrangian)
+    hidden_kind, beta, exponent = _hidden_kind(hidden.lagrangian)
+    return TwoLayer(
+        network=network,
+        patterns=_patterns(network),
+        visible=visible,
+        hidden=hidden,
+        visible_kind=visible_kind,
+        hidden_kind=hidden_kind,
+        beta=beta,
+        visible_beta=visible.lagrangian.beta if isinstance(visible.lagrangian, Tanh) else 0.0,
+        exponent=exponent,
+    )
+
+
+def _check_layer(name: str, layer: Layer) -> None:
+    if len(layer.shape) != 1:
+        raise MappingError(f"layer {name!r} has shape {layer.shape}: only one axis can be mapped")
+    if layer.leak != 1:
+        raise MappingError(f"layer {name!r} has leak {layer.leak:g}: only leak 1 can be mapped")
+
+
+def _patterns(network: Network) -> Floats:
+    if len(network.synapses) != 1:
+        names = ", ".join(synapse.name for synapse in network.synapses) or "none"
+        raise MappingError(f"synapses {names}: exactly one Dense synapse can be mapped")
+    (synapse,) = network.synapses
+    if not isinstance(synapse, Dense):
+        raise MappingError(
+            f"synapse {synapse.name!r} is a {type(synapse).__name__}: only Dense can be mapped"
+        )
+    if set(synapse.between) != {"visible", "hidden"}:
+        raise MappingError(
+            f"synapse {synapse.name!r} is between {synapse.between}: only a synapse between "
+            f"'hidden' and 'visible' can be mapped"
+        )
+    weights = np.asarray(synapse.weights, dtype=np.float64)
+    return weights if synapse.between == ("hidden", "visible") else weights.T
+
+
+def _visible_kind(lagrangian: Lagrangian) -> str:
+    if isinstance(lagrangian, Identity):
+        return "identity"
+    if isinstance(lagrangian, Tanh):
+        return "tanh"
+    if type(lagrangian).__name__ in ("Absolute", "Sign"):
+        return "sign"
+    raise MappingError(f"features {lagrangian!r} cannot be mapped; {_FEATURES} can")
+
+
+def _hidden_kind(lagrangian: Lagrangian) -> tuple[str, float, int]:
+    if isinstance(lagrangian, Softmax):
+        return "softmax", lagrangian.beta, 1
+    if isinstance(lagrangian, ReLU):
+        return "power", 0.0, 1
+    if isinstance(lagrangian, RectifiedPower) and lagrangian.n == int(lagrangian.n):
+        return "power", 0.0, int(lagrangian.n) - 1
+    raise MappingError(f"memories {lagrangian!r} cannot be mapped; {_MEMORIES} can")
