@@ -30,12 +30,23 @@ from .lagrangians import (
 )
 from .models import dense_am
 from .network import Layer, Network
-from .synapses import Dense, HyperSynapse, MultiBody
+from .synapses import (
+    Attention,
+    Convolution,
+    Dense,
+    Epanechnikov,
+    HyperSynapse,
+    Memories,
+    MultiBody,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attention",
+    "Convolution",
     "Dense",
+    "Epanechnikov",
     "Exponential",
     "ExponentialIntegrator",
     "FixedPoint",
@@ -45,6 +56,7 @@ __all__ = [
     "Lagrangian",
     "Layer",
     "LayerNorm",
+    "Memories",
     "MissingDependencyError",
     "MultiBody",
     "Network",

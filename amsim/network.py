@@ -21,7 +21,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .lagrangians import Exponential, Lagrangian, RectifiedPower
+from .lagrangians import Lagrangian
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
@@ -342,13 +342,13 @@ class Network:
         return states[name].shape[: states[name].ndim - len(layer.shape)]
 
     def synaptic_force(self, name: str, active: Mapping[str, Array]) -> Array:
-        """Sum of the forces on one layer by the synapses whose other layers are in `active`."""
+        """Sum of the forces on one layer by the synapses whose sources are in `active`."""
         total: Array = np.zeros(self.layers[name].shape)
         for synapse in self.synapses:
             slots = [active.get(other) for other in synapse.between]
             for slot, other in enumerate(synapse.between):
-                others = slots[:slot] + slots[slot + 1 :]
-                if other == name and all(g is not None for g in others):
+                read = slots if synapse.reads_own else slots[:slot] + slots[slot + 1 :]
+                if other == name and all(g is not None for g in read):
                     total = total + synapse.force_on(slot, slots)
         return total
 
@@ -447,6 +447,11 @@ def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse
         names.append(synapse.name)
         synapse.check_shapes(*(layers[name].shape for name in synapse.between))
         algebraic = [name for name in synapse.between if layers[name].algebraic]
+        if algebraic and synapse.reads_own:
+            raise ValueError(
+                f"synapse {synapse.name!r} is not linear in layer {algebraic[0]!r}, which has "
+                f"tau = 0 and so no explicit value: give it tau > 0"
+            )
         if len(algebraic) > 1:
             raise ValueError(
                 f"synapse {synapse.name!r} joins layers with tau = 0 "
@@ -471,7 +476,8 @@ def _unbounded_products(
 ) -> Iterator[str]:
     """Synapses whose activations can outgrow what the layers themselves pay for them."""
     for synapse in synapses:
-        if sum(_growth(layers[name]) for name in synapse.between) > 1:
+        growth = synapse.growth + sum(_growth(layers[name]) for name in synapse.between)
+        if growth > 1 and not synapse.bounded_below:
             loose = {n: type(layers[n].lagrangian) for n in synapse.between if _growth(layers[n])}
             kinds = ", ".join(f"{name!r} ({kind.__name__})" for name, kind in loose.items())
             yield (
@@ -482,16 +488,9 @@ def _unbounded_products(
 
 
 def _growth(layer: Layer) -> float:
-    """1 / q where the layer's own energy x . g - L grows like |g|^q; 0 for a bounded g.
+    """`Lagrangian.growth`, which a layer without leak does not hold.
 
     By Young's inequality a product of activations is held while these numbers sum to 1 at most; at
     exactly 1, as for Identity with Identity or ReLU, the weights decide.
     """
-    kind = layer.lagrangian
-    if kind.bounded:
-        return 0.0
-    if layer.leak == 0:
-        return math.inf
-    if isinstance(kind, Exponential):
-        return 1.0
-    return 1 - 1 / kind.n if isinstance(kind, RectifiedPower) else 0.5
+    return math.inf if layer.leak == 0 and not layer.lagrangian.bounded else layer.lagrangian.growth

@@ -213,6 +213,7 @@ def _is_forced(network: Network, name: str, active: Mapping[str, Array]) -> bool
     return any(
         name in synapse.between
         and synapse.between.count(name) == 1
+        and not synapse.reads_own
         and all(other == name or other in active for other in synapse.between)
         for synapse in network.synapses
     )

@@ -28,6 +28,11 @@ class Lagrangian(ABC):
     separable: ClassVar[bool]
     bounded: ClassVar[bool]
 
+    @property
+    def growth(self) -> float:
+        """1 / q where the layer's own energy x . g - L grows like |g|^q; 0 for a bounded g."""
+        return 0.0 if self.bounded else 0.5
+
     @abstractmethod
     def value(self, x: npt.ArrayLike) -> Array:
         """L(x): shape (..., n) -> (...)."""

@@ -183,6 +183,10 @@ class RectifiedPower(SeparableLagrangian):
     n: float
     bounded = False
 
+    @property
+    def growth(self) -> float:
+        return 1 - 1 / self.n
+
     def __post_init__(self) -> None:
         require(self, "n", at_least=2)
 
@@ -214,6 +218,10 @@ class Exponential(Tempered, SeparableLagrangian):
     """
 
     bounded = False
+
+    @property
+    def growth(self) -> float:
+        return 1.0
 
     def _density(self, x: Array) -> Array:
         return self._activation(x) / self.beta

@@ -5,14 +5,21 @@ A hypersynapse owns one term E_s(g_1, ..., g_n) of the network's energy and the 
 and event engines and chips need the formulas.
 """
 
+from .attention import Attention
 from .base import Array, HyperSynapse, Shape, block_diagonal
+from .convolution import Convolution
 from .dense import Dense, project, project_back
+from .integrated import Epanechnikov, Memories
 from .multibody import MultiBody
 
 __all__ = [
     "Array",
+    "Attention",
+    "Convolution",
     "Dense",
+    "Epanechnikov",
     "HyperSynapse",
+    "Memories",
     "MultiBody",
     "Shape",
     "block_diagonal",

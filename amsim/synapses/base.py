@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,10 +24,25 @@ class HyperSynapse(ABC):
         The connected layers, one name per slot. A layer may fill several slots.
     name : str
         Key of this term in `Network.energy_tree`; "a-b" for between=("a", "b") by default.
+    reads_own : bool
+        Whether the force on a slot depends on that slot's own activation. It does not where the
+        energy is linear in every slot.
+    bounded_below : bool
+        Whether the energy has a lower bound for activations of any size.
+    growth : float
+        `Lagrangian.growth` of units that are integrated out, as memories without a layer; 0 if
+        there are none.
     """
 
     between: tuple[str, ...]
     name: str
+    reads_own: ClassVar[bool] = False
+    bounded_below: ClassVar[bool] = False
+
+    @property
+    def growth(self) -> float:
+        """See above."""
+        return 0.0
 
     @abstractmethod
     def energy(self, *activations: Array) -> Array:
@@ -40,7 +55,7 @@ class HyperSynapse(ABC):
     def force_on(self, slot: int, activations: Sequence[Array | None]) -> Array:
         """Minus the gradient of the energy by the activation of one slot, (..., n_slot).
 
-        The entry of the slot itself is not read: it may be None.
+        Unless `reads_own`, the entry of the slot itself is not read: it may be None.
         """
 
     def force(self, *activations: Array) -> tuple[Array, ...]:

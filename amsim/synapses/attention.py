@@ -1,0 +1,179 @@
+"""Energy attention: every query is pulled towards the keys that it resembles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..lagrangians import Softmax
+from .base import Array, HyperSynapse, Shape, checked_names, checked_weights
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Attention(HyperSynapse):
+    r"""Energy attention of the Energy Transformer (Hoover et al. 2023, arXiv:2302.07253, eq. 4).
+
+    .. math::
+        E = -\frac{1}{\beta} \sum_{h, C} \log \sum_B \exp(\beta\, K_{hB} \cdot Q_{hC}),
+        \qquad K_{hB} = W^K_h g_B, \quad Q_{hC} = W^Q_h g_C
+
+    Parameters
+    ----------
+    keys, queries : array_like of shape (H, Y, D)
+        W^K and W^Q for H heads of Y dimensions; the two layers may have different D.
+    between : tuple of two str
+        The layer whose tokens give keys, and the one whose tokens give queries; both of shape
+        (tokens, D). One layer named twice attends to itself.
+    beta : float, optional
+        1 / sqrt(Y) by default.
+    exclude_self : bool, default False
+        Leave B = C out of the sum; the layers then need equal numbers of tokens.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        If the weights do not have three axes or do not match, or beta is not positive.
+
+    Notes
+    -----
+    The force on a query is attention with the keys as values; the force on a key has no counterpart
+    in a transformer, and is what makes the whole a descent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amsim.synapses import Attention
+    >>> synapse = Attention([[[1.0, 0.0]]], [[[0.0, 1.0]]], beta=1.0)
+    >>> tokens = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> float(-np.log(np.exp([2, 6]).sum()) - np.log(np.exp([4, 12]).sum())) == float(
+    ...     synapse.energy(tokens, tokens)
+    ... )
+    True
+    """
+
+    keys: Array
+    queries: Array
+    between: tuple[str, ...]
+    beta: float
+    exclude_self: bool
+    name: str
+    reads_own = True
+
+    def __init__(
+        self,
+        keys: ArrayLike,
+        queries: ArrayLike,
+        between: tuple[str, str] = ("tokens", "tokens"),
+        beta: float | None = None,
+        exclude_self: bool = False,
+        name: str = "",
+    ) -> None:
+        wk = checked_weights(keys, "Attention").astype(np.float64, copy=False)
+        wq = checked_weights(queries, "Attention").astype(np.float64, copy=False)
+        if wk.ndim != 3 or wq.ndim != 3 or wk.shape[:2] != wq.shape[:2]:
+            raise ValueError(
+                f"Attention: keys have shape {wk.shape}, queries {wq.shape}; both must be "
+                f"(heads, head dimensions, units) with equal heads and head dimensions"
+            )
+        beta = Softmax(wk.shape[1] ** -0.5 if beta is None else beta).beta
+        for field, value in {
+            "keys": wk,
+            "queries": wq,
+            "between": checked_names(between, 2, "Attention"),
+            "beta": beta,
+            "exclude_self": bool(exclude_self),
+            "name": name or "-".join(between),
+        }.items():
+            object.__setattr__(self, field, value)
+
+    def energy(self, *activations: Array) -> Array:
+        scores = self._scores(*self._project(activations))
+        return np.asarray(-Softmax(self.beta).value(scores).sum(axis=(-2, -1)))
+
+    def force_on(self, slot: int, activations: Sequence[Array | None]) -> Array:
+        keys, queries = self._project(activations)
+        share = Softmax(self.beta).activation(self._scores(keys, queries))  # (..., H, C, B)
+        if slot == 0:
+            return _back(share.swapaxes(-1, -2) @ queries, self.keys)
+        return _back(share @ keys, self.queries)
+
+    def coupling(self, *activations: Array) -> dict[tuple[int, int], Array]:
+        keys, queries = self._project(activations)
+        share = Softmax(self.beta).activation(self._scores(keys, queries))
+        off = keys[:, :, None] - (share @ keys)[:, :, :, None]  # (batch, H, C, B, Y)
+        spread = np.einsum("nhcb,nhcby,nhbz->nhcyz", share, off, keys, optimize=True)
+        itself = np.eye(queries.shape[-2])
+        on_query = np.einsum("nhcyz,cd->nhcydz", self.beta * spread, itself)
+        # The derivative of share . keys by key B: through the values and through the scores.
+        mixed = np.einsum("nhcb,yz->nhcybz", share, np.eye(keys.shape[-1]))
+        weighted = self.beta * share[..., None] * off
+        mixed += np.einsum("nhcby,nhcz->nhcybz", weighted, queries)
+        # beta sum_C Q_C (diag p - p p^T) Q_C^T, between keys A and B.
+        on_key = np.einsum(
+            "nhcb,nhcy,nhcz,ab->nhaybz",
+            share,
+            queries,
+            queries,
+            np.eye(share.shape[-1]),
+            optimize=True,
+        )
+        on_key -= np.einsum(
+            "nhca,nhcb,nhcy,nhcz->nhaybz", share, share, queries, queries, optimize=True
+        )
+        wk, wq = self.keys, self.queries
+        return {
+            (0, 0): _pull(self.beta * on_key, wk, wk),
+            (0, 1): _pull(mixed.transpose(0, 1, 4, 5, 2, 3), wk, wq),
+            (1, 0): _pull(mixed, wq, wk),
+            (1, 1): _pull(on_query, wq, wq),
+        }
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        for layer, shape, weights in zip(
+            self.between, shapes, (self.keys, self.queries), strict=True
+        ):
+            if len(shape) != 2 or shape[1] != weights.shape[2]:
+                raise ValueError(
+                    f"synapse {self.name!r} has weights {weights.shape}; layer {layer!r} has shape "
+                    f"{shape}, it must be (tokens, {weights.shape[2]})"
+                )
+        if self.exclude_self and (shapes[0][0] != shapes[1][0] or shapes[0][0] < 2):
+            raise ValueError(
+                f"synapse {self.name!r} leaves a token's own key out, which needs as many keys as "
+                f"queries and at least two; got {shapes[0][0]} and {shapes[1][0]} tokens"
+            )
+
+    def _project(self, activations: Sequence[Array | None]) -> tuple[Array, Array]:
+        """Keys (..., H, B, Y) and queries (..., H, C, Y)."""
+        g, q = activations
+        assert g is not None, "attention reads both slots"
+        assert q is not None, "attention reads both slots"
+        return _forth(g, self.keys), _forth(q, self.queries)
+
+    def _scores(self, keys: Array, queries: Array) -> Array:
+        """K . Q, shape (..., H, C, B); -inf where a token would see itself."""
+        scores: Array = queries @ keys.swapaxes(-1, -2)
+        if self.exclude_self:
+            np.einsum("...cc->...c", scores)[...] = -math.inf
+        return scores
+
+
+def _forth(g: Array, weights: Array) -> Array:
+    """(..., tokens, D) to heads (..., H, tokens, Y)."""
+    return np.asarray(g[..., None, :, :] @ weights.swapaxes(-1, -2))
+
+
+def _back(x: Array, weights: Array) -> Array:
+    """The transpose of `_forth`."""
+    return np.asarray((x @ weights).sum(axis=-3))
+
+
+def _pull(inner: Array, left: Array, right: Array) -> Array:
+    """(batch, H, a, Y, b, Y) between the two projections: (batch, a D, b D')."""
+    block = np.einsum("nhaybz,hyd,hze->nadbe", inner, left, right, optimize=True)
+    return np.asarray(block.reshape(len(block), inner.shape[2] * left.shape[2], -1))
