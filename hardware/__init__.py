@@ -4,13 +4,16 @@
 >>> import hardware as hw
 """
 
+from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit
 from .errors import LimitError, MappingError, RangeError
 from .plan import Job, Plan
 from .planner import compile
+from .run import Result, run
 
 __all__ = [
     "CHIPS",
+    "BackendUnavailable",
     "Chip",
     "Job",
     "Limit",
@@ -18,5 +21,8 @@ __all__ = [
     "MappingError",
     "Plan",
     "RangeError",
+    "Result",
+    "Trace",
     "compile",
+    "run",
 ]

@@ -42,6 +42,8 @@ class Trace:
         Steps that were asked for; the states are those after so many steps.
     seconds : dict of str to float
         Wall-clock times, "build" and "run".
+    settled : ndarray of int (B,), optional
+        Steps after which the integers of a cue no longer changed, -1 where they still did.
     """
 
     final: dict[str, Integers]
@@ -49,6 +51,7 @@ class Trace:
     messages: dict[str, Integers]
     steps: int
     seconds: dict[str, float] = field(default_factory=dict)
+    settled: Integers | None = None
 
 
 Backend = Callable[[Plan, Job, tuple[str, ...]], Trace]
