@@ -1,0 +1,205 @@
+"""Certified radii: how far every unit may be from a fixed point at the start."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..lagrangians import Identity, Softmax
+from ..network import Network
+from ..synapses import Array, Dense
+from .boxes import LARGEST, Box, Boxes
+from .claim import Claim, Scope, States
+from .contraction import contraction
+
+_PRECISION = 1e-6  # relative
+_PASSES = 300
+
+
+def radius(net: Network, state: States, scope: Scope = "link") -> float:
+    r"""Largest uniform deviation from which every asynchronous execution returns: a lower bound.
+
+    With phi(r) the largest deviation from v* in the interval image of the box v* +- r, the other
+    layers in their images, this is the first root of phi(r) = r, to a relative 1e-6 from below.
+
+    Parameters
+    ----------
+    net : Network
+        As for `certify`.
+    state : array_like (units,) or mapping, such as `traj.final` of a single cue
+        A fixed point.
+    scope : {"link", "broadcast"}, default "link"
+        As for `certify`; never smaller for "broadcast".
+
+    Returns
+    -------
+    float
+        In units of the state of layer "visible" (or of the first layer). 0.0 if the image of no
+        uniform box is a smaller one: then rho >= 1, or the features need boxes of unequal widths,
+        which `certify` finds. inf if every box shrinks to the fixed point.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `certify`; and if there is more than one state.
+
+    Examples
+    --------
+    For patterns of -1 and +1 and a large beta the radius tends to (D - m) / 2D, with m the
+    largest sum xi . xi' between two patterns, and to 1 with broadcast messages.
+
+    >>> import amsim as am
+    >>> from amsim.stability import radius
+    >>> patterns = am.patterns.hamming()
+    >>> net = am.dense_am(patterns, hidden=am.Softmax(beta=1000.0))
+    >>> round(radius(net, patterns[1]), 2), round(radius(net, patterns[1], "broadcast"), 2)
+    (0.43, 1.0)
+    """
+    claim = Claim.of(net, None, state, scope)
+    _check_single(claim)
+    size = max(1.0, float(claim.target.reach()[0]))
+    good, known = 2 * size, None
+    while (known := _shrunk(claim, good, None)) is None:
+        good /= 2
+        if good < 1e-12 * size:
+            return 0.0
+    bad = 2 * good
+    while (boxes := _shrunk(claim, bad, known)) is not None:
+        good, bad, known = bad, 2 * bad, boxes
+        if bad > 1e6 * size:
+            return math.inf
+    while bad - good > _PRECISION * good:
+        middle = (good + bad) / 2
+        boxes = _shrunk(claim, middle, known)
+        if boxes is None:
+            bad = middle
+        else:
+            good, known = middle, boxes
+    return good
+
+
+def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
+    """The boxes of a radius from which phi iterates into `known`, or to a contraction; else None.
+
+    Without `known`, only the contraction counts.
+    """
+    first = boxes = _boxes_around(claim, radius)
+    for _ in range(_PASSES):
+        if boxes is None or first is None:
+            return None
+        image = claim.map.image(boxes)
+        if not image.new.within(boxes)[0]:
+            return None
+        if contraction(claim, image)[0][0] < 1:
+            return first
+        if known is None:
+            return None
+        smaller = image.new.meet(boxes, claim.target)
+        boxes = _uniform(claim, smaller)
+        if boxes.within(known)[0]:
+            return first
+    return None
+
+
+def _uniform(claim: Claim, boxes: Boxes) -> Boxes:
+    """The same boxes, that of the visible layer widened to one radius for all units."""
+    name = claim.visible
+    lo, hi = claim.target[name]
+    own, centre = Boxes({name: boxes[name]}), Boxes({name: (lo, hi)})
+    reach = own.deviation(centre)[:, None]
+    return Boxes({**boxes, name: _around((lo, hi), reach)})
+
+
+def _around(point: Box, radius: Array | float) -> Box:
+    """A box of one radius; what rounding loses stays inside."""
+    lo, hi = np.nextafter(point[0] - radius, -np.inf), np.nextafter(point[1] + radius, np.inf)
+    return lo, hi
+
+
+def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
+    """The visible layer's box of a radius, and invariant boxes of the other kept layers for it."""
+    own = _around(claim.target[claim.visible], radius)
+    boxes = Boxes({**claim.target, claim.visible: own})
+    if len(boxes) == 1:
+        return boxes
+    for step in range(_PASSES):
+        new = Boxes({**claim.map.image(boxes).new, claim.visible: own})
+        if new.within(boxes)[0]:
+            return boxes
+        boxes = boxes.grow(new, step)
+        if not boxes.reach()[0] < LARGEST:
+            return None
+    return None
+
+
+def radius_bound(net: Network, state: States) -> float:
+    r"""Closed-form lower bound of the per-link `radius` of Identity features and Softmax memories.
+
+    .. math:: r \ge [\Delta - \ln(4 \beta A R (K - 1)) / \beta] / 2R
+
+    with Delta the lead of the winner's h over the next, A the largest |xi|, R the largest sum of
+    |xi| over a memory. It is the largest r at which the sum of the slopes of phi stays below 1:
+    log p_mu / p_w moves by at most 2 R r.
+
+    Parameters
+    ----------
+    net : Network
+        One layer of Identity features and one of Softmax memories, joined by one Dense synapse.
+    state : array_like (units,) or mapping
+        A fixed point.
+
+    Returns
+    -------
+    float
+        0.0 where the bound says nothing.
+
+    Raises
+    ------
+    ValueError
+        If the network is another one.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> from amsim.stability import radius, radius_bound
+    >>> patterns = am.patterns.random(100, 64, seed=0)
+    >>> net = am.dense_am(patterns)
+    >>> 0.2 < radius_bound(net, patterns[0]) < radius(net, patterns[0])
+    True
+    """
+    claim = Claim.of(net, None, state, "link")
+    _check_single(claim)
+    features, memories = _two_layers(net)
+    layer, synapse = net.layers[memories], net.synapses[0]
+    assert isinstance(synapse, Dense)
+    assert isinstance(layer.lagrangian, Softmax)
+    if layer.size == 1:
+        return math.inf
+    beta = layer.lagrangian.beta
+    axis = 1 if synapse.between[0] == memories else 0
+    size = float(np.abs(synapse.weights).max()) / net.layers[features].leak
+    reach = float(np.abs(synapse.weights).sum(axis=axis, dtype=np.float64).max()) / layer.leak
+    second, first = np.sort(claim.map.update(memories, {features: claim.target[features][0]})[0])[
+        -2:
+    ]
+    entropy = math.log(4 * beta * size * reach * (layer.size - 1)) / beta
+    return max(0.0, (float(first - second) - entropy) / (2 * reach))
+
+
+def _two_layers(net: Network) -> tuple[str, str]:
+    """Names of the features and the memories."""
+    kinds = {type(layer.lagrangian): name for name, layer in net.layers.items()}
+    if len(net.layers) != 2 or len(net.synapses) != 1 or set(kinds) != {Identity, Softmax}:
+        raise ValueError(
+            "the closed form is for one layer of Identity features, one of Softmax memories and "
+            "one synapse between them; use radius() for other networks"
+        )
+    if len(set(net.synapses[0].between)) != 2:
+        raise ValueError("the closed form needs a synapse between features and memories")
+    return kinds[Identity], kinds[Softmax]
+
+
+def _check_single(claim: Claim) -> None:
+    if claim.batch:
+        raise ValueError(f"state has batch axes {claim.batch}; give one state, or loop over them")

@@ -1,0 +1,102 @@
+"""Boxes of states: one interval per unit, for some layers and a batch of cues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..synapses import Array
+
+Box = tuple[Array, Array]
+
+LARGEST = 1e30  # boxes beyond are given up
+
+
+class Boxes(dict[str, Box]):
+    """Layer names to (lo, hi), each of shape (batch, units)."""
+
+    @classmethod
+    def points(cls, states: dict[str, Array]) -> Boxes:
+        return cls({name: (state, state) for name, state in states.items()})
+
+    def take(self, rows: Array) -> Boxes:
+        """The boxes of some entries of the batch."""
+        return Boxes({name: (lo[rows], hi[rows]) for name, (lo, hi) in self.items()})
+
+    def within(self, outer: Boxes) -> Array:
+        """Whether all layers lie in `outer`; shape (batch,)."""
+        return self._every(
+            lambda name, lo, hi: (lo >= outer[name][0]) & (hi <= outer[name][1]), np.logical_and
+        )
+
+    def hull(self, other: Boxes) -> Boxes:
+        """The smallest boxes that contain both."""
+        return Boxes(
+            {
+                name: (np.minimum(lo, other[name][0]), np.maximum(hi, other[name][1]))
+                for name, (lo, hi) in self.items()
+            }
+        )
+
+    def meet(self, other: Boxes, anchor: Boxes) -> Boxes:
+        """What both contain, and the anchor."""
+        return Boxes(
+            {
+                name: (
+                    np.minimum(np.maximum(lo, other[name][0]), anchor[name][0]),
+                    np.maximum(np.minimum(hi, other[name][1]), anchor[name][1]),
+                )
+                for name, (lo, hi) in self.items()
+            }
+        )
+
+    def grow(self, new: Boxes, step: int) -> Boxes:
+        """Past the hull with `new`, by a quarter of the growth and by a margin.
+
+        The margin, a fraction of the layer's largest width that rises with the step, ends a
+        growth that would only converge.
+        """
+        margin = 1e-3 * 2.0 ** min(step, 6)
+        grown = Boxes()
+        for name, (lo, hi) in self.hull(new).items():
+            more = margin * (hi - lo).max(axis=1, keepdims=True)
+            down, up = self[name][0] - lo, hi - self[name][1]
+            grown[name] = (
+                np.where(down > 0, lo - down / 4 - more, lo),
+                np.where(up > 0, hi + up / 4 + more, hi),
+            )
+        return grown
+
+    def where(self, chosen: Array, other: Boxes) -> Boxes:
+        """These boxes where `chosen`, shape (batch,), the other ones elsewhere."""
+        pick = chosen[:, None]
+        return Boxes(
+            {
+                name: (np.where(pick, lo, other[name][0]), np.where(pick, hi, other[name][1]))
+                for name, (lo, hi) in self.items()
+            }
+        )
+
+    def reach(self) -> Array:
+        """The largest absolute bound, shape (batch,); infinite where a bound is NaN."""
+        worst = self._every(
+            lambda _, lo, hi: np.maximum(np.abs(lo), np.abs(hi)), np.maximum, initial=0.0
+        )
+        return np.nan_to_num(worst, nan=np.inf, posinf=np.inf)
+
+    def deviation(self, centre: Boxes) -> Array:
+        """The largest distance from the points `centre` of any point, shape (batch,)."""
+        return self._every(
+            lambda name, lo, hi: np.maximum(hi - centre[name][0], centre[name][0] - lo), np.maximum
+        )
+
+    def half_widths(self) -> dict[str, Array]:
+        return {name: (hi - lo) / 2 for name, (lo, hi) in self.items()}
+
+    def _every(
+        self, of: Callable[[str, Array, Array], Array], fold: np.ufunc, **options: float
+    ) -> Array:
+        """Fold a value per unit over the units and layers."""
+        folded = [fold.reduce(of(n, lo, hi), axis=-1, **options) for n, (lo, hi) in self.items()]
+        return np.asarray(fold.reduce(folded, axis=0))

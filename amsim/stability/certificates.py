@@ -1,0 +1,229 @@
+"""Certified cues: every asynchronous execution from them ends at the target.
+
+`docs/certificates.md` states the theorem and its hypotheses. In short: if the interval image of a
+box of states lies in the box, and the update is a contraction on a box that the iterated images
+reach, then no choice of delays, losses and clocks keeps an execution from the fixed point in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..network import Network
+from ..synapses import Array
+from .boxes import LARGEST, Box, Boxes
+from .claim import Claim, Scope, States
+from .contraction import contraction, least_gain
+from .intervals import Image
+from .linear import Linearisation
+
+_PASSES = 200
+_STALLED = 0.99  # give up if no unit's box shrinks below this fraction of its width
+_OPEN, _HOLDS, _STUCK, _GROWS, _INEXACT = range(5)
+_REASONS = {
+    _STUCK: "the smallest invariant box of cue and target does not shrink to the target",
+    _GROWS: f"no invariant box of cue and target was found in {_PASSES} images",
+    _INEXACT: "the fixed point may be farther from the target than the tolerance; take the last "
+    "state of a longer run as the target",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What `certify` proved, for one cue or a batch of them.
+
+    Attributes
+    ----------
+    holds : ndarray of bool (*batch)
+        Whether every execution from the box converges to the fixed point at the target.
+    box : dict of layer name to (lo, hi), each (*batch, units)
+        The invariant box that holds cue and target; without a certificate, the last one tried. In
+        the scope "broadcast" a Softmax layer's box counts from its winner, h - h_w.
+    iterations : ndarray of int (*batch)
+        Interval images of the network that were computed.
+    margin : ndarray (*batch)
+        1 - c, where c bounds the contraction factor of the update on the last box: positive where
+        the certificate holds, -inf if there was no invariant box.
+    distance : ndarray (*batch)
+        Where it holds, an upper bound on the distance of the fixed point from the target, over
+        the units of the kept layers (of a memory network: the features); elsewhere NaN.
+    message : str
+        How many cues are certified, and why the others are not.
+    """
+
+    holds: NDArray[np.bool_]
+    box: dict[str, Box]
+    iterations: NDArray[np.int64]
+    margin: Array
+    distance: Array
+    message: str
+
+
+def certify(
+    net: Network,
+    cue: States,
+    target: States,
+    scope: Scope = "link",
+    *,
+    tolerance: float = 1e-3,
+) -> Certificate:
+    """Decide whether every asynchronous execution from a cue ends at the target.
+
+    A certificate is a proof, also in floating point. Without one the question is open, unless the
+    message says that no certificate can exist.
+
+    Parameters
+    ----------
+    net : Network
+        Layers of one axis, with Softmax or separable Lagrangians, joined by Dense synapses. An
+        input is a bias.
+    cue : array_like (*batch, units) or mapping of layer names to such arrays
+        An array is the state of layer "visible". The other layers may start anywhere in their
+        image of the box, for instance at their algebraic value, as `simulate` starts them.
+    target : array_like (*batch, units) or mapping, such as `traj.final`
+        A fixed point, or one per cue.
+    scope : {"link", "broadcast"}, default "link"
+        "link": each link has its own delays and losses. "broadcast": a message reaches all
+        members of a Softmax layer at one time, and the members share one tau.
+    tolerance : float, default 1e-3
+        How far the fixed point may be from the target, relative to max(1, max |target|).
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the network is not covered, or the cue or the target does not fit it.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> from amsim.stability import certify
+    >>> patterns = am.patterns.random(20, 64, seed=0)
+    >>> net = am.dense_am(patterns)
+    >>> target = am.simulate(net, patterns[0]).final
+    >>> cues = am.patterns.corrupt([patterns[0], patterns[0]], flip=0.15, seed=1)
+    >>> certify(net, cues, target).holds.tolist()
+    [True, True]
+    """
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be a positive distance, got {tolerance!r}")
+    claim = Claim.of(net, cue, target, scope)
+    search = _Search(claim, tolerance * np.maximum(1.0, claim.target.reach()))
+    search.run()
+    holds, batch = search.outcome == _HOLDS, claim.batch
+    return Certificate(
+        holds=holds.reshape(batch),
+        box={
+            name: (lo.reshape(*batch, -1), hi.reshape(*batch, -1))
+            for name, (lo, hi) in search.found.items()
+        },
+        iterations=search.iterations.reshape(batch),
+        margin=search.margin.reshape(batch),
+        distance=np.where(holds, search.distance, np.nan).reshape(batch),
+        message=_message(search, scope),
+    )
+
+
+@dataclass
+class _Search:
+    """Boxes of all cues at once: they grow until invariant, then shrink until contracting."""
+
+    claim: Claim
+    limit: Array
+    found: Boxes = field(default_factory=Boxes)
+
+    def __post_init__(self) -> None:
+        count = self.claim.count
+        self.outcome = np.full(count, _OPEN)
+        self.iterations = np.zeros(count, np.int64)
+        self.margin = np.full(count, -np.inf)
+        self.distance = np.full(count, np.inf)
+
+    def run(self) -> None:
+        rows, part = np.arange(self.claim.count), self.claim
+        boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
+        for step in range(_PASSES):
+            image = part.map.image(boxes)
+            self.iterations[rows] += 1
+            self._keep(rows[~invariant], image.states.take(~invariant))
+            invariant |= image.new.within(boxes)
+            smaller = image.new.meet(boxes, part.target)
+            self._judge(rows, invariant, part, image, smaller)
+            going = self.outcome[rows] == _OPEN
+            if not going.any():
+                return
+            boxes = smaller.where(invariant, boxes.grow(image.new, step)).take(going)
+            rows, part, invariant = rows[going], part.take(going), invariant[going]
+        self.outcome[rows] = np.where(invariant, _STUCK, _GROWS)
+
+    def _keep(self, rows: Array, states: Boxes) -> None:
+        """Remember the boxes as they are before they shrink."""
+        for name, (lo, hi) in states.items():
+            shape = (self.claim.count, lo.shape[1])
+            kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
+            kept[0][rows], kept[1][rows] = lo, hi
+
+    def _judge(
+        self, rows: Array, invariant: Array, part: Claim, image: Image, smaller: Boxes
+    ) -> None:
+        """Settle the outcome of the cues that need no further image."""
+        boxes = image.given
+        self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
+        if not invariant.any():
+            return
+        factor, distance = contraction(part, image)
+        stalled = _best_shrinking(boxes, smaller) > _STALLED
+        proven = factor < 1
+        exact = distance <= self.limit[rows]
+        result = np.where(proven & exact, _HOLDS, np.where(~stalled, _OPEN, _STUCK))
+        result[proven & stalled & ~exact] = _INEXACT
+        chosen = rows[invariant]
+        self.outcome[chosen] = result[invariant]
+        self.margin[chosen] = 1 - factor[invariant]
+        self.distance[chosen] = distance[invariant]
+
+
+def _best_shrinking(old: Boxes, new: Boxes) -> Array:
+    """The smallest ratio of new to old widths, but for units that hardly have one; (batch,)."""
+    ratios = []
+    for name, (lo, hi) in old.items():
+        width = hi - lo
+        wide = width > 1e-9 * width.max(axis=1, keepdims=True)
+        shrunk = np.divide(new[name][1] - new[name][0], width, where=wide, out=np.ones_like(width))
+        ratios.append(shrunk.min(axis=1))
+    return np.asarray(np.min(ratios, axis=0))
+
+
+def _message(search: _Search, scope: Scope) -> str:
+    outcome = search.outcome
+    total, held = len(outcome), int((outcome == _HOLDS).sum())
+    parts = [f"{held} of {total} cues certified in the scope {scope!r}"]
+    for code, reason in _REASONS.items():
+        if count := int((outcome == code).sum()):
+            parts.append(f"{count}: {reason}")
+    if held < total:
+        parts.extend(_impossible(search.claim.take(outcome != _HOLDS), scope))
+    return "; ".join(parts)
+
+
+def _impossible(claim: Claim, scope: Scope) -> list[str]:
+    """What to say where boxes do not even shrink at the target."""
+    hopeless = np.flatnonzero(least_gain(claim) > 1 + 1e-9)
+    if not hopeless.size:
+        return []
+    part = claim.take(hopeless[:1])
+    linear = Linearisation(part.map.net, part.points())
+    where = f"sigma = {linear.sigma:.4g}, rho = {linear.rho:.4g} at the target"
+    if linear.rho < 1:
+        return [f"{hopeless.size}: boxes of this scope do not shrink even at the target ({where})"]
+    if linear.sigma < 1:
+        fate = "sigma < 1 < rho: stable for equal delays, but not for every choice of link delays"
+    else:
+        fate = "sigma >= 1: the target is not stable"
+    return [f"{hopeless.size}: no certificate can exist ({where}; {fate})"]

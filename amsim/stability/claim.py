@@ -1,0 +1,173 @@
+"""What is to be certified: the network's map, where executions start and where they should end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..lagrangians import SeparableLagrangian, Softmax
+from ..network import Network
+from ..synapses import Array, Dense
+from .boxes import Boxes
+from .intervals import BoxMap
+
+Scope: TypeAlias = Literal["link", "broadcast"]
+States: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A validated question with one batch axis.
+
+    Attributes
+    ----------
+    map : BoxMap
+    visible : str
+        The layer "visible", or the first one.
+    start, target : Boxes
+        Points of the kept layers, as the boxes count them.
+    residual : dict of str to ndarray (count, units)
+        How far the map moves the target at most.
+    batch : tuple of int
+    """
+
+    map: BoxMap
+    visible: str
+    start: Boxes
+    target: Boxes
+    residual: dict[str, Array]
+    batch: tuple[int, ...]
+
+    @classmethod
+    def of(cls, net: Network, cue: States | None, target: States, scope: Scope) -> Claim:
+        """Validate; without a cue, executions start at the target."""
+        check_covered(net, scope)
+        visible = "visible" if "visible" in net.layers else next(iter(net.layers))
+        goal = _by_layer(net, target, "target")
+        given = _by_layer(net, cue, "cue") if cue is not None else {}
+        boxmap = BoxMap.of(net, visible, set(given))
+        shapes = [state.shape[:-1] for state in (*goal.values(), *given.values())]
+        try:
+            batch = np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise ValueError(f"cue and target have different batch axes: {shapes}") from None
+        points = _complete(boxmap, {n: _flat(x, batch) for n, x in goal.items()})
+        if scope == "broadcast":
+            groups = [n for n, x in net.layers.items() if isinstance(x.lagrangian, Softmax)]
+            boxmap = boxmap.at({n: points[n].argmax(axis=1) for n in groups})
+        ends = {n: boxmap.relative(n, points[n]) for n in boxmap.kept}
+        starts = {
+            n: boxmap.relative(n, _flat(given[n], batch)) if n in given else ends[n]
+            for n in boxmap.kept
+        }
+        end = Boxes.points(ends)
+        moved = boxmap.image(end).new
+        residual = {n: np.maximum(hi - ends[n], ends[n] - lo) for n, (lo, hi) in moved.items()}
+        return cls(boxmap, visible, Boxes.points(starts), end, residual, batch)
+
+    @property
+    def count(self) -> int:
+        return len(self.target[self.visible][0])
+
+    def points(self) -> dict[str, Array]:
+        """States of all layers at the first target; a Softmax layer's may count from its winner."""
+        known = {name: point for name, (point, _) in self.target.items()}
+        return {name: state[0] for name, state in _complete(self.map, known).items()}
+
+    def take(self, rows: Array) -> Claim:
+        """The claim for some of the cues."""
+        return replace(
+            self,
+            map=self.map.take(rows),
+            start=self.start.take(rows),
+            target=self.target.take(rows),
+            residual={name: moved[rows] for name, moved in self.residual.items()},
+        )
+
+
+def check_covered(net: Network, scope: Scope) -> None:
+    """Raise ValueError, with the remedy, for networks that certificates do not cover."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a Network, got {type(net).__name__}")
+    if scope not in get_args(Scope):
+        raise ValueError(f"scope must be 'link' or 'broadcast', got {scope!r}")
+    for synapse in net.synapses:
+        if not isinstance(synapse, Dense):
+            raise ValueError(
+                f"synapse {synapse.name!r} is a {type(synapse).__name__}; certificates cover "
+                f"networks of Dense synapses: write it as Dense, or test by simulation"
+            )
+    for name, layer in net.layers.items():
+        kind = type(layer.lagrangian).__name__
+        if not isinstance(layer.lagrangian, (SeparableLagrangian, Softmax)):
+            raise ValueError(
+                f"layer {name!r} is {kind}; certificates cover Softmax and separable Lagrangians "
+                f"(Identity, Tanh, Sigmoid, ReLU, RectifiedPower, Exponential)"
+            )
+        if layer.leak == 0:
+            raise ValueError(f"layer {name!r} has no leak, so it has no map to iterate; set leak=1")
+        if len(layer.shape) > 1:
+            raise ValueError(
+                f"layer {name!r} has shape {layer.shape}; certificates cover one axis: "
+                f"build the network for one copy, and batch the cues"
+            )
+        if scope == "broadcast" and kind == "Softmax" and np.ptp(layer.tau) > 0:
+            raise ValueError(
+                f"layer {name!r} has unequal tau; the scope 'broadcast' needs one tau for a "
+                f"Softmax layer: give it one, or use scope='link'"
+            )
+
+
+def _by_layer(net: Network, given: States, what: str) -> dict[str, Array]:
+    """States as finite float64 arrays (*batch, units) by layer."""
+    if not isinstance(given, Mapping):
+        if "visible" not in net.layers and len(net.layers) > 1:
+            raise ValueError(
+                f"the {what} is not a mapping and no layer is named 'visible': "
+                f"pass {{layer: state}} with names from {', '.join(net.layers)}"
+            )
+        given = {"visible" if "visible" in net.layers else next(iter(net.layers)): given}
+    if not given:
+        raise ValueError(f"the {what} is an empty mapping: give at least one layer")
+    return {name: _state(net, name, state, what) for name, state in given.items()}
+
+
+def _state(net: Network, name: str, state: Any, what: str) -> Array:
+    if name not in net.layers:
+        raise ValueError(f"the {what} names layer {name!r}; there are {', '.join(net.layers)}")
+    array, size = np.asarray(state), net.layers[name].size
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} of layer {name!r} must be real numbers, got {array.dtype}")
+    if array.ndim == 0 or array.shape[-1] != size or array.size == 0:
+        raise ValueError(
+            f"{what} has shape {array.shape}, layer {name!r} has shape ({size},); further axes "
+            f"may only stand in front, as a batch that is not empty"
+        )
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} of layer {name!r} contains NaN or infinity")
+    return array
+
+
+def _flat(state: Array, batch: tuple[int, ...]) -> Array:
+    return np.broadcast_to(state, (*batch, state.shape[-1])).reshape(-1, state.shape[-1])
+
+
+def _complete(boxmap: BoxMap, given: dict[str, Array]) -> dict[str, Array]:
+    """Add the layers that follow from the others."""
+    points = dict(given)
+    for name in boxmap.order:
+        if name in points:
+            continue
+        missing = {link.source for link in boxmap.links[name]} - set(points)
+        if missing:
+            raise ValueError(
+                f"the target gives no state for layer {' and '.join(map(repr, sorted(missing)))}; "
+                f"give all layers, as traj.final does"
+            )
+        points[name] = boxmap.update(name, points)
+    return points
