@@ -1,0 +1,328 @@
+"""Where a network can rest: fixed points to rounding error, and what kind they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..network import Network
+from ..synapses import Array
+from .linear import DENSE, Floats, Linearisation, solve_krylov
+from .states import State, one_state, stacked_states
+
+Kind = Literal["memory", "mixture", "spurious"]
+Shape = Literal["minimum", "saddle", "degenerate"]
+
+_TOLERANCE = 1e-12
+_STEPS, _POLISH = 300, 2
+# Steps in units of the time constants: beyond the last one they are Newton's.
+_SHORTEST, _LONGEST, _GROWTH = 1e-6, 1e9, 4.0
+_SAME = 1e-6  # relative distance below which two fixed points are one
+_FLAT = 1e-9  # curvature that passes for 0
+# Patterns that describe a state are looked for among so many of the most similar ones.
+_CANDIDATES = 200
+_PURE = 1.5  # effective number of patterns below which a state is one of them
+_UNEXPLAINED = 0.65  # relative distance to all combinations of patterns
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """A fixed point, or what `find` got to.
+
+    Attributes
+    ----------
+    states : dict of str to ndarray (*shape)
+        Of all layers; accepted wherever a state is.
+    residual : float
+        Largest |dE/dg| = |tau dx/dt| over the units.
+    converged : bool
+        Whether the residual is below 1e-12 (1 + the largest |state|).
+    energy : float
+    iterations : int
+    """
+
+    states: dict[str, Array]
+    residual: float
+    converged: bool
+    energy: float
+    iterations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What a fixed point is.
+
+    Attributes
+    ----------
+    kind : {"memory", "mixture", "spurious"}
+        One stored pattern; a combination of several; or not near any combination of them.
+    pattern : int
+        The pattern that contributes most.
+    weights : ndarray (P,)
+        The combination of patterns nearest to the state, with few nonzero weights.
+    distance : float
+        From the state to that combination, relative to the state.
+    stability : {"minimum", "saddle", "degenerate"}
+        Of the energy. With one tau for each Softmax or LayerNorm group, minima are stable and
+        saddles are not; else ask `analyse`.
+    index : int
+        Number of directions in which the energy falls; for networks of more than 600 units 1
+        stands for one or more.
+    """
+
+    kind: Kind
+    pattern: int
+    weights: Floats
+    distance: float
+    stability: Shape
+    index: int
+
+
+def find(net: Network, state: State) -> Equilibrium:
+    """Find the fixed point near a state, to rounding error.
+
+    Implicit steps along the dynamics that lengthen as the residual falls and end as Newton's method
+    (pseudo-transient continuation: Kelley and Keyes, SIAM J. Numer. Anal. 35, 1998). From a cue
+    they follow the flow, roughly; from a state near rest, also near a saddle, they converge
+    quadratically to the fixed point beside it.
+
+    Parameters
+    ----------
+    net : Network
+    state : array_like or mapping of layer names to array_like
+        One state, as for `simulate`: an array is that of layer "visible", layers that are left out
+        have their algebraic value.
+
+    Returns
+    -------
+    Equilibrium
+        `converged` says whether it is one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the state does not fit the network.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(3, 32, seed=0)
+    >>> net = am.dense_am(patterns, hidden=am.Softmax(beta=0.2))
+    >>> rest = am.stability.find(net, patterns[0])
+    >>> rest.converged, rest.residual < 1e-12
+    (True, True)
+    """
+    states = one_state(net, state)
+    vector = net.pack(states)
+    tau = np.concatenate([np.ravel(layer.tau) for layer in net.dynamic.values()])
+    force = _force(net, vector)
+    residual = _size(force)
+    best, smallest, iteration, polished = vector, residual, 0, 0
+    step = 0.1 * _scale(vector) / max(residual, 1e-300)
+    for iteration in range(_STEPS + 1):
+        if residual < smallest:
+            best, smallest = vector, residual
+        if smallest <= _TOLERANCE * _scale(best):
+            polished += 1
+        if polished > _POLISH or not residual or iteration == _STEPS:
+            break
+        step = min(_scale(vector) / residual, _GROWTH * step)
+        step = float(np.clip(step, _SHORTEST, _LONGEST))
+        moved = vector + _implicit_step(net, vector, force, tau / step)
+        new = _force(net, moved)
+        while not _size(new) <= 10 * residual and step > _SHORTEST:
+            # Too long a step: the network is not linear that far.
+            step /= 10
+            moved = vector + _implicit_step(net, vector, force, tau / step)
+            new = _force(net, moved)
+        if not np.isfinite(_size(new)):
+            break
+        vector, force, residual = moved, new, _size(new)
+    full = net.complete(net.unpack(best))
+    return Equilibrium(
+        states=full,
+        residual=smallest,
+        converged=smallest <= _TOLERANCE * _scale(best),
+        energy=float(net.energy(full)),
+        iterations=iteration,
+    )
+
+
+def find_all(net: Network, starts: State) -> list[Equilibrium]:
+    """Find the fixed points near many states, each once, lowest energy first.
+
+    Parameters
+    ----------
+    net : Network
+    starts : array_like (*batch, *shape) or mapping of layer names to such arrays
+        Cues, final states of a batch, or midpoints between memories, near which saddles lie.
+
+    Returns
+    -------
+    list of Equilibrium
+        Those that converged. Two are the same if no state differs by more than 1e-6, relative to
+        1 + the largest |state|; in layers without leak the activations are compared, since flat
+        directions of the Lagrangian change nothing there.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the starts do not fit the network.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 32, seed=0)
+    >>> net = am.dense_am(patterns, hidden=am.Softmax(beta=1.0))
+    >>> starts = [*patterns, patterns.mean(axis=0), 0.9 * patterns[0]]
+    >>> len(am.stability.find_all(net, starts))
+    3
+    """
+    batch = stacked_states(net, starts)
+    count = len(next(iter(batch.values())))
+    found: list[Equilibrium] = []
+    for i in range(count):
+        rest = find(net, {name: batch[name][i] for name in net.dynamic})
+        if rest.converged and not any(_same(net, rest.states, x.states) for x in found):
+            found.append(rest)
+    return sorted(found, key=lambda rest: rest.energy)
+
+
+def classify(
+    net: Network, state: State, patterns: ArrayLike, *, layer: str = "visible"
+) -> Classification:
+    """Say what a fixed point is: memory, mixture or spurious; minimum or saddle of the energy.
+
+    The activation of the layer is written as a sum of patterns with weights of either sign but
+    none needed twice (non-negative least squares over the patterns and their negatives). The state
+    is a memory if the effective number of patterns, (sum |w|)^2 / sum w^2, is below 1.5, a mixture
+    if it is more, and spurious if it is farther than 0.65 |state| from every such sum. (The sign of
+    a sum of patterns, as in Hopfield networks, is at most 0.61 away.)
+
+    Parameters
+    ----------
+    net : Network
+    state : array_like or mapping of layer names to array_like
+        One fixed point, such as `find(...).states`.
+    patterns : array_like (P, units)
+        The stored patterns.
+    layer : str, default "visible"
+        The layer that holds them.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the state or the patterns do not fit the network.
+
+    Notes
+    -----
+    Linear combinations of as many independent patterns as units reach every state: then nothing is
+    spurious in this sense. Of more than 200 patterns the 200 most similar ones are tried.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 32, seed=0)
+    >>> net = am.dense_am(patterns, hidden=am.Softmax(beta=1.0))
+    >>> middle = am.stability.find(net, patterns.mean(axis=0))
+    >>> found = am.stability.classify(net, middle.states, patterns)
+    >>> found.kind, found.stability, found.index
+    ('mixture', 'saddle', 1)
+    """
+    states = one_state(net, state)
+    if layer not in states:
+        raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")
+    stored = np.asarray(patterns, dtype=np.float64)
+    units = net.layers[layer].size
+    if stored.ndim != 2 or stored.shape[1] != units or not len(stored):
+        raise ValueError(
+            f"patterns have shape {stored.shape}, layer {layer!r} has {units} units; "
+            f"they need shape (patterns, {units})"
+        )
+    active = net.layers[layer].lagrangian.activation(states[layer]).ravel()
+    weights, distance = _combination(active, stored)
+    total = float(np.abs(weights).sum())
+    spread = total**2 / float(np.sum(weights**2)) if total else np.inf
+    kind: Kind = "memory" if spread < _PURE else "mixture"
+    if distance > _UNEXPLAINED or not total:
+        kind = "spurious"
+    index, flat = _inertia(Linearisation(net, states))
+    return Classification(
+        kind=kind,
+        pattern=int(np.abs(weights).argmax()),
+        weights=weights,
+        distance=distance,
+        stability="saddle" if index else "degenerate" if flat else "minimum",
+        index=index,
+    )
+
+
+def _force(net: Network, vector: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return net.pack(net.unchecked_force(net.unpack(vector)))
+
+
+def _size(force: Array) -> float:
+    largest = float(np.abs(force).max())
+    return largest if largest < np.inf else np.inf
+
+
+def _scale(vector: Array) -> float:
+    return 1.0 + float(np.abs(vector).max())
+
+
+def _implicit_step(net: Network, vector: Array, force: Array, inertia: Array) -> Array:
+    """Solve (inertia - d force / dx) u = force."""
+    states = net.unpack(vector)
+    if sum(layer.size for layer in net.layers.values()) > 2 * DENSE:
+        linear = Linearisation(net, net.complete(states))
+        tau = linear.tau[linear.dynamic]
+        return solve_krylov(lambda u: inertia * u - tau * linear.jacobian_product(u), force)
+    tau = np.concatenate([np.ravel(layer.tau) for layer in net.dynamic.values()])
+    matrix = np.diag(inertia) - tau[:, None] * net.jacobian(states)
+    try:
+        return np.asarray(np.linalg.solve(matrix, force))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, force, rcond=None)[0])
+
+
+def _same(net: Network, one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    for name, layer in net.layers.items():
+        first, second = one[name], other[name]
+        if layer.leak == 0:
+            first, second = (layer.lagrangian.activation(x) for x in (first, second))
+        if np.abs(first - second).max() > _SAME * _scale(first):
+            return False
+    return True
+
+
+def _combination(state: Array, patterns: Floats) -> tuple[Floats, float]:
+    """Weights (P,) of the patterns whose sum is nearest to the state, and its relative distance."""
+    from scipy.optimize import nnls
+
+    size = float(np.linalg.norm(state))
+    norms = np.linalg.norm(patterns, axis=1)
+    weights = np.zeros(len(patterns))
+    if size <= _FLAT * norms.max():
+        return weights, 0.0
+    similar = np.abs(patterns @ state) / np.where(norms > 0, norms, 1.0)
+    chosen = np.sort(np.argsort(-similar, kind="stable")[:_CANDIDATES])
+    basis = patterns[chosen].T
+    found, distance = nnls(np.concatenate([basis, -basis], axis=1), state)
+    weights[chosen] = found[: len(chosen)] - found[len(chosen) :]
+    return weights, float(distance) / size
+
+
+def _inertia(linear: Linearisation) -> tuple[int, bool]:
+    """Directions in which the energy falls, and whether one is flat to second order."""
+    curvature = linear.curvatures
+    flat = bool((np.abs(curvature) <= _FLAT).any()) and bool(linear.leak.all())
+    return int((curvature < -_FLAT).sum()), flat

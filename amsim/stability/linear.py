@@ -1,0 +1,334 @@
+"""The network linearised at a state, and the gains of its loops.
+
+Deviations u_l of the states obey, with H the Hessians of the Lagrangians and C the derivatives of
+the synaptic forces by the activations (for a `Dense` synapse its weights),
+
+    tau_a du_a/dt = -leak_a u_a(t) + sum_b C_ab H_b u_b(t - d_ab)
+
+H acts within a unit's output, before the link and its delay; C holds the links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..lagrangians import Lagrangian, Softmax
+from ..network import Network
+from ..synapses import Array, block_diagonal
+
+Floats = NDArray[np.float64]
+
+# Units up to which eigenvalues come from dense matrices; beyond, from a Krylov method.
+DENSE = 600
+
+
+class Linearisation:
+    """Deviations from one state, over all layers, algebraic ones too.
+
+    Parameters
+    ----------
+    network : Network
+    states : mapping of layer name to ndarray (*shape)
+        Of all layers.
+
+    Attributes
+    ----------
+    spans : dict of layer name to slice
+        Where a layer stands in vectors of length `size`.
+    tau, leak : ndarray (size,)
+    blocks : dict of (target, source) to ndarray (units, units)
+        C, for the pairs of layers that a synapse joins.
+    """
+
+    def __init__(self, network: Network, states: Mapping[str, Array]) -> None:
+        self.network = network
+        self.states = {name: np.asarray(states[name], np.float64) for name in network.layers}
+        layers = network.layers
+        ends = np.cumsum([0, *(layer.size for layer in layers.values())])
+        self.spans = {n: slice(a, b) for n, a, b in zip(layers, ends[:-1], ends[1:], strict=True)}
+        self.size = int(ends[-1])
+        self.tau = np.concatenate([np.ravel(layer.tau) for layer in layers.values()])
+        self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers.values()])
+        self.blocks, self._parallel = _couplings(network, self.states)
+
+    @cached_property
+    def dynamic(self) -> NDArray[np.bool_]:
+        """Which entries belong to layers with tau > 0."""
+        return np.asarray(self.tau > 0)
+
+    @cached_property
+    def coupling(self) -> Floats:
+        """C, dense."""
+        return self.assemble(self.blocks)
+
+    @cached_property
+    def links(self) -> Floats:
+        """|C|, dense; parallel synapses have links of their own and do not cancel."""
+        return self.assemble(self._magnitudes)
+
+    @cached_property
+    def hessian(self) -> Floats:
+        """H, dense and block-diagonal."""
+        out = np.zeros((self.size, self.size))
+        for name, layer in self.network.layers.items():
+            hessian = layer.lagrangian.hessian(self.states[name][None])
+            out[self.spans[name], self.spans[name]] = block_diagonal(hessian)[0]
+        return out
+
+    def assemble(self, blocks: Mapping[tuple[str, str], Array]) -> Floats:
+        """One matrix (size, size) out of blocks by (target, source)."""
+        out = np.zeros((self.size, self.size), np.result_type(np.float64, *blocks.values()))
+        for (target, source), block in blocks.items():
+            out[self.spans[target], self.spans[source]] = block
+        return out
+
+    def split(self, vector: Array) -> dict[str, Array]:
+        """A vector (size,) by layer, each of the layer's shape."""
+        layers = self.network.layers.items()
+        return {name: vector[self.spans[name]].reshape(layer.shape) for name, layer in layers}
+
+    def product(self, vector: Array) -> Array:
+        """C H u, without a dense matrix."""
+        return self._through(self.blocks, self.respond(vector))
+
+    def respond(self, vector: Array) -> Array:
+        """H u."""
+        return self._by_layer(_hessian_product, vector)
+
+    def magnitude_product(self, vector: Array) -> Array:
+        """|C| |H| u, entrywise absolute values, without a dense matrix."""
+        return self._through(self._magnitudes, self._by_layer(_magnitude_product, vector))
+
+    def _by_layer(self, product: Callable[[Lagrangian, Array, Array], Array], u: Array) -> Array:
+        parts = []
+        for name, layer in self.network.layers.items():
+            part = u[self.spans[name]].reshape(layer.shape)
+            parts.append(product(layer.lagrangian, self.states[name], part).ravel())
+        return np.concatenate(parts)
+
+    def _through(self, blocks: Mapping[tuple[str, str], Array], vector: Array) -> Array:
+        out = np.zeros(self.size)
+        for (target, source), block in blocks.items():
+            out[self.spans[target]] += block @ vector[self.spans[source]]
+        return out
+
+    @cached_property
+    def scale(self) -> Floats:
+        """sqrt(diag H), bounded from below: in units of it H C is close to normal."""
+        parts = []
+        for name, layer in self.network.layers.items():
+            state, lagrangian = self.states[name], layer.lagrangian
+            if isinstance(lagrangian, Softmax):
+                # The diagonal of |H|, without cancellation.
+                share = _softmax_product(lagrangian, state, np.ones(layer.shape), 1) / 2
+            else:
+                share = lagrangian.slope_bounds(state, state)[1]
+            parts.append(np.sqrt(share).ravel())
+        scale = np.concatenate(parts)
+        return np.asarray(np.maximum(scale, 1e-100 + 1e-30 * scale.max()))
+
+    @cached_property
+    def _magnitudes(self) -> dict[tuple[str, str], Array]:
+        return {
+            pair: np.abs(block) if pair not in self._parallel else self._parallel[pair]
+            for pair, block in self.blocks.items()
+        }
+
+    @cached_property
+    def gains(self) -> Floats:
+        """Eigenvalues of H C / leak, real, in ascending order; of large networks the two ends.
+
+        They belong to one pass through the network. Two layers have them in pairs +-sqrt(s), with
+        s the eigenvalues of the round trip Xi^T F Xi G.
+        """
+        if not self.leak.all():
+            raise ValueError("gains need a leak in every layer")
+        if self.size > DENSE:
+            ends = (_extreme(self, which, self.product, self.leak) for which in ("SR", "LR"))
+            return np.array(list(ends))
+        root = _root(self.hessian) / np.sqrt(self.leak)
+        return np.asarray(np.linalg.eigvalsh(root @ self.coupling @ root.T))
+
+    @cached_property
+    def curvatures(self) -> Floats:
+        """Numbers with the signs of the curvatures of the energy, in descending order.
+
+        The Hessian of the energy is leak H - H C H = R^T (leak - R C R^T) R with H = R^T R, and
+        where H does not vanish the bracket has its signs.
+        """
+        if self.leak.all():
+            return np.asarray(1 - self.gains)
+        root = _root(self.hessian)
+        bracket = np.diag(self.leak) - root @ self.coupling @ root.T
+        return np.asarray(np.linalg.eigvalsh(bracket)[::-1])
+
+    @cached_property
+    def sigma(self) -> float:
+        """Gain of a round trip: the square of the largest |gain|; NaN where a layer has no leak.
+
+        For two layers, the largest eigenvalue of Xi^T F Xi G.
+        """
+        return float(np.abs(self.gains).max() ** 2) if self.leak.all() else float("nan")
+
+    @cached_property
+    def rho(self) -> float:
+        """Gain of a round trip if nothing ever cancels; NaN where a layer has no leak.
+
+        The squared spectral radius of |C| |H| / leak; for two layers, that of |Xi|^T|F||Xi||G|.
+        """
+        return self.magnitude_radius(self.leak) ** 2 if self.leak.all() else float("nan")
+
+    def magnitude_radius(self, size: Floats) -> float:
+        """Spectral radius of |C| |H| / size, for positive numbers `size`, one a row."""
+        if self.size > DENSE:
+            return _extreme(self, "LR", self.magnitude_product, size)
+        return float(np.abs(np.linalg.eigvals(self._magnitude / size[:, None])).max())
+
+    @cached_property
+    def _magnitude(self) -> Floats:
+        return np.asarray(self.links @ np.abs(self.hessian))
+
+    def jacobian_product(self, vector: Array) -> Array:
+        """J u for deviations u of the dynamic layers (in the order of `Network.dynamic`)."""
+        dynamic, full = self.dynamic, np.zeros(self.size)
+        full[dynamic] = vector
+        if not dynamic.all():
+            full[~dynamic] = (self.product(full) / self._safe_leak)[~dynamic]
+        moved = self.product(full) - self.leak * full
+        return np.asarray(moved[dynamic] / self.tau[dynamic])
+
+    @cached_property
+    def _safe_leak(self) -> Floats:
+        # Layers without leak are dynamic: their entry is not used.
+        return np.where(self.leak > 0, self.leak, 1.0)
+
+    @cached_property
+    def slowest(self) -> tuple[complex, NDArray[np.complex128]]:
+        """The rightmost eigenvalue of the Jacobian, and its mode over the dynamic layers."""
+        if self.size <= DENSE:
+            states = {name: self.states[name] for name in self.network.dynamic}
+            values, modes = np.linalg.eig(self.network.jacobian(states))
+        else:
+            scale = self.scale[self.dynamic]
+
+            def balanced(u: Array) -> Array:
+                return np.asarray(scale * self.jacobian_product(u / scale))
+
+            values, modes = krylov(balanced, len(scale), "LR", 2)
+            modes = modes / scale[:, None]
+        # Of a conjugate pair, the one above the real axis.
+        chosen = np.lexsort((-values.imag, -values.real))[0]
+        return complex(values[chosen]), np.asarray(modes[:, chosen], np.complex128)
+
+
+def _couplings(
+    network: Network, states: Mapping[str, Array]
+) -> tuple[dict[tuple[str, str], Array], dict[tuple[str, str], Array]]:
+    """C by (target, source), and the summed magnitudes where synapses are parallel."""
+    active = {n: x.lagrangian.activation(states[n])[None] for n, x in network.layers.items()}
+    total: dict[tuple[str, str], Array] = {}
+    magnitudes: dict[tuple[str, str], Array] = {}
+    for synapse in network.synapses:
+        own: dict[tuple[str, str], Array] = {}
+        coupling = synapse.coupling(*(active[name] for name in synapse.between))
+        for (a, b), block in coupling.items():
+            pair = synapse.between[a], synapse.between[b]
+            own[pair] = own[pair] + block[0] if pair in own else block[0]
+        for pair, block in own.items():
+            if pair in total:
+                magnitudes[pair] = magnitudes.get(pair, np.abs(total[pair])) + np.abs(block)
+                block = total[pair] + block
+            total[pair] = block
+    return total, magnitudes
+
+
+def _hessian_product(lagrangian: Lagrangian, state: Array, u: Array) -> Array:
+    if isinstance(lagrangian, Softmax):
+        return _softmax_product(lagrangian, state, u, -1)
+    return np.asarray(lagrangian.hessian_product(state, u))
+
+
+def _magnitude_product(lagrangian: Lagrangian, state: Array, u: Array) -> Array:
+    """|H| u of one layer."""
+    if isinstance(lagrangian, Softmax):
+        return _softmax_product(lagrangian, state, u, 1)
+    if lagrangian.separable:
+        return np.asarray(lagrangian.hessian_product(state, u))
+    magnitude = np.abs(lagrangian.hessian(state))
+    return np.asarray((magnitude @ u[..., None])[..., 0])
+
+
+def _softmax_product(lagrangian: Softmax, state: Array, u: Array, sign: int) -> Array:
+    """beta p_m [(1 - p_m) u_m + sign sum_{n != m} p_n u_n].
+
+    At a stored memory 1 - p may be 1e-30 for the winner: sums leave it out instead of subtracting.
+    """
+    p = lagrangian.activation(state)
+    winner = p.argmax(axis=-1)[..., None]
+
+    def without(terms: Array) -> Array:
+        rest = terms.copy()
+        np.put_along_axis(rest, winner, 0.0, axis=-1)
+        others: Array = rest.sum(axis=-1, keepdims=True)
+        mostly: Array = others + np.take_along_axis(terms, winner, axis=-1) - terms
+        np.put_along_axis(mostly, winner, others, axis=-1)
+        return mostly
+
+    return np.asarray(lagrangian.beta * p * (without(p) * u + sign * without(p * u)))
+
+
+def _root(hessian: Floats) -> Floats:
+    """R with R^T R = H; rows are scaled eigenvectors."""
+    diagonal = np.diag(hessian)
+    if not (hessian - np.diag(diagonal)).any():
+        return np.diag(np.sqrt(np.maximum(diagonal, 0)))
+    values, vectors = np.linalg.eigh(hessian)
+    return np.asarray(np.sqrt(np.maximum(values, 0))[:, None] * vectors.T)
+
+
+def _extreme(
+    linear: Linearisation, which: str, product: Callable[[Array], Array], size: Floats
+) -> float:
+    """The eigenvalue of a product, divided by `size`, at one end of the real axis."""
+    scale = linear.scale
+
+    def balanced(u: Array) -> Array:
+        return np.asarray(scale * product(u / scale) / size)
+
+    if not balanced(np.ones(linear.size)).any():
+        return 0.0
+    values, _ = krylov(balanced, linear.size, which, 1)
+    return float(values[0].real)
+
+
+def solve_krylov(product: Any, right: Array) -> Array:
+    """Solve A u = right for A given by its product, to rounding error if it can (GMRES)."""
+    from scipy.sparse.linalg import LinearOperator, gmres
+
+    size = len(right)
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    solution = np.zeros(size)
+    for _ in range(3):  # again for what is left: one solve is good to the tolerance below
+        rest = right - product(solution)
+        if not np.abs(rest).max() > 0:
+            break
+        solution = solution + gmres(operator, rest, restart=100, maxiter=5)[0]
+    return np.asarray(solution)
+
+
+def krylov(
+    product: Any, size: int, which: str, count: int, kind: type = np.float64
+) -> tuple[Any, Any]:
+    """`count` eigenvalues at one end, by Arnoldi iteration (ARPACK)."""
+    from scipy.sparse.linalg import LinearOperator, eigs
+
+    operator = LinearOperator((size, size), matvec=product, dtype=kind)
+    # A start of our own: ARPACK's is random, and results would differ from run to run.
+    start = np.random.default_rng(0).uniform(0.5, 1.5, size)
+    found = eigs(operator, k=count, which=which, v0=start, tol=1e-11, maxiter=10_000)
+    return cast("tuple[Any, Any]", found)

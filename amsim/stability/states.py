@@ -1,0 +1,81 @@
+"""The states that a user hands in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..dynamics.problem import algebraic_start
+from ..network import Network
+from ..synapses import Array
+
+State: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+
+
+def stacked_states(network: Network, given: State) -> dict[str, Array]:
+    """States of all layers, (B, *shape), whatever batch axes they came with.
+
+    An array is the state of layer "visible", or of the only layer with tau > 0. Layers that are
+    left out have their algebraic value, and so do the algebraic ones.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"net must be a Network, got {type(network).__name__}")
+    named = dict(given) if isinstance(given, Mapping) else {_main_layer(network): given}
+    known = {}
+    for name, value in named.items():
+        if name not in network.layers:
+            raise ValueError(
+                f"the state names a layer {name!r}; the network has {', '.join(network.layers)}"
+            )
+        if not network.layers[name].algebraic:
+            known[name] = _stacked(name, np.asarray(value), network.layers[name].shape)
+    if not known:
+        raise ValueError(
+            f"the state gives no layer with tau > 0; give one of {', '.join(network.dynamic)}"
+        )
+    counts = {name: len(value) for name, value in known.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"the layers have different numbers of states: {counts}")
+    states = algebraic_start(network, known, {})
+    return network.complete({name: states[name] for name in network.dynamic})
+
+
+def one_state(network: Network, given: State) -> dict[str, Array]:
+    """State of all layers, each of the layer's shape."""
+    states = stacked_states(network, given)
+    count = len(next(iter(states.values())))
+    if count != 1:
+        raise ValueError(
+            f"the state is a batch of {count}; pass one, such as "
+            f"{{name: x[0] for name, x in traj.final.items()}}"
+        )
+    return {name: state[0] for name, state in states.items()}
+
+
+def _main_layer(network: Network) -> str:
+    if "visible" in network.layers:
+        return "visible"
+    dynamic = list(network.dynamic)
+    if len(dynamic) > 1:
+        raise ValueError(
+            f"the state is not a mapping and no layer is named 'visible': "
+            f"pass {{layer: state}} with names from {', '.join(network.layers)}"
+        )
+    return dynamic[0]
+
+
+def _stacked(name: str, value: Array, shape: tuple[int, ...]) -> Array:
+    if value.dtype.kind not in "biuf":
+        raise TypeError(f"state of layer {name!r} must be real numbers, got dtype {value.dtype}")
+    axes = value.ndim - len(shape)
+    if axes < 0 or value.shape[axes:] != shape:
+        raise ValueError(
+            f"state of layer {name!r} has shape {value.shape}, layer {name!r} has shape {shape}; "
+            f"further axes may only stand in front"
+        )
+    if value.size == 0 or not np.isfinite(value).all():
+        raise ValueError(f"state of layer {name!r} is empty or not finite")
+    return value.reshape(-1, *shape).astype(np.float64)

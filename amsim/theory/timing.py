@@ -1,0 +1,273 @@
+"""What delays and slow normalisers do near a fixed point, in closed form.
+
+Every delay here is that of a round trip through the loop, in the unit of tau: where a message takes
+the time d in each direction of a two-layer network, the round trip takes 2 d.
+
+References
+----------
+Marcus & Westervelt, "Stability of analog neural networks with delay", Phys. Rev. A 39, 1989, for
+the thresholds of negative feedback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+_STEPS = 200  # of a Newton iteration that converges monotonically, in about ten
+
+
+def uniform_delay_rate(
+    sigma: ArrayLike, tau_visible: ArrayLike, tau_hidden: ArrayLike, delay: ArrayLike
+) -> Any:
+    r"""Rate at which two layers with one time constant and one delay each approach a fixed point.
+
+    The rightmost root of the linearised network is real, s = -lambda, with
+
+    .. math::
+        (1 - \lambda \tau_v)(1 - \lambda \tau_h)\, e^{-\lambda D} = \sigma
+
+    Parameters
+    ----------
+    sigma : array_like
+        Largest eigenvalue of Xi^T F Xi G, not negative: the gain of a round trip.
+    tau_visible, tau_hidden : array_like
+        Time constants, not negative, at least one of them positive.
+    delay : array_like
+        D, the delay of a round trip; not negative.
+
+    Returns
+    -------
+    float or ndarray
+        lambda, per unit of time: positive for sigma < 1 at every delay, negative (growth) for
+        sigma > 1. Roughly ln(1 / sigma) / (D + tau_v + tau_h) near sigma = 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is negative or not finite, or both time constants are 0.
+
+    Examples
+    --------
+    >>> rate = uniform_delay_rate(0.5, 1.0, 0.1, 2.0)
+    >>> print(f"{rate:.6f}")
+    0.214805
+    >>> print(f"{(1 - rate) * (1 - 0.1 * rate) * np.exp(-2 * rate):.6f}")
+    0.500000
+    """
+    gain, visible, hidden, lag = (
+        _not_negative(name, value)
+        for name, value in (
+            ("sigma", sigma),
+            ("tau_visible", tau_visible),
+            ("tau_hidden", tau_hidden),
+            ("delay", delay),
+        )
+    )
+    gain, visible, hidden, lag = np.broadcast_arrays(gain, visible, hidden, lag)
+    slowest = np.maximum(visible, hidden)
+    if not (slowest > 0).all():
+        raise ValueError("tau_visible and tau_hidden are both 0: one layer needs dynamics")
+    return _scalar(_decay_rate(gain, visible, hidden, lag, 1 / slowest))
+
+
+def _decay_rate(gain: Floats, visible: Floats, hidden: Floats, lag: Floats, end: Floats) -> Floats:
+    """Newton's method on the logarithm of the equation.
+
+    The logarithm is concave and falls from infinity to minus infinity on (-infinity, end). Newton's
+    method started where it is below its goal stays there and comes down to the root. The unknown is
+    the distance to the end, relative to it: small numbers then keep their digits.
+    """
+    with np.errstate(divide="ignore"):
+        goal = np.log(gain)
+    zero = ~(gain > 0)
+    goal = np.where(zero, 0.0, goal)
+    # At this distance the slowest factor alone is below the goal, whatever the rate's sign.
+    gap = np.exp(np.minimum(goal, 0.0)) / 2
+    for _ in range(_STEPS):
+        rate = end * (1 - gap)
+        visible_factor, hidden_factor = _factor(visible, end, gap), _factor(hidden, end, gap)
+        value = np.log(visible_factor) + np.log(hidden_factor) - rate * lag - goal
+        slope = -visible / visible_factor - hidden / hidden_factor - lag
+        step = value / slope  # of the rate; it falls
+        new = gap + step / end
+        if not (np.abs(new - gap) > 4e-16 * new).any():
+            break
+        gap = new
+    return np.where(zero, end, end * (1 - gap))
+
+
+def _factor(tau: Floats, end: Floats, gap: Floats) -> Floats:
+    """1 - tau end (1 - gap), without cancellation where tau end = 1."""
+    share = tau * end
+    return (1 - share) + share * gap
+
+
+def critical_normaliser_lag(kappa: ArrayLike) -> Any:
+    r"""Time constant at which a lagging softmax normaliser destabilises a memory.
+
+    The memory reads out f = exp(beta (h - z)) with tau_z dz/dt = log-sum-exp(beta h) / beta - z.
+    Near a stored memory (p ~ 1), with tau_v = tau_h = 1 and kappa = beta |xi|^2, it is stable for
+
+    .. math::
+        \tau_z < \frac{4 - \kappa + \sqrt{\kappa^2 + 8 \kappa}}{4 (\kappa - 1)} \approx 2 / \kappa
+
+    Parameters
+    ----------
+    kappa : array_like
+        Positive.
+
+    Returns
+    -------
+    float or ndarray
+        The critical tau_z; infinite for kappa <= 1.
+
+    Raises
+    ------
+    ValueError
+        If kappa is not positive and finite.
+
+    Notes
+    -----
+    A normaliser with tau_z dz/dt = sum_mu f_mu - 1 has the same threshold for tau_z / beta, since
+    its right-hand side is beta (h - z) near the memory.
+
+    Examples
+    --------
+    >>> print(f"{critical_normaliser_lag(10.0):.6f}")
+    0.206011
+    """
+    gain = _positive("kappa", kappa)
+    excess = np.where(gain > 1, gain - 1, np.nan)
+    lag = (4 - gain + np.sqrt(gain**2 + 8 * gain)) / (4 * excess)
+    return _scalar(np.where(gain > 1, lag, np.inf))
+
+
+def critical_normaliser_delay(kappa: ArrayLike) -> Any:
+    r"""Delay at which an instantaneous softmax normaliser destabilises a memory.
+
+    As `critical_normaliser_lag`, with z(t) = log-sum-exp(beta h(t - d)) / beta. The first crossing
+    is at the frequency w and the delay d:
+
+    .. math::
+        w^2 = -(1 + \kappa) + \sqrt{\kappa^2 + 4 \kappa}, \qquad
+        d = \frac1w \operatorname{atan2}\!\left(\frac{2 w}{\kappa},
+        1 - \frac{1 - w^2}{\kappa}\right)
+
+    Parameters
+    ----------
+    kappa : array_like
+        beta |xi|^2, positive.
+
+    Returns
+    -------
+    float or ndarray
+        The critical delay; infinite for kappa <= 1/2.
+
+    Raises
+    ------
+    ValueError
+        If kappa is not positive and finite.
+
+    Examples
+    --------
+    >>> print(f"{critical_normaliser_delay(10.0):.6f}")
+    0.201127
+    """
+    gain = _positive("kappa", kappa)
+    # (2 k - 1) / (1 + k + root) is the same square without cancellation.
+    square = (2 * gain - 1) / (1 + gain + np.sqrt(gain**2 + 4 * gain))
+    frequency = np.sqrt(np.where(gain > 0.5, square, np.nan))
+    angle = np.arctan2(2 * frequency / gain, 1 - (1 - square) / gain)
+    return _scalar(np.where(gain > 0.5, angle / frequency, np.inf))
+
+
+def critical_delay_one_layer(gain: ArrayLike) -> Any:
+    r"""Delay at which negative feedback within one layer starts to oscillate.
+
+    For a mode x' = -x - b x(t - d) of gain -b, in units of tau:
+
+    .. math::
+        d = \arccos(-1 / b) / \sqrt{b^2 - 1}
+
+    Parameters
+    ----------
+    gain : array_like
+        b, the strength of the negative feedback, positive.
+
+    Returns
+    -------
+    float or ndarray
+        The critical delay; infinite for b <= 1.
+
+    Raises
+    ------
+    ValueError
+        If the gain is not positive and finite.
+
+    Examples
+    --------
+    >>> print(f"{critical_delay_one_layer(2.0):.6f}")
+    1.209200
+    """
+    strength = _positive("gain", gain)
+    above = np.where(strength > 1, strength, np.nan)
+    delay = np.arccos(-1 / above) / np.sqrt((above - 1) * (above + 1))
+    return _scalar(np.where(strength > 1, delay, np.inf))
+
+
+def critical_delay_two_layer(gain: ArrayLike) -> Any:
+    r"""Round-trip delay at which two layers with antisymmetric coupling start to oscillate.
+
+    For v' = -v + a h(t - d1), h' = -h - b v(t - d2), with kappa = a b and D = d1 + d2:
+
+    .. math::
+        D = (\pi - 2 \arctan \sqrt{\kappa - 1}) / \sqrt{\kappa - 1}
+
+    Parameters
+    ----------
+    gain : array_like
+        kappa, the product of both gains, positive.
+
+    Returns
+    -------
+    float or ndarray
+        The critical delay D of a round trip; infinite for kappa <= 1.
+
+    Raises
+    ------
+    ValueError
+        If the gain is not positive and finite.
+
+    Examples
+    --------
+    >>> print(f"{critical_delay_two_layer(2.0):.6f}")
+    1.570796
+    """
+    strength = _positive("gain", gain)
+    frequency = np.sqrt(np.where(strength > 1, strength - 1, np.nan))
+    delay = 2 * np.arctan2(1.0, frequency) / frequency
+    return _scalar(np.where(strength > 1, delay, np.inf))
+
+
+def _positive(name: str, value: ArrayLike) -> Floats:
+    array = _not_negative(name, value)
+    if not (array > 0).all():
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return array
+
+
+def _not_negative(name: str, value: ArrayLike) -> Floats:
+    array = np.asarray(value, dtype=np.float64)
+    if not (np.isfinite(array) & (array >= 0)).all():
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return array
+
+
+def _scalar(value: Any) -> Any:
+    """A float for scalar arguments, an array for arrays."""
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
