@@ -13,7 +13,7 @@ Store patterns, recall them as coupled differential equations, and see what timi
 1.000
 """
 
-from . import models, patterns, plot
+from . import models, patterns, plot, stability, theory
 from .dynamics import ExponentialIntegrator, FixedPoint, ScipyODE, Settled, Trajectory, simulate
 from .errors import GuaranteeWarning, MissingDependencyError
 from .lagrangians import (
@@ -74,4 +74,6 @@ __all__ = [
     "patterns",
     "plot",
     "simulate",
+    "stability",
+    "theory",
 ]
