@@ -7,7 +7,6 @@ below 2**23, and float32 holds all whole numbers up to 2**24.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from .backends import Trace
 from .plan import Integers, Job, Plan
 
 # Elementary operations from which compiling (once, then cached) beats NumPy.
-_WORTH_COMPILING = 1 << 32
+_WORTH_COMPILING = 1 << 31
 
 
 class Machine:
@@ -128,9 +127,6 @@ class Machine:
         self.messages[kind] += np.count_nonzero(message, axis=1)
 
 
-Advance = Callable[[Machine, int], None]
-
-
 def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
     """Run a job; see `hardware.run`, which prepares it and decodes the result."""
     start = time.perf_counter()
@@ -140,8 +136,7 @@ def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
         signals = _recorded(machine, record)
         settled = None
     else:
-        advance = _compiled if _terms(plan, job) >= _WORTH_COMPILING else _period
-        settled = _until_rest(machine, whole, advance)
+        settled = _until_rest(machine, whole)
         for t in range(whole * plan.period, job.steps):
             machine.step(t)
         signals = {}
@@ -164,7 +159,7 @@ def _recorded(machine: Machine, record: tuple[str, ...]) -> dict[str, Integers]:
     return {name: np.array(rows) for name, rows in signals.items()}
 
 
-def _until_rest(machine: Machine, periods: int, advance: Advance) -> Integers:
+def _until_rest(machine: Machine, periods: int) -> Integers:
     """Run whole periods; those after everything came to rest are counted, not computed.
 
     Returns
@@ -172,42 +167,32 @@ def _until_rest(machine: Machine, periods: int, advance: Advance) -> Integers:
     settled : ndarray of int (B,)
         Steps after which nothing of a cue changed any more, -1 where something still did.
     """
-    job = machine.job
+    job, period_steps = machine.job, machine.plan.period
+    if _terms(machine.plan, job) >= _WORTH_COMPILING:
+        from .compiled import until_rest
+
+        return until_rest(machine, periods)
     driven = max(len(job.input_visible), len(job.input_hidden)) - 1
     moving = np.zeros(len(machine.v), np.int64)  # first period without a change
     for period in range(periods):
-        before, sent_before = machine.state(), _copied(machine.messages)
-        advance(machine, period)
+        before = machine.state()
+        counted = {kind: count.copy() for kind, count in machine.messages.items()}
+        for t in range(period * period_steps, (period + 1) * period_steps):
+            machine.step(t)
         changed = [np.any(a != b, axis=1) for a, b in zip(before, machine.state(), strict=True)]
         # In period 0 the states are held, so that it may look like rest.
         moves = np.any(changed, axis=0) | (period == 0)
         moving[moves] = period + 1
         if not moves.any() and period >= driven:
             for kind, count in machine.messages.items():
-                count += (periods - 1 - period) * (count - sent_before[kind])
+                count += (periods - 1 - period) * (count - counted[kind])
             break
-    return np.where(moving < max(periods, 1), moving * machine.plan.period, -1)
-
-
-def _period(machine: Machine, period: int) -> None:
-    first = period * machine.plan.period
-    for t in range(first, first + machine.plan.period):
-        machine.step(t)
-
-
-def _compiled(machine: Machine, period: int) -> None:
-    from .compiled import run_period
-
-    run_period(machine, period)
+    return np.where(moving < periods, moving * period_steps, -1)
 
 
 def _terms(plan: Plan, job: Job) -> int:
     """A rough number of elementary operations."""
     return job.steps * len(job.visible) * sum(plan.units) * 32
-
-
-def _copied(arrays: dict[str, Integers]) -> dict[str, Integers]:
-    return {name: array.copy() for name, array in arrays.items()}
 
 
 def product(left: Integers, weights: NDArray[np.float32]) -> Integers:
