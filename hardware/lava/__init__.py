@@ -1,5 +1,15 @@
 """The integer network in Lava: processes to wire, and a session that cannot hang."""
 
+from hardware.lava.backend import build, config, run
+from hardware.lava.install import require_lava
 from hardware.lava.session import LavaError, LavaTimeoutError, Session
 
-__all__ = ["LavaError", "LavaTimeoutError", "Session"]
+__all__ = [
+    "LavaError",
+    "LavaTimeoutError",
+    "Session",
+    "build",
+    "config",
+    "require_lava",
+    "run",
+]

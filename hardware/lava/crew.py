@@ -76,7 +76,10 @@ class Board:
     @property
     def stack(self) -> str:
         """Where the child was when it got the stack signal, innermost call first."""
-        return os.pread(self._stack.fileno(), _REPORT_BYTES, 0).decode(errors="replace")
+        text = os.pread(self._stack.fileno(), _REPORT_BYTES, 0).decode(errors="replace")
+        lines = text.splitlines()
+        ours = [i for i, line in enumerate(lines) if line.endswith("in _run_child")]
+        return "\n".join(lines[: ours[0]] if ours else lines)  # below is where the parent was
 
     def answer_stack_signal(self) -> None:
         # Written by a handler in C, which answers even if the interpreter is stuck.
@@ -157,13 +160,14 @@ class Crew:
             raise LavaError(f"{name} failed; the graph was ended. Its traceback:\n{report}")
 
     def stacks(self) -> str:
-        """Where the busy children are now; where all are if all wait for each other."""
+        """Where the busy children are now; if all wait, where those that wait for a message are."""
         for _, child, _ in self._children:
             os.kill(child.pid, _STACK_SIGNAL)
         time.sleep(0.1)
         stacks = [(f"{name} (process {child.pid})", b.stack) for name, child, b in self._children]
-        busy = [(name, stack) for name, stack in stacks if "pypychannel.py" not in stack]
-        return "\n".join(f"{name}:\n{stack}" for name, stack in busy or stacks)
+        busy = [entry for entry in stacks if "pypychannel.py" not in entry[1]]
+        waiting = [entry for entry in stacks if "in recv" in entry[1] and "in run_spk" in entry[1]]
+        return "\n".join(f"{name}:\n{stack}" for name, stack in busy or waiting or stacks)
 
     def end(self, grace: float = 0.0) -> None:
         """End all children: wait `grace` seconds for them to end on their own, then kill them."""

@@ -269,10 +269,9 @@ class _Infrastructure(MultiProcessing):  # type: ignore[misc]
         self._smm = SimpleNamespace(create_shared_memory=_nameless_memory)
 
     def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> None:
-        model = getattr(builder, "proc_model", builder.__class__)
-        self._crew.start(
-            model.__name__, lambda board: _counted(builder.build(), board, self._variables)
-        )
+        model = getattr(builder, "proc_model", None)
+        name = "Lava's runtime service" if model is None else model.__name__
+        self._crew.start(name, lambda board: _counted(builder.build(), board, self._variables))
 
     def stop(self) -> None:
         self._crew.end()

@@ -1,0 +1,158 @@
+"""Plans in Lava: the backends of `hardware.run`, and processes to wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hardware.backends import Trace
+from hardware.lava.install import require_lava
+from hardware.lava.session import Session, remove_log_handlers
+from hardware.lava.shared_job import SharedJob
+from hardware.plan import Job, Plan
+from hardware.run import Inputs, prepare
+
+# Backend: tag of the models, and whether populations are processes of their own.
+_MODELS = {
+    "lava": ("fixed_pt", True),
+    "lava-float": ("floating_pt", True),
+    "lava-fused": ("fixed_pt", False),
+}
+
+
+def build(
+    plan: Plan,
+    cues: ArrayLike,
+    *,
+    steps: int | None = None,
+    batch: int | None = None,
+    record: Iterable[str] = (),
+    clamp: ArrayLike | None = None,
+    inputs: Inputs | None = None,
+) -> Any:
+    """A network as a Lava process, to connect with other Lava processes and run in a `Session`.
+
+    Parameters
+    ----------
+    plan : Plan
+    cues : array_like (*batch, D)
+        Recalled from the first step on. Ports and Vars have the shape (D,) or (K,) if there is one
+        cue without batch axes, (batch, D) or (batch, K) otherwise.
+    steps : int, optional
+        Of one recall; `plan.steps` by default.
+    batch : int, optional
+        Cues recalled at the same time; those that remain follow, group after group, every `steps`
+        steps. All by default.
+    record, clamp, inputs
+        As of `hardware.run`; signals are in ``process.job.signals``.
+
+    Returns
+    -------
+    DenseAM
+        See `hardware.lava.graph.processes.DenseAM` for its ports and Vars.
+
+    Examples
+    --------
+    >>> import amsim as am, hardware as hw                                      # doctest: +SKIP
+    >>> patterns = am.patterns.random(5, 64, seed=0)                            # doctest: +SKIP
+    >>> plan = hw.compile(am.dense_am(patterns))                                # doctest: +SKIP
+    >>> memory = hw.lava.build(plan, am.patterns.corrupt(patterns[0], flip=.2)) # doctest: +SKIP
+    >>> memory.s_out.connect(reader.a_in)                                       # doctest: +SKIP
+    >>> with hw.lava.Session(memory, hw.lava.config("lava")) as session:        # doctest: +SKIP
+    ...     session.run(plan.steps)
+    ...     features = memory.v.get() / plan.visible.scale
+    """
+    job, axes = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
+    require_lava()
+    from hardware.lava.graph.processes import DenseAM
+
+    shared = SharedJob(plan, job, tuple(record), batch=batch, flat=not axes)
+    try:
+        return DenseAM(plan, shared)
+    finally:
+        remove_log_handlers()
+
+
+def config(backend: str = "lava") -> Any:
+    """Lava's RunConfig that chooses the models of a backend.
+
+    Parameters
+    ----------
+    backend : "lava", "lava-float" or "lava-fused"
+    """
+    if backend not in _MODELS:
+        raise ValueError(f"no Lava backend {backend!r}; one of {', '.join(_MODELS)}")
+    require_lava()
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    tag, populations = _MODELS[backend]
+    return Loihi2SimCfg(select_tag=tag, select_sub_proc_model=populations)
+
+
+def run(
+    plan: Plan,
+    job: Job,
+    record: tuple[str, ...] = (),
+    *,
+    backend: str = "lava",
+    timeout: float = 60.0,
+) -> Trace:
+    """Run a job in Lava; see `hardware.run`, which prepares it and decodes the result.
+
+    Parameters
+    ----------
+    plan : Plan
+    job : Job
+    record : tuple of str
+    backend : "lava", "lava-float" or "lava-fused"
+    timeout : float
+        Seconds without a step after which the run is given up.
+
+    Returns
+    -------
+    Trace
+        With "lava-float" the final states are floats, not rounded to integers.
+    """
+    models = config(backend)
+    from hardware.lava.graph.processes import DenseAM
+
+    start = time.perf_counter()
+    with _Forgotten():
+        shared = SharedJob(plan, job, record)
+        with Session(DenseAM(plan, shared), models, timeout=timeout) as session:
+            built = time.perf_counter()
+            session.run(lava_steps(plan, job, backend))
+            seconds = {"build": built - start, "run": time.perf_counter() - built}
+    kind = np.float64 if backend == "lava-float" else np.int64
+    without = ("rounds", "normaliser") if plan.normaliser is None else ()
+    return Trace(
+        final={n: a.astype(kind) for n, a in shared.final.items() if n not in without},
+        signals={n: a.astype(kind) for n, a in shared.signals.items()},
+        messages={n: a.copy() for n, a in shared.messages.items() if n not in without},
+        steps=job.steps,
+        seconds=seconds,
+    )
+
+
+def lava_steps(plan: Plan, job: Job, backend: str) -> int:
+    """Steps of Lava that a job takes: a fused process does a period at a time."""
+    return -(-job.steps // plan.period) if backend == "lava-fused" else job.steps
+
+
+class _Forgotten:
+    """Lava keeps every process and Var for ever; take those made in this block off its lists."""
+
+    def __enter__(self) -> None:
+        from lava.magma.core.process.process import ProcessServer
+        from lava.magma.core.process.variable import VarServer
+
+        self._lists = (ProcessServer().processes, VarServer().vars)
+        self._lengths = [len(entries) for entries in self._lists]
+
+    def __exit__(self, *_: object) -> None:
+        for entries, length in zip(self._lists, self._lengths, strict=True):
+            del entries[length:]

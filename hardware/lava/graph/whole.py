@@ -1,0 +1,152 @@
+"""Models of the whole network: a process per population, or all in one."""
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from numpy.typing import NDArray
+
+from hardware.emulator import Machine
+from hardware.lava.graph.processes import (
+    Connection,
+    DenseAM,
+    FeatureNeurons,
+    LogNormaliser,
+    MemoryUnits,
+)
+from hardware.lava.shared_job import SharedJob
+from hardware.plan import Job, Plan
+from hardware.spec import read
+
+
+class Populations(AbstractSubProcessModel):  # type: ignore[misc]
+    """A process per population and per connection, as on a chip."""
+
+    def wire(self, process: AbstractProcess, weights: Any) -> None:
+        """Connect populations with the weights (K, D)."""
+        plan: Plan = process.proc_params["plan"]
+        job = process.proc_params["job"]
+        self.features = FeatureNeurons(plan, job)
+        self.memories = MemoryUnits(plan, job)
+        self.up = Connection(weights, job)
+        self.down = Connection(weights.T, job)
+        self.features.s_out.connect(self.up.s_in)
+        self.up.a_out.connect(self.memories.a_in)
+        self.memories.s_out.connect(self.down.s_in)
+        self.down.a_out.connect(self.features.a_in)
+        if plan.normaliser is not None:
+            self.normaliser = LogNormaliser(plan, job)
+            self.memories.e_out.connect(self.normaliser.a_in)
+            self.normaliser.s_out.connect(self.memories.c_in)
+        process.a_in.connect(self.features.drive_in)
+        self.features.s_out.connect(process.s_out)
+        self.memories.s_out.connect(process.p_out)
+        process.v.alias(self.features.v)
+        process.h.alias(self.memories.h)
+
+
+# Lava picks among SubProcessModels by tag only if they stand before other models.
+@implements(proc=DenseAM)
+@tag("fixed_pt")
+class FixedPopulations(Populations):
+    """With the integers of the plan."""
+
+    def __init__(self, process: AbstractProcess) -> None:
+        self.wire(process, process.proc_params["plan"].weights)
+
+
+@implements(proc=DenseAM)
+@tag("floating_pt")
+class FloatPopulations(Populations):
+    """With the network's own weights."""
+
+    def __init__(self, process: AbstractProcess) -> None:
+        self.wire(process, read(process.proc_params["plan"].network).patterns)
+
+
+@implements(proc=DenseAM, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
+    """The emulator as a process: a step of Lava is a period of the plan."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    p_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    v: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
+    h: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.plan: Plan = proc_params["plan"]
+        self.shared: SharedJob = proc_params["job"]
+        self._generation = -1
+        self._origin = 0
+
+    def run_spk(self) -> None:
+        driven = self.a_in.recv()
+        period = self._begin()
+        machine, shared = self.machine, self.shared
+        sent = machine.sent
+        self._set_drive(period, driven)
+        for t in range(period * self.plan.period, self._end(period)):
+            machine.step(t)
+            for name, rows in shared.signals.items():
+                rows[t, self.rows] = machine.signal(name)
+        self.v[...] = machine.v.reshape(self.v.shape)
+        self.h[...] = machine.h.reshape(self.h.shape)
+        self.s_out.send((machine.sent - sent).reshape(self.v.shape))
+        self.p_out.send(machine.output.reshape(self.h.shape))
+        if period >= self.periods - 1:
+            for name, state in machine.final().items():
+                shared.final[name][self.rows] = state
+            for name, count in machine.messages.items():
+                shared.messages[name][self.rows] = count
+
+    def _begin(self) -> int:
+        """The period that this step is; a new machine where a recall starts."""
+        shared = self.shared
+        self.periods = -(-shared.steps // self.plan.period)
+        if shared.generation != self._generation:
+            self._generation = shared.generation
+            self._origin = self.time_step
+        since = self.time_step - self._origin
+        group = min(since // self.periods, shared.groups - 1)
+        self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
+        if since == group * self.periods:
+            self.machine = Machine(self.plan, self._job())
+        return since - group * self.periods
+
+    def _end(self, period: int) -> int:
+        """The step after this period; the last one of a recall may be cut short."""
+        end = (period + 1) * self.plan.period
+        return min(end, self.shared.steps) if period == self.periods - 1 else end
+
+    def _job(self) -> Job:
+        """The cues of this recall, with room for the input of one period."""
+        job, rows = self.shared.job, self.rows
+        return Job(
+            visible=job.visible[rows],
+            hidden=job.hidden[rows],
+            log_sum=job.log_sum[rows],
+            clamped=job.clamped[rows],
+            input_visible=np.zeros((1, *job.visible[rows].shape), np.int64),
+            input_hidden=np.zeros((1, *job.hidden[rows].shape), np.int64),
+            steps=job.steps,
+        )
+
+    def _set_drive(self, period: int, driven: Any) -> None:
+        job, now = self.shared.job, self.machine.job
+        for given, used in (
+            (job.input_visible, now.input_visible),
+            (job.input_hidden, now.input_hidden),
+        ):
+            used[0] = given[min(period, len(given) - 1), self.rows]
+        now.input_visible[0] += driven.reshape(now.visible.shape)

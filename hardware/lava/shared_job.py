@@ -1,0 +1,121 @@
+"""A job, and what comes of it, in memory that the processes of a graph share."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.lava.crew import shared_array
+from hardware.plan import Job, Plan
+
+# Names as in hardware.backends.Trace, with the layer whose size they have.
+SIGNALS = {
+    "visible": "visible",
+    "hidden": "hidden",
+    "normaliser": "normaliser",
+    "visible_out": "visible",
+    "hidden_out": "hidden",
+    "normaliser_out": "normaliser",
+}
+MESSAGES = ("visible", "hidden", "rounds", "normaliser")
+
+
+class SharedJob:
+    """Where recalls start, what drives them, and their results.
+
+    The N cues of the job are recalled in groups of `batch`: after `job.steps` steps of a graph
+    the next group starts, in the graph, without a new compilation. Numbers are in the integers of
+    the plan and exact: 24 bits fit a float32, in which signals are kept.
+
+    Parameters
+    ----------
+    plan : Plan
+    job : Job
+    record : tuple of str
+        Signals to keep in every step.
+    batch : int, optional
+        Cues that one run of the graph holds, a divisor of N; all by default.
+    flat : bool
+        Ports and Vars have no batch axis; needs ``batch == 1``.
+
+    Attributes
+    ----------
+    final : dict of str to shared ndarray of float64 (N, n)
+    signals : dict of str to shared ndarray of float32 (T, N, n)
+    messages : dict of str to shared ndarray of int64 (N,)
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        job: Job,
+        record: tuple[str, ...] = (),
+        *,
+        batch: int | None = None,
+        flat: bool = False,
+    ) -> None:
+        count = len(job.visible)
+        self.batch = count if batch is None else batch
+        if self.batch < 1 or count % self.batch:
+            raise ValueError(f"batch must divide the {count} cues, got {batch}")
+        if flat and self.batch != 1:
+            raise ValueError(f"flat needs a batch of 1, got {self.batch}")
+        unknown = [name for name in record if name not in SIGNALS]
+        if unknown:
+            raise ValueError(f"cannot record {unknown[0]!r}; one of {', '.join(SIGNALS)}")
+        memories, features = plan.units
+        sizes = {"visible": features, "hidden": memories, "normaliser": 1}
+        self.steps = job.steps
+        self.flat = flat
+        self.groups = count // self.batch
+        self.job = Job(**{field.name: _shared(getattr(job, field.name)) for field in fields(Job)})
+        self.final = {name: shared_array((count, size)) for name, size in sizes.items()}
+        self.signals = {
+            name: shared_array((job.steps, count, sizes[SIGNALS[name]]), np.float32)
+            for name in record
+        }
+        self.messages = {name: shared_array((count,), np.int64) for name in MESSAGES}
+        self._generation = shared_array((1,), np.int64)
+
+    @property
+    def generation(self) -> int:
+        """Number of jobs loaded so far."""
+        return int(self._generation[0])
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """Shape of a port or Var of so many units."""
+        return (size,) if self.flat else (self.batch, size)
+
+    def load(self, job: Job) -> None:
+        """Put another job of the same shapes in place; it starts with the next step.
+
+        Raises
+        ------
+        ValueError
+            If a shape, or the number of steps, is another.
+        """
+        for field in fields(Job):
+            new, old = getattr(job, field.name), getattr(self.job, field.name)
+            if np.shape(new) != np.shape(old) or (field.name == "steps" and new != old):
+                raise ValueError(
+                    f"the job's {field.name} has shape {np.shape(new)} (value {new!r:.40}), this "
+                    f"graph was built for {np.shape(old)} ({old!r:.40}); build another"
+                )
+        for field in fields(Job):
+            old = getattr(self.job, field.name)
+            if isinstance(old, np.ndarray):
+                old[...] = getattr(job, field.name)
+        for name in MESSAGES:
+            self.messages[name][...] = 0
+        self._generation[0] += 1
+
+
+def _shared(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    copy: NDArray[Any] = shared_array(value.shape, value.dtype)
+    copy[...] = value
+    return copy
