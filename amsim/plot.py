@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .dynamics import Trajectory
 
-__all__ = ["energy", "overview", "recall", "states", "trajectory"]
+__all__ = ["energy", "overview", "raster", "recall", "states", "trajectory"]
 
 Floats = NDArray[np.float64]
 
@@ -225,6 +225,62 @@ def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> F
     top.set_xlabel("")
     figure.align_ylabels([top, bottom])
     return figure
+
+
+def raster(traj: Trajectory, ax: Axes | None = None, *, cue: int = 0) -> Axes:
+    """Draw the messages of one cue: time to the right, one row per unit, layers above each other.
+
+    Parameters
+    ----------
+    traj : Trajectory
+        Of `EventDriven(record_events=True)`.
+    ax : matplotlib Axes, optional
+        Where to draw; by default the axes of a new figure.
+    cue : int
+        Which cue of the flattened batch.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        If the messages were not recorded, or there is no such cue.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> solver = am.EventDriven(0.1, record_events=True)
+    >>> traj = am.simulate(am.dense_am(patterns), patterns[0], t1=5.0, solver=solver)
+    >>> am.plot.raster(traj).get_ylabel()
+    'unit'
+    """
+    if traj.events is None:
+        raise ValueError("no messages were recorded; pass EventDriven(record_events=True)")
+    (number,) = _cues(cue, math.prod(traj.statuses.shape))
+    ax = ax or _new_axes()
+    events = traj.events[traj.events.cue == number]
+    sizes = {name: math.prod(traj.final[name].shape[traj.statuses.ndim :]) for name in traj}
+    sizes.update({str(name): 1 for name in np.unique(events.layer) if name not in sizes})
+    first = 0
+    for index, (name, size) in enumerate(sizes.items()):
+        part = events[events.layer == name]
+        ax.scatter(
+            part.time, first + part.unit, s=min(9.0, 4000 / (1 + len(part))) + 0.5, marker="|",
+            linewidths=0.8, color=_COLOURS[index % len(_COLOURS)],
+            label=f"{name}: {len(part)} messages",
+        )  # fmt: skip
+        first += size
+    last = max(float(traj.times[-1]), float(events.time.max(initial=0.0)))
+    ax.set(xlabel=traj.time_label, ylabel="unit", ylim=(first - 0.5, -0.5), xlim=(0, last or 1.0))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(
+        ncols=3, frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1),
+        scatterpoints=1, markerscale=3,
+    )  # fmt: skip
+    return ax
 
 
 def overview(

@@ -1,5 +1,6 @@
 """Recall over time: one verb, `simulate`, and the solvers that it chooses from."""
 
+from .events import EventDriven, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .halting import Settled
@@ -8,10 +9,14 @@ from .simulate import simulate
 from .trajectory import Trajectory
 
 __all__ = [
+    "EventDriven",
     "ExponentialIntegrator",
     "FixedPoint",
+    "Periodic",
+    "Poisson",
     "ScipyODE",
     "Settled",
+    "Timing",
     "Trajectory",
     "simulate",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -15,8 +15,8 @@ from ..synapses import Array
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
-STATUSES = ("settled", "time_limit", "diverged", "interrupted")
-SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED = range(4)
+STATUSES = ("settled", "time_limit", "diverged", "interrupted", "max_events")
+SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED, MAX_EVENTS = range(5)
 
 # Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
 Reader = Callable[[str, slice], Array]
@@ -49,6 +49,8 @@ class Problem:
         Whether the user chose `times`; see `recorded_times`.
     tolerance : float
         Residual below which a cue has settled; 0 to run to t1.
+    seed : int
+        Of the random numbers that a solver may draw.
     """
 
     network: Network
@@ -59,6 +61,7 @@ class Problem:
     times: Array
     explicit: bool
     tolerance: float
+    seed: int = 0
 
     @cached_property
     def batch(self) -> int:
@@ -145,6 +148,10 @@ class Solution:
         Steps over all cues; None where the solver does not tell.
     updates : bool
         Whether `times` counts updates.
+    stats : dict
+        What else the solver counts: arrays (B,), or a dict of them.
+    events : recarray, optional
+        Messages of an event-driven run: time, layer, unit, value, cue.
     """
 
     times: Array
@@ -156,6 +163,8 @@ class Solution:
     accepted: int | None
     rejected: int | None
     updates: bool = False
+    stats: dict[str, Any] = field(default_factory=dict)
+    events: NDArray[Any] | None = None
 
 
 def _of_cues(value: Any, cues: Array) -> Any:

@@ -53,8 +53,8 @@ def simulate(
         Increasing times to record. By default 0 and a geometric grid, finest where the fastest
         layer moves, up to the time at which the last cue stopped.
     solver : solver object or str, optional
-        `ExponentialIntegrator()` by default; `FixedPoint()`; or a method of SciPy by name: "RK45",
-        "DOP853", "Radau", "BDF", "LSODA" (`ScipyODE` sets its tolerances).
+        `ExponentialIntegrator()` by default; `EventDriven()`; `FixedPoint()`; or a method of SciPy
+        by name: "RK45", "DOP853", "Radau", "BDF", "LSODA" (`ScipyODE` sets its tolerances).
     until : Settled or None, default Settled(1e-6)
         When a cue may stop before t1; None runs to t1.
     clamp : mapping of layer names to boolean masks or integer indices, optional
@@ -63,7 +63,7 @@ def simulate(
         External input added to the bias, broadcast to (*batch, *shape); a callable takes the time
         and returns it. A bare one is for the cue's layer.
     seed : int, optional
-        For solvers that draw random numbers; the ODE solvers do not.
+        For solvers that draw random numbers, 0 by default; the ODE solvers do not.
 
     Returns
     -------
@@ -94,6 +94,8 @@ def simulate(
         raise TypeError(f"network must be a Network, got {type(network).__name__}")
     if until is not None and not isinstance(until, Settled):
         raise TypeError(f"until must be Settled(...) or None, got {until!r}")
+    if seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
+        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
     for lost in network.lost_guarantees:
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
     target = _cue_layer(network)
@@ -108,6 +110,7 @@ def simulate(
         times=grid,
         explicit=times is not None,
         tolerance=until.tolerance if until is not None else 0.0,
+        seed=int(seed or 0),
     )
     start = clock.perf_counter()
     solution = _solver(solver).solve(problem)

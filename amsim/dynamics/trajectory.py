@@ -34,12 +34,19 @@ class Trajectory(Mapping[str, Array]):
     times : ndarray (T,)
         In the unit of tau; for `FixedPoint` the number of updates (`time_label` says which).
     status : str
-        "settled", "time_limit", "diverged" or "interrupted": the worst of the batch.
+        "settled", "time_limit", "diverged", "interrupted" or "max_events": the worst of the batch.
     settle_times : ndarray (*batch)
         The first step at which a cue was found settled; NaN where it did not settle.
     stats : dict
         "rhs" (right-hand sides over all cues), "rhs_per_cue" (*batch), "accepted" and "rejected"
-        steps (None where the solver does not tell), "wall_time" in seconds.
+        steps (None where the solver does not tell), "wall_time" in seconds. `EventDriven` adds
+        arrays (*batch): "messages" by layer, "synaptic_operations", "drops", "late" (messages that
+        another one overtook), "staleness" (how long a register missed news, at most),
+        "last_message" (its time) and "register_error" (how far registers are from the outputs at
+        the end, at most).
+    events : recarray or None
+        Every message that was sent, if `EventDriven(record_events=True)`: its `time`, `layer`,
+        `unit` (of the flattened layer), `value` and `cue` (of the flattened batch).
 
     Examples
     --------
@@ -64,8 +71,10 @@ class Trajectory(Mapping[str, Array]):
         stats: dict[str, Any],
         batch: tuple[int, ...],
         time_label: str,
+        events: Any = None,
     ) -> None:
         self.times = times
+        self.events = events
         self.settle_times = settle_times.reshape(batch)
         self.status = STATUSES[codes.max()]
         self.stats = stats
@@ -87,6 +96,7 @@ class Trajectory(Mapping[str, Array]):
             "accepted": solution.accepted,
             "rejected": solution.rejected,
             "wall_time": wall_time,
+            **{name: _with_batch(value, batch) for name, value in solution.stats.items()},
         }
         return cls(
             times=solution.times,
@@ -100,6 +110,7 @@ class Trajectory(Mapping[str, Array]):
             stats=stats,
             batch=batch,
             time_label="updates" if solution.updates else "time (units of τ)",
+            events=solution.events,
         )
 
     def __getitem__(self, name: str) -> Array:
@@ -150,6 +161,16 @@ class Trajectory(Mapping[str, Array]):
 
         return trajectory(self, cue=cue)
 
+    def plot_raster(self, cue: int = 0) -> Figure:
+        """Messages of one cue, a row per unit; needs `EventDriven(record_events=True)`."""
+        from matplotlib.figure import Figure
+
+        from ..plot import raster
+
+        figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+        raster(self, figure.subplots(), cue=cue)
+        return figure
+
     def save(self, path: str | Path, *, force: bool = False) -> Path:
         """Write everything to a .npz file that needs neither pickle nor the network to be read.
 
@@ -180,10 +201,12 @@ class Trajectory(Mapping[str, Array]):
             "codes": self._codes.reshape(self._batch),
             "settle_times": self.settle_times,
             "rhs_per_cue": self.stats["rhs_per_cue"],
-            "json": np.array(json.dumps(meta)),
+            "json": np.array(json.dumps(meta, default=np.ndarray.tolist)),
             **{f"state/{name}": self[name] for name in self._layers},
             **{f"final/{name}": state for name, state in self.final.items()},
         }
+        if self.events is not None:
+            arrays["events"] = np.asarray(self.events)
         # Written beside and renamed: a full disk or Ctrl-C leaves no half file under the name.
         partial = path.with_name(path.name + ".partial")
         try:
@@ -211,7 +234,8 @@ class Trajectory(Mapping[str, Array]):
                 raise ValueError(f"its format is {meta['format']!r}, not {_FORMAT!r}")
             batch = arrays["codes"].shape
             layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
-            stats = {**meta["stats"], "rhs_per_cue": arrays["rhs_per_cue"]}
+            stats = {name: _loaded(value) for name, value in meta["stats"].items()}
+            stats["rhs_per_cue"] = arrays["rhs_per_cue"]
             _check_arrays(arrays, layers, batch)
             return cls(
                 times=arrays["times"],
@@ -225,6 +249,7 @@ class Trajectory(Mapping[str, Array]):
                 stats=stats,
                 batch=batch,
                 time_label=meta["time_label"],
+                events=arrays["events"].view(np.recarray) if "events" in arrays else None,
             )
         except OSError as error:
             if isinstance(error, FileNotFoundError):
@@ -232,6 +257,20 @@ class Trajectory(Mapping[str, Array]):
             raise ValueError(f"{path} is not a trajectory: {error}") from error
         except Exception as error:
             raise ValueError(f"{path} is not a trajectory or is damaged: {error}") from error
+
+
+def _with_batch(value: Any, batch: tuple[int, ...]) -> Any:
+    """Give numbers per cue, or a dict of them, the batch axes."""
+    if isinstance(value, dict):
+        return {name: _with_batch(part, batch) for name, part in value.items()}
+    return value.reshape(batch)
+
+
+def _loaded(value: Any) -> Any:
+    """Lists in JSON were arrays."""
+    if isinstance(value, dict):
+        return {name: _loaded(part) for name, part in value.items()}
+    return np.asarray(value) if isinstance(value, list) else value
 
 
 def _check_arrays(
@@ -276,6 +315,11 @@ def _message(problem: Problem, solution: Solution) -> str:
     last = f"{'update' if solution.updates else 't ='} {solution.ends.max():.4g}"
     if number["interrupted"]:
         return f"interrupted at {last}; {number['settled']} of {count} cues had settled"
+    if number["max_events"]:
+        return (
+            f"{number['max_events']} of {count} cues sent max_events messages, by {last}: allow "
+            f"more, take a larger quantum or t1, or look for growth or an oscillation with plot()"
+        )
     if number["diverged"]:
         return (
             f"{number['diverged']} of {count} cues diverged, by {last}: the states grow without "

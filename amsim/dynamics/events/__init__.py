@@ -1,0 +1,6 @@
+"""Asynchronous recall: units that leak between events and send when their output has moved."""
+
+from .options import EventDriven
+from .timing import Periodic, Poisson, Timing
+
+__all__ = ["EventDriven", "Periodic", "Poisson", "Timing"]

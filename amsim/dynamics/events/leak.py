@@ -1,0 +1,203 @@
+"""Units between events: exact exponentials, and the next moment at which one may send. Compiled.
+
+A unit follows x(t) = target - gap / e(t) with e(t) = exp(rate (t - base)), so that a message adds
+w to its target and w e(t) to its gap, and the unit reaches a state x at e = gap / (target - x).
+Times are compared by e, without a logarithm or a decay per unit.
+"""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .neurons import NORMALISER, SOFTMAX, compiled, vectorised
+from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, TARGET
+
+_REBASE = 16.0  # largest exponent: a gap then has not grown beyond e^16
+
+
+@compiled
+def state(engine, i, t):
+    """x of unit i at time t."""
+    units = engine.units
+    if not np.isnan(units[FIXED, i]):
+        return units[FIXED, i]
+    elapsed = t - engine.populations[engine.ranks[OWNER, i]].base
+    return units[TARGET, i] - units[GAP, i] * math.exp(-elapsed * units[RATE, i])
+
+
+@vectorised
+def _smallest(key):
+    first = np.inf
+    for k in range(len(key)):
+        first = key[k] if key[k] < first else first
+    return first
+
+
+@vectorised
+def _shared_keys(target, gap, low, high, key, shift):
+    """Keys of units that share their rate; the smallest of them."""
+    first = np.inf
+    for k in range(len(target)):
+        rising = gap[k] > 0.0
+        distance = target[k] - ((high[k] if rising else low[k]) + shift)
+        e = gap[k] / distance
+        e = e if (distance > 0.0) == rising else np.inf
+        key[k] = e
+        first = e if e < first else first
+    return first
+
+
+@vectorised
+def _add_row(row, delta, e, target, gap, low, high, key, shift):
+    """Deliver a message to units that share their rate; the smallest of their new keys."""
+    first = np.inf
+    for k in range(len(target)):
+        w = row[k] * delta
+        goal, span = target[k] + w, gap[k] + w * e
+        target[k], gap[k] = goal, span
+        rising = span > 0.0
+        distance = goal - ((high[k] if rising else low[k]) + shift)
+        reached = span / distance
+        reached = reached if (distance > 0.0) == rising else np.inf
+        key[k] = reached
+        first = reached if reached < first else first
+    return first
+
+
+@vectorised
+def _add_row_only(row, delta, e, target, gap):
+    """Deliver a message to units whose keys are not needed."""
+    for k in range(len(target)):
+        w = row[k] * delta
+        target[k] += w
+        gap[k] += w * e
+
+
+@compiled
+def _own_key(units, population, i):
+    """The key of one unit."""
+    rising = units[GAP, i] > 0.0
+    level = units[HIGH, i] if rising else units[LOW, i]
+    distance = units[TARGET, i] - (level + population.shift)
+    if distance == 0.0 or (distance > 0.0) != rising:
+        return np.inf
+    e = units[GAP, i] / distance
+    return e if population.rate > 0.0 else population.base + math.log(e) / units[RATE, i]
+
+
+@compiled
+def _set_first(population, first):
+    """Note the smallest key of a population."""
+    population.first = first
+    if population.rate > 0.0 and first < np.inf:
+        first = population.base + math.log(first) / population.rate
+    population.due = first
+
+
+@compiled
+def keyless(population, clocked):
+    """Whether messages of a population do not come from crossings of single units."""
+    return population.kind == SOFTMAX or (clocked and population.kind != NORMALISER)
+
+
+@compiled
+def refresh(units, population):
+    """Compute the keys of a whole population."""
+    start, stop = population.start, population.stop
+    if population.rate > 0.0:
+        first = _shared_keys(
+            units[TARGET][start:stop], units[GAP][start:stop], units[LOW][start:stop],
+            units[HIGH][start:stop], units[KEY][start:stop], population.shift,
+        )  # fmt: skip
+    else:
+        first = np.inf
+        for i in range(start, stop):
+            units[KEY, i] = _own_key(units, population, i)
+            first = min(first, units[KEY, i])
+    _set_first(population, first)
+
+
+@compiled
+def renew(units, population, i):
+    """Compute the key of unit i after its levels or its target have changed."""
+    before, units[KEY, i] = units[KEY, i], _own_key(units, population, i)
+    if units[KEY, i] <= population.first:
+        _set_first(population, units[KEY, i])
+    elif before <= population.first:
+        _set_first(population, _smallest(units[KEY][population.start : population.stop]))
+
+
+@compiled
+def _rebase(units, population, t):
+    """Count the exponentials of a population from t on if they have grown large."""
+    elapsed = t - population.base
+    if elapsed * population.fastest <= _REBASE:
+        return False
+    for i in range(population.start, population.stop):
+        units[GAP, i] *= math.exp(-elapsed * units[RATE, i])
+    population.base = t
+    return True
+
+
+@compiled
+def _hurry(population, t, change):
+    """A group of SOFTMAX units may now move faster, by `change` of each target at most."""
+    population.budget -= population.speed * (t - population.since)
+    population.since = t
+    population.speed += 2.0 * population.parameter * population.fastest * change
+    left = max(population.budget, 0.0)
+    population.due = t + left / population.speed if left < np.inf else np.inf
+
+
+@compiled
+def receive_row(engine, q, j, delta):
+    """All units of projection q read a value from sender j that is larger by delta."""
+    units, projection, t = engine.units, engine.projections[q], engine.clock[NOW]
+    population, clocked = engine.populations[projection.target], engine.rules[0].clocked
+    start, stop = population.start, population.stop
+    begin = projection.weights + j * (stop - start)
+    row, delta = engine.weights[begin : begin + stop - start], delta / population.leak
+    target, gap = units[TARGET][start:stop], units[GAP][start:stop]
+    engine.counts[OPERATIONS] += stop - start
+    _rebase(units, population, t)
+    elapsed = t - population.base
+    e = math.exp(elapsed * population.rate)
+    if not population.rate > 0.0:
+        for k in range(stop - start):
+            w = row[k] * delta
+            target[k] += w
+            gap[k] += w * math.exp(elapsed * units[RATE, start + k])
+        if not keyless(population, clocked):
+            refresh(units, population)
+    elif keyless(population, clocked):
+        _add_row_only(row, delta, e, target, gap)
+    else:
+        first = _add_row(
+            row, delta, e, target, gap, units[LOW][start:stop], units[HIGH][start:stop],
+            units[KEY][start:stop], population.shift,
+        )  # fmt: skip
+        _set_first(population, first)
+    if population.kind == SOFTMAX and not clocked:
+        _hurry(population, t, abs(delta) * projection.largest)
+
+
+@compiled
+def receive(engine, i, change):
+    """The target of unit i moves by `change`."""
+    units, t = engine.units, engine.clock[NOW]
+    population, clocked = engine.populations[engine.ranks[OWNER, i]], engine.rules[0].clocked
+    rebased = _rebase(units, population, t)
+    units[TARGET, i] += change
+    units[GAP, i] += change * math.exp((t - population.base) * units[RATE, i])
+    if keyless(population, clocked):
+        if population.kind == SOFTMAX and not clocked:
+            _hurry(population, t, abs(change))
+    elif rebased:
+        refresh(units, population)
+    else:
+        renew(units, population, i)

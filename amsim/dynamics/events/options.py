@@ -1,0 +1,100 @@
+"""The event-driven solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ..problem import Problem, Solution
+from .timing import Timing, _number
+
+
+@dataclass(frozen=True, eq=False)
+class EventDriven:
+    """Asynchronous units: exact leaks between events, a message whenever an output has moved.
+
+    Every unit integrates what its receive registers hold, and sends its output when that has moved
+    by a quantum since the last message (send-on-delta). There is no time step: states follow their
+    exponentials, and the moment of the next message is solved for.
+
+    Parameters
+    ----------
+    quantum : float or mapping of layer names to float, default 1e-3
+        How far an output moves before it is sent, in units of the output.
+    timing : Timing
+        Delays, losses and clocks; by default messages arrive at once.
+    max_events : int, default 10_000_000
+        Messages of a cue after which it ends with status "max_events".
+    announce : {"output", "ahead"}, default "output"
+        What a message says: the output itself, or half a quantum further in the direction in which
+        it moves, which about halves the error at the same number of messages.
+    normaliser : {"exact", "neuron"}, default "exact"
+        How a softmax layer is normalised: by a sum that its units share at every moment, or by a
+        neuron z with tau_z dz/dt = LSE(h) - z that the units f = exp(beta (h - z)) hear from.
+        Its quantum is quantum / beta.
+    normaliser_tau, normaliser_delay : float, default 0.01 and 0.0
+        Time constant of that neuron, and travel time of its messages.
+    record_events : bool, default False
+        Whether to keep every message as `Trajectory.events`.
+
+    Notes
+    -----
+    Layers need tau > 0, a leak, one of the Lagrangians Identity, Tanh, Sigmoid, ReLU,
+    RectifiedPower, Exponential or Softmax, and `Dense` synapses; inputs must be constant. See
+    docs/events.md for the semantics and the rule by which a cue has settled.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.dense_am([[1, 1, -1, -1], [1, -1, 1, -1]], hidden=am.Softmax(beta=4.0))
+    >>> timing = am.Timing(delay=0.2, jitter=0.1)
+    >>> traj = am.simulate(net, [1, 1, -1, 0], solver=am.EventDriven(1e-3, timing), seed=1)
+    >>> traj.status, traj.final["visible"].round(2)
+    ('settled', array([ 1.,  1., -1., -1.]))
+    """
+
+    quantum: float | Mapping[str, float] = 1e-3
+    timing: Timing = field(default_factory=Timing)
+    max_events: int = 10_000_000
+    announce: Literal["output", "ahead"] = "output"
+    normaliser: Literal["exact", "neuron"] = "exact"
+    normaliser_tau: float = 0.01
+    normaliser_delay: float = 0.0
+    record_events: bool = False
+
+    def __post_init__(self) -> None:
+        quanta = self.quantum if isinstance(self.quantum, Mapping) else {"": self.quantum}
+        for quantum in quanta.values():
+            _number("EventDriven", "quantum", quantum, above=0.0)
+        if not isinstance(self.timing, Timing):
+            raise TypeError(f"EventDriven: timing is {self.timing!r}; use Timing(...)")
+        if not isinstance(self.max_events, (int, np.integer)) or self.max_events < 1:
+            raise ValueError(
+                f"EventDriven: max_events is {self.max_events!r}; use a positive integer"
+            )
+        for name, choices in (
+            ("announce", ("output", "ahead")),
+            ("normaliser", ("exact", "neuron")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"EventDriven: {name} is {getattr(self, name)!r}; "
+                    f"use {' or '.join(map(repr, choices))}"
+                )
+        _number("EventDriven", "normaliser_tau", self.normaliser_tau, above=0.0)
+        _number("EventDriven", "normaliser_delay", self.normaliser_delay, at_least=0.0)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Solve for all cues of the batch, one after the other."""
+        # Imported here: numba takes longer to load than the rest of amsim together.
+        from .run import solve
+
+        return solve(problem, self)
+
+    def quantum_of(self, layer: str) -> float:
+        """The quantum of a layer."""
+        quantum = self.quantum[layer] if isinstance(self.quantum, Mapping) else self.quantum
+        return float(quantum)

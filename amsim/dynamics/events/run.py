@@ -1,0 +1,306 @@
+"""Runs of the compiled engine, one cue after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..problem import (
+    BLOW_UP,
+    DIVERGED,
+    INTERRUPTED,
+    MAX_EVENTS,
+    SETTLED,
+    TIME_LIMIT,
+    Problem,
+    Solution,
+    recorded_times,
+)  # fmt: skip
+from ..progress import Progress, announce_compilation
+from . import loop, neurons, state
+from .options import EventDriven
+from .state import Engine, Floats, Ints, Records
+from .wiring import Wiring, wire
+
+# Unit updates between two looks at Ctrl-C: some tenths of a second.
+_EFFORT = 50_000_000
+_LOADED: set[str] = set()
+
+
+def solve(problem: Problem, options: EventDriven) -> Solution:
+    """Run all cues; see `EventDriven.solve`."""
+    if problem.driven:
+        raise ValueError(
+            "EventDriven: an input depends on time; units are exact for constant inputs only: "
+            "use an ODE solver, or run one piece after the other"
+        )
+    wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0)
+    progress = Progress(problem.t1, problem.batch)
+    runs, stopped = [], False
+    for b, start in enumerate(_starts(problem)):
+        run = _Run(problem, wiring, *start)
+        runs.append(run)
+        try:
+            if not stopped:
+                run.to_end(progress, problem.batch - b)
+        except KeyboardInterrupt:
+            stopped = True  # the cues that are left keep their first state
+        run.finish()
+    progress.close()
+    return _solution(problem, wiring, options, runs)
+
+
+class _Run:
+    """One cue: its engine, and what became of it."""
+
+    def __init__(
+        self, problem: Problem, wiring: Wiring, x: Floats, target: Floats, fixed: Floats
+    ) -> None:
+        self.problem, self.wiring = problem, wiring
+        self.engine = _engine(wiring, x, target, fixed)
+        self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
+        self.code, self.end = INTERRUPTED, 0.0
+        self.outputs = np.empty((len(problem.times), len(x)))
+        self.written = 0
+
+    def to_end(self, progress: Progress, left: int) -> None:
+        """Compute all events; Ctrl-C is noticed between calls of the engine."""
+        self._prepare()
+        loop.begin(self.engine)
+        stops = [*self.problem.times, self.problem.t1]
+        while True:
+            ended = loop.run(self.engine, stops[self.written], _EFFORT)
+            if not float(np.abs(self.engine.units[state.TARGET]).max()) < self.limit:
+                self.code = DIVERGED
+            elif ended == state.MANY:
+                self.code = MAX_EVENTS
+            elif ended == state.QUIET:
+                self._check()
+            elif ended == state.FULL:
+                self.engine = _grown(self.engine)
+            elif ended == state.STOPPED and self.written == len(self.outputs):
+                self.code = TIME_LIMIT
+            elif ended == state.STOPPED:
+                self.outputs[self.written] = self.states()[: self.wiring.units]
+                self.written += 1
+            if self.code != INTERRUPTED:
+                return
+            progress.update(float(self.engine.clock[state.NOW]), left)
+
+    def finish(self) -> None:
+        """Keep the last state and what was counted, and let the working arrays go."""
+        engine, clock, count = self.engine, self.engine.clock, self.engine.counts
+        self.end, last = float(clock[state.NOW]), self.states()
+        self.last = last[: self.wiring.units]
+        outputs = _outputs(self.wiring, engine.populations, last)
+        error = np.abs(engine.register - _registers(self.wiring, outputs))
+        shifts = self.wiring.projections["weights"] < 0  # their registers are not used
+        used = self.wiring.projections["register"][shifts].min(initial=len(error))
+        self.messages = engine.messages[: count[state.MESSAGES]].copy()
+        self.stats: dict[str, float] = {
+            "synaptic_operations": int(count[state.OPERATIONS]),
+            "drops": int(count[state.DROPS]),
+            "late": int(count[state.LATE]),
+            "staleness": float(clock[state.STALENESS]),
+            "last_message": float(clock[state.SENT_LAST]),
+            "register_error": float(error[:used].max(initial=0.0)),
+        }
+        del self.engine
+
+    def states(self) -> Floats:
+        """All states now, those of normalisers last."""
+        engine, units = self.engine, self.engine.units
+        base = engine.populations["base"][engine.ranks[state.OWNER]]
+        decay = np.exp((base - engine.clock[state.NOW]) * units[state.RATE])
+        free = units[state.TARGET] - units[state.GAP] * decay
+        return np.where(np.isnan(units[state.FIXED]), free, units[state.FIXED])
+
+    def _check(self) -> None:
+        """Settle, or look again when the residuals will have decayed.
+
+        No message is on its way now, and none was sent for as long as one may travel.
+        """
+        engine, units, tolerance = self.engine, self.engine.units, self.problem.tolerance
+        x, owner = self.states(), engine.ranks[state.OWNER]
+        free = np.isnan(units[state.FIXED])
+        residual = np.abs(units[state.TARGET] - x) * engine.populations["leak"][owner] * free
+        waits = np.log(np.maximum(residual / tolerance, 1.0)) / units[state.RATE]
+        if engine.rules["clocked"][0]:
+            # A unit may not have had a look at its output yet.
+            output = _outputs(self.wiring, engine.populations, x)
+            moved = (output >= units[state.UP]) | (output <= units[state.DOWN])
+            waits = np.maximum(waits, np.where(moved & free, 0.1 / units[state.RATE], 0.0))
+        if not waits.any():
+            self.code = SETTLED
+        engine.clock[state.CHECK] = engine.clock[state.NOW] + (1 + 1e-9) * waits.max()
+
+    def _prepare(self) -> None:
+        """Compile, or load what was compiled, on an engine that has nothing to do."""
+        kind = str(self.engine.weights.dtype)
+        with announce_compilation("the event engine", needed=kind not in _LOADED):
+            loop.run(self.engine, 0.0, -1)
+        _LOADED.add(kind)
+
+
+def _grown(engine: Engine) -> Engine:
+    """The engine with room for twice as many messages and packets."""
+    return engine._replace(
+        queue=np.concatenate([engine.queue, np.zeros_like(engine.queue)]),
+        messages=np.concatenate([engine.messages, np.zeros_like(engine.messages)]),
+    )
+
+
+def _starts(problem: Problem) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """State, target and clamped state (NaN where free) of every cue."""
+    network = problem.network
+    force = network.unchecked_force(problem.initial, problem.inputs_at(0.0))
+    targets = {n: x + force[n] / network.layers[n].leak for n, x in problem.initial.items()}
+    states, goals = network.pack(problem.initial), network.pack(targets)
+    for x, goal, fixed in zip(states, goals, problem.clamped_units(), strict=True):
+        yield x, goal, np.where(fixed, x, np.nan)
+
+
+def _engine(wiring: Wiring, x: Floats, target: Floats, fixed: Floats) -> Engine:
+    """The engine of one cue at t = 0."""
+    populations, rules, count = wiring.populations.copy(), wiring.rules, len(wiring.rate)
+    states = np.concatenate([x, np.zeros(count - len(x))])
+    for population in populations[populations["normaliser"] >= 0]:
+        part = states[population["start"] : population["stop"]]
+        beta, peak = population["parameter"], part.max()
+        states[population["normaliser"]] = peak + np.log(np.exp(beta * (part - peak)).sum()) / beta
+    shifted = populations["normaliser"] >= 0
+    populations["shift"][shifted] = states[populations["normaliser"][shifted]]
+    goals = np.concatenate([target, states[len(x) :]])
+    units = np.zeros((state.UNIT_ROWS, count))
+    for row, values in {
+        state.TARGET: goals,
+        state.GAP: goals - states,
+        state.RATE: wiring.rate,
+        state.FIXED: np.concatenate([fixed, np.full(count - len(x), np.nan)]),
+        state.LOW: -np.inf,
+        state.HIGH: np.inf,
+        state.KEY: np.inf,
+        state.SAID: states,
+        state.PHASE: wiring.phase,
+        state.PERIOD: wiring.period,
+    }.items():
+        units[row] = values
+    ranks = np.zeros((state.RANK_ROWS, count), np.int64)
+    ranks[state.OWNER] = np.repeat(
+        np.arange(len(populations)), populations["stop"] - populations["start"]
+    )
+    ranks[state.LATEST] = -1
+    check = rules["transit"][0] if rules["settles"][0] else np.inf
+    return Engine(
+        units=units,
+        ranks=ranks,
+        populations=populations,
+        projections=wiring.projections,
+        outgoing=wiring.outgoing,
+        rules=rules,
+        weights=wiring.weights,
+        delays=wiring.delays,
+        jitter=wiring.jitter,
+        register=_registers(wiring, _outputs(wiring, populations, states)),
+        heard=np.full(wiring.registers, -1),
+        queue=np.zeros(1024 + count + int(rules["fan"][0]), state.PACKET),
+        messages=np.zeros(1024, state.MESSAGE),
+        clock=np.array([0.0, check, np.nan, 0.0]),
+        counts=np.zeros(6, np.int64),
+    )
+
+
+def _outputs(wiring: Wiring, populations: Records, states: Floats) -> Floats:
+    """Outputs of all units in given states."""
+    outputs = states.copy()
+    for name, part in wiring.layers.items():
+        layer = wiring.network.layers[name]
+        x = states[part].reshape(layer.shape)
+        outputs[part] = layer.lagrangian.activation(x).ravel()
+    for share in populations[populations["kind"] == neurons.SHARE]:
+        part = slice(share["start"], share["stop"])
+        outputs[part] = np.exp(
+            np.minimum(share["parameter"] * (states[part] - share["shift"]), 600.0)
+        )
+    return outputs
+
+
+def _registers(wiring: Wiring, outputs: Floats) -> Floats:
+    """What every register would hold if it knew the outputs."""
+    parts, populations = [np.zeros(0)], wiring.populations
+    for projection in wiring.projections:
+        source, target = populations[projection["source"]], populations[projection["target"]]
+        receivers = target["stop"] - target["start"] if projection["register_receiver"] else 1
+        parts.append(np.repeat(outputs[source["start"] : source["stop"]], receivers))
+    return np.concatenate(parts)
+
+
+def _solution(problem: Problem, wiring: Wiring, options: EventDriven, runs: list[_Run]) -> Solution:
+    """Trim the record to what happened; cues that stopped hold their last state."""
+    codes = np.array([run.code for run in runs])
+    ends = np.array([run.end for run in runs])
+    finished = bool((codes <= TIME_LIMIT).all())
+    times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
+    record = np.empty((len(times), problem.batch, wiring.units))
+    for b, run in enumerate(runs):
+        held = min(run.written, int(np.searchsorted(times, run.end)))
+        record[:held, b] = run.outputs[:held]
+        record[held:, b] = run.last
+    last = np.array([run.last for run in runs])
+    stats: dict[str, Any] = {
+        name: np.array([run.stats[name] for run in runs]) for name in runs[0].stats
+    }
+    return Solution(
+        times=times,
+        record=problem.reader(times, record),
+        final=problem.reader(ends[:1], last[None]),
+        codes=codes,
+        ends=ends,
+        rhs=np.zeros(problem.batch, np.int64),
+        accepted=None,
+        rejected=None,
+        stats={"messages": _messages(wiring, runs), **stats},
+        events=_events(wiring, runs) if options.record_events else None,
+    )
+
+
+def _labels(wiring: Wiring) -> tuple[list[str], Ints, Ints]:
+    """Names of layers and normalisers; name and position of each unit."""
+    names = list(wiring.layers)
+    label, index = np.zeros(len(wiring.rate), np.int64), np.zeros(len(wiring.rate), np.int64)
+    for number, part in enumerate(wiring.layers.values()):
+        label[part] = number
+        index[part] = np.arange(part.stop - part.start)
+    for share in wiring.populations[wiring.populations["normaliser"] >= 0]:
+        z, owner = share["normaliser"], label[share["start"]]
+        name = f"{names[owner]} normaliser"
+        if name not in names:
+            names.append(name)
+        label[z] = names.index(name)
+        index[z] = np.sum(label[wiring.units : z] == label[z])
+    return names, label, index
+
+
+def _messages(wiring: Wiring, runs: list[_Run]) -> dict[str, NDArray[np.int64]]:
+    """Messages per layer, (B,)."""
+    names, label, _ = _labels(wiring)
+    counts = [np.bincount(label[run.messages["unit"]], minlength=len(names)) for run in runs]
+    return dict(zip(names, np.array(counts).T, strict=True))
+
+
+def _events(wiring: Wiring, runs: list[_Run]) -> NDArray[Any]:
+    """Every message, cue by cue, in the order in which they were sent."""
+    names, label, index = _labels(wiring)
+    words = np.array(names)
+    kind = [("time", "f8"), ("layer", words.dtype), ("unit", "i8"), ("value", "f8"), ("cue", "i8")]
+    events = np.recarray(sum(len(run.messages) for run in runs), dtype=kind)
+    start = 0
+    for cue, run in enumerate(runs):
+        part, sent = events[start : start + len(run.messages)], run.messages
+        part.time, part.value, part.cue = sent["time"], sent["value"], cue
+        part.layer, part.unit = words[label[sent["unit"]]], index[sent["unit"]]
+        start += len(sent)
+    return events

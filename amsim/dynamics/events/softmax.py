@@ -1,0 +1,103 @@
+"""Groups of softmax units that share their sum: when the next of them sends. Compiled.
+
+Outputs of a group have no inverse, since all states move at once. What is bounded is how fast the
+log-odds of an output change,
+
+    d/dt log(p_i / (1 - p_i)) = beta (h_i' - <h'>_others),    at most  w = beta (max h' - min h'),
+
+and their second derivative, |..| <= rate w + w^2 / 4, because the leak shrinks every h' and the
+variance of h' is at most a quarter of its squared range (Popoviciu). From distance and velocity
+follows a time before which no output reaches its next level; there the group is looked at again.
+Near a level these looks converge as Newton's method does.
+"""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .leak import state
+from .neurons import compiled
+from .state import DOWN, FIXED, RATE, SHARE, TARGET, UP
+
+_CLOSE = 1e-12  # distance in log-odds that counts as reached
+_FAR = 0.1  # units this much farther from their levels than the nearest one are bounded by w alone
+
+
+@compiled
+def _velocity(units, i, x):
+    """dx/dt."""
+    return (units[TARGET, i] - x) * units[RATE, i] if np.isnan(units[FIXED, i]) else 0.0
+
+
+@compiled
+def shares(engine, population, t):
+    """Write exp(beta (h - max h)) of a group to SHARE.
+
+    Returns the unit with the largest, the sum of the others, the sum weighted with h', the smallest
+    and the largest h', and the largest |h|.
+    """
+    units, beta = engine.units, population.parameter
+    share, best = units[SHARE], population.start
+    size = rest = drift = least = most = 0.0
+    for i in range(population.start, population.stop):
+        share[i] = state(engine, i, t)
+        size = max(size, abs(share[i]))
+        if share[i] > share[best]:
+            best = i
+    peak = share[best]
+    for i in range(population.start, population.stop):
+        velocity = _velocity(units, i, share[i])
+        share[i] = math.exp(beta * (share[i] - peak))
+        least, most = min(least, velocity), max(most, velocity)
+        drift += share[i] * velocity
+        if i != best:
+            rest += share[i]
+    return best, rest, drift, least, most, size
+
+
+@compiled
+def _ratio(units, i, others, direction):
+    """Odds of unit i over those of its next level, or the inverse if that lies below."""
+    level = units[UP, i] if direction > 0.0 else units[DOWN, i]
+    if not 0.0 < level < 1.0:
+        return 0.0
+    odds = units[SHARE, i] * (1.0 - level) / (others * level)
+    return odds if direction > 0.0 else 1.0 / odds
+
+
+@compiled
+def next_share(engine, population, t):
+    """Look at a group: (unit, direction) if a unit sends now, else (-1, 0.0) and the next look."""
+    units = engine.units
+    best, rest, drift, least, most, size = shares(engine, population, t)
+    speed = population.parameter * (most - least)
+    bend = speed * population.fastest + 0.25 * speed * speed
+    close = _CLOSE + 4e-16 * population.parameter * size
+    # Odds as ratios to those of the next level: 1 is there. One logarithm serves the whole group.
+    nearest = 0.0
+    for i in range(population.start, population.stop):
+        others = rest if i == best else 1.0 + rest - units[SHARE, i]
+        nearest = max(nearest, _ratio(units, i, others, 1.0), _ratio(units, i, others, -1.0))
+    budget = -math.log(nearest)
+    wait = (budget - math.log(_FAR)) / speed
+    for i in range(population.start, population.stop):
+        others = rest if i == best else 1.0 + rest - units[SHARE, i]
+        for direction in (1.0, -1.0):
+            ratio = _ratio(units, i, others, direction)
+            if ratio > 0.0 and ratio >= _FAR * nearest:
+                own = _velocity(units, i, state(engine, i, t))
+                velocity = population.parameter * (own - (drift - units[SHARE, i] * own) / others)
+                towards = direction * min(max(velocity, -speed), speed)
+                gap = -math.log(ratio)
+                if gap <= close and towards >= 0.0:
+                    return i, direction
+                gap = max(gap, close)
+                wait = min(wait, 2.0 * gap / (towards + math.sqrt(towards**2 + 2.0 * bend * gap)))
+    population.budget, population.speed, population.since = budget, speed, t
+    # A step that time cannot resolve must not stop the clock.
+    population.due = t + max(wait, 4e-16 * t)
+    return -1, 0.0

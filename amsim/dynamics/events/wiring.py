@@ -1,0 +1,470 @@
+"""From a network and its timing to the constant arrays of the engine."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import GuaranteeWarning
+from ...lagrangians import (
+    Exponential,
+    Identity,
+    Lagrangian,
+    RectifiedPower,
+    ReLU,
+    Sigmoid,
+    Sign,
+    Softmax,
+    Tanh,
+)  # fmt: skip
+from ...network import Network
+from ...synapses import Dense
+from . import draws, neurons
+from .options import EventDriven
+from .state import POPULATION, PROJECTION, RULES, Floats, Ints, Records
+from .timing import Distribution, Periodic, Poisson, Timing
+
+_QUANTILES = 4096  # of a distribution of jitter
+
+
+@dataclass(eq=False)
+class Wiring:
+    """What all cues share; see `state` for the arrays."""
+
+    network: Network
+    layers: dict[str, slice]  # their units
+    populations: Records
+    projections: Records
+    outgoing: Ints
+    rules: Records
+    rate: Floats  # of all units; normalisers come last
+    phase: Floats
+    period: Floats
+    weights: NDArray[Any]
+    delays: Floats
+    jitter: Floats
+    registers: int
+
+    @property
+    def units(self) -> int:
+        """Number of units, without normalisers."""
+        return sum(layer.size for layer in self.network.layers.values())
+
+
+def wire(network: Network, options: EventDriven, seed: int, settles: bool) -> Wiring:
+    """Lay out a network; raises ValueError where the engine cannot run it."""
+    _check(network, options)
+    timing, layers = options.timing, dict(_slices(network))
+    rows = _population_rows(network, options, layers)
+    rate = _rates(network, timing, seed, rows, options)
+    populations = _populations(rows, rate)
+    links, weights = _links(network)
+    links += [
+        _Link(row.normaliser_row, p, -1, 0.0) for p, row in enumerate(rows) if row.normaliser >= 0
+    ]
+    delays, places = _delays(network, options, layers, links, populations, seed)
+    jitter = _jitter(timing)
+    transit = float(delays.max(initial=0.0) + jitter.max(initial=0.0))
+    projections, registers = _projections(links, places, populations, timing)
+    outgoing = sorted(range(len(links)), key=lambda q: (links[q].source, q))
+    sources = [links[q].source for q in outgoing]
+    populations["outgoing"] = np.searchsorted(sources, np.arange(len(rows)), side="left")
+    populations["beyond"] = np.searchsorted(sources, np.arange(len(rows)), side="right")
+    clock, count = timing.clock, len(rate)
+    period, drift = (clock.period, clock.drift) if isinstance(clock, Periodic) else (0.0, 0.0)
+    spread = 2 * draws.uniform(seed, draws.DRIFT, count) - 1
+    return Wiring(
+        network=network,
+        layers=layers,
+        populations=populations,
+        projections=projections,
+        outgoing=np.array(outgoing, np.int64),
+        rules=_rules(options, seed, settles, transit, _fan(links, populations, timing)),
+        rate=rate,
+        phase=period * draws.uniform(seed, draws.PHASE, count),
+        period=period * (1 + drift * spread),
+        weights=weights,
+        delays=delays,
+        jitter=jitter,
+        registers=registers,
+    )
+
+
+def _rules(options: EventDriven, seed: int, settles: bool, transit: float, fan: int) -> Records:
+    timing, rules = options.timing, np.zeros(1, RULES)
+    clock = timing.clock
+    for name, value in {
+        "link": timing.scope == "link",
+        "latest": timing.arrival == "latest",
+        "zero": timing.on_drop == "zero",
+        "ahead": options.announce == "ahead",
+        "clocked": clock is not None,
+        "settles": settles,
+        "drop": timing.drop,
+        "heartbeat": math.inf if timing.heartbeat is None else timing.heartbeat,
+        "poisson": clock.rate if isinstance(clock, Poisson) else 0.0,
+        "tick_jitter": clock.jitter if isinstance(clock, Periodic) else 0.0,
+        "transit": transit,
+        "limit": options.max_events,
+        "fan": fan,
+        "seed_jitter": draws.stream(seed, draws.JITTER),
+        "seed_drop": draws.stream(seed, draws.DROP),
+        "seed_tick": draws.stream(seed, draws.TICK),
+    }.items():
+        rules[name] = value
+    return rules
+
+
+def _check(network: Network, options: EventDriven) -> None:
+    for name, layer in network.layers.items():
+        if layer.algebraic:
+            raise ValueError(
+                f"EventDriven: layer {name!r} has tau = 0; asynchronous units need time to "
+                f"integrate their messages: give it a small tau > 0"
+            )
+        if layer.leak == 0:
+            raise ValueError(
+                f"EventDriven: layer {name!r} has no leak; use an ODE solver, or leak > 0"
+            )
+        _neuron(name, layer.lagrangian, options)
+    for synapse in network.synapses:
+        if not isinstance(synapse, Dense):
+            raise ValueError(
+                f"EventDriven: synapse {synapse.name!r} is a {type(synapse).__name__}; messages "
+                f"add up on Dense synapses only: use an ODE solver, or Dense"
+            )
+    if isinstance(options.quantum, Mapping):
+        _check_names("quantum", options.quantum, network)
+        for name in network.layers:
+            if name not in options.quantum:
+                raise ValueError(f"EventDriven: quantum says nothing of layer {name!r}; add it")
+
+
+def _check_names(what: str, names: Mapping[Any, Any], network: Network) -> None:
+    for name in names:
+        if name not in network.layers:
+            raise ValueError(
+                f"EventDriven: {what} names a layer {name!r}; the network has "
+                f"{', '.join(network.layers)}"
+            )
+
+
+def _neuron(name: str, lagrangian: Lagrangian, options: EventDriven) -> tuple[int, float]:
+    """Code and parameter of a Lagrangian."""
+    match lagrangian:
+        case Identity():
+            return neurons.IDENTITY, 1.0
+        case Tanh(beta):
+            return neurons.TANH, beta
+        case Sigmoid(beta):
+            return neurons.SIGMOID, beta
+        case Sign():
+            return neurons.SIGN, 1.0
+        case ReLU():
+            return neurons.RECTIFIED, 1.0
+        case RectifiedPower(n):
+            return neurons.RECTIFIED, n - 1
+        case Exponential(beta):
+            return neurons.EXPONENTIAL, beta
+        case Softmax(beta):
+            shared = options.normaliser == "exact"
+            return (neurons.SOFTMAX if shared else neurons.SHARE), beta
+    raise ValueError(
+        f"EventDriven: layer {name!r} is {type(lagrangian).__name__}, whose next message is not "
+        f"known in closed form; use Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, "
+        f"Exponential or Softmax, or an ODE solver"
+    )
+
+
+def _slices(network: Network) -> Iterator[tuple[str, slice]]:
+    start = 0
+    for name, layer in network.layers.items():
+        yield name, slice(start, start + layer.size)
+        start += layer.size
+
+
+@dataclass
+class _Row:
+    """One population."""
+
+    start: int
+    stop: int
+    kind: int
+    parameter: float
+    quantum: float
+    leak: float
+    normaliser: int = -1  # unit
+    normaliser_row: int = -1
+
+
+def _population_rows(
+    network: Network, options: EventDriven, layers: dict[str, slice]
+) -> list[_Row]:
+    """Copies of all layers, then the normalisers."""
+    rows: list[_Row] = []
+    units = sum(layer.size for layer in network.layers.values())
+    for name, layer in network.layers.items():
+        kind, parameter = _neuron(name, layer.lagrangian, options)
+        width = layer.shape[-1]
+        for start in range(layers[name].start, layers[name].stop, width):
+            quantum = options.quantum_of(name)
+            rows.append(_Row(start, start + width, kind, parameter, quantum, layer.leak))
+    shares = [row for row in rows if row.kind == neurons.SHARE]
+    for index, row in enumerate(shares):
+        unit = units + index
+        row.normaliser, row.normaliser_row = unit, len(rows)
+        quantum = row.quantum / row.parameter
+        rows.append(_Row(unit, unit + 1, neurons.NORMALISER, 1.0, quantum, 1.0))
+    return rows
+
+
+def _rates(
+    network: Network, timing: Timing, seed: int, rows: list[_Row], options: EventDriven
+) -> Floats:
+    """Rates of decay of all units."""
+    tau = np.concatenate([np.ravel(layer.tau) for layer in network.layers.values()])
+    leak = np.concatenate([np.full(layer.size, layer.leak) for layer in network.layers.values()])
+    if timing.tau_spread:
+        from scipy.special import ndtri
+
+        tau = tau * np.exp(timing.tau_spread * ndtri(draws.uniform(seed, draws.TAU, len(tau))))
+        if any(row.kind in (neurons.SOFTMAX, neurons.SHARE) for row in rows):
+            warnings.warn(
+                "tau_spread gives the units of a softmax group unequal tau: the energy may rise "
+                "and mixed states may lose their stability",
+                GuaranteeWarning,
+                stacklevel=6,
+            )
+    normalisers = sum(row.kind == neurons.NORMALISER for row in rows)
+    return np.concatenate([leak / tau, np.full(normalisers, 1.0 / options.normaliser_tau)])
+
+
+def _populations(rows: list[_Row], rate: Floats) -> Records:
+    populations = np.zeros(len(rows), POPULATION)
+    for p, row in enumerate(rows):
+        part = rate[row.start : row.stop]
+        for name in ("start", "stop", "kind", "parameter", "quantum", "leak", "normaliser"):
+            populations[p][name] = getattr(row, name)
+        populations[p]["rate"] = part[0] if np.ptp(part) == 0 else np.nan
+        populations[p]["fastest"] = part.max()
+        populations[p]["scan"] = row.stop
+    populations["first"] = populations["due"] = np.inf
+    return populations
+
+
+@dataclass
+class _Link:
+    """One projection between populations."""
+
+    source: int
+    target: int
+    weights: int
+    largest: float
+    # For delays: the layers, whether rows of the synapse's matrix are senders, its first link.
+    layers: tuple[str, str] = ("", "")
+    forward: bool = True
+    number: int = 0
+
+
+def _links(network: Network) -> tuple[list[_Link], NDArray[Any]]:
+    """Projections of all synapses, and their weights one after the other."""
+    blocks: list[NDArray[Any]] = []
+    links: list[_Link] = []
+    begin = _first_populations(network)
+    place = number = 0
+    for synapse in network.synapses:
+        assert isinstance(synapse, Dense)
+        a, b = synapse.between
+        matrices = [synapse.compact, synapse.compact.T]
+        if a == b:
+            matrices = [_compact((synapse.weights + synapse.weights.T.astype(np.float64)) / 2)]
+        for index, matrix in enumerate(matrices):
+            ends = (a, b) if index == 0 else (b, a)
+            blocks.append(matrix)
+            for copy in range(math.prod(network.layers[a].shape[:-1])):
+                source, target = begin[ends[0]] + copy, begin[ends[1]] + copy
+                links.append(
+                    _Link(source, target, place, synapse.largest, ends, index == 0, number)
+                )
+                number += matrix.size
+            place += matrix.size
+    kind = np.int8 if all(block.dtype == np.int8 for block in blocks) else np.float64
+    weights = np.empty(place, kind)
+    place = 0
+    for block in blocks:
+        weights[place : place + block.size].reshape(block.shape)[...] = block
+        place += block.size
+    return links, weights
+
+
+def _compact(matrix: NDArray[Any]) -> NDArray[Any]:
+    return Dense(matrix, between=("x", "y")).compact
+
+
+def _first_populations(network: Network) -> dict[str, int]:
+    first, found = 0, {}
+    for name, layer in network.layers.items():
+        found[name] = first
+        first += math.prod(layer.shape[:-1])
+    return found
+
+
+def _delays(
+    network: Network,
+    options: EventDriven,
+    layers: dict[str, slice],
+    links: list[_Link],
+    populations: Records,
+    seed: int,
+) -> tuple[Floats, list[tuple[int, int, int]]]:
+    """All delays, and for each projection the first of them and the strides."""
+    timing = options.timing
+    delay = timing.delay
+    if isinstance(delay, Mapping):
+        _check_delay_names(delay, network)
+    elif not isinstance(delay, Distribution) and np.ndim(delay):
+        delay = _named_delays(np.asarray(delay, np.float64), network, layers, timing.scope)
+    blocks, places, place = [], [], 0
+    width = populations["stop"] - populations["start"]
+    for link in links:
+        senders = int(width[link.source])
+        receivers = int(width[link.target])
+        if link.weights < 0:
+            block = np.array([options.normaliser_delay])
+        else:
+            first = int(populations["start"][link.source])
+            block = _delay_block(delay, link, network, timing, senders, receivers, first, seed,
+                                 layers)  # fmt: skip
+        strides = {0: (0, 0), 1: (1, 0), 2: (receivers, 1)}[block.ndim if block.size > 1 else 0]
+        places.append((place, *strides))
+        blocks.append(np.ravel(block))
+        place += block.size
+    return np.concatenate([*blocks, np.zeros(0)]).astype(np.float64), places
+
+
+def _delay_block(
+    delay: Any,
+    link: _Link,
+    network: Network,
+    timing: Timing,
+    senders: int,
+    receivers: int,
+    first: int,
+    seed: int,
+    layers: dict[str, slice],
+) -> Floats:
+    """Delays of one projection: of shape (), (senders,) or (senders, receivers)."""
+    name = link.layers[0]
+    if isinstance(delay, Mapping):
+        key = link.layers if link.layers in delay else name
+        delay = delay.get(key, 0.0)
+        if key != name and not isinstance(delay, Distribution) and np.ndim(delay):
+            return _link_array(np.asarray(delay, np.float64), link, timing, senders, receivers)
+    if isinstance(delay, Distribution):
+        if timing.scope == "link":
+            u = draws.uniform(seed, draws.DELAY, senders * receivers, 2**40 + link.number)
+            return _drawn(delay, u).reshape(senders, receivers)
+        return _drawn(delay, draws.uniform(seed, draws.DELAY, senders, first))
+    array = np.asarray(delay, np.float64)
+    if array.ndim == 0:
+        return array.reshape(())
+    layer = network.layers[name]
+    if array.shape != layer.shape:
+        raise ValueError(
+            f"Timing: delay of layer {name!r} has shape {array.shape}, the layer has shape "
+            f"{layer.shape}; give one delay per sending unit"
+        )
+    start = first - layers[name].start
+    return array.ravel()[start : start + senders]
+
+
+def _link_array(array: Floats, link: _Link, timing: Timing, senders: int, receivers: int) -> Floats:
+    if timing.scope != "link":
+        raise ValueError(
+            f"Timing: delay of {link.layers} has one entry per link, but a broadcast reaches all "
+            f"units at one time; pass scope='link'"
+        )
+    if array.shape != (senders, receivers):
+        raise ValueError(
+            f"Timing: delay of {link.layers} has shape {array.shape}; it needs one row per sending "
+            f"and one column per receiving unit, {(senders, receivers)}"
+        )
+    return array
+
+
+def _drawn(distribution: Distribution, u: Floats) -> Floats:
+    """Delays from numbers in (0, 1)."""
+    values = np.asarray(distribution.ppf(u), np.float64)
+    if not (np.isfinite(values).all() and values.min() >= 0):
+        raise ValueError("Timing: the distribution of delay gave a value that is not finite or < 0")
+    return values
+
+
+def _check_delay_names(delay: Mapping[Any, Any], network: Network) -> None:
+    pairs = {pair for s in network.synapses for pair in (s.between, s.between[::-1])}
+    for key in delay:
+        if key not in network.layers and key not in pairs:
+            known = ", ".join(map(repr, [*network.layers, *sorted(pairs)]))
+            raise ValueError(
+                f"Timing: delay names {key!r}; use a layer or a pair (sender, receiver) "
+                f"of joined layers: {known}"
+            )
+
+
+def _named_delays(
+    array: Floats, network: Network, layers: dict[str, slice], scope: str
+) -> dict[Any, Floats]:
+    """Give a bare array of delays to layers or links."""
+    units = sum(layer.size for layer in network.layers.values())
+    if array.shape == (units,):
+        return {n: array[s].reshape(network.layers[n].shape) for n, s in layers.items()}
+    synapse = network.synapses[0] if len(network.synapses) == 1 else None
+    if scope == "link" and isinstance(synapse, Dense) and array.shape == synapse.weights.shape:
+        a, b = synapse.between
+        return {(b, a): array.T, (a, b): array} if a != b else {(a, a): array}
+    raise ValueError(
+        f"Timing: delay has shape {array.shape}; give one delay per unit, {(units,)}, with "
+        f"scope='link' one per weight of the only synapse, or a mapping by layer names"
+    )
+
+
+def _projections(
+    links: list[_Link], places: list[tuple[int, int, int]], populations: Records, timing: Timing
+) -> tuple[Records, int]:
+    """The projections, and the number of their registers."""
+    width = populations["stop"] - populations["start"]
+    projections, registers = np.zeros(len(links), PROJECTION), 0
+    for q, (link, place) in enumerate(zip(links, places, strict=True)):
+        single = timing.scope == "link" and link.weights >= 0
+        receivers = int(width[link.target]) if single else 1
+        for name in ("source", "target", "weights", "largest"):
+            projections[q][name] = getattr(link, name)
+        for name, value in zip(("delay", "delay_sender", "delay_receiver"), place, strict=True):
+            projections[q][name] = value
+        projections[q]["register"] = registers
+        projections[q]["register_sender"] = receivers
+        projections[q]["register_receiver"] = int(single)
+        registers += int(width[link.source]) * receivers
+    return projections, registers
+
+
+def _jitter(timing: Timing) -> Floats:
+    if isinstance(timing.jitter, Distribution):
+        return _drawn(timing.jitter, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    return np.array([timing.jitter] if timing.jitter else [], dtype=np.float64)
+
+
+def _fan(links: list[_Link], populations: Records, timing: Timing) -> int:
+    """The largest number of packets of one message."""
+    width = populations["stop"] - populations["start"]
+    packets = np.zeros(len(populations), np.int64)
+    for link in links:
+        size = width[link.target]
+        packets[link.source] += size if timing.scope == "link" and link.weights >= 0 else 1
+    return int(packets.max(initial=0))
