@@ -14,7 +14,18 @@ Store patterns, recall them as coupled differential equations, and see what timi
 """
 
 from . import models, patterns, plot, stability, theory
-from .dynamics import ExponentialIntegrator, FixedPoint, ScipyODE, Settled, Trajectory, simulate
+from .dynamics import (
+    EventDriven,
+    ExponentialIntegrator,
+    FixedPoint,
+    Periodic,
+    Poisson,
+    ScipyODE,
+    Settled,
+    Timing,
+    Trajectory,
+    simulate,
+)
 from .errors import GuaranteeWarning, MissingDependencyError
 from .lagrangians import (
     Exponential,
@@ -47,6 +58,7 @@ __all__ = [
     "Convolution",
     "Dense",
     "Epanechnikov",
+    "EventDriven",
     "Exponential",
     "ExponentialIntegrator",
     "FixedPoint",
@@ -60,6 +72,8 @@ __all__ = [
     "MissingDependencyError",
     "MultiBody",
     "Network",
+    "Periodic",
+    "Poisson",
     "ReLU",
     "RectifiedPower",
     "ScipyODE",
@@ -68,6 +82,7 @@ __all__ = [
     "Softmax",
     "Spherical",
     "Tanh",
+    "Timing",
     "Trajectory",
     "dense_am",
     "models",
