@@ -25,6 +25,7 @@ from .separable import (
     ReLU,
     SeparableLagrangian,
     Sigmoid,
+    Sign,
     Tanh,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "RectifiedPower",
     "SeparableLagrangian",
     "Sigmoid",
+    "Sign",
     "Softmax",
     "Spherical",
     "Tanh",

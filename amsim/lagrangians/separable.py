@@ -138,6 +138,37 @@ class Sigmoid(Tempered, SeparableLagrangian):
 
 
 @dataclass(frozen=True)
+class Sign(SeparableLagrangian):
+    """Two-state neurons: L = sum |x|, g = sign(x) (0 at 0), H = 0 (unbounded at the kink).
+
+    Source: model A of arXiv:2008.06996. The limit of `Tanh(beta)` for large beta, which has
+    derivatives. x . g - L is 0, so that the layer has no energy of its own.
+
+    Examples
+    --------
+    >>> print(Sign().activation([-3.0, 0.0, 0.5]))
+    [-1.  0.  1.]
+    """
+
+    bounded = True
+    _range = (-1.0, 1.0)
+
+    def _density(self, x: Array) -> Array:
+        return np.asarray(np.abs(x))
+
+    def _activation(self, x: Array) -> Array:
+        return np.asarray(np.sign(x))
+
+    def _slope(self, x: Array) -> Array:
+        return np.zeros_like(x)
+
+    def slope_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        lo, hi = box(lo, hi)
+        steep = (lo <= 0) & (hi >= 0)
+        return np.zeros_like(lo), np.where(steep, np.inf, 0).astype(lo.dtype)
+
+
+@dataclass(frozen=True)
 class ReLU(SeparableLagrangian):
     """Rectified neurons: L = relu(x).relu(x) / 2, g = relu(x), H = [x > 0] (0 at the kink).
 

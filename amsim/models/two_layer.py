@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..lagrangians import Identity, Lagrangian, Softmax
+from ..lagrangians import Identity, Lagrangian, RectifiedPower, Sign, Softmax, Spherical
 from ..network import Layer, Network
 from ..synapses import Dense
 
@@ -86,4 +86,156 @@ def dense_am(
             "hidden": Layer(count, hidden or Softmax(), tau=tau_hidden, bias=bias),
         },
         synapses=[synapse],
+    )
+
+
+def modern_hopfield(
+    patterns: ArrayLike,
+    beta: float | None = None,
+    *,
+    tau_visible: ArrayLike = 1.0,
+    tau_hidden: ArrayLike = 0.0,
+) -> Network:
+    r"""Modern Hopfield network: model B of Krotov & Hopfield with fast memories.
+
+    .. math::
+        E(v) = \tfrac{1}{2} |v|^2 - \tfrac{1}{\beta} \log \sum_\mu \exp(\beta\, \xi_\mu \cdot v),
+        \qquad v \leftarrow \Xi^\top \mathrm{softmax}(\beta\, \Xi v)
+
+    The update is one step of `FixedPoint`: attention with the patterns as keys and values.
+
+    Parameters
+    ----------
+    patterns : array_like of shape (K, D)
+    beta : float, optional
+        1 / sqrt(D) by default, as in a transformer.
+    tau_visible, tau_hidden : float or array_like, default 1.0 and 0.0
+        Time constants.
+
+    Returns
+    -------
+    Network
+        With layers "visible" (D,) and "hidden" (K,).
+
+    References
+    ----------
+    Ramsauer et al. 2020, arXiv:2008.02217. Their energy has further terms that do not depend on v.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.models.modern_hopfield([[1, 1, -1, -1], [1, -1, 1, -1]], beta=1.0)
+    >>> am.simulate(net, [1, 1, -1, 0]).final["visible"].round(3)
+    array([ 1.   ,  0.958, -0.958, -1.   ])
+    """
+    if beta is None:
+        beta = np.shape(patterns)[-1] ** -0.5
+    return model_b(patterns, beta, tau_visible=tau_visible, tau_hidden=tau_hidden)
+
+
+def model_a(
+    patterns: ArrayLike,
+    hidden: Lagrangian | None = None,
+    *,
+    tau_visible: ArrayLike = 1.0,
+    tau_hidden: ArrayLike = 0.1,
+) -> Network:
+    r"""Model A: two-state features, L_v = sum |v|, with memories L_h = sum F(h).
+
+    With fast memories the energy is that of the dense associative memory of Krotov & Hopfield
+    2016, :math:`E = -\sum_\mu F(\xi_\mu \cdot \sigma)` with :math:`\sigma = \mathrm{sign}(v)`.
+
+    Parameters
+    ----------
+    patterns : array_like of shape (K, D)
+    hidden : Lagrangian, default RectifiedPower(3)
+        Gives F; `Exponential()` is the memory of Demircigil et al. 2017.
+    tau_visible, tau_hidden : float or array_like, default 1.0 and 0.1
+        Time constants.
+
+    References
+    ----------
+    Krotov & Hopfield 2020, arXiv:2008.06996, section 4.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.models.model_a([[1, 1, -1], [-1, 1, 1]], tau_hidden=0.0)
+    >>> float(net.energy({"visible": [0.1, 2.0, -3.0]}))
+    -9.0
+    """
+    visible, hidden = Sign(), hidden or RectifiedPower(3)
+    return dense_am(
+        patterns, visible=visible, hidden=hidden, tau_visible=tau_visible, tau_hidden=tau_hidden
+    )
+
+
+def model_b(
+    patterns: ArrayLike,
+    beta: float = 1.0,
+    *,
+    tau_visible: ArrayLike = 1.0,
+    tau_hidden: ArrayLike = 0.1,
+) -> Network:
+    r"""Model B: linear features, L_v = |v|^2 / 2, and memories that compete, L_h = log sum exp(h).
+
+    Parameters
+    ----------
+    patterns : array_like of shape (K, D)
+    beta : float, default 1.0
+        Inverse temperature of the competition.
+    tau_visible, tau_hidden : float or array_like, default 1.0 and 0.1
+        Time constants.
+
+    References
+    ----------
+    Krotov & Hopfield 2020, arXiv:2008.06996, section 4.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> am.models.model_b([[1, 1, -1], [-1, 1, 1]]).layers["hidden"].lagrangian
+    Softmax(beta=1.0)
+    """
+    visible, hidden = Identity(), Softmax(beta)
+    return dense_am(
+        patterns, visible=visible, hidden=hidden, tau_visible=tau_visible, tau_hidden=tau_hidden
+    )
+
+
+def model_c(
+    patterns: ArrayLike,
+    hidden: Lagrangian | None = None,
+    *,
+    tau_visible: ArrayLike = 1.0,
+    tau_hidden: ArrayLike = 0.1,
+) -> Network:
+    r"""Model C: features on a sphere, L_v = |v|, with memories L_h = sum F(h).
+
+    With fast memories the energy is :math:`E = -\sum_\mu F(\xi_\mu \cdot g)` for the direction
+    :math:`g = v / |v|`.
+
+    Parameters
+    ----------
+    patterns : array_like of shape (K, D)
+    hidden : Lagrangian, default RectifiedPower(3)
+        Gives F.
+    tau_visible, tau_hidden : float or array_like, default 1.0 and 0.1
+        Time constants.
+
+    References
+    ----------
+    Krotov & Hopfield 2020, arXiv:2008.06996, section 4.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.models.model_c([[3.0, 4.0]], tau_hidden=0.0)
+    >>> round(float(net.energy({"visible": [6.0, 8.0]})), 6)  # -|xi|^3 / 3
+    -41.666667
+    """
+    # The smoothing keeps the origin harmless and is below rounding elsewhere.
+    visible, hidden = Spherical(eps=1e-12), hidden or RectifiedPower(3)
+    return dense_am(
+        patterns, visible=visible, hidden=hidden, tau_visible=tau_visible, tau_hidden=tau_hidden
     )

@@ -23,6 +23,7 @@ from amsim.lagrangians import (
     RectifiedPower,
     ReLU,
     Sigmoid,
+    Sign,
     Softmax,
     Spherical,
     Tanh,
@@ -512,6 +513,19 @@ def test_delta_must_fit_the_layer() -> None:
 def test_lagrangians_are_values(lagrangian: Lagrangian) -> None:
     copy = pickle.loads(pickle.dumps(lagrangian))
     assert copy == lagrangian and hash(copy) == hash(lagrangian)
+
+
+def test_two_state_neurons() -> None:
+    x = np.array([[-2.0, 0.0, 1e-9]])
+    assert Sign().value(x) == [2.0 + 1e-9]
+    np.testing.assert_array_equal(Sign().activation(x), [[-1.0, 0.0, 1.0]])
+    np.testing.assert_array_equal(Sign().hessian(x), np.zeros((1, 3, 3)))
+    np.testing.assert_allclose(Tanh(1e12).activation(x), Sign().activation(x), atol=1e-12)
+    lo, hi = np.array([-2.0, -1.0, 0.5]), np.array([-1.0, 1.0, 2.0])
+    low, high = Sign().activation_bounds(lo, hi)
+    np.testing.assert_allclose((low, high), [[-1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]], rtol=1e-14)
+    # No slope holds for a box around the kink.
+    np.testing.assert_array_equal(Sign().slope_bounds(lo, hi), [[0, 0, 0], [0, np.inf, 0]])
 
 
 def test_dataclass_behaviour() -> None:
