@@ -247,7 +247,7 @@ def _import_elsewhere(package: _Package) -> str:
 def _integrator() -> Finding:
     """Whether the integrator can be compiled, and kept, and has been."""
     try:
-        from .dynamics import memory_force
+        from .dynamics import interpreted, memory_force
     except ImportError as error:
         return _no_integrator(_first_line(str(error)), "install what is missing above")
     except RuntimeError as error:
@@ -260,8 +260,8 @@ def _integrator() -> Finding:
             "integrator", "ok", None, True, "not compiled, and slow", "unset NUMBA_DISABLE_JIT"
         )
     folder = str(stats.cache_path)
-    state = "the first recall compiles it, which takes 10 to 60 s"
-    if _compiled(folder, memory_force.__file__):
+    state = "compiled when a recall is long enough to gain by it, which takes 10 to 60 s"
+    if interpreted.is_compiled(memory_force.sweep):
         state = "compiled"
     if not _writable(folder):
         state += "; new parts compile each time, as the cache is not writable"
@@ -278,23 +278,6 @@ def is_cache_error(error: RuntimeError) -> bool:
 
 def _no_integrator(problem: str, remedy: str) -> Finding:
     return Finding("integrator", "broken", None, True, problem, remedy)
-
-
-def _compiled(folder: str, source: str) -> bool:
-    """Whether the folder holds an index of the outermost function newer than its source."""
-    start = f"{os.path.splitext(os.path.basename(source))[0]}.sweep-"
-    end = f".py{sys.version_info[0]}{sys.version_info[1]}.nbi"
-    edited = os.path.getmtime(source)
-    try:
-        with os.scandir(folder) as entries:
-            return any(
-                entry.name.startswith(start)
-                and entry.name.endswith(end)
-                and entry.stat().st_mtime >= edited
-                for entry in entries
-            )
-    except OSError:
-        return False
 
 
 def _writable(folder: str) -> bool:

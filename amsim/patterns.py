@@ -3,7 +3,8 @@
 Every pattern is a row: arrays have shape ``(..., size)`` and binary patterns hold -1.0 and +1.0.
 """
 
-import importlib
+import importlib.util
+from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
@@ -276,19 +277,27 @@ def overlap(states: ArrayLike, patterns: ArrayLike) -> Floats:
 
 def _scans(count: int | None, seed: int) -> tuple[Floats, Labels]:
     """Return scans in [0, 1], distinct after the threshold, and their labels, in seeded order."""
-    try:
-        data = importlib.import_module("sklearn.datasets").load_digits()
-    except ImportError as error:
-        raise MissingDependencyError(
-            "scikit-learn, which holds the scans of digits, cannot be imported; "
-            "install it with: pip install scikit-learn"
-        ) from error
-    scans = data.data / 16.0
+    table = np.loadtxt(_digits_file(), delimiter=",")
+    scans, labels = table[:, :-1] / 16.0, table[:, -1].astype(np.int64)
     _, first = np.unique(scans >= 0.5, axis=0, return_index=True)
     if count is not None and _integer("count", count, 1) > len(first):
         raise ValueError(f"count is {count}; there are {len(first)} distinct digits")
     chosen = _rng(seed).permutation(np.sort(first))[:count]
-    return scans[chosen], data.target[chosen].astype(np.int64)
+    return scans[chosen], labels[chosen]
+
+
+def _digits_file() -> Path:
+    """The file behind scikit-learn's load_digits(), since importing that takes seconds."""
+    found = importlib.util.find_spec("sklearn")
+    folders = found.submodule_search_locations if found else None
+    for folder in folders or ():
+        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        if path.exists():
+            return path
+    raise MissingDependencyError(
+        "scikit-learn, which holds the scans of digits, is not installed; "
+        "install it with: pip install scikit-learn"
+    )
 
 
 def _bits(width: int) -> NDArray[np.int64]:

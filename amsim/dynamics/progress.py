@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_PATIENCE = 1.0  # seconds before anything is shown
+_PATIENCE = 1.0  # seconds before progress is shown
+# Loading compiled code takes up to a second or two, and is not worth a word.
+_LOADING = 2.0
 
 
 class Progress:
@@ -53,12 +55,12 @@ def announce_compilation(what: str, *, needed: bool) -> Iterator[None]:
         return
     start = time.monotonic()
     note = f"amsim: compiling {what} for this machine; kept for the next time ..."
-    timer = threading.Timer(_PATIENCE, lambda: print(note, file=sys.stderr, flush=True))
+    timer = threading.Timer(_LOADING, lambda: print(note, file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
-    if time.monotonic() - start > _PATIENCE:
+    if time.monotonic() - start > _LOADING:
         print(f"amsim: compiled in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)

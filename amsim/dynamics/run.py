@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..network import Network
 from ..synapses import Array
 from . import adams
+from .interpreted import exhausted, interpreted, preferred
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
 from .progress import Progress, announce_compilation
 
@@ -19,6 +20,8 @@ from .progress import Progress, announce_compilation
 _FIRST_STEP = 1e-3
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
 _CHUNK = 3e8
+# Steps between two looks without compiled code.
+_SLOW_CHUNK = 50
 
 
 class Run:
@@ -33,6 +36,9 @@ class Run:
 
     # Cues that are integrated side by side: here all, since they share matrix products.
     together = sys.maxsize
+    # Where the functions that take the steps are, and the one that takes longest to compile.
+    code: Any = adams
+    outermost: Any = adams.finish_running
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
@@ -72,10 +78,34 @@ class Run:
         self.scratch = adams.new_scratch(pieces, len(names))
 
     def prepare(self) -> float:
-        """Compile what is not yet; returns the multiply-adds of one step, roughly."""
-        with self.announce(compiled=bool(adams.finish_running.signatures)):
+        """Get ready for `advance`; returns the multiply-adds of one step, roughly."""
+        work = self.work_per_cue()
+        if preferred(self.outermost, work, self.problem.batch):
+            self.code = interpreted()
+        else:
+            self.compile()
+        return work * self.problem.batch
+
+    def work_per_cue(self) -> float:
+        """Multiply-adds of one step of one cue, roughly."""
+        return float(self.steps.x.shape[1]) ** 2
+
+    def compile(self) -> None:
+        """Compile what is not yet."""
+        self.code = type(self).code
+        with self.announce(compiled=bool(self.outermost.signatures)):
             self.sweep(0)
-        return float(self.steps.x.shape[1]) ** 2 * self.problem.batch
+
+    def advance(self, count: int) -> int:
+        """Up to `count` steps of every running cue; how many cues still run."""
+        if self.code is type(self).code:
+            return self.sweep(count)
+        evaluated = self.steps.cues["evaluated"]
+        before = int(evaluated.sum())
+        running = self.sweep(min(count, _SLOW_CHUNK))
+        if exhausted(int(evaluated.sum()) - before, self.work_per_cue()):
+            self.compile()
+        return running
 
     @staticmethod
     def announce(*, compiled: bool) -> AbstractContextManager[None]:
@@ -95,12 +125,12 @@ class Run:
         return np.asarray(forces + self.leak * states)
 
     def sweep(self, count: int) -> int:
-        """Up to `count` steps of every running cue; how many cues still run."""
+        """The steps of `advance`, by the code chosen."""
         steps, running = self.steps, self.running
         drives = np.zeros_like(steps.used)
         size = len(drives)
         for _ in range(count):
-            size = adams.predict_running(steps, self.segments, self.scratch, running, self.lead)
+            size = self.code.predict_running(steps, self.segments, self.scratch, running, self.lead)
             if size == 0:
                 break
             cues = running[:size]
@@ -113,7 +143,7 @@ class Run:
     def finish(self, drives: Array, size: int) -> None:
         """Use the drives of the cues that predict_running listed."""
         problem = self.problem
-        adams.finish_running(
+        self.code.finish_running(
             self.steps, self.segments, self.running, size, drives, self.beside, self.rtol,
             self.atol, problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
         )  # fmt: skip
@@ -170,7 +200,7 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
             running = 0 if stopped else len(cues)
             chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000)) if running else 0
             while running:
-                running = run.sweep(chunk)
+                running = run.advance(chunk)
                 waiting = problem.batch - first - len(cues)
                 progress.update(float(run.steps.past[:, 0].min()), waiting + running)
         except KeyboardInterrupt:

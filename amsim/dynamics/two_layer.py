@@ -24,8 +24,7 @@ from ..lagrangians import (
     Tanh,
 )  # fmt: skip
 from ..synapses import Array, Dense, project
-from . import adams
-from . import memory_force as compiled
+from . import adams, memory_force
 from .problem import Problem, Reader
 from .run import Outcome, Run
 
@@ -36,7 +35,7 @@ _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
 # The error of a logit grows with its size, and with it that of the shares of similar memories.
 _FLOAT32_LOGIT = 50.0
 # What the compiled loop was called with in this process: nobody waits for that again.
-_LOADED: set[tuple[str, bool, str]] = set()
+_LOADED: set[tuple[str, str]] = set()
 # Memories whose share of the softmax is this far below the tolerance are left out.
 _NEGLIGIBLE = 1e-3
 
@@ -45,6 +44,8 @@ class TwoLayerRun(Run):
     """Steps whose state is v and its follower y and whose drive is one compiled pass."""
 
     together = 16
+    code: Any = memory_force
+    outermost: Any = memory_force.sweep
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
@@ -66,7 +67,7 @@ class TwoLayerRun(Run):
         if self.rate:
             state = np.concatenate([state, follower], axis=-1)
         none = np.zeros((len(state), 0), bool)
-        self.clamped = np.array(problem.clamped.get(self.visible, none))
+        self.clamped = np.array(problem.clamped.get(self.visible, none), order="C")
         self.begin(state, [self.visible], lag=self.rate)
 
     @staticmethod
@@ -98,14 +99,17 @@ class TwoLayerRun(Run):
         return visible, rest - project(visible, self.synapse.weights)
 
     def prepare(self) -> float:
-        problem, weights = self.problem, self.synapse.compact
+        problem, weights = self.problem, self.synapse.compact.view()
+        weights.flags.writeable = False  # of one type, whether the user may write to them or not
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         kind, parameter = _activation_code(layers[self.hidden].lagrangian) or (0, 0.0)
         negligible = _NEGLIGIBLE * min(self.rtol, problem.tolerance or np.inf) / len(weights)
-        self.memories = compiled.Memories(weights, self.bias, kind, float(parameter), negligible)
+        self.memories = memory_force.Memories(
+            weights, self.bias, kind, float(parameter), negligible
+        )
         # Softmax averages the memories, so that errors of products stay small.
         self.single = (
-            kind == compiled.SOFTMAX
+            kind == memory_force.SOFTMAX
             and weights.dtype != np.float64
             and weights.size >= _LARGE
             and self.rtol >= _FLOAT32_RTOL
@@ -114,8 +118,10 @@ class TwoLayerRun(Run):
         self.work = self.allocate(np.float32 if self.single else np.float64)
         external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
         self.external = np.zeros((batch, units)) + external
-        self.load()
-        return float(weights.size) * batch
+        return super().prepare()
+
+    def work_per_cue(self) -> float:
+        return 2.0 * self.synapse.weights.size
 
     def reach(self) -> float:
         """How large the features get, roughly: as at the start, or as a memory."""
@@ -124,22 +130,21 @@ class TwoLayerRun(Run):
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
         batch, units = self.steps.used.shape
-        return compiled.Work(
+        return memory_force.Work(
             query=np.zeros((batch, units), precision),
             block=np.zeros(units, precision),
-            logits=np.zeros((compiled.GROUP, compiled.BLOCK), precision),
-            rows=np.zeros(compiled.BLOCK, np.int64),
-            shares=np.zeros(compiled.BLOCK),
+            logits=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
+            rows=np.zeros(memory_force.BLOCK, np.int64),
+            shares=np.zeros(memory_force.BLOCK),
             peak=np.zeros(batch),
             total=np.zeros(batch),
             decay=np.zeros(batch),
             drive=np.zeros((batch, units)),
         )
 
-    def load(self) -> None:
-        """Compile the loop for these types of weights and products, or load it."""
-        weights = self.memories.weights
-        kind = weights.dtype.char, weights.flags.writeable, self.work.query.dtype.char
+    def compile(self) -> None:
+        self.code, weights = memory_force, self.memories.weights
+        kind = weights.dtype.char, self.work.query.dtype.char
         if kind not in _LOADED:
             with self.announce(compiled=False):
                 self.steps_of_all(0)
@@ -156,7 +161,7 @@ class TwoLayerRun(Run):
         problem, tolerance = self.problem, self.problem.tolerance
         if self.single and tolerance:
             tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
-        running: int = compiled.sweep(
+        running: int = self.code.sweep(
             self.steps, self.segments, self.memories, self.offset, self.rate, self.external,
             self.clamped, self.rtol, self.atol, tolerance, not self.single, problem.t1,
             problem.times, self.outputs, self.scratch, self.work, self.running, self.lead,
@@ -170,7 +175,8 @@ class TwoLayerRun(Run):
         near = status == adams.SETTLED
         self.single, self.work = False, self.allocate(np.float64)
         status[near] = adams.QUIET
-        self.load()
+        if self.code is memory_force:
+            self.compile()
         return int(near.sum())
 
     @staticmethod
@@ -211,17 +217,17 @@ def _activation_code(lagrangian: Lagrangian) -> tuple[int, float] | None:
     """Code and parameter of an activation in the compiled pass, None where it has none."""
     match lagrangian:
         case Softmax(beta=beta):
-            return compiled.SOFTMAX, beta
+            return memory_force.SOFTMAX, beta
         case Tanh(beta=beta):
-            return compiled.TANH, beta
+            return memory_force.TANH, beta
         case Sigmoid(beta=beta):
-            return compiled.SIGMOID, beta
+            return memory_force.SIGMOID, beta
         case Exponential(beta=beta):
-            return compiled.EXPONENTIAL, beta
+            return memory_force.EXPONENTIAL, beta
         case RectifiedPower(n=n):
-            return compiled.POWER, n - 1.0
+            return memory_force.POWER, n - 1.0
         case ReLU():
-            return compiled.POWER, 1.0
+            return memory_force.POWER, 1.0
         case Identity():
-            return compiled.IDENTITY, 1.0
+            return memory_force.IDENTITY, 1.0
     return None

@@ -569,20 +569,6 @@ class TestDoctor:
         assert finding.detail == "does not import: module was compiled against another NumPy"
         assert not doctor.healthy([finding])
 
-    def test_compiled_or_not(self, tmp_path):
-        source = tmp_path / "memory_force.py"
-        source.write_text("")
-        python = f"{sys.version_info[0]}{sys.version_info[1]}"
-        assert not doctor._compiled(str(tmp_path / "none"), str(source))
-        assert not doctor._compiled(str(tmp_path), str(source))
-        index = tmp_path / f"memory_force.sweep-1.py{python}.nbi"
-        index.write_text("")
-        os.utime(source, (1000, 1000))
-        os.utime(index, (2000, 2000))
-        assert doctor._compiled(str(tmp_path), str(source))
-        os.utime(source, (3000, 3000))  # edited since
-        assert not doctor._compiled(str(tmp_path), str(source))
-
 
 class TestHelp:
     @pytest.mark.parametrize("command", [[], ["demo"], ["recall"], ["doctor"]])

@@ -12,9 +12,8 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.dynamics import fixed_point
+from amsim.dynamics import fixed_point, memory_force
 from amsim.dynamics import run as exponential_run
-from amsim.dynamics.two_layer import compiled
 
 Array = npt.NDArray[Any]
 
@@ -563,7 +562,8 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
     settings: dict[str, Any] = {"times": times, "t1": 20.0, "until": None}
     whole = am.simulate(memory(), cues, **settings)
     monkeypatch.setattr(exponential_run, "_CHUNK", 1.0)
-    sweep, calls = compiled.sweep, [0]
+    monkeypatch.setattr(exponential_run, "preferred", lambda *_: False)
+    sweep, calls = memory_force.sweep, [0]
 
     def interrupted(*args: Any) -> Any:
         calls[0] += 1
@@ -571,7 +571,7 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
             raise KeyboardInterrupt
         return sweep(*args)
 
-    monkeypatch.setattr(compiled, "sweep", interrupted)
+    monkeypatch.setattr(memory_force, "sweep", interrupted)
     traj = caught(lambda: am.simulate(memory(), cues, **settings))
     assert traj.statuses.tolist() == ["interrupted"] * 20
     assert traj.message == f"interrupted at t = {traj.times[-1]:.4g}; 0 of 20 cues had settled"
@@ -759,9 +759,11 @@ every_until = pytest.mark.parametrize("until", [am.Settled(), None], ids=["settl
 
 
 @pytest.fixture
-def loaded() -> None:
+def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiled loop for these types, which is not what is measured."""
-    net = am.dense_am(am.patterns.random(400, 300, seed=0).astype(np.float32))
+    monkeypatch.setattr(exponential_run, "preferred", lambda *_: False)
+    patterns = am.patterns.random(400, 300, seed=0).astype(np.float32)
+    net = am.dense_am(patterns, hidden=am.Softmax(0.04))
     am.simulate(net, np.ones(300))
 
 
