@@ -13,7 +13,8 @@ from .plan import TANH_BITS, Hidden, Integers, Normaliser, Plan, Visible
 from .spec import Floats, TwoLayer
 
 _STATE = (1 << 23) - 1
-_P_BITS, _SUM_BITS = 14, 22
+# More bits of p than 14 where the sums have room: they cost messages of small p.
+_P_BITS, _MOST_P_BITS, _SUM_BITS = 14, 16, 22
 _LOGIT_BITS = (14, 13, 12, 11, 10)
 # The largest integer that a message of a feature or of a rectified memory may be, and the least
 # that its full range may be rounded to.
@@ -22,6 +23,7 @@ _MANTISSA_BITS = 16
 _SATURATED = 17  # octaves after which tanh is 1 to 16 bits
 _LOG2_E = 1 / math.log(2)
 _ATTEMPTS = 12
+_CUE_STEPS = 8  # a cue has to be so many times what the leak's rounding hides
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,7 @@ def _draft(request: Request, box: Box, shrink_visible: float, shrink_hidden: flo
         raise _too_wide("sum arriving at hidden", per_unit * _LEAST_MESSAGE / float(full.max()))
     f_scale, gain = _f_scale(request, box, shrink_visible)
     scale = weight_scale * f_scale * 2.0**gain
+    _check_resolution(request, scale)
     visible = _visible(request, box, scale, gain, output_scale)
     hidden = _hidden(request, box, weight_scale * visible.output_scale, f_scale)
     plan = Plan(
@@ -142,12 +145,28 @@ def _draft(request: Request, box: Box, shrink_visible: float, shrink_hidden: flo
     return _with_limit(plan)
 
 
+def _check_resolution(request: Request, scale: float) -> None:
+    """The leak rounds towards zero: a state stops short of its target by up to 4096 / mantissa."""
+    share = -np.expm1(-request.dt / np.maximum(request.spec.visible.tau, 1e-300))
+    needed = _CUE_STEPS / float(share.min())
+    if 0 < request.cue_limit * scale < needed:
+        bits = 24 + math.ceil(math.log2(needed / (request.cue_limit * scale)))
+        raise RangeError(
+            "state of visible",
+            bits,
+            24,
+            "cues are lost in the rounding of the leak, since targets are far larger than they; "
+            "scale the patterns so that both are of one size, or take a larger dt",
+        )
+
+
 def _f_scale(request: Request, box: Box, shrink: float) -> tuple[float, int]:
     """Integers per unit of p or f, and the left shift of their sum."""
     weight_scale = request.weight_scale
     finest = shrink * _STATE / float((box.target + box.visible).max())
     if request.spec.hidden_kind == "softmax":
-        f_scale = float(1 << _P_BITS)
+        room = math.floor(math.log2(finest / weight_scale)) - _P_BITS
+        f_scale = 2.0 ** (_P_BITS + max(0, min(room, _MOST_P_BITS - _P_BITS)))
     else:
         exponent, largest = request.spec.exponent, float(box.output.max())
         f_scale = min(finest / weight_scale, _LARGEST_MESSAGE / largest)
@@ -225,7 +244,7 @@ def _with_normaliser(plan: Plan, beta: float) -> Plan:
         normaliser = Normaliser(
             logit_bits=logit_bits,
             sum_bits=_SUM_BITS,
-            p_bits=_P_BITS,
+            p_bits=int(math.log2(plan.hidden.output_scale)),
             rounds=1,
             headroom=0,
             floor=1 << max(1, math.ceil(math.log2(len(plan.weights)))),
