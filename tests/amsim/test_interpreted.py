@@ -74,7 +74,9 @@ def test_interpreted_steps_equal_compiled_ones(case: str, choose: Callable[[bool
     choose(False)
     fast = CASES[case]()
     np.testing.assert_array_equal(plain.statuses, fast.statuses)
-    np.testing.assert_allclose(plain.stats["rhs_per_cue"], fast.stats["rhs_per_cue"], rtol=0.02, atol=2)
+    np.testing.assert_allclose(
+        plain.stats["rhs_per_cue"], fast.stats["rhs_per_cue"], rtol=0.02, atol=2
+    )
     times = min(len(plain.times), len(fast.times)) - 1  # the last one is where the run ended
     for name in fast:
         # Rounding moves the steps a little, and with them what is left of the error, 1e-6.
