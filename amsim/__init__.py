@@ -13,7 +13,7 @@ Store patterns, recall them as coupled differential equations, and see what timi
 1.000
 """
 
-from . import models, patterns, plot, stability, theory
+from . import binary, models, patterns, plot, stability, theory
 from .dynamics import (
     EventDriven,
     ExponentialIntegrator,
@@ -86,6 +86,7 @@ __all__ = [
     "Tanh",
     "Timing",
     "Trajectory",
+    "binary",
     "dense_am",
     "models",
     "patterns",

@@ -1,5 +1,5 @@
 """Closed forms: what theory says, to compare simulations with."""
 
-from . import timing
+from . import capacity, timing
 
-__all__ = ["timing"]
+__all__ = ["capacity", "timing"]

@@ -1,0 +1,41 @@
+"""Two-state memories: exact updates of one unit at a time, all at once, stale or heated.
+
+>>> import amsim as am
+>>> words = am.patterns.hamming(7, 4)
+>>> memory = am.binary.BinaryMemory(words, separation=am.binary.Power(3, rectified=True))
+>>> received = words[5].copy()
+>>> received[2] *= -1
+>>> bool((memory.recall(received).final == words[5]).all())
+True
+"""
+
+from .energies import (
+    Dot,
+    Exponential,
+    Gaussian,
+    Identity,
+    Log,
+    LogSumExp,
+    Power,
+    Separation,
+    Similarity,
+    SquaredDistance,
+)
+from .memory import BinaryMemory
+from .recall import Flips, Recall
+
+__all__ = [
+    "BinaryMemory",
+    "Dot",
+    "Exponential",
+    "Flips",
+    "Gaussian",
+    "Identity",
+    "Log",
+    "LogSumExp",
+    "Power",
+    "Recall",
+    "Separation",
+    "Similarity",
+    "SquaredDistance",
+]

@@ -1,0 +1,100 @@
+"""Checks of what a user gives to a binary memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .energies import Identity, Log, LogSumExp, Scaling, Separation
+
+Signs = NDArray[np.int8]
+ORDERS = ("random", "sweep", "parallel")
+MOST_UNITS = int(np.iinfo(np.uint16).max)  # agreements are counted in 16 bits
+
+
+def memories(patterns: ArrayLike) -> Signs:
+    """Patterns (K, D) as int8."""
+    stored = signs(patterns, "patterns")
+    if stored.ndim != 2:
+        raise ValueError(f"patterns have shape {stored.shape}; give (memories, units)")
+    if stored.shape[1] > MOST_UNITS:
+        raise ValueError(
+            f"patterns have {stored.shape[1]} units; at most {MOST_UNITS} are supported"
+        )
+    return stored
+
+
+def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64] | None, bool]:
+    """The units of a sweep (None: all at once), and whether to shuffle them."""
+    if isinstance(given, str):
+        check_choice("order", given, ORDERS, " or an array of units")
+        return None if given == "parallel" else np.arange(size), given == "random"
+    units = np.asarray(given)
+    if units.ndim != 1 or units.size == 0 or units.dtype.kind not in "iu":
+        raise ValueError(
+            f"order must be a non-empty list of units (integers), got dtype {units.dtype} and "
+            f"shape {units.shape}"
+        )
+    if units.min() < 0 or units.max() >= size:
+        raise ValueError(f"order names units outside 0 to {size - 1}")
+    return units.astype(np.int64), False
+
+
+def check_function(what: str, part: Any) -> None:
+    """Raise TypeError unless the part is a separation or similarity."""
+    if isinstance(part, type) or not (hasattr(part, "value") and hasattr(part, "derivative")):
+        raise TypeError(
+            f"{what} must be an object with value and derivative, such as Power(3) or Dot(), "
+            f"got {part!r}"
+        )
+
+
+def check_temperature(value: Any) -> None:
+    """Raise ValueError unless the value is a finite number that is not negative."""
+    if not (isinstance(value, (int, float, np.number)) and 0 <= value < math.inf):
+        raise ValueError(f"temperature must be finite and not negative, got {value!r}")
+
+
+def scaling(separation: Separation, chosen: Scaling | None) -> Scaling:
+    """Q: the chosen one, or the default of the separation."""
+    if isinstance(separation, LogSumExp):
+        if chosen is not None:
+            raise ValueError("LogSumExp brings its own logarithm; combine scaling with Exponential")
+        return Log(separation.beta)
+    if chosen is None:
+        return Identity()
+    if not isinstance(chosen, (Identity, Log)):
+        raise TypeError(f"scaling must be binary.Identity() or binary.Log(), got {chosen!r}")
+    return chosen
+
+
+def signs(rows: ArrayLike, what: str) -> Signs:
+    """Rows of -1 and +1 as int8."""
+    array = np.asarray(rows)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{what} must be numbers -1 and +1, got dtype {array.dtype}")
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{what} have shape {array.shape}; give at least one row of units")
+    if not (np.abs(array) == 1).all():
+        raise ValueError(
+            f"{what} must be -1 and +1; map bits b to 2 b - 1, and give masked units a value"
+        )
+    return array.astype(np.int8)
+
+
+def check_choice(what: str, value: Any, known: Sequence[str], more: str = "") -> None:
+    """Raise ValueError unless the value is one of the known words."""
+    if value not in known:
+        raise ValueError(f"{what} must be one of {', '.join(known)}{more}, got {value!r}")
+
+
+def check_integer(what: str, value: Any, least: int) -> None:
+    """Raise unless the value is an integer of at least `least`."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{what} must be an integer of at least {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{what} must be at least {least}, got {value}")

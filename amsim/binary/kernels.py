@@ -1,0 +1,292 @@
+"""Compiled pieces of recall: agreements kept up to date, fields from tables.
+
+A check costs one product of K int8 with K float32, or nothing if the field is known since the last
+flip; a flip costs some passes over K numbers. Single precision decides a check only where its
+rounding cannot matter: closer calls are decided from the exact histogram of the terms.
+"""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from .energies import Floats
+from .tables import BAND
+
+# Columns are summed in single precision over so many memories, then in double precision.
+BLOCK = 1024
+# Fields below this share of the sum of their terms are ties. The terms have 100 bits.
+TIE = 2.0**-80
+
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+compiled = njit(**_OPTIONS)
+inlined = njit(inline="always", **_OPTIONS)
+vectorised = njit(fastmath={"reassoc", "nsz", "contract", "nnan"}, **_OPTIONS)
+
+
+class Memories(NamedTuple):
+    """The memories twice: a byte per entry by units, a bit per entry by memories."""
+
+    columns: NDArray[np.int8]  # (D, K), -1 and +1
+    bits: NDArray[np.uint64]  # (K, words)
+
+
+class Heat(NamedTuple):
+    """How a field turns into log odds of +1: gain * field, over sum F if Q is a logarithm."""
+
+    gain: float  # contains the temperature
+    logarithmic: bool
+    gradient: bool
+
+
+class Fields(NamedTuple):
+    """What the fields of all units follow from; valid for the agreements of the last `refresh`."""
+
+    even: NDArray[np.float32]  # (K,)
+    odd: NDArray[np.float32]  # (K,)
+    even_table: NDArray[np.float32]  # (D + 1,) in the current band
+    odd_table: NDArray[np.float32]
+    sums: Floats  # (3,) sum of odd, largest rounding error of a field, band
+
+
+@intrinsic
+def _ones(typing_context, word):
+    """Number of set bits of a uint64."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@inlined
+def uniform(generator):
+    """A random number in [0, 1) (splitmix64; Steele, Lea and Flood 2014)."""
+    generator[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = generator[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.float64((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+
+
+@compiled
+def agreements(bits, state, agree):
+    """agree[mu] = number of units in which memory mu equals the state."""
+    words = np.zeros(bits.shape[1], np.uint64)
+    for i in range(len(state)):
+        if state[i] > 0:
+            words[i >> 6] |= np.uint64(1) << np.uint64(i & 63)
+    for mu in range(len(agree)):
+        differ = np.uint64(0)
+        for w in range(len(words)):
+            differ += _ones(bits[mu, w] ^ words[w])  # type: ignore[call-arg]
+        agree[mu] = len(state) - np.int64(differ)
+
+
+@vectorised
+def move(columns, i, new, agree):
+    """Update the agreements for unit i, which becomes `new` and was -new."""
+    for mu in range(len(agree)):
+        agree[mu] += agree.dtype.type(new * columns[i, mu])
+
+
+@vectorised
+def _look_up(agree, fields):
+    even, odd = fields.even, fields.odd
+    for mu in range(len(agree)):
+        even[mu] = fields.even_table[agree[mu]]
+    for mu in range(len(agree)):
+        odd[mu] = fields.odd_table[agree[mu]]
+
+
+@vectorised
+def _block_sums(even, odd):
+    total, size = np.float32(0), np.float32(0)
+    for mu in range(len(odd)):
+        total += odd[mu]
+        size += abs(even[mu]) + abs(odd[mu])
+    return total, size
+
+
+@vectorised
+def _block_product(column, even):
+    total = np.float32(0)
+    for mu in range(len(even)):
+        total += np.float32(column[mu]) * even[mu]
+    return total
+
+
+@inlined
+def new_fields(count, size):
+    """Room for the fields of `count` memories of `size` units."""
+    return Fields(
+        np.empty(count, np.float32), np.empty(count, np.float32),
+        np.empty(size + 1, np.float32), np.empty(size + 1, np.float32), np.full(3, np.nan),
+    )  # fmt: skip
+
+
+@compiled
+def _choose_band(table, agree, fields):
+    """Scale the tables by the highest band that occurs; what is beyond it is not read."""
+    row = table.row
+    top = row[agree[0]]
+    for mu in range(1, len(agree)):
+        top = max(top, row[agree[mu]])
+    if top == fields.sums[2]:
+        return
+    fields.sums[2] = top
+    for a in range(len(row)):
+        factor = 2.0 ** (BAND * min(row[a] - top, 0))
+        fields.even_table[a] = table.even[a] * factor
+        fields.odd_table[a] = table.odd[a] * factor
+
+
+@compiled
+def refresh(table, agree, fields):
+    """Bring the fields up to the agreements."""
+    if table.banded or math.isnan(fields.sums[2]):
+        _choose_band(table, agree, fields)
+    _look_up(agree, fields)
+    count, total, size = len(agree), 0.0, 0.0
+    for start in range(0, count, BLOCK):
+        block = slice(start, start + BLOCK)
+        t, a = _block_sums(fields.even[block], fields.odd[block])
+        total += t
+        size += a
+    fields.sums[0] = total
+    # Recursive summation of n numbers is off by less than n u times the sum of their sizes.
+    fields.sums[1] = (min(count, BLOCK) + 16) * 2.0**-24 * size
+
+
+@compiled
+def field(columns, i, s, even, sums):
+    """The field of unit i with state s in units of 2^(BAND band), in single precision."""
+    count, total = len(even), 0.0
+    for start in range(0, count, BLOCK):
+        block = slice(start, start + BLOCK)
+        total += _block_product(columns[i, block], even[block])
+    return total - s * sums[0]
+
+
+@inlined
+def _two_sum(a, b):
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+@inlined
+def _two_product(a, b):
+    p = a * b
+    t = 134217729.0 * a
+    a1 = t - (t - a)
+    t = 134217729.0 * b
+    b1 = t - (t - b)
+    return p, ((a1 * b1 - p) + a1 * (b - b1) + (a - a1) * b1) + (a - a1) * (b - b1)
+
+
+@compiled
+def exact_sum(counts, table):
+    """sum counts * table in twice double precision, the sum of the sizes, and their band."""
+    top, found = np.int64(0), False
+    for a in range(len(counts)):
+        if counts[a] != 0 and (not found or table.row[a] > top):
+            top, found = table.row[a], True
+    hi, lo, size = 0.0, 0.0, 0.0
+    for a in range(len(counts)):
+        if counts[a] == 0:
+            continue
+        factor = counts[a] * 2.0 ** (BAND * (table.row[a] - top))
+        p, e = _two_product(factor, table.hi[a])
+        hi, f = _two_sum(hi, p)
+        lo += f + (e + factor * table.lo[a])
+        size += abs(p)
+    return hi, lo, size, top
+
+
+@compiled
+def exact_sign(columns, i, s, agree, table):
+    """Sign of the field from the histogram of its terms; 0 is a tie.
+
+    Terms that occur as often with + as with - cancel as integers. What is left is summed in twice
+    double precision.
+    """
+    counts = np.zeros(len(table.terms.hi), np.int64)
+    for mu in range(len(agree)):
+        if columns[i, mu] == s:
+            counts[np.int64(agree[mu]) - table.offset] += 1
+        else:
+            counts[np.int64(agree[mu])] -= 1
+    hi, lo, size, _ = exact_sum(counts, table.terms)
+    total = hi + lo
+    if abs(total) <= TIE * size:
+        return 0.0
+    return s * math.copysign(1.0, total)
+
+
+@compiled
+def value_sum(values, agree):
+    """sum_mu F as a number and its band."""
+    counts = np.zeros(len(values.hi), np.int64)
+    for mu in range(len(agree)):
+        counts[agree[mu]] += 1
+    hi, lo, _, top = exact_sum(counts, values)
+    return hi + lo, top
+
+
+@compiled
+def log_odds(columns, i, s, h, agree, values, heat, sums):
+    """log p(s_i = +1) - log p(s_i = -1) of the heat bath at field h."""
+    if not heat.logarithmic:
+        return heat.gain * h * math.exp(min(BAND * sums[2] * math.log(2.0), 600.0))
+    total, band = value_sum(values, agree)
+    if heat.gradient:
+        return heat.gain * h / total * math.exp(BAND * (sums[2] - band) * math.log(2.0))
+    flipped = agree.copy()
+    move(columns, i, -s, flipped)
+    other, other_band = value_sum(values, flipped)
+    return heat.gain * s * (math.log(total / other) + BAND * (band - other_band) * math.log(2.0))
+
+
+@inlined
+def next_state(answer, s):
+    """The state of a unit with the field `answer` that was s."""
+    return s if answer == 0.0 else (1 if answer > 0.0 else -1)
+
+
+@inlined
+def heated_state(odds, generator):
+    """A random state with these log odds."""
+    return 1 if uniform(generator) * (1.0 + math.exp(-odds)) < 1.0 else -1
+
+
+@compiled
+def energies(memories, states, values, agree):
+    """sum F of every state and its band."""
+    total, band = np.empty(len(states)), np.empty(len(states), np.int64)
+    for b in range(len(states)):
+        agreements(memories.bits, states[b], agree)
+        total[b], band[b] = value_sum(values, agree)
+    return total, band
+
+
+@compiled
+def energies_along(memories, cue, units, values, agree):
+    """The same of a cue and after each flip of `units`, one by one."""
+    total, band = np.empty(len(units) + 1), np.empty(len(units) + 1, np.int64)
+    state = cue.copy()
+    agreements(memories.bits, state, agree)
+    for k in range(len(units) + 1):
+        if k > 0:
+            state[units[k - 1]] = -state[units[k - 1]]
+            move(memories.columns, units[k - 1], state[units[k - 1]], agree)
+        total[k], band[k] = value_sum(values, agree)
+    return total, band

@@ -1,0 +1,167 @@
+"""Compiled orders of update: one unit after another, or all at once."""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+
+from .kernels import (
+    agreements,
+    compiled,
+    exact_sign,
+    field,
+    heated_state,
+    inlined,
+    log_odds,
+    move,
+    new_fields,
+    next_state,
+    refresh,
+    uniform,
+)
+
+SETTLED, CYCLE, SWEEP_LIMIT = range(3)
+
+
+# Loops over elements, where an assignment of slices would take numba seconds to compile.
+@compiled
+def _noted(log, flips, check, unit):
+    """The log, with one more flip: 2 k and 2 k + 1 hold check and unit of flip k."""
+    if 2 * flips == len(log):
+        longer = np.empty(4 * flips + 16, np.int64)
+        for k in range(len(log)):
+            longer[k] = log[k]
+        log = longer
+    log[2 * flips], log[2 * flips + 1] = check, unit
+    return log
+
+
+@inlined
+def _same_window(history, t, kept, kept_at):
+    """Whether the last states, newest first, are those of an earlier time."""
+    depth, same = len(history), True
+    for j in range(depth):
+        new, old = history[(t - j) % depth], kept[(kept_at - j) % depth]
+        for i in range(len(new)):
+            same &= new[i] == old[i]
+    return same
+
+
+@inlined
+def _shuffle(order, generator):
+    for k in range(len(order) - 1, 0, -1):
+        j = np.int64(uniform(generator) * (k + 1))
+        order[k], order[j] = order[j], order[k]
+
+
+@compiled
+def one_by_one(memories, values, table, heat, state, agree, order, random, staleness, sweeps,
+               generator, record):  # fmt: skip
+    """Check one unit after another; `state` becomes the final state, `agree` is working memory.
+
+    A check reads the other units as they were `staleness` checks ago. What a unit would do is
+    known until something changes that it reads; once all are known to rest, the cue has settled.
+    """
+    agreements(memories.bits, state, agree)
+    fields = new_fields(len(agree), len(state))
+    # Taking arrays out of tuples costs more than a check: once is enough.
+    columns, even, sums = memories.columns, fields.even, fields.sums
+    view = state.copy()
+    answer, stamp = np.zeros(len(state)), np.full(len(state), -1)
+    listed = np.zeros(len(state), np.bool_)
+    for i in order:
+        listed[i] = True
+    needed, fresh, version, moved = listed.sum(), 0, 0, True
+    pending, waiting = np.full(max(staleness, 1), -1), 0
+    log = np.empty(0, np.int64)
+    checks = flips = 0
+    for _ in range(sweeps):
+        if random:
+            _shuffle(order, generator)
+        for i in order:
+            if moved:
+                refresh(table, agree, fields)
+                version, fresh, moved = version + 1, 0, False
+            if stamp[i] != version:
+                h = field(columns, i, view[i], even, sums)
+                if heat is not None:
+                    h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                elif abs(h) <= sums[1]:
+                    h = exact_sign(columns, i, view[i], agree, table)
+                answer[i], stamp[i] = h, version
+                fresh += 1
+            if heat is None:
+                new = next_state(answer[i], state[i])
+            else:
+                new = heated_state(answer[i], generator)
+            seen = -1  # the unit whose flip becomes visible after this check
+            if new != state[i]:
+                seen, state[i] = i, new
+                if record:
+                    log = _noted(log, flips, checks, i)
+                flips += 1
+                waiting += 1
+            if staleness > 0:
+                seen, pending[checks % staleness] = pending[checks % staleness], seen
+            if seen >= 0:
+                view[seen] = -view[seen]
+                move(columns, seen, view[seen], agree)
+                waiting -= 1
+                moved = True
+            checks += 1
+            if heat is None and fresh == needed and waiting == 0 and not moved:
+                return SETTLED, 1, checks, flips, log
+    return SWEEP_LIMIT, 0, checks, flips, log
+
+
+@compiled
+def all_at_once(memories, values, table, heat, state, agree, staleness, sweeps, generator,
+                record):  # fmt: skip
+    """Check all units in every sweep against the state of `staleness` sweeps ago.
+
+    Ends when the last states are equal (settled) or equal to as many earlier ones (a cycle). The
+    earlier ones are kept from sweep 1, 2, 4, 8, ... (Brent 1980), so that any period is found.
+    """
+    fields = new_fields(len(agree), len(state))
+    columns, even, sums = memories.columns, fields.even, fields.sums
+    depth, size = staleness + 1, len(state)
+    history = np.empty((depth, size), np.int8)
+    for j in range(depth):
+        for i in range(size):
+            history[j, i] = state[i]
+    kept, kept_at, keep_next = history.copy(), 0, 1
+    log = np.empty(0, np.int64)
+    flips, quiet = 0, staleness  # before the first sweep nothing moved
+    for sweep in range(1, sweeps + 1):
+        view = history[sweep % depth]  # the oldest; it is overwritten once it was read
+        agreements(memories.bits, view, agree)
+        refresh(table, agree, fields)
+        before = flips
+        for i in range(size):
+            h = field(columns, i, view[i], even, sums)
+            if heat is not None:
+                odds = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                new = heated_state(odds, generator)
+            else:
+                if abs(h) <= sums[1]:
+                    h = exact_sign(columns, i, view[i], agree, table)
+                new = next_state(h, state[i])
+            if new != state[i]:
+                state[i] = new
+                if record:
+                    log = _noted(log, flips, (sweep - 1) * size + i, i)
+                flips += 1
+        for i in range(size):
+            view[i] = state[i]
+        if heat is not None:
+            continue
+        quiet = quiet + 1 if flips == before else 0
+        if quiet == depth:
+            return SETTLED, 1, sweep * size, flips, log
+        if _same_window(history, sweep, kept, kept_at):
+            return CYCLE, sweep - kept_at, sweep * size, flips, log
+        if sweep == keep_next:
+            kept, kept_at, keep_next = history.copy(), sweep, 2 * sweep
+    return SWEEP_LIMIT, 0, sweeps * size, flips, log

@@ -1,0 +1,293 @@
+"""Memories of two-state units."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..dynamics.progress import announce_compilation
+from . import inputs
+from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
+from .inputs import Signs
+from .recall import Flips, Integers, Recall
+from .tables import BAND, FieldTable, Table, field_table, value_table
+
+RULES = ("flip", "difference", "gradient")
+
+
+class BinaryMemory:
+    """Memories xi_mu of D units that are -1 or +1, with E(s) = -Q[sum_mu F(S[xi_mu, s])].
+
+    Parameters
+    ----------
+    patterns : array_like (K, D)
+        Rows of -1 and +1. D is at most 65535.
+    separation : Separation, default Power(2)
+        F: `Power`, `Exponential`, `LogSumExp`, or any object with `value` and `derivative`.
+    similarity : Similarity, default Dot()
+        S: `Dot`, `SquaredDistance`, `Gaussian`, or any object with the same two methods.
+    scaling : Identity or Log, optional
+        Q; by default Identity(), and for `LogSumExp` its own logarithm.
+    self_terms : bool, default False
+        Whether the overlaps that the gradient rule reads contain the unit itself. The energy
+        always has these terms, and the other rules do not depend on them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the patterns are not -1 and +1.
+
+    Notes
+    -----
+    Hopfield 1982; Krotov and Hopfield 2016, arXiv:1606.01164; Demircigil et al. 2017,
+    arXiv:1702.01929; Krotov et al. 2025, arXiv:2507.06211, chapters 2 and 3.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(200, 100, seed=0)
+    >>> memory = am.binary.BinaryMemory(patterns, separation=am.binary.Power(3))
+    >>> cues = am.patterns.corrupt(patterns[:5], flip=0.1, seed=1)
+    >>> recall = memory.recall(cues, seed=2)
+    >>> recall.status, bool((recall.final == patterns[:5]).all()), recall.flips.tolist()
+    ('settled', True, [10, 12, 10, 10, 10])
+    """
+
+    def __init__(
+        self,
+        patterns: ArrayLike,
+        separation: Separation | None = None,
+        *,
+        similarity: Similarity | None = None,
+        scaling: Scaling | None = None,
+        self_terms: bool = False,
+    ) -> None:
+        stored = inputs.memories(patterns)
+        self.separation: Separation = Power(2) if separation is None else separation
+        self.similarity: Similarity = Dot() if similarity is None else similarity
+        inputs.check_function("separation", self.separation)
+        inputs.check_function("similarity", self.similarity)
+        self.scaling = inputs.scaling(self.separation, scaling)
+        self.self_terms = bool(self_terms)
+        self._columns: Signs = np.ascontiguousarray(stored.T)
+        self._field_tables: dict[bool, FieldTable] = {}
+
+    @property
+    def patterns(self) -> Floats:
+        """The memories, (K, D)."""
+        return self._columns.T.astype(np.float64)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(K, D)."""
+        units, memories = self._columns.shape
+        return memories, units
+
+    def __repr__(self) -> str:
+        return f"BinaryMemory({self.shape[0]} memories of {self.shape[1]} units, {self.separation})"
+
+    def energy(self, states: ArrayLike) -> Any:
+        """Energy of states of -1 and +1.
+
+        Parameters
+        ----------
+        states : array_like (*batch, D)
+
+        Returns
+        -------
+        float or ndarray (*batch)
+            -inf where an `Exponential` exceeds floating point.
+
+        Examples
+        --------
+        >>> from amsim import binary
+        >>> binary.BinaryMemory([[1] * 100]).energy([[1] * 100, [-1] + [1] * 99]).tolist()
+        [-5000.0, -4802.0]
+        """
+        rows, batch = self._rows(states)
+        with _announced():
+            from .kernels import energies
+
+            total, band = energies(self._memories, rows, self._values, self._agreements())
+        energy = self._energy(total, band).reshape(batch)
+        return float(energy) if batch == () else energy
+
+    def recall(
+        self,
+        states: ArrayLike,
+        *,
+        rule: str = "flip",
+        order: str | ArrayLike = "random",
+        staleness: int = 0,
+        temperature: float = 0.0,
+        max_sweeps: int = 100,
+        seed: int = 0,
+        record: bool = False,
+    ) -> Recall:
+        """Update units until none would change.
+
+        Parameters
+        ----------
+        states : array_like (*batch, D)
+            Cues of -1 and +1.
+        rule : {"flip", "difference", "gradient"}
+            A unit takes the value with the lower energy ("flip"); the sign of
+            sum_mu F(S(+1)) - F(S(-1)) ("difference", the same thing for one unit at a time);
+            or the sign of sum_mu xi_mu,i dF/d(overlap) ("gradient"). Ties keep the value.
+        order : {"random", "sweep", "parallel"} or array_like of int
+            A new random order in every sweep; 0 to D - 1; all units at once; or the units to
+            check in a sweep, in this order. Units that an array leaves out never change.
+        staleness : int
+            A unit reads the states that the units had so many checks ago (parallel: sweeps ago);
+            before the first check they had those of the cue. Its own value, which a tie keeps, is
+            the current one.
+        temperature : float
+            In units of the energy. A checked unit is +1 with probability
+            1 / (1 + exp((E(+1) - E(-1)) / temperature)) (heat bath, Glauber 1963); the gradient
+            rule takes twice its field for the difference.
+        max_sweeps : int
+        seed : int
+            Each cue has its own stream, spawned by its position.
+        record : bool
+            Whether to keep the energy after every check, and the flips.
+
+        Returns
+        -------
+        Recall
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit; the message says which and how.
+
+        Examples
+        --------
+        >>> from amsim import binary
+        >>> memory = binary.BinaryMemory([[1, 1, 1, -1, -1]])
+        >>> recall = memory.recall([1, -1, 1, -1, -1], order="sweep", record=True)
+        >>> recall.energy[:3].tolist(), recall.events.unit.tolist()
+        ([-4.5, -4.5, -12.5], [1])
+        """
+        rows, batch = self._rows(states)
+        inputs.check_choice("rule", rule, RULES)
+        units, shuffled = inputs.order(order, self.shape[1])
+        inputs.check_integer("staleness", staleness, 0)
+        inputs.check_integer("max_sweeps", max_sweeps, 1)
+        inputs.check_integer("seed", seed, 0)
+        inputs.check_temperature(temperature)
+        table, gradient = self._fields(rule), rule == "gradient"
+        seeds = [child.generate_state(1, np.uint64) for child in
+                 np.random.SeedSequence(seed).spawn(len(rows))]  # fmt: skip
+        with _announced():
+            from . import loops
+
+            heat = self._heat(float(temperature), gradient)
+            results = []
+            for row, generator in zip(rows, seeds, strict=True):
+                start = (self._memories, self._values, table, heat, row.copy(), self._agreements())
+                end = (staleness, max_sweeps, generator, record)
+                if units is None:
+                    result = loops.all_at_once(*start, *end)
+                else:
+                    result = loops.one_by_one(*start, units.copy(), shuffled, *end)
+                results.append((start[4], *result[:-1], result[-1].reshape(-1, 2)[: result[3]]))
+            final, codes, period, checks, flips, logs = zip(*results, strict=True)
+            period_checks = self.shape[1] if units is None else 1
+            recorded = self._recorded(rows, checks, logs, period_checks, batch) if record else None
+
+        def shaped(values: Sequence[int]) -> Integers:
+            return np.array(values, dtype=np.int64).reshape(batch)
+
+        return Recall(
+            final=np.array(final, dtype=np.float64).reshape(*batch, -1),
+            flips=shaped(flips),
+            checks=shaped(checks),
+            period=shaped(period),
+            codes=shaped(codes),
+            recorded=recorded,
+        )
+
+    @cached_property
+    def _memories(self) -> Any:
+        from .kernels import Memories
+
+        units, memories = self._columns.shape
+        words = -(-units // 64)
+        padded = np.zeros((memories, 64 * words), dtype=np.uint8)
+        padded[:, :units] = self._columns.T > 0
+        packed = np.packbits(padded, axis=1, bitorder="little")
+        return Memories(self._columns, packed.view("<u8").astype(np.uint64))
+
+    @cached_property
+    def _values(self) -> Table:
+        return value_table(self.separation, self.similarity, self.shape[1])
+
+    def _fields(self, rule: str) -> FieldTable:
+        gradient = rule == "gradient"
+        if gradient not in self._field_tables:
+            self._field_tables[gradient] = field_table(
+                self.separation, self.similarity, self.shape[1],
+                gradient=gradient, self_terms=self.self_terms,
+            )  # fmt: skip
+        return self._field_tables[gradient]
+
+    def _energy(self, total: Floats, band: Integers) -> Floats:
+        return -self.scaling.of_scaled(np.asarray(total), BAND * np.asarray(band))
+
+    def _agreements(self) -> NDArray[np.uint16]:
+        """Working memory of a recall."""
+        return np.empty(self.shape[0], dtype=np.uint16)
+
+    def _heat(self, temperature: float, gradient: bool) -> Any:
+        if temperature == 0:
+            return None
+        from .kernels import Heat
+
+        gain = (2.0 if gradient else 1.0) / temperature
+        if isinstance(self.scaling, Identity):
+            return Heat(gain, False, gradient)
+        self._energy(self._values.hi, self._values.row)  # raises if a sum may not be positive
+        return Heat(gain / self.scaling.beta, True, gradient)
+
+    def _recorded(
+        self,
+        cues: Signs,
+        checks: Sequence[int],
+        logs: Sequence[Integers],
+        every: int,
+        batch: tuple[int, ...],
+    ) -> tuple[Floats, Flips]:
+        """Energies of the cues and after every `every` checks, and the flips."""
+        from .kernels import energies_along
+
+        steps = [count // every for count in checks]
+        energy = np.empty((max(steps) + 1, len(logs)))
+        for b, (log, cue) in enumerate(zip(logs, cues, strict=True)):
+            sums = energies_along(
+                self._memories, cue, log[:, 1].copy(), self._values, self._agreements()
+            )
+            # The state after check c has made the flips of the checks up to c.
+            ends = every * np.arange(len(energy))
+            energy[:, b] = self._energy(*sums)[np.searchsorted(log[:, 0], ends)]
+        flips = np.concatenate(logs)
+        cue_of = np.repeat(np.arange(len(logs)), [len(log) for log in logs])
+        return energy.reshape(-1, *batch), Flips(cue_of, flips[:, 0], flips[:, 1])
+
+    def _rows(self, states: ArrayLike) -> tuple[Signs, tuple[int, ...]]:
+        """States as int8 (B, D), a copy, and the batch shape."""
+        signs, units = inputs.signs(states, "states"), self.shape[1]
+        if signs.shape[-1] != units:
+            raise ValueError(f"states have shape {signs.shape}, the memories have {units} units")
+        return np.array(signs.reshape(-1, units), order="C"), signs.shape[:-1]
+
+
+def _announced() -> AbstractContextManager[None]:
+    """Tell a user who waits for the compiler; nothing once the loops are in memory."""
+    loaded = f"{__package__}.loops" in sys.modules
+    return announce_compilation("binary recall", needed=not loaded)

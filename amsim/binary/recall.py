@@ -1,0 +1,109 @@
+"""What a recall of a binary memory returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .energies import Floats
+
+Integers = NDArray[np.int64]
+# From what one wants to what one does not, in the order of the compiled codes.
+STATUSES = ("settled", "cycle", "sweep_limit")
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Every flip of a recorded recall, cue by cue, in the order in which they happened.
+
+    Attributes
+    ----------
+    cue : ndarray of int (F,)
+        Position in the flattened batch.
+    check : ndarray of int (F,)
+        Number of the check that flipped the unit, from 0 for each cue.
+    unit : ndarray of int (F,)
+    """
+
+    cue: Integers
+    check: Integers
+    unit: Integers
+
+
+@dataclass(frozen=True)
+class Recall:
+    """The end of a recall, and how it got there.
+
+    Attributes
+    ----------
+    final : ndarray (*batch, D)
+        Last states, -1.0 and +1.0.
+    status : str
+        The worst of `statuses`.
+    statuses : ndarray of str (*batch)
+        "settled": no unit would flip. "cycle": a parallel recall repeats itself.
+        "sweep_limit": neither within `max_sweeps`; always so at a temperature.
+    flips, checks : ndarray of int (*batch)
+        How many units changed, and how many were asked. A parallel sweep asks all.
+    period : ndarray of int (*batch)
+        1 where settled, the sweeps of a cycle, 0 where unknown.
+    energy : ndarray (T, *batch)
+        With ``record=True``, of the cue and after every check (parallel: every sweep). A cue that
+        ended before the others keeps its last energy.
+    events : Flips
+        With ``record=True``.
+    """
+
+    final: Floats
+    flips: Integers
+    checks: Integers
+    period: Integers
+    codes: Integers = field(repr=False)
+    recorded: tuple[Floats, Flips] | None = field(default=None, repr=False)
+
+    @cached_property
+    def statuses(self) -> NDArray[np.str_]:
+        """Status of each cue."""
+        return np.array(STATUSES)[self.codes]
+
+    @property
+    def status(self) -> str:
+        """The worst status of the batch."""
+        return STATUSES[int(self.codes.max())]
+
+    @property
+    def energy(self) -> Floats:
+        """Energies; needs ``record=True``."""
+        return self._record()[0]
+
+    @property
+    def events(self) -> Flips:
+        """Flips; needs ``record=True``."""
+        return self._record()[1]
+
+    @property
+    def message(self) -> str:
+        """What happened, and the remedy where it is not what one wants."""
+        count, cues = np.bincount(self.codes.ravel(), minlength=3), self.codes.size
+        if count[2]:
+            return (
+                f"{count[2]} of {cues} cues did not settle within max_sweeps: allow more, or use "
+                f"the flip rule without staleness and temperature, which always settles"
+            )
+        if count[1]:
+            return (
+                f"{count[1]} of {cues} cues ended in a cycle of up to {self.period.max()} parallel "
+                f"sweeps: update one unit at a time, or use the gradient rule with self terms"
+            )
+        return f"{cues} of {cues} cues settled after {self.flips.sum()} flips"
+
+    def __repr__(self) -> str:
+        return f"Recall({self.message})"
+
+    def _record(self) -> tuple[Floats, Flips]:
+        if self.recorded is None:
+            raise ValueError("energies and flips were not kept: call recall(..., record=True)")
+        return self.recorded

@@ -1,0 +1,149 @@
+"""How many random memories of -1 and +1 a binary network holds.
+
+Signal and noise of the gradient rule without self terms, s_i <- sign(sum_mu xi_mu,i f(x_mu)),
+f = x^(n - 1), at a stored pattern: its own term is N^(n - 1), N = D - 1; each other memory adds
++-f(x), with x the sum of N random signs. Krotov and Hopfield 2016, arXiv:1606.01164.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Any
+
+__all__ = ["bit_error_rate", "exponential_bound", "k_max"]
+
+
+def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:  # noqa: N803
+    """Probability that the first update of a unit of a stored pattern is wrong.
+
+    Q(N^(n-1) / sqrt((K - 1) m)), with Q the tail of the normal distribution, N = D - 1 and
+    m = E[x^(2n-2)] of a sum of N signs: N for n = 2, 3 N^2 - 2 N for n = 3, 15 N^3 - 30 N^2 + 16 N
+    for n = 4. Rectifying halves m. The noise is taken as normal: K must not be small, nor the
+    order so large that a few memories make most of it.
+
+    Parameters
+    ----------
+    D, K : int
+        Units and memories.
+    n : int
+        Order of F = x^n, at least 2.
+    rectified : bool
+        Whether F = relu(x)^n.
+
+    Returns
+    -------
+    float
+        A tie, which would keep the unit, counts as half an error here.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If D < 2, K < 1 or n < 2, or one is not an integer.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> print(f"{capacity.bit_error_rate(100, 19, 2):.5f}")
+    0.00951
+    """
+    _check_integers(D=(D, 2), K=(K, 1), n=(n, 2))
+    if K == 1:
+        return 0.0
+    signal, noise = (D - 1) ** (2 * n - 2), (K - 1) * _even_moment(D - 1, 2 * n - 2)
+    squared = signal * (2 if rectified else 1) / noise  # integers: neither need fit a float
+    return math.erfc(math.sqrt(squared / 2)) / 2
+
+
+def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> float:  # noqa: N803
+    """Memories at which the bit error rate reaches `error`, to leading order in D.
+
+    D^(n-1) / (alpha^2 (2n - 3)!!) with Q(alpha) = error, and twice as many if rectified. An error
+    of 0.005 gives 0.15 D for n = 2; the 0.14 D of Hopfield networks also allows for what the first
+    errors cause.
+
+    Parameters
+    ----------
+    D, n : int
+        Units, and order of F = x^n, at least 2.
+    error : float
+        Between 0 and 1/2.
+    rectified : bool
+        Whether F = relu(x)^n.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If D < 2, n < 2, one is not an integer, or the error is not between 0 and 1/2.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> print(f"{capacity.k_max(100, 2):.1f} {capacity.k_max(100, 3):.0f}")
+    15.1 502
+    """
+    _check_integers(D=(D, 2), n=(n, 2))
+    if not 0 < error < 0.5:
+        raise ValueError(f"error is {error!r}; it must be between 0 and 1/2")
+    alpha = -NormalDist().inv_cdf(error)
+    return (2 if rectified else 1) * float(D ** (n - 1) / _double_factorial(2 * n - 3)) / alpha**2
+
+
+def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
+    """Memories that F = exp holds: exp(D I(1 - 2 c) / 2), 2^(D/2) for intact cues.
+
+    Up to exp(a D) random memories with any a < I(1 - 2 c) / 2 have, with a probability that goes
+    to 1 for large D, each of their units corrected by one update from cues with a fraction c of
+    the units flipped; I(x) = [(1 + x) ln(1 + x) + (1 - x) ln(1 - x)] / 2. Theorem 3 of Demircigil
+    et al. 2017, arXiv:1702.01929.
+
+    Parameters
+    ----------
+    D : int
+        Units.
+    corrupted : float
+        Flipped fraction c of the cue, at least 0 and below 1/2.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If D < 1 or is not an integer, or the fraction is outside [0, 1/2).
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> round(capacity.exponential_bound(20)), round(capacity.exponential_bound(20, corrupted=0.1))
+    (1024, 40)
+    """
+    _check_integers(D=(D, 1))
+    if not 0 <= corrupted < 0.5:
+        raise ValueError(f"corrupted is {corrupted!r}; it must be at least 0 and below 1/2")
+    # I(1 - 2 c) = ln 2 - H(c), H the entropy in nats.
+    entropy = -sum(p * math.log(p) for p in (corrupted, 1 - corrupted) if p > 0)
+    return math.exp(D * (math.log(2) - entropy) / 2)
+
+
+def _even_moment(count: int, power: int) -> int:
+    """E[x^power] of the sum of `count` random signs: an integer."""
+    total = sum(math.comb(count, k) * (2 * k - count) ** power for k in range(count + 1))
+    return int(total >> count)
+
+
+def _double_factorial(n: int) -> int:
+    return math.prod(range(n, 0, -2))
+
+
+def _check_integers(**values: tuple[Any, int]) -> None:
+    for name, (value, least) in values.items():
+        if not hasattr(value, "__index__") or isinstance(value, bool):
+            raise TypeError(f"{name} is {value!r}; it must be an integer >= {least}")
+        if value < least:
+            raise ValueError(f"{name} is {value}; it must be at least {least}")

@@ -1,0 +1,383 @@
+"""Binary memories: known values, large numbers, heat, seeds, and refusals."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import amsim as am
+from amsim.binary import (
+    BinaryMemory,
+    Dot,
+    Exponential,
+    Gaussian,
+    Identity,
+    Log,
+    LogSumExp,
+    Power,
+    SquaredDistance,
+)
+
+Array = npt.NDArray[Any]
+
+
+def all_states(size: int) -> Array:
+    return 2 * (np.arange(2**size)[:, None] >> np.arange(size) & 1) - 1
+
+
+# Known values
+
+
+def test_hopfield_energy_of_one_memory() -> None:
+    memory = BinaryMemory(np.ones((1, 100)))
+    state = np.ones(100)
+    assert memory.energy(state) == -5000.0
+    state[3] = -1
+    assert memory.energy(state) == -4802.0
+
+
+def test_xor_needs_three_body_terms() -> None:
+    xi = np.array([(a, b, a * b) for a in (-1, 1) for b in (-1, 1)])
+    states = all_states(3)
+    assert_array_equal(BinaryMemory(xi, Power(2)).energy(states) * 2, np.full(8, -12.0))  # F = x^2
+    energy = BinaryMemory(xi, Power(3)).energy(states) * 3  # F = x^3
+    assert_array_equal(energy, -24.0 * states.prod(1))
+
+
+def test_hamming_code() -> None:
+    words, states = am.patterns.hamming(7, 4), all_states(7)
+    assert_array_equal(BinaryMemory(words, Power(2)).energy(states), np.full(128, -56.0))
+    rectified = BinaryMemory(words, Power(3, rectified=True))
+    distance = (7 - (states @ words.T).max(1)) / 2
+    expected = np.where(distance == 0, -350 / 3, -70.0)
+    assert_allclose(rectified.energy(states), expected, rtol=1e-15)
+    assert_allclose(expected.min(), -116.6667, rtol=0, atol=5e-5)
+    nearest = words[(states @ words.T).argmax(1)]
+    for separation in (Power(3, rectified=True), Power(4), Exponential(1.0), LogSumExp(0.5)):
+        recall = BinaryMemory(words, separation).recall(states)
+        assert_array_equal(recall.final, nearest)
+        assert_array_equal(recall.flips, distance)  # at most the bit in error
+    kept = BinaryMemory(words, Power(2)).recall(states)
+    assert_array_equal(kept.final, states)
+
+
+def test_gradient_rule_errs_for_cubes() -> None:
+    """Eight memories (1, 1, 1, -1) and one (-1, 1, 1, 1), unit 0 of the state (1, 1, 1, 1)."""
+    xi = np.array([[1, 1, 1, -1]] * 8 + [[-1, 1, 1, 1]])
+    state, flipped = np.ones(4), np.array([-1, 1, 1, 1])
+    memory = BinaryMemory(xi, Power(3))
+    assert memory.energy(flipped) - memory.energy(state) == pytest.approx(8 / 3, rel=1e-14)
+    for rule in ("flip", "difference"):
+        assert_array_equal(memory.recall(state, rule=rule, order=[0]).final, state)
+    assert_array_equal(memory.recall(state, rule="gradient", order=[0]).final, flipped)
+    for separation in (Power(2), Exponential(1.0)):
+        memory = BinaryMemory(xi, separation)
+        finals = [memory.recall(state, rule=rule, order=[0]).final for rule in ("flip", "gradient")]
+        assert_array_equal(*finals)
+
+
+def test_exponential_memory_holds_2_to_the_half_size() -> None:
+    """D = 20, K = 2^10: at most 3 % of the memories have a flip that lowers the energy."""
+    xi = am.patterns.random(1024, 20, seed=0)
+    assert len(np.unique(xi, axis=0)) > 1015
+    moved = BinaryMemory(xi, Exponential(1.0)).recall(xi, order="sweep").flips > 0
+    assert moved.mean() <= 0.03
+
+
+def test_scaling_keeps_every_flip() -> None:
+    xi, cues = am.patterns.random(40, 24, seed=0), am.patterns.random(50, 24, seed=1)
+    plain = BinaryMemory(xi, Exponential(0.4)).recall(cues, seed=2, record=True)
+    scaled = BinaryMemory(xi, Exponential(0.4), scaling=Log(0.4)).recall(cues, seed=2, record=True)
+    joined = BinaryMemory(xi, LogSumExp(0.4)).recall(cues, seed=2, record=True)
+    for other in (scaled, joined):
+        assert_array_equal(plain.events.unit, other.events.unit)
+        assert_array_equal(plain.events.check, other.events.check)
+    # Q(sum exp / beta) against Q(sum exp): a constant.
+    assert_allclose(scaled.energy - joined.energy, math.log(0.4) / 0.4, rtol=1e-10)
+    assert_allclose(scaled.energy, -np.log(-plain.energy) / 0.4, rtol=1e-13)
+
+
+def test_flips_are_about_the_initial_distance() -> None:
+    """Below capacity nearly every flip is a needed one."""
+    xi = am.patterns.random(100, 200, seed=0)
+    cues = am.patterns.corrupt(xi, flip=0.2, seed=1)
+    recall = BinaryMemory(xi, Power(3)).recall(cues)
+    assert_array_equal(recall.final, xi)
+    assert 40 <= recall.flips.mean() < 40.5
+
+
+# Similarities
+
+
+def test_similarities_by_definition() -> None:
+    xi, states = am.patterns.random(5, 6, seed=1), all_states(6)
+    square = ((states[:, None] - xi) ** 2).sum(-1)
+    for similarity, separation, expected in (
+        (Dot(), Power(3), (states @ xi.T) ** 3 / 3),
+        (SquaredDistance(), Power(1), -square),
+        (SquaredDistance(), Exponential(0.3), np.exp(-0.3 * square) / 0.3),
+        (Gaussian(1.7), Power(2), np.exp(-square / (2 * 1.7**2)) ** 2 / 2),
+        (Gaussian(1.7), Exponential(2.0), np.exp(2 * np.exp(-square / (2 * 1.7**2))) / 2),
+    ):
+        memory = BinaryMemory(xi, separation, similarity=similarity)
+        energy = memory.energy(states)
+        assert_allclose(energy, -expected.sum(1), rtol=1e-13)
+        ends = memory.recall(states, order="sweep")
+        neighbours = np.array([memory.energy(ends.final * np.where(np.arange(6) == i, -1, 1))
+                               for i in range(6)])  # fmt: skip
+        assert (neighbours >= memory.energy(ends.final) - 1e-12 * abs(energy).max()).all()
+
+
+@pytest.mark.parametrize("similarity", [Dot(), SquaredDistance(), Gaussian(2.0)], ids=repr)
+@pytest.mark.parametrize("separation", [Power(1), Power(1, rectified=True), Power(4),
+                                        Power(3, rectified=True), Exponential(0.7),
+                                        LogSumExp(0.2)], ids=repr)  # fmt: skip
+def test_derivatives(separation: Any, similarity: Any) -> None:
+    step = Decimal("1e-6")
+    for overlap in (-6, -2, 4, 8):
+        x = similarity.value(overlap, 8)
+        slope = (separation.value(x + step) - separation.value(x - step)) / (2 * step)
+        if x != 0:  # the kink of relu, which a distance of 0 meets
+            assert math.isclose(separation.derivative(x), slope, rel_tol=1e-9, abs_tol=1e-9)
+        by_overlap = (similarity.value(overlap + step, 8) - similarity.value(overlap - step, 8)) / (
+            2 * step
+        )
+        assert math.isclose(similarity.derivative(overlap, 8), by_overlap, rel_tol=1e-9)
+
+
+def test_distance_is_the_dot_product_at_twice_beta() -> None:
+    xi, cues = am.patterns.random(30, 20, seed=0), am.patterns.random(20, 20, seed=1)
+    near = BinaryMemory(xi, LogSumExp(0.3), similarity=SquaredDistance())
+    dot = BinaryMemory(xi, LogSumExp(0.6))
+    assert_allclose(near.energy(cues), 2 * dot.energy(cues) + 2 * 20, rtol=1e-12)
+    for rule in ("flip", "gradient"):
+        assert_array_equal(near.recall(cues, rule=rule).final, dot.recall(cues, rule=rule).final)
+
+
+# Large numbers
+
+
+def integer_signs(xi: Array, state: Array, n: int) -> list[int]:
+    """The value each unit wants under F = x^n, in integers of any size."""
+    overlaps = [int(x) for x in xi @ state]
+    wanted = []
+    for i, s in enumerate(state):
+        field = sum(
+            int(row[i]) * ((x - int(row[i] * s) + 1) ** n - (x - int(row[i] * s) - 1) ** n)
+            for row, x in zip(xi, overlaps)
+        )
+        wanted.append((field > 0) - (field < 0))
+    return wanted
+
+
+@pytest.mark.parametrize(("size", "n"), [(2304, 30), (784, 3), (300, 4), (64, 101), (40, 2)])
+def test_decisions_are_those_of_integers(size: int, n: int) -> None:
+    rng = np.random.default_rng(size)
+    xi = rng.choice([-1, 1], (6, size))
+    xi = np.concatenate([xi, -xi[:1], xi[1:2]])  # with cancelling rows
+    for state in (xi[2] * rng.choice([1, -1], size, p=[0.8, 0.2]), rng.choice([-1, 1], size)):
+        want = np.array(integer_signs(xi, state, n))
+        memory = BinaryMemory(xi, Power(n))
+        final = memory.recall(state, order="parallel", max_sweeps=1).final
+        assert_array_equal(final, np.where(want == 0, state, want))
+        exact = Fraction(-sum(int(x) ** n for x in xi @ state), n)
+        assert memory.energy(state) == pytest.approx(float(exact), rel=1e-15)
+
+
+def test_steep_exponentials_neither_overflow_nor_vanish() -> None:
+    xi = am.patterns.random(50, 2304, seed=0)
+    cues = am.patterns.corrupt(xi[:3], flip=0.3, seed=1)
+    for beta in (1.0, 50.0):
+        memory = BinaryMemory(xi, LogSumExp(beta))
+        recall = memory.recall(cues, record=True)
+        assert_array_equal(recall.final, xi[:3])
+        assert_allclose(recall.energy[-1], -2304.0, rtol=1e-14)
+        # One memory counts: each needed flip lowers E by 2, and there are no others.
+        assert_array_equal(recall.flips, np.full(3, 691))
+        steps = np.diff(recall.energy, axis=0)
+        assert_allclose(steps[steps != 0], -2.0, rtol=1e-9)
+    plain = BinaryMemory(xi, Exponential(1.0))
+    assert np.isneginf(plain.energy(xi[0]))
+    assert_array_equal(plain.recall(cues).final, xi[:3])
+
+
+def test_far_from_all_memories_still_decides() -> None:
+    """From the opposite of a single memory every term is tiny, and still counts."""
+    memory = BinaryMemory(np.ones((1, 900)), Exponential(2.0))
+    recall = memory.recall(-np.ones(900))
+    assert_array_equal(recall.final, np.ones(900))
+    assert recall.flips == 900
+
+
+def test_close_calls_are_not_lost_to_rounding() -> None:
+    """A difference of 1 in 10^9 decides, and with it removed there is a tie."""
+    rows = [[1] + [1] * 999, [-1] + [1] * 999, [1] + [1] * 500 + [-1] * 499]
+    state = np.ones(1000)
+    state[0] = -1
+    memory = BinaryMemory(rows, Power(3))
+    assert_array_equal(memory.recall(state, order=[0]).final, np.ones(1000))
+    assert_array_equal(BinaryMemory(rows[:2], Power(3)).recall(state, order=[0]).final, state)
+
+
+# Heat
+
+
+@pytest.mark.parametrize("order", ["random", "sweep"])
+@pytest.mark.parametrize(
+    "separation", [Power(2), Power(3, rectified=True), LogSumExp(0.5)], ids=repr
+)
+def test_heat_bath_samples_boltzmann(separation: Any, order: str) -> None:
+    """Frequencies of 4 units after 30 sweeps of 8000 cues, within 5 standard errors."""
+    memory = BinaryMemory(am.patterns.random(2, 4, seed=5), separation)
+    states = all_states(4)
+    energy = memory.energy(states)
+    temperature = 0.7 * float(np.ptp(energy))
+    weight = np.exp(-(energy - energy.min()) / temperature)
+    weight /= weight.sum()
+    count = 8000
+    recall = memory.recall(
+        np.ones((count, 4)), temperature=temperature, order=order, max_sweeps=30, seed=1
+    )
+    assert recall.status == "sweep_limit"
+    seen = np.bincount(((recall.final > 0) @ (1 << np.arange(4))).astype(int), minlength=16)
+    spread = np.sqrt(weight * (1 - weight) / count)
+    assert (np.abs(seen / count - weight) < 5 * spread).all()
+    assert weight.max() > 3 * weight.min()
+
+
+def test_gradient_rule_heated() -> None:
+    """For n = 2 the gradient rule has the odds of the flip rule; for softmax those of LSE."""
+    xi, cue = am.patterns.random(3, 6, seed=0), np.ones((4000, 6))
+    for separation, slope in (
+        (Power(2), lambda x: x),
+        (LogSumExp(0.4), lambda x: np.exp(0.4 * x) / np.exp(0.4 * (xi @ np.ones(6))).sum()),
+    ):
+        memory = BinaryMemory(xi, separation)
+        field = xi[:, 2] @ slope(xi @ np.ones(6) - xi[:, 2])
+        recall = memory.recall(cue, rule="gradient", order=[2], temperature=1.5, max_sweeps=1)
+        expected = 1 / (1 + math.exp(-2 * field / 1.5))
+        spread = math.sqrt(expected * (1 - expected) / 4000)
+        assert abs((recall.final[:, 2] > 0).mean() - expected) < 5 * spread
+
+
+def test_cold_limit_of_heat() -> None:
+    xi = am.patterns.random(5, 40, seed=0)
+    cues = am.patterns.corrupt(xi, flip=0.2, seed=1)
+    for separation in (Power(3), LogSumExp(1.0)):
+        memory = BinaryMemory(xi, separation)
+        cold = memory.recall(cues, order="sweep", max_sweeps=3)
+        cool = memory.recall(cues, order="sweep", max_sweeps=3, temperature=1e-3)
+        assert_array_equal(cold.final, cool.final)
+
+
+# Seeds, batches, records
+
+
+def test_cues_do_not_depend_on_the_batch() -> None:
+    xi, cues = am.patterns.random(30, 20, seed=0), am.patterns.random(6, 20, seed=1)
+    memory = BinaryMemory(xi, Power(3))
+    for options in ({}, {"temperature": 30.0, "max_sweeps": 4}, {"staleness": 3}):
+        all_six = memory.recall(cues, seed=7, record=True, **options)
+        two = memory.recall(cues[:2], seed=7, record=True, **options)
+        assert_array_equal(all_six.final[:2], two.final)
+        assert_array_equal(all_six.events.unit[all_six.events.cue < 2], two.events.unit)
+        again = memory.recall(cues.reshape(2, 3, 20), seed=7, **options)
+        assert_array_equal(again.final.reshape(6, 20), all_six.final)
+        assert again.flips.shape == again.statuses.shape == (2, 3)
+    other = memory.recall(cues, seed=8, record=True)
+    assert not np.array_equal(other.events.unit, memory.recall(cues, record=True).events.unit)
+
+
+def test_one_cue_has_no_batch_axis() -> None:
+    xi = am.patterns.random(4, 30, seed=0)
+    recall = BinaryMemory(xi).recall(xi[0], record=True)
+    assert recall.final.shape == (30,)
+    assert recall.statuses.shape == () == recall.flips.shape
+    assert recall.energy.shape == (int(recall.checks) + 1,)
+
+
+def test_units_that_an_order_leaves_out_keep_their_value() -> None:
+    xi = am.patterns.random(4, 30, seed=0)
+    cue = am.patterns.corrupt(xi[0], flip=0.3, seed=1)
+    recall = BinaryMemory(xi, Power(3)).recall(cue, order=np.arange(10, 30))
+    assert_array_equal(recall.final[:10], cue[:10])
+    assert_array_equal(recall.final[10:], xi[0, 10:])
+
+
+def test_energy_needs_a_record() -> None:
+    recall = BinaryMemory([[1, -1]]).recall([1, 1])
+    with pytest.raises(ValueError, match="record=True"):
+        _ = recall.energy
+
+
+def test_inputs_are_left_alone() -> None:
+    xi, order = am.patterns.random(4, 30, seed=0), np.arange(30)
+    cue = am.patterns.corrupt(xi[0], flip=0.3, seed=1)
+    kept = cue.copy()
+    BinaryMemory(xi).recall(cue.astype(np.int8), order=order)
+    assert_array_equal(cue, kept)
+    assert_array_equal(order, np.arange(30))
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("patterns", "error"),
+    [
+        ([[1, 0]], ValueError), ([1, -1], ValueError), ([], ValueError),
+        ([[1.0, math.nan]], ValueError), ([["a"]], TypeError), ([[True, False]], TypeError),
+    ],
+)  # fmt: skip
+def test_patterns_must_be_signs(patterns: Any, error: Any) -> None:
+    with pytest.raises(error, match="patterns"):
+        BinaryMemory(patterns)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"rule": "hebb"}, "rule"), ({"order": "best"}, "order"), ({"order": [0, 9]}, "order"),
+        ({"order": []}, "order"), ({"order": [0.5]}, "order"), ({"staleness": -1}, "staleness"),
+        ({"max_sweeps": 0}, "max_sweeps"), ({"temperature": -1.0}, "temperature"),
+        ({"temperature": math.nan}, "temperature"), ({"seed": -1}, "seed"),
+    ],
+)  # fmt: skip
+def test_options_are_checked(options: Any, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        BinaryMemory([[1, -1, 1]]).recall([1, 1, 1], **options)
+
+
+def test_states_must_fit() -> None:
+    memory = BinaryMemory([[1, -1, 1]])
+    with pytest.raises(ValueError, match=r"states have shape \(2,\), the memories have 3 units"):
+        memory.recall([1, 1])
+    with pytest.raises(ValueError, match="masked"):
+        memory.energy([1, 0, 1])
+    with pytest.raises(TypeError, match="staleness"):
+        memory.recall([1, 1, 1], staleness=1.5)  # type: ignore[arg-type]
+
+
+def test_parts_are_checked() -> None:
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        Power(0)
+    with pytest.raises(TypeError, match="integer"):
+        Power(2.5)  # type: ignore[arg-type]
+    for part in (Exponential, LogSumExp, Gaussian, Log):
+        with pytest.raises(ValueError, match="positive"):
+            part(-1.0)
+    with pytest.raises(TypeError, match="separation"):
+        BinaryMemory([[1]], Power)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="scaling"):
+        BinaryMemory([[1]], scaling=Power(2))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="own logarithm"):
+        BinaryMemory([[1]], LogSumExp(), scaling=Identity())
+    with pytest.raises(ValueError, match="not positive"):
+        BinaryMemory([[1, 1, 1]], Power(3), scaling=Log()).energy([-1, -1, -1])

@@ -1,0 +1,130 @@
+"""Capacity formulas beside the networks that they are about."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import factorial2
+from scipy.stats import norm
+
+import amsim as am
+from amsim.theory import capacity
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({"D": 100, "K": 19, "n": 2}, 0.00951),
+        ({"D": 60, "K": 180, "n": 3}, 0.0052),
+        ({"D": 60, "K": 360, "n": 3, "rectified": True}, 0.0053),
+    ],
+)
+def test_known_rates(options: Any, rate: float) -> None:
+    digits = 5e-6 if options["n"] == 2 else 5e-5
+    assert capacity.bit_error_rate(**options) == pytest.approx(rate, rel=0, abs=digits)
+
+
+@pytest.mark.parametrize("size", [2, 7, 60, 301])
+def test_moments(size: int) -> None:
+    """The closed forms for n = 2, 3, 4, through the rate."""
+    N = size - 1  # noqa: N806
+    for n, moment in ((2, N), (3, 3 * N**2 - 2 * N), (4, 15 * N**3 - 30 * N**2 + 16 * N)):
+        for rectified in (False, True):
+            noise = math.sqrt(99 * moment / (1 + rectified))
+            rate = capacity.bit_error_rate(size, 100, n, rectified=rectified)
+            assert rate == pytest.approx(norm.sf(N ** (n - 1) / noise), rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "n", "rectified"),
+    [(100, 19, 2, False), (60, 180, 3, False), (60, 360, 3, True), (40, 1500, 4, False)],
+)
+def test_rate_of_a_network(size: int, count: int, n: int, rectified: bool) -> None:
+    """Units of stored patterns that the gradient rule changes, over many networks.
+
+    The normal formula and the network agree within a tenth, or within 4 standard errors of the
+    mean over networks.
+    """
+    rates = []
+    for seed in range(max(4, 6000 // count)):
+        xi = am.patterns.random(count, size, seed=seed)
+        memory = am.binary.BinaryMemory(xi, am.binary.Power(n, rectified=rectified))
+        first = memory.recall(xi, rule="gradient", order="parallel", max_sweeps=1)
+        rates.append(first.flips.mean() / size)
+    measured, error = np.mean(rates), np.std(rates) / math.sqrt(len(rates))
+    expected = capacity.bit_error_rate(size, count, n, rectified=rectified)
+    assert abs(measured - expected) < 0.1 * expected + 4 * error
+
+
+def test_two_memories_do_not_disturb_each_other() -> None:
+    """With n = 2 the field is N + x times a sign, and x of N signs is at least -N."""
+    for other in itertools.product([-1, 1], repeat=4):
+        xi = np.array([[1, 1, 1, 1], other])
+        recall = am.binary.BinaryMemory(xi).recall(xi[0], rule="gradient", order="parallel")
+        assert recall.flips == 0
+    assert capacity.bit_error_rate(4, 1, 2) == 0.0
+
+
+def test_k_max_inverts_the_leading_order() -> None:
+    for n, rectified, error in itertools.product((2, 3, 5), (False, True), (1e-6, 0.005, 0.2)):
+        memories = capacity.k_max(1000, n, error=error, rectified=rectified)
+        alpha = norm.isf(error)
+        expected = (1 + rectified) * 1000 ** (n - 1) / (alpha**2 * factorial2(2 * n - 3))
+        assert memories == pytest.approx(expected, rel=1e-12)
+        # And so the rate of a large network with as many memories is the error, nearly.
+        rate = capacity.bit_error_rate(1000, round(memories), n, rectified=rectified)
+        assert norm.isf(rate) == pytest.approx(alpha, rel=0.02)
+
+
+def test_capacity_of_the_hopfield_network() -> None:
+    assert capacity.k_max(1000, 2, error=0.005) == pytest.approx(151, abs=0.5)
+
+
+def test_exponential_bound() -> None:
+    assert capacity.exponential_bound(20) == pytest.approx(1024, rel=1e-12)
+    for c in (0.05, 0.25, 0.4):
+        x = 1 - 2 * c
+        rate = ((1 + x) * math.log(1 + x) + (1 - x) * math.log(1 - x)) / 2
+        expected = math.exp(30 * rate / 2)
+        assert capacity.exponential_bound(30, corrupted=c) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("corrupted", [0.0, 0.1])
+def test_exponential_networks_at_the_bound(corrupted: float) -> None:
+    """With as many memories as the bound errors vanish as D grows; with its square they do not."""
+
+    def wrong(size: int, exponent: int) -> float:
+        """Fraction of units that one update leaves wrong, over 20 networks."""
+        count = round(capacity.exponential_bound(size, corrupted=corrupted) ** exponent)
+        rates = []
+        for seed in range(20):
+            xi = am.patterns.random(count, size, seed=seed)
+            cues = am.patterns.corrupt(xi[:200], flip=corrupted, seed=seed)
+            memory = am.binary.BinaryMemory(xi, am.binary.Exponential())
+            first = memory.recall(cues, order="parallel", max_sweeps=1)
+            rates.append((first.final != xi[:200]).mean())
+        return float(np.mean(rates))
+
+    assert 4 * wrong(20, 1) < wrong(10, 1) < 0.03
+    assert wrong(10, 2) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "word"),
+    [
+        (lambda: capacity.bit_error_rate(1, 5, 2), ValueError, "D is 1"),
+        (lambda: capacity.bit_error_rate(10, 0, 2), ValueError, "K is 0"),
+        (lambda: capacity.bit_error_rate(10, 5, 1), ValueError, "n is 1"),
+        (lambda: capacity.bit_error_rate(10, 5.0, 2), TypeError, "K is 5.0"),  # type: ignore[arg-type]
+        (lambda: capacity.k_max(10, 2, error=0.5), ValueError, "error is 0.5"),
+        (lambda: capacity.k_max(10, True), TypeError, "n is True"),
+        (lambda: capacity.exponential_bound(10, corrupted=0.5), ValueError, "corrupted is 0.5"),
+    ],
+)
+def test_refusals(call: Any, error: Any, word: str) -> None:
+    with pytest.raises(error, match=word):
+        call()
