@@ -4,19 +4,28 @@ from .basins import radius, radius_bound
 from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
+from .readout import distance_bound, reach, t_read
+from .report import StabilityReport, analyse
 from .spectrum import delay_spectrum
+from .verdicts import Verdict
 
 __all__ = [
     "Certificate",
     "Classification",
     "Equilibrium",
+    "StabilityReport",
+    "Verdict",
+    "analyse",
     "certify",
     "classify",
     "critical_delay",
     "critical_tau",
     "delay_spectrum",
+    "distance_bound",
     "find",
     "find_all",
     "radius",
     "radius_bound",
+    "reach",
+    "t_read",
 ]

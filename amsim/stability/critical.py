@@ -14,7 +14,7 @@ from .spectrum import Complex, check_size
 from .states import State, one_state
 
 LARGEST = 400  # units: a sweep solves one eigenvalue problem of that size per frequency
-_FREQUENCIES = 240
+FREQUENCIES = 240
 _LOWEST = 1e-4  # of the highest frequency at which a root can cross
 
 
@@ -65,7 +65,11 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
     return first_crossing(linear, chosen_links(linear, links))
 
 
-def first_crossing(linear: Linearisation, masks: Mapping[Pair, NDArray[np.bool_]]) -> float:
+def first_crossing(
+    linear: Linearisation,
+    masks: Mapping[Pair, NDArray[np.bool_]],
+    frequencies: int = FREQUENCIES,
+) -> float:
     """`critical_delay` of a linearisation, for masks by (target, source)."""
     check_size(linear, LARGEST)
     if linear.slowest[0].real >= 0:
@@ -83,7 +87,7 @@ def first_crossing(linear: Linearisation, masks: Mapping[Pair, NDArray[np.bool_]
         values = np.linalg.eigvals((late @ inverse)[np.ix_(rows, rows)])
         return values[np.argsort(-np.abs(values))]
 
-    grid = np.geomspace(_LOWEST * highest, highest, _FREQUENCIES)
+    grid = np.geomspace(_LOWEST * highest, highest, frequencies)
     sizes = np.array([np.abs(eigenvalues(w)) for w in grid])
     return min(
         (_delay_at(w, k, eigenvalues) for w, k in _crossings(grid, sizes, eigenvalues)),

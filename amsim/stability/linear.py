@@ -43,6 +43,8 @@ class Linearisation:
     tau, leak : ndarray (size,)
     blocks : dict of (target, source) to ndarray (units, units)
         C, for the pairs of layers that a synapse joins.
+    parallel : dict of (target, source) to ndarray (units, units)
+        |C| where several synapses join the same layers: their links do not cancel.
     """
 
     def __init__(self, network: Network, states: Mapping[str, Array]) -> None:
@@ -54,7 +56,7 @@ class Linearisation:
         self.size = int(ends[-1])
         self.tau = np.concatenate([np.ravel(layer.tau) for layer in layers.values()])
         self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers.values()])
-        self.blocks, self._parallel = _couplings(network, self.states)
+        self.blocks, self.parallel = _couplings(network, self.states)
 
     @cached_property
     def dynamic(self) -> NDArray[np.bool_]:
@@ -102,7 +104,11 @@ class Linearisation:
 
     def magnitude_product(self, vector: Array) -> Array:
         """|C| |H| u, entrywise absolute values, without a dense matrix."""
-        return self._through(self._magnitudes, self._by_layer(_magnitude_product, vector))
+        return self.through_links(self._by_layer(_magnitude_product, vector))
+
+    def through_links(self, vector: Array) -> Array:
+        """|C| u."""
+        return self._through(self._magnitudes, vector)
 
     def _by_layer(self, product: Callable[[Lagrangian, Array, Array], Array], u: Array) -> Array:
         parts = []
@@ -135,7 +141,7 @@ class Linearisation:
     @cached_property
     def _magnitudes(self) -> dict[tuple[str, str], Array]:
         return {
-            pair: np.abs(block) if pair not in self._parallel else self._parallel[pair]
+            pair: np.abs(block) if pair not in self.parallel else self.parallel[pair]
             for pair, block in self.blocks.items()
         }
 

@@ -1,0 +1,262 @@
+"""When a network may be read, and how far from its goal it is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..lagrangians import Softmax
+from ..network import Network
+from ..synapses import Array
+from .certificates import certify
+from .claim import check_covered
+from .linear import DENSE, Floats, Linearisation, solve_krylov
+from .report import StabilityReport
+from .states import State
+
+_PASSES = 60
+_PRECISION = 1e-3  # relative, of the largest distance
+_SLACK = 1 + 1e-12  # for what products round
+
+
+def t_read(
+    report: StabilityReport,
+    margin: float,
+    staleness: float,
+    *,
+    distance: float | None = None,
+    layer: str = "visible",
+) -> float:
+    r"""Time from which on a layer may be read at any moment.
+
+    If the network contracts on a box around the fixed point, the error decays at least like
+    R e^(-lambda t), whatever the delays of the links, as long as what a unit reads is never older
+    than the staleness B. For two layers with one tau each and the factor c of a round trip
+
+    .. math::
+        (1 - \lambda \tau_v)(1 - \lambda \tau_h)\, e^{-2 \lambda B} = c, \qquad
+        t = \ln(R / m) / \lambda
+
+    and in general lambda is the largest rate at which a weighted max norm of the deviations is
+    proven to decay (Halanay's inequality, unit by unit).
+
+    Parameters
+    ----------
+    report : StabilityReport
+    margin : float
+        m: how far each unit of the layer may be from the fixed point when it is read.
+    staleness : float
+        B: the largest age of what a unit holds of another one, in the unit of tau.
+    distance : float, optional
+        How far each unit of the layer may be from the fixed point at time 0. The other layers then
+        start in their images (at their algebraic value, as they do by default), and so do the
+        messages under way. By default half of `reach(report)`.
+    layer : str, default "visible"
+        The layer that is read, and that starts off the fixed point.
+
+    Returns
+    -------
+    float
+        In the unit of tau. Infinite if no rate is proven for that distance: always if rho >= 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not positive (the staleness may be 0), the layer is unknown, or the
+        network is not one of Dense synapses with Softmax and separable layers.
+
+    Notes
+    -----
+    Readouts may be jittered and need not be simultaneous. Before that time nothing is promised.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(5, 64, seed=0)
+    >>> report = am.stability.analyse(am.dense_am(patterns), patterns[0])
+    >>> times = [am.stability.t_read(report, 0.01, late, distance=0.2) for late in (0.0, 1.0)]
+    >>> times[0] < times[1] < 40
+    True
+    """
+    check_covered(report.network, "link")
+    _check_layer(report.network, layer)
+    for name, value in (("margin", margin), ("distance", distance)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    if not (math.isfinite(staleness) and staleness >= 0):
+        raise ValueError(f"staleness must be finite and not negative, got {staleness!r}")
+    if distance is None:
+        distance = reach(report, layer=layer) / 2
+    boxes = _Boxes(report.linear, layer)
+    box = boxes.invariant(distance) if distance > 0 else None
+    if box is None:
+        return math.inf
+    rate, weights = boxes.rate(box, staleness)
+    if not rate > 0:
+        return math.inf
+    error = float((box / weights).max() * weights[report.linear.spans[layer]].max())
+    return max(0.0, math.log(error / margin) / rate)
+
+
+def reach(report: StabilityReport, *, layer: str = "visible") -> float:
+    """Largest distance from which a rate of decay is proven under any delays of the links.
+
+    It is at most the certified `radius`, which needs convergence only.
+
+    Parameters
+    ----------
+    report : StabilityReport
+    layer : str, default "visible"
+        The layer whose units start at most that far from the fixed point.
+
+    Returns
+    -------
+    float
+        In units of the state, to one part in a thousand from below; 0 if there is none.
+
+    Raises
+    ------
+    ValueError
+        As for `t_read`.
+    """
+    check_covered(report.network, "link")
+    _check_layer(report.network, layer)
+    if not report.rho < 1:
+        return 0.0
+    boxes = _Boxes(report.linear, layer)
+    scale = 1 + float(np.abs(report.states[layer]).max())
+    good, bad = 0.0, scale
+    while boxes.invariant(bad) is not None:
+        good, bad = bad, 2 * bad
+        if bad > 1e6 * scale:
+            return math.inf
+    while bad - good > _PRECISION * bad and bad > 1e-9 * scale:
+        middle = (good + bad) / 2 if good else bad / 2
+        good, bad = (middle, bad) if boxes.invariant(middle) is not None else (good, middle)
+    return good
+
+
+def distance_bound(net: Network, state: State) -> Array:
+    """How far a state is from a fixed point, at most.
+
+    A small residual alone says nothing about the distance. It does where the update contracts: with
+    the factor L < 1 in a weighted max norm on a box around the state that the update maps into
+    itself, there is one fixed point in the box, at most residual / (1 - L) away.
+
+    Parameters
+    ----------
+    net : Network
+        As for `certify`.
+    state : array_like or mapping of layer names to array_like (*batch, units)
+
+    Returns
+    -------
+    ndarray (*batch)
+        Bounds on the distance of every unit of every layer that is not the image of others;
+        infinite where no contraction is found.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `certify`.
+
+    Notes
+    -----
+    This is about the true state. A unit that can see its own registers only may stop by the rule:
+    if all residuals, computed from the registers, are at most eta, no output moved by more than
+    delta over the last B (the largest staleness), and outputs are announced when they move by more
+    than delta_s, then the distance is at most (eta + L (delta + delta_s)) / (1 - L).
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(5, 64, seed=0)
+    >>> net = am.dense_am(patterns)
+    >>> bool(am.stability.distance_bound(net, patterns[0]) < 1e-9)
+    True
+    """
+    found = certify(net, state, state)
+    return np.where(found.holds, found.distance, np.inf)
+
+
+class _Boxes:
+    """Boxes around a fixed point: half-widths (size,), the same on both sides."""
+
+    def __init__(self, linear: Linearisation, layer: str) -> None:
+        self.linear, self.layer = linear, layer
+        self.centre = np.concatenate([x.ravel() for x in linear.states.values()])
+
+    def invariant(self, distance: float) -> Floats | None:
+        """The box with `distance` in the layer and images elsewhere, if the update contracts it."""
+        own = self.linear.spans[self.layer]
+        box = np.zeros(self.linear.size)
+        box[own] = distance
+        with np.errstate(over="ignore", invalid="ignore"):
+            for inflation in 1 + 1e-9 * 2.0 ** np.arange(_PASSES).clip(max=25):
+                moved = self.spread(box, box)
+                if not (moved[own] < distance).all():
+                    return None
+                moved[own] = distance
+                if (moved <= box).all():
+                    return box
+                box = np.maximum(box, inflation * moved)
+                box[own] = distance
+        return None
+
+    def spread(self, box: Floats, deviation: Floats) -> Floats:
+        """How far states move that read deviations within the box: |C| |H| u / leak."""
+        return self.linear.through_links(self._slope(box, deviation)) / self.linear.leak * _SLACK
+
+    def _slope(self, box: Floats, deviation: Floats) -> Floats:
+        """|H| u, with |H| bounded over the box."""
+        linear, parts = self.linear, []
+        low, high = linear.split(self.centre - box), linear.split(self.centre + box)
+        for name, layer in linear.network.layers.items():
+            part, lagrangian = deviation[linear.spans[name]], layer.lagrangian
+            if isinstance(lagrangian, Softmax):
+                least, most = lagrangian.activation_bounds(low[name], high[name])
+                others = np.maximum(np.sum(most * part) - most * part, 0)
+                parts.append(lagrangian.beta * most * ((1 - least) * part + others))
+            else:
+                parts.append(lagrangian.slope_bounds(low[name], high[name])[1] * part)
+        return np.concatenate(parts)
+
+    def rate(self, box: Floats, staleness: float) -> tuple[float, Floats]:
+        """The largest lambda with e^(lambda B) |C| |H| w < (leak - lambda tau) w, and w > 0."""
+        linear = self.linear
+        low, high = 0.0, 1 / float((linear.tau / linear.leak).max())
+        found, weights = 0.0, box
+        while high - low > 1e-9 * high:
+            rate = (low + high) / 2
+            size = (1 - rate * linear.tau / linear.leak) * math.exp(-rate * staleness)
+            vector = self._weights(box, size)
+            if vector is None:
+                high = rate
+            else:
+                low = found = rate
+                weights = vector
+        return found, weights
+
+    def _weights(self, box: Floats, size: Floats) -> Floats | None:
+        """Some w > 0 with |C| |H| w / leak < size w, of which there is none beyond a certain rate.
+
+        (1 - A)^-1 1 is positive if and only if A >= 0 has a spectral radius below 1.
+        """
+
+        def reduced(u: Array) -> Array:
+            return np.asarray(u - self.spread(box, u) / size)
+
+        ones = np.ones(self.linear.size)
+        if self.linear.size <= DENSE:
+            matrix = np.stack([reduced(column) for column in np.eye(len(ones))], axis=1)
+            vector = np.linalg.solve(matrix, ones)
+        else:
+            vector = solve_krylov(reduced, ones)
+        proven = (vector > 0).all() and (reduced(vector) > 0).all()
+        return np.asarray(vector) if proven else None
+
+
+def _check_layer(net: Network, layer: str) -> None:
+    if layer not in net.layers:
+        raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")

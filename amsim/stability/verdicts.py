@@ -1,0 +1,208 @@
+"""What delays can do to a fixed point: proven, refuted or open, setting by setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from .critical import LARGEST, first_crossing
+from .delays import Delay, Pair
+from .linear import Linearisation
+from .spectrum import rightmost_roots
+
+Status = Literal["proven", "refuted", "open"]
+
+SETTINGS = {
+    "uniform": "one delay for all messages",
+    "per_unit": "a constant delay for each unit",
+    "per_link": "a constant delay for each link",
+    "varying": "delays that vary, reorder or lose messages",
+}
+
+_MARGINAL = 1e-9
+# How far beyond the critical delay the offending one is.
+_BEYOND = (1.05, 1.2, 1.01)
+# Multiply-adds, roughly, that the search for an offending delay of one unit may cost.
+_SEARCH = 2e6
+_TRIED = 32
+_FREQUENCIES = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """Whether the fixed point is stable for all delays of one kind.
+
+    Attributes
+    ----------
+    status : {"proven", "refuted", "open"}
+    reason : str
+    delay : number or mapping, optional
+        Of a refuted one: delays under which it is unstable, as `delay_spectrum` takes them. None
+        where a theorem says that there are some and the network is too large to look for them.
+    """
+
+    status: Status
+    reason: str
+    delay: Delay | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it; pairs (target, source) become "target <- source"."""
+        return {"status": self.status, "reason": self.reason, "delay": _plain(self.delay)}
+
+
+def _plain(delay: Delay | None) -> Any:
+    if delay is None:
+        return None
+    if not isinstance(delay, Mapping):
+        return np.asarray(delay).tolist()
+    return {
+        key if isinstance(key, str) else " <- ".join(key): np.asarray(value).tolist()
+        for key, value in delay.items()
+    }
+
+
+def judge(linear: Linearisation) -> dict[str, Verdict]:
+    """The verdict on every setting of `SETTINGS`."""
+    rightmost = linear.slowest[0].real
+    if rightmost > _MARGINAL:
+        text = f"unstable without delays: a mode grows at the rate {rightmost:.3g}"
+        return dict.fromkeys(SETTINGS, Verdict("refuted", text, 0.0))
+    if rightmost >= -_MARGINAL:
+        text = "a mode neither grows nor decays to first order, where linear theory says nothing"
+        return dict.fromkeys(SETTINGS, Verdict("open", text))
+    if not linear.leak.all():
+        text = "a layer has no leak, and the theorems need one"
+        return dict.fromkeys(SETTINGS, Verdict("open", text))
+    if linear.rho < 1:
+        text = (
+            f"rho = {linear.rho:.3g} < 1: no pass through the network amplifies, whatever its age"
+        )
+        return dict.fromkeys(SETTINGS, Verdict("proven", text))
+    uniform = _uniform(linear)
+    per_unit = uniform if uniform.status == "refuted" else _per_unit(linear)
+    per_link = per_unit if per_unit.status == "refuted" else _per_link(linear)
+    return {
+        "uniform": uniform,
+        "per_unit": per_unit,
+        "per_link": per_link,
+        "varying": _varying(linear, per_link),
+    }
+
+
+def _uniform(linear: Linearisation) -> Verdict:
+    uneven = [name for name in _groups(linear) if _uneven(linear, name)]
+    if linear.sigma < 1 and not uneven:
+        return Verdict("proven", f"sigma = {linear.sigma:.3g} < 1")
+    found = _search(linear, {pair: np.ones(x.shape, bool) for pair, x in linear.blocks.items()})
+    if found is not None:
+        delay = float(max(float(np.max(d)) for d in found.values()))
+        return Verdict("refuted", f"oscillates with a delay of {delay:.3g} on every link", delay)
+    if not uneven:  # sigma >= 1 and stable without delays: negative feedback
+        return Verdict(
+            "refuted",
+            f"sigma = {linear.sigma:.3g} >= 1 with negative feedback: long delays oscillate",
+        )
+    return Verdict(
+        "open",
+        f"layer {uneven[0]!r} has unequal tau within a group, where sigma = {linear.sigma:.3g} < 1 "
+        f"proves nothing, and rho = {linear.rho:.3g} >= 1; {_looked(linear)}",
+    )
+
+
+def _per_unit(linear: Linearisation) -> Verdict:
+    groups = _groups(linear)
+    if linear.sigma < 1 and not groups:
+        return Verdict("proven", f"sigma = {linear.sigma:.3g} < 1, and all layers are separable")
+    for name, unit in _candidates(linear, groups):
+        mask = np.zeros(linear.network.layers[name].size, bool)
+        mask[unit] = True
+        found = _search(linear, _leaving(linear, name, mask))
+        if found is not None:
+            delay = max(float(np.max(d)) for d in found.values())
+            return Verdict(
+                "refuted",
+                f"oscillates when unit {unit} of layer {name!r} is late by {delay:.3g}",
+                {name: delay * mask},
+            )
+    return Verdict(
+        "open",
+        f"members of layer {groups[0]!r} share a normaliser; with unequal delays sigma = "
+        f"{linear.sigma:.3g} < 1 proves nothing, and rho = {linear.rho:.3g} >= 1; "
+        f"{_looked(linear)}",
+    )
+
+
+def _per_link(linear: Linearisation) -> Verdict:
+    negative = {pair: block < 0 for pair, block in linear.blocks.items()}
+    found = _search(linear, negative)
+    if found is not None:
+        delay = max(float(np.max(d)) for d in found.values())
+        return Verdict(
+            "refuted",
+            f"rho = {linear.rho:.3g} >= 1: oscillates when negative links are late by {delay:.3g}",
+            cast("Delay", found),
+        )
+    if linear.rho > 1 and not _groups(linear) and not linear.parallel:
+        return Verdict("refuted", f"rho = {linear.rho:.3g} > 1: some delays of the links oscillate")
+    return Verdict(
+        "open",
+        f"rho = {linear.rho:.3g} >= 1, so nothing is proven; {_looked(linear)}",
+    )
+
+
+def _varying(linear: Linearisation, per_link: Verdict) -> Verdict:
+    if per_link.status == "refuted":
+        return Verdict("refuted", f"constant delays suffice: {per_link.reason}", per_link.delay)
+    return Verdict("open", f"rho = {linear.rho:.3g} >= 1, and rho < 1 is what a proof needs")
+
+
+def _groups(linear: Linearisation) -> list[str]:
+    """Layers whose units share something: their Hessian is not diagonal."""
+    layers = linear.network.layers.items()
+    return [name for name, layer in layers if not layer.lagrangian.separable]
+
+
+def _uneven(linear: Linearisation, name: str) -> bool:
+    return bool(np.ptp(linear.network.layers[name].tau, axis=-1).any())
+
+
+def _candidates(linear: Linearisation, groups: list[str]) -> Iterator[tuple[str, int]]:
+    """Units of groups, the most responsive first, as many as the search can afford."""
+    tries = int(np.clip(_SEARCH / linear.size**3, 1, _TRIED))
+    ranked = [
+        (-linear.scale[linear.spans[name]][unit], name, unit)
+        for name in groups
+        for unit in range(linear.network.layers[name].size)
+    ]
+    for _, name, unit in sorted(ranked)[:tries]:
+        yield name, unit
+
+
+def _leaving(linear: Linearisation, name: str, mask: Any) -> dict[Pair, Any]:
+    return {
+        pair: np.broadcast_to(mask, block.shape) if pair[1] == name else np.zeros(block.shape, bool)
+        for pair, block in linear.blocks.items()
+    }
+
+
+def _search(linear: Linearisation, masks: Mapping[Pair, Any]) -> dict[Pair, Any] | None:
+    """Delays, the same on all links of the masks, that make the network unstable; None if none."""
+    if linear.size > LARGEST or not any(mask.any() for mask in masks.values()):
+        return None
+    critical = first_crossing(linear, masks, _FREQUENCIES)
+    if not np.isfinite(critical):
+        return None
+    for factor in _BEYOND:
+        delays = {pair: factor * critical * mask for pair, mask in masks.items()}
+        if rightmost_roots(linear, delays, 1)[0].real > 0:
+            return delays
+    return None
+
+
+def _looked(linear: Linearisation) -> str:
+    if linear.size > LARGEST:
+        return f"with more than {LARGEST} units no offending delay was looked for"
+    return "a search found no offending delay"
