@@ -11,7 +11,7 @@ from ..network import Network
 from ..synapses import Array, Dense
 from .boxes import LARGEST, Box, Boxes
 from .claim import Claim, Scope, States
-from .contraction import contraction
+from .contraction import contraction, weights
 
 _PRECISION = 1e-6  # relative
 _PASSES = 300
@@ -88,7 +88,7 @@ def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
     for _ in range(_PASSES):
         if boxes is None or first is None:
             return None
-        image = claim.map.image(boxes)
+        image = claim.map.image(boxes, weights(claim.map, boxes))
         if not image.new.within(boxes)[0]:
             return None
         if contraction(claim, image)[0][0] < 1:
@@ -124,7 +124,7 @@ def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
     if len(boxes) == 1:
         return boxes
     for step in range(_PASSES):
-        new = Boxes({**claim.map.image(boxes).new, claim.visible: own})
+        new = Boxes({**claim.map.image(boxes, weights(claim.map, boxes)).new, claim.visible: own})
         if new.within(boxes)[0]:
             return boxes
         boxes = boxes.grow(new, step)

@@ -16,7 +16,7 @@ from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
 from .claim import Claim, Scope, States
-from .contraction import contraction, least_gain
+from .contraction import contraction, least_gain, weights
 from .intervals import Image
 from .linear import Linearisation
 
@@ -149,7 +149,7 @@ class _Search:
         rows, part = np.arange(self.claim.count), self.claim
         boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
         for step in range(_PASSES):
-            image = part.map.image(boxes)
+            image = part.map.image(boxes, weights(part.map, boxes))
             self.iterations[rows] += 1
             self._keep(rows[~invariant], image.states.take(~invariant))
             invariant |= image.new.within(boxes)
@@ -223,7 +223,7 @@ def _impossible(claim: Claim, scope: Scope) -> list[str]:
     if linear.rho < 1:
         return [f"{hopeless.size}: boxes of this scope do not shrink even at the target ({where})"]
     if linear.sigma < 1:
-        fate = "sigma < 1 < rho: stable for equal delays, but not for every choice of link delays"
+        fate = "sigma < 1 < rho: stable for equal delays, which unequal ones may undo"
     else:
         fate = "sigma >= 1: the target is not stable"
     return [f"{hopeless.size}: no certificate can exist ({where}; {fate})"]

@@ -65,7 +65,7 @@ class Claim:
             for n in boxmap.kept
         }
         end = Boxes.points(ends)
-        moved = boxmap.image(end).new
+        moved = boxmap.image(end, {n: np.zeros_like(x) for n, x in ends.items()}).new
         residual = {n: np.maximum(hi - ends[n], ends[n] - lo) for n, (lo, hi) in moved.items()}
         return cls(boxmap, visible, Boxes.points(starts), end, residual, batch)
 

@@ -8,7 +8,7 @@ gamma_n |W| |c| to W c and a relative one of gamma_n to |W| r, in any order of s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,8 @@ from ..synapses import Array, Dense, project, project_back
 from .boxes import Box, Boxes
 
 _EPS = float(np.finfo(np.float64).eps)
-_TINY = 1e-300  # above everything that underflow can lose
-_BLOCK = 1 << 20
+_TINY = 1e-200  # above everything that underflow can lose, and its products are normal numbers
+_BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Link:
     weights: Array
     back: bool
     largest: float
-    magnitude: Array  # |weights|, or one value per source if all its weights are equal in size
+    sizes: Array | None  # |weight| per source, where it is the same for all targets
 
     @property
     def relative_error(self) -> float:
@@ -43,61 +43,88 @@ class _Link:
 
     def spread(self, radius: Array) -> Array:
         """|W| r from above; shape (batch, targets) or (batch, 1)."""
-        if self.magnitude.ndim == 1:
-            total: Array = (radius @ self.magnitude)[:, None]
+        if self.sizes is None:
+            total = _absolute_product(radius, self.weights, self.back)
         else:
-            total = (project_back if self.back else project)(radius, self.magnitude)
+            total = (radius @ self.sizes)[:, None]
         return total * (1 + 2 * self.relative_error) + _TINY
 
-    def difference(self, radius: Array, winner: Array) -> Array:
-        """|W - W_w| r from above, for the row w of the batch entry's winner."""
-        if self.magnitude.ndim == 1:
+    def apart(self, radius: Array, winner: Array) -> Array:
+        """|W - W_w| r from above, with W_w the weights of the winner; radii above each other."""
+        winner = np.tile(winner, len(radius) // len(winner))
+        if self.sizes is not None:
+            # |a - b| = |a| - a sign(b) where |a| = |b|.
             own = self.weights[:, winner].T if self.back else self.weights[winner]
             total = self.spread(radius)
-            # |a - b| = |a| - a sign(b) where |a| = |b|.
-            spread = total - self.product(np.sign(own) * radius) + 4 * self.relative_error * total
+            moved = total - self.product(np.sign(own) * radius) + 4 * self.relative_error * total
         else:
-            rows = self.weights.T if self.back else self.weights
-            spread = np.empty((len(radius), len(rows)))
+            moved = np.empty((len(radius), self.weights.shape[1 if self.back else 0]))
             for w in np.unique(winner):
-                spread[winner == w] = _distances(rows, int(w), radius[winner == w])
-            spread = spread * (1 + 2 * self.relative_error) + _TINY
-        np.put_along_axis(spread, winner[:, None], 0.0, axis=1)
-        return np.asarray(np.maximum(spread, 0))
+                rows = winner == w
+                moved[rows] = _absolute_product(radius[rows], self.weights, self.back, int(w))
+            moved = moved * (1 + 2 * self.relative_error) + _TINY
+        np.put_along_axis(moved, winner[:, None], 0.0, axis=1)
+        return np.asarray(np.maximum(moved, 0))
+
+    def error(self, centre: Array) -> Array:
+        """What floating point may shift an entry of W c; shape (batch, 1)."""
+        total: Array = np.abs(centre).sum(axis=1, keepdims=True) + _TINY
+        return self.relative_error * self.largest * total
 
 
-def _distances(rows: Array, w: int, radius: Array) -> Array:
-    """|rows - rows[w]| radius, block by block."""
-    out = np.empty((len(radius), len(rows)))
-    own = rows[w].astype(np.float64)
-    step = max(1, _BLOCK // rows.shape[1])
-    for start in range(0, len(rows), step):
-        block = np.abs(rows[start : start + step].astype(np.float64) - own)
-        out[:, start : start + step] = radius @ block.T
+def _absolute_product(x: Array, weights: Array, back: bool, origin: int | None = None) -> Array:
+    """|W| x, or |W - W_origin| x."""
+    out = np.zeros((len(x), weights.shape[1 if back else 0]))
+    for rows, block in _blocks(weights, back, origin):
+        if back:
+            out += x[:, rows] @ block
+        else:
+            out[:, rows] = x @ block.T
     return out
+
+
+def _blocks(
+    weights: Array, back: bool = False, origin: int | None = None
+) -> Iterator[tuple[slice, Array]]:
+    """|W|, or |W - W_origin|, by blocks of rows that stay in the cache; one buffer for all."""
+    step = max(1, _BLOCK // weights.shape[1])
+    buffer = np.empty((min(step, len(weights)), weights.shape[1]))
+    for start in range(0, len(weights), step):
+        rows = slice(start, min(start + step, len(weights)))
+        block = buffer[: rows.stop - start]
+        if origin is None:
+            np.copyto(block, weights[rows])
+        else:
+            own = weights[rows, [origin]] if back else weights[origin]
+            np.subtract(weights[rows], own, out=block, dtype=np.float64)
+        yield rows, np.abs(block, out=block)
 
 
 def _links(synapse: Dense) -> list[tuple[str, _Link]]:
     """The target and link of both directions; a layer joined to itself has one."""
     first, second = synapse.between
+    weights, largest = synapse.weights, synapse.largest
     if first == second:
-        symmetric = (synapse.weights + synapse.weights.T.astype(np.float64)) / 2
-        return [(first, _link(first, symmetric, back=False))]
+        weights = (weights + weights.T.astype(np.float64)) / 2
+        return [(first, _Link(first, weights, False, largest, _sizes(weights)))]
+    forward = _sizes(weights)
+    if forward is not None and np.ptp(forward) == 0:
+        backward: Array | None = np.full(len(weights), forward[0])
+    else:
+        backward = _sizes(weights, back=True)
     return [
-        (first, _link(second, synapse.weights, back=False)),
-        (second, _link(first, synapse.weights, back=True)),
+        (first, _Link(second, weights, False, largest, forward)),
+        (second, _Link(first, weights, True, largest, backward)),
     ]
 
 
-def _link(source: str, weights: Array, *, back: bool) -> _Link:
-    magnitude = np.abs(weights)
-    if weights.dtype == np.int8:
-        magnitude = magnitude.view(np.uint8)  # |-128| does not fit int8
-    largest = float(magnitude.max())
-    one = magnitude[:, :1] if back else magnitude[:1]
-    if (magnitude == one).all():
-        magnitude = one.ravel().astype(np.float64)
-    return _Link(source, weights, back, largest, magnitude)
+def _sizes(weights: Array, *, back: bool = False) -> Array | None:
+    """|weight| per source, if that is the same for all targets."""
+    one: Array = np.abs((weights[:, :1] if back else weights[:1]).astype(np.float64))
+    for rows, block in _blocks(weights):
+        if (block != (one[rows] if back else one)).any():
+            return None
+    return one.ravel()
 
 
 @dataclass(frozen=True)
@@ -108,14 +135,19 @@ class Image:
     ----------
     given, new : Boxes
         The boxes of the kept layers, and their images.
-    states, activations : Boxes
-        Of all layers: the boxes given, the images of the other layers, and their activations.
+    states : Boxes
+        Of all layers: the boxes given, and the images of the other layers.
+    widths, gain : dict of layer name to ndarray (batch, units)
+        Of the kept layers: u > 0, and |dF| u from above for all states in the box. |dF| is the
+        entrywise bound of the derivative, with |Hessian| inside and |weights| outside: delays act
+        before the sums. If |dF| u < u, the update is a contraction on the box.
     """
 
     given: Boxes
     states: Boxes
-    activations: Boxes
     new: Boxes
+    widths: Mapping[str, Array]
+    gain: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -169,17 +201,19 @@ class BoxMap:
         winners = np.take_along_axis(states, self.winners[name][:, None], axis=1)
         return np.asarray(states - winners)
 
-    def image(self, boxes: Boxes) -> Image:
-        """The image of the boxes of the kept layers."""
-        states, active = Boxes(boxes), Boxes()
+    def image(self, boxes: Boxes, widths: Mapping[str, Array]) -> Image:
+        """The image of the boxes of the kept layers, and the gain of these widths."""
+        states, sent = Boxes(boxes), {}
         for name in self.kept:
-            active[name] = self._activate(name, boxes[name])
+            sent[name] = self._send(name, boxes[name], widths[name])
         for name in self.order:
             if name not in self.kept:
-                states[name] = self._drive(name, active)
-                active[name] = self._activate(name, states[name])
-        new = Boxes({name: self._drive(name, active) for name in self.kept})
-        return Image(boxes, states, active, new)
+                states[name], width = self._receive(name, sent)
+                sent[name] = self._send(name, states[name], width)
+        arrived = {name: self._receive(name, sent) for name in self.kept}
+        new = Boxes({name: box for name, (box, _) in arrived.items()})
+        gain = {name: width for name, (_, width) in arrived.items()}
+        return Image(boxes, states, new, widths, gain)
 
     def update(self, name: str, states: Mapping[str, Array]) -> Array:
         """F on one layer at a point, not rounded outwards."""
@@ -190,78 +224,56 @@ class BoxMap:
             force = force + link.product(active[link.source])
         return np.asarray(layer.bias + force / layer.leak)
 
-    def gain(self, image: Image, widths: Mapping[str, Array]) -> dict[str, Array]:
-        """|dF| u from above over the boxes of an image, for widths u of the kept layers.
-
-        |dF| is the entrywise bound of the derivative, with |Hessian| inside and |weights| outside
-        (delays act before the sums). It is a contraction on the box if |dF| u < u for some u > 0.
-        """
-        moved = {n: self._slope(n, image, widths[n]) for n in self.kept}
-        for name in self.order:
-            if name not in self.kept:
-                moved[name] = self._slope(name, image, self._spread(name, moved))
-        return {name: self._spread(name, moved) for name in self.kept}
-
-    def _activate(self, name: str, box: Box) -> Box:
-        return self.net.layers[name].lagrangian.activation_bounds(*box)
-
-    def _drive(self, name: str, active: Mapping[str, Box]) -> Box:
-        """The box of F on one layer."""
-        layer = self.net.layers[name]
-        size = next(iter(active.values()))[0].shape[0], layer.size
-        centre: Array = np.zeros(size)
-        error: Array = np.zeros((size[0], 1))
-        radii = {}
-        for link in self.links[name]:
-            middle, radii[link.source] = _middle(active[link.source])
-            centre = centre + link.product(middle)
-            error = error + 2 * link.relative_error * link.largest * (
-                np.abs(middle).sum(axis=1, keepdims=True) + _TINY
-            )
-        centre, error = centre / layer.leak, error / layer.leak
-        scale: Array = np.abs(centre)
-        shifted = np.asarray(layer.bias) + centre
-        if name in self.winners:
-            scale = scale + np.take_along_axis(scale, self.winners[name][:, None], axis=1)
-            scale = scale + np.abs(layer.bias).max()
-            shifted = self.relative(name, shifted)
-        radius = self._spread(name, radii) + 2 * error
-        # 8 eps: the divisions, the bias, the shift and the two bounds round once each.
-        radius = radius + 8 * _EPS * (scale + np.abs(layer.bias) + radius + np.abs(shifted))
-        low, high = shifted - radius, shifted + radius
-        if name in self.winners:
-            for bound in (low, high):
-                np.put_along_axis(bound, self.winners[name][:, None], 0.0, axis=1)
-        return low, high
-
-    def _spread(self, name: str, radii: Mapping[str, Array]) -> Array:
-        """How far deviations `radii` of the activations move F on one layer, at most."""
-        layer = self.net.layers[name]
-        total: Array = np.zeros((next(iter(radii.values())).shape[0], layer.size))
-        for link in self.links[name]:
-            if name in self.winners:
-                total = total + link.difference(radii[link.source], self.winners[name])
-            else:
-                total = total + link.spread(radii[link.source])
-        return total / layer.leak * (1 + 8 * _EPS)
-
-    def _slope(self, name: str, image: Image, width: Array) -> Array:
-        """|H| u from above over the box of one layer."""
+    def _send(self, name: str, box: Box, width: Array) -> tuple[Array, Array]:
+        """The centre of a layer's activations, and above each other their radius and |H| width."""
         lagrangian = self.net.layers[name].lagrangian
-        if not isinstance(lagrangian, Softmax):
-            slope: Array = lagrangian.slope_bounds(*image.states[name])[1]
-            return slope * width * (1 + 2 * _EPS)
-        # |H_mu nu| = beta p_mu p_nu off the diagonal, beta p_mu (1 - p_mu) on it.
-        low, high = image.activations[name]
-        others = (high * width).sum(axis=1, keepdims=True) - high * width
-        slack = 1 + 4 * _EPS * (width.shape[1] + 4)
-        total = (1 - low) * width + np.maximum(others, 0)
-        total = total + (slack - 1) * (high * width).sum(axis=1, keepdims=True)
-        return np.asarray(lagrangian.beta * high * total * slack + _TINY)
+        active = lagrangian.activation_bounds(*box)
+        if isinstance(lagrangian, Softmax):
+            moved = _softmax_slope(lagrangian.beta, active, width)
+        else:
+            moved = lagrangian.slope_bounds(*box)[1] * width * (1 + 2 * _EPS)
+        centre, radius = _middle(active)
+        return centre, np.concatenate([radius, moved])
+
+    def _receive(self, name: str, sent: Mapping[str, tuple[Array, Array]]) -> tuple[Box, Array]:
+        """The box of F on one layer, and the widths that reach it."""
+        layer, winner = self.net.layers[name], self.winners.get(name)
+        count = len(next(iter(sent.values()))[0])
+        centre: Array = np.zeros((count, layer.size))
+        error: Array = np.zeros((count, 1))
+        spread: Array = np.zeros((2 * count, layer.size))
+        for link in self.links[name]:
+            middle, radii = sent[link.source]
+            centre = centre + link.product(middle)
+            error = error + link.error(middle)
+            spread = spread + (link.spread(radii) if winner is None else link.apart(radii, winner))
+        centre = centre / layer.leak
+        spread = spread / layer.leak * (1 + 8 * _EPS)
+        scale = np.abs(layer.bias) + np.abs(centre)
+        state = self.relative(name, layer.bias + centre)
+        if winner is not None:
+            scale = scale + scale.max(axis=1, keepdims=True)
+        # 8 eps: the divisions, the bias, the shift and the two bounds round once each.
+        radius = spread[:count] + 4 * error / layer.leak
+        radius = radius * (1 + 8 * _EPS) + 8 * _EPS * scale
+        if winner is not None:
+            np.put_along_axis(radius, winner[:, None], 0.0, axis=1)
+        return (state - radius, state + radius), spread[count:]
+
+
+def _softmax_slope(beta: float, active: Box, width: Array) -> Array:
+    """|H| u from above: |H_mu nu| is beta p_mu p_nu, and beta p_mu (1 - p_mu) on the diagonal."""
+    low, high = active
+    slack = 4 * _EPS * (width.shape[1] + 4)
+    whole = (high * width).sum(axis=1, keepdims=True)
+    moved = (1 - low) * width + (whole * (1 + slack) - high * width)
+    return np.asarray(beta * high * moved * (1 + slack) + _TINY)
 
 
 def _middle(box: Box) -> Box:
     """Centre and radius of a box; centre +- radius contains it."""
     low, high = box
     centre = low + (high - low) / 2
+    # Products with numbers that are not normal are slow; the radius takes them in.
+    centre = np.where(np.abs(centre) < _TINY, 0.0, centre)
     return centre, np.maximum(high - centre, centre - low) * (1 + 4 * _EPS) + _TINY

@@ -1,0 +1,387 @@
+"""Certificates and radii: what they say, against brute force, closed forms and theory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import amsim as am
+from amsim.stability import certify, radius, radius_bound
+
+Array = npt.NDArray[Any]
+EXACT = am.Settled(1e-12)
+SCOPES = ("link", "broadcast")
+
+
+def memories(count: int = 30, units: int = 32, beta: float = 1.0, seed: int = 0) -> am.Network:
+    return am.dense_am(am.patterns.random(count, units, seed), hidden=am.Softmax(beta))
+
+
+def stored(net: am.Network, row: int = 0) -> dict[str, Array]:
+    """The fixed point at a memory."""
+    return am.simulate(net, net.synapses[0].weights[row].astype(float), until=EXACT).final
+
+
+def tanh_pair(a: float) -> am.Network:
+    """Xi = a [[1, 1], [1, -1]]: at the origin sigma = 2 a^2 and rho = 4 a^2."""
+    return am.dense_am(a * np.array([[1, 1], [1, -1]]), visible=am.Tanh(), hidden=am.Tanh())
+
+
+def chain() -> am.Network:
+    """Features, tanh units and softmax memories in a row."""
+    rng = np.random.default_rng(3)
+    middle = rng.choice([-1.0, 1.0], (12, 10)) / 2
+    return am.Network(
+        layers={
+            "visible": am.Layer(10, am.Tanh(2.0), bias=0.1),
+            "middle": am.Layer(12, am.Tanh(), tau=0.3, leak=2.0),
+            "top": am.Layer(4, am.Softmax(3.0), tau=0.1),
+        },
+        synapses=[
+            am.Dense(middle, between=("middle", "visible")),
+            am.Dense(rng.normal(size=(4, 12)), between=("top", "middle")),
+        ],
+    )
+
+
+# Cues
+
+
+def test_light_damage_is_certified_heavy_damage_is_not() -> None:
+    net = memories(100, 64)
+    target, pattern = stored(net), net.synapses[0].weights[0]
+    light, heavy = (am.patterns.corrupt(pattern, flip=flip, seed=1) for flip in (0.1, 0.35))
+    for scope in SCOPES:
+        assert certify(net, light, target, scope).holds
+        assert not certify(net, heavy, target, scope).holds
+    mirror = certify(net, -pattern, target)
+    assert not mirror.holds
+    assert "does not shrink" in mirror.message
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_box_is_invariant_under_sampled_updates(scope: Any) -> None:
+    net = memories()
+    xi, target = net.synapses[0].weights, stored(net)
+    found = certify(net, am.patterns.corrupt(xi[0], flip=0.1, seed=2), target, scope)
+    assert found.holds
+    (lo, hi), rng = found.box["visible"], np.random.default_rng(0)
+    corners = np.where(rng.random((500, 32)) < 0.5, lo, hi)
+    hidden = corners @ xi.T
+    if scope == "broadcast":
+        winner = target["hidden"].argmax()
+        hidden = hidden - hidden[:, [winner]]
+    assert (hidden >= found.box["hidden"][0]).all()
+    assert (hidden <= found.box["hidden"][1]).all()
+    back = am.Softmax().activation(hidden) @ xi
+    assert (back >= lo).all()
+    assert (back <= hi).all()
+
+
+def test_broadcast_certifies_whatever_link_does() -> None:
+    net = memories(100, 64)
+    xi = net.synapses[0].weights
+    targets = am.simulate(net, xi, until=EXACT).final
+    for flip in (0.1, 0.2, 0.25):
+        cues = am.patterns.corrupt(xi, flip=flip, seed=4)
+        link, broadcast = (certify(net, cues, targets, scope).holds for scope in SCOPES)
+        assert (broadcast | ~link).all()
+    assert broadcast.sum() > link.sum()
+
+
+def test_batch_gives_what_single_cues_give() -> None:
+    net = memories(100, 64)
+    xi, target = net.synapses[0].weights, stored(net)
+    cues = np.stack([am.patterns.corrupt(xi[0], flip=f, seed=5) for f in (0.1, 0.2, 0.22, 0.3)])
+    for scope in SCOPES:
+        batch = certify(net, cues.reshape(2, 2, 64), target, scope)
+        assert batch.holds.shape == batch.iterations.shape == batch.margin.shape == (2, 2)
+        assert batch.box["visible"][0].shape == (2, 2, 64)
+        for i, cue in enumerate(cues):
+            one = certify(net, cue, target, scope)
+            assert one.holds.shape == ()
+            assert one.holds == batch.holds.flat[i]
+            assert one.iterations == batch.iterations.flat[i]
+            np.testing.assert_allclose(one.margin, batch.margin.flat[i], rtol=1e-6)
+    assert 0 < batch.holds.sum() < 4
+
+
+def test_every_point_of_a_certified_box_is_certified() -> None:
+    net = memories()
+    target = stored(net)
+    cue = am.patterns.corrupt(net.synapses[0].weights[0], flip=0.1, seed=2)
+    lo, hi = certify(net, cue, target).box["visible"]
+    inner = np.random.default_rng(1).uniform(lo, hi, (50, 32))
+    assert certify(net, inner, target).holds.all()
+
+
+def test_margin_and_distance() -> None:
+    net = memories()
+    target = stored(net)
+    cue = net.synapses[0].weights[0]
+    good = certify(net, cue, target)
+    assert 0 < good.margin <= 1
+    assert good.distance < 1e-9
+    # A rough target: the bound on the distance from the true fixed point has to hold.
+    rough = target["visible"] + np.random.default_rng(0).uniform(-1e-4, 1e-4, 32)
+    found = certify(net, cue, rough)
+    assert found.holds
+    assert np.abs(rough - target["visible"]).max() <= found.distance <= 2e-4
+
+
+def test_target_that_is_no_fixed_point_gets_no_certificate() -> None:
+    net = memories()
+    off = stored(net)["visible"] + 0.01
+    refused = certify(net, off, off)
+    assert not refused.holds
+    assert np.isnan(refused.distance)
+    assert "take the last state of a longer run" in refused.message
+    assert certify(net, off, off, tolerance=0.02).holds
+
+
+def test_states_of_memories_in_the_cue_widen_their_box() -> None:
+    net = memories()
+    target = stored(net)
+    cue = {"visible": target["visible"], "hidden": target["hidden"] + 40.0}
+    assert certify(net, cue, target, "broadcast").holds  # a common shift is none for softmax
+    cue["hidden"][1] += 100.0
+    found = certify(net, cue, target)
+    assert not found.holds
+    assert found.box["hidden"][1][1] >= cue["hidden"][1]
+
+
+# No certificate can exist
+
+
+def test_says_so_if_stable_for_equal_delays_only() -> None:
+    net = tanh_pair(0.6)
+    zero = np.zeros(2)
+    found = certify(net, [0.01, 0.0], zero)
+    assert not found.holds
+    assert "no certificate can exist" in found.message
+    assert "sigma = 0.72, rho = 1.44" in found.message
+    assert radius(net, zero) == 0.0
+
+
+def test_rho_below_one_is_certified() -> None:
+    net = tanh_pair(0.45)
+    assert certify(net, [5.0, -5.0], np.zeros(2)).holds
+    assert radius(net, np.zeros(2)) == math.inf
+
+
+def test_says_so_if_the_target_is_unstable() -> None:
+    found = certify(tanh_pair(0.9), [0.01, 0.0], np.zeros(2))
+    assert "sigma >= 1: the target is not stable" in found.message
+
+
+def test_growth_without_bound_ends() -> None:
+    net = am.dense_am(2 * np.eye(3), visible=am.ReLU(), hidden=am.RectifiedPower(3))
+    found = certify(net, np.full(3, 5.0), np.zeros(3))
+    assert not found.holds
+    assert "no invariant box" in found.message
+    assert found.margin == -np.inf
+
+
+# Radii
+
+
+def deviation(net: am.Network, state: Array, radius: float) -> float:
+    """phi(r) of a two-layer softmax memory, from its definition and without rounding."""
+    xi, layer = net.synapses[0].weights, net.layers["hidden"]
+    beta = layer.lagrangian.beta
+    centre, reach = xi @ state + layer.bias, np.abs(xi).sum(axis=1) * radius
+    lo, hi = [], []
+    for mu in range(len(xi)):
+        others = np.arange(len(xi)) != mu
+        for own, rest, out in ((-1, 1, lo), (1, -1, hi)):
+            odds = beta * (centre + rest * reach)[others] - beta * (centre + own * reach)[mu]
+            out.append(1 / (1 + np.exp(np.minimum(odds, 600)).sum()))
+    low = np.where(xi > 0, np.array(lo)[:, None], np.array(hi)[:, None])
+    high = np.where(xi > 0, np.array(hi)[:, None], np.array(lo)[:, None])
+    return float(max((state - (xi * low).sum(0)).max(), ((xi * high).sum(0) - state).max()))
+
+
+@pytest.mark.parametrize("similarity", ["dot", "euclidean"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_radius_is_the_first_root(similarity: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    xi = rng.normal(size=(12, 16))
+    net = am.dense_am(xi, hidden=am.Softmax(1.0), similarity=similarity)
+    state = stored(net)["visible"]
+    r = radius(net, state)
+    assert 0.01 < r < 2
+    assert all(deviation(net, state, x) < x for x in np.linspace(0.001, 1, 200) * r)
+    assert deviation(net, state, r * (1 + 1e-5)) > r * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_radius_tends_to_half_the_least_difference(seed: int) -> None:
+    """r -> (D - m) / 2D per link, with m the largest sum with another pattern; 1 in broadcast."""
+    patterns = am.patterns.random(20, 40, seed)
+    net = am.dense_am(patterns, hidden=am.Softmax(1e4))
+    m = (patterns @ patterns[0])[1:].max()
+    assert radius(net, patterns[0]) == pytest.approx((40 - m) / 80, rel=1e-3)
+    assert radius(net, patterns[0], "broadcast") == pytest.approx(1, rel=1e-3)
+
+
+def test_radius_does_not_depend_on_sign_or_scale() -> None:
+    """Flipping a feature's sign in all memories changes nothing; scaling them scales r."""
+    patterns = am.patterns.random(10, 24, seed=7)
+    plain = am.dense_am(patterns, hidden=am.Softmax(1.0))
+    flipped = patterns * np.random.default_rng(0).choice([-1, 1], 24)
+    scaled = am.dense_am(2.0 * patterns, hidden=am.Softmax(0.25))
+    for scope in SCOPES:
+        r = radius(plain, stored(plain), scope)
+        assert radius(am.dense_am(flipped), flipped[0], scope) == pytest.approx(r, rel=1e-4)
+        assert radius(scaled, stored(scaled), scope) == pytest.approx(2 * r, rel=1e-4)
+
+
+def test_cues_within_the_radius_are_certified() -> None:
+    net = memories()
+    target, rng = stored(net), np.random.default_rng(0)
+    for scope in SCOPES:
+        r = radius(net, target, scope)
+        cues = target["visible"] + r * rng.choice([-1, 1], (50, 32))
+        assert certify(net, cues, target, scope).holds.all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("beta", [0.5, 1.0, 4.0])
+def test_closed_form_is_a_lower_bound(seed: int, beta: float) -> None:
+    patterns = am.patterns.random(20, 48, seed)
+    net = am.dense_am(patterns, hidden=am.Softmax(beta))
+    state = stored(net)
+    gap = 48 - (patterns @ patterns[0])[1:].max()
+    bound = radius_bound(net, state)
+    assert bound == pytest.approx((gap - math.log(4 * beta * 48 * 19) / beta) / 96, rel=1e-4)
+    assert 0 < bound < radius(net, state)
+
+
+def test_closed_form_takes_one_kind_of_network() -> None:
+    with pytest.raises(ValueError, match="closed form"):
+        radius_bound(tanh_pair(0.4), np.zeros(2))
+    assert radius_bound(am.dense_am([[1.0, -1.0]]), [1.0, -1.0]) == math.inf
+    assert radius_bound(memories(30, 32, beta=0.01), stored(memories(30, 32, beta=0.01))) == 0.0
+
+
+# Any number of layers
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_chain_of_three_layers(scope: Any) -> None:
+    net = chain()
+    target = am.simulate(net, np.full(10, 0.3), until=EXACT).final
+    cues = target["visible"] * np.array([1.0, 0.5, -1.0])[:, None]
+    found = certify(net, cues, target, scope)
+    assert found.holds.tolist() == [True, True, False]
+    assert set(found.box) == {"visible", "middle", "top"}
+    r = radius(net, target, scope)
+    assert r > 0
+    inside = target["visible"] + r * np.random.default_rng(0).choice([-1, 1], (20, 10))
+    assert certify(net, inside, target, scope).holds.all()
+
+
+def test_layer_that_acts_on_itself() -> None:
+    """One tanh unit with the gain w: globally certified for w < 1; at w = 2, within the sign."""
+    half = am.Network({"visible": am.Layer(1, am.Tanh())}, [am.Dense([[0.5]], ("visible",) * 2)])
+    assert certify(half, [100.0], [0.0]).holds
+    two = am.Network({"visible": am.Layer(1, am.Tanh())}, [am.Dense([[2.0]], ("visible",) * 2)])
+    point = am.simulate(two, [1.0], until=EXACT)["visible"][-1]
+    assert certify(two, [[0.2], [50.0]], point).holds.all()
+    assert not certify(two, [[-0.2], [0.0]], point).holds.any()
+    # phi(r) = v* - 2 tanh(v* - r) reaches r where v* - r does: at the unstable origin.
+    assert radius(two, point) == pytest.approx(point[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
+@pytest.mark.parametrize("scope", SCOPES)
+def test_types_of_weights_agree(dtype: Any, scope: Any) -> None:
+    rng = np.random.default_rng(5)
+    whole = rng.integers(-3, 4, (8, 16))
+    net = am.dense_am(whole.astype(dtype), hidden=am.Softmax(0.2))
+    reference = am.dense_am(whole.astype(float), hidden=am.Softmax(0.2))
+    target = stored(reference)
+    assert radius(net, target, scope) == pytest.approx(radius(reference, target, scope), rel=1e-5)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_order_of_the_layers_in_a_synapse_does_not_matter(scope: Any) -> None:
+    xi = np.random.default_rng(6).normal(size=(6, 12))
+    net = am.dense_am(xi)
+    turned = am.Network(net.layers, [am.Dense(xi.T, between=("visible", "hidden"))])
+    target = stored(net)
+    assert radius(turned, target, scope) == pytest.approx(radius(net, target, scope), rel=1e-5)
+
+
+# Refusals
+
+
+def test_refuses_by_name_what_it_does_not_cover() -> None:
+    visible, hidden = am.Layer(3, am.Identity()), am.Layer(2, am.Softmax())
+    dense = am.Dense(np.ones((2, 3)))
+    cases = [
+        (
+            am.Network(
+                {"visible": visible, "hidden": hidden},
+                [am.MultiBody(np.ones((2, 3)), between=("hidden", "visible"))],
+            ),
+            "'hidden-visible' is a MultiBody.*Dense",
+        ),
+        (
+            am.Network({"visible": visible, "hidden": am.Layer(2, am.Spherical())}, [dense]),
+            "'hidden' is Spherical.*Softmax and separable",
+        ),
+        (
+            am.Network({"visible": am.Layer(3, am.Tanh(), leak=0), "hidden": hidden}, [dense]),
+            "'visible' has no leak",
+        ),
+        (
+            am.Network(
+                {"visible": am.Layer((4, 3), am.Tanh()), "hidden": am.Layer((4, 2), am.Tanh())},
+                [dense],
+            ),
+            r"'visible' has shape \(4, 3\).*batch the cues",
+        ),
+    ]
+    for net, message in cases:
+        with pytest.raises(ValueError, match=message):
+            certify(net, np.zeros(3), np.zeros(3))
+    uneven = am.dense_am(np.ones((2, 3)), tau_hidden=[0.1, 0.2])
+    with pytest.raises(ValueError, match=r"unequal tau.*scope='link'"):
+        certify(uneven, np.zeros(3), np.zeros(3), "broadcast")
+
+
+@pytest.mark.parametrize(
+    ("cue", "target", "options", "message"),
+    [
+        (np.zeros(4), np.zeros(3), {}, r"cue has shape \(4,\).*'visible' has shape \(3,\)"),
+        (np.zeros(3), [0.0, math.nan, 0.0], {}, "target of layer 'visible' contains NaN"),
+        (np.zeros((2, 3)), np.zeros((5, 3)), {}, "different batch axes"),
+        ({"eye": np.zeros(3)}, np.zeros(3), {}, "names layer 'eye'"),
+        ({}, np.zeros(3), {}, "empty mapping"),
+        (np.zeros((0, 3)), np.zeros(3), {}, "not empty"),
+        (np.zeros(3), np.zeros(3), {"scope": "bus"}, "'link' or 'broadcast'"),
+        (np.zeros(3), np.zeros(3), {"tolerance": 0.0}, "tolerance must be"),
+    ],
+)
+def test_refuses_bad_input(cue: Any, target: Any, options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        certify(am.dense_am(np.ones((2, 3))), cue, target, **options)
+
+
+def test_target_has_to_fix_every_layer() -> None:
+    with pytest.raises(ValueError, match=r"no state for layer 'top'.*traj\.final"):
+        certify(chain(), np.zeros(10), np.zeros(10))
+
+
+def test_radius_takes_one_state() -> None:
+    with pytest.raises(ValueError, match="batch axes"):
+        radius(am.dense_am(np.ones((2, 3))), np.zeros((2, 3)))
+    with pytest.raises(TypeError, match="real numbers"):
+        radius(am.dense_am(np.ones((2, 3))), ["a", "b", "c"])
+    with pytest.raises(TypeError, match="net must be a Network"):
+        radius(None, np.zeros(3))  # type: ignore[arg-type]

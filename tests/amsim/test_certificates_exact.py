@@ -1,0 +1,188 @@
+"""Interval images and certificates against exact rational and 60-digit arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal, getcontext, localcontext
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import amsim as am
+from amsim.stability import certify
+from amsim.stability.boxes import Boxes
+from amsim.stability.intervals import BoxMap
+
+Array = npt.NDArray[Any]
+Exact = list[Any]
+Interval = tuple[Exact, Exact]
+
+
+@pytest.fixture(autouse=True)
+def sixty_digits() -> Iterator[None]:
+    with localcontext() as context:
+        context.prec = 60
+        yield
+
+
+def image(weights: list[Exact], lo: Exact, hi: Exact, bias: Exact) -> Interval:
+    """W [lo, hi] + bias with the sign split, entry by entry."""
+    low, high = [], []
+    for row, offset in zip(weights, bias):
+        low.append(offset + sum(w * (a if w > 0 else b) for w, a, b in zip(row, lo, hi)))
+        high.append(offset + sum(w * (b if w > 0 else a) for w, a, b in zip(row, lo, hi)))
+    return low, high
+
+
+def numbers(array: Array, kind: Callable[[float], Any]) -> Any:
+    return [numbers(x, kind) if np.ndim(x) else kind(float(x)) for x in array]
+
+
+def softmax_ends(beta: Any, lo: Exact, hi: Exact) -> Interval:
+    def share(own: Any, mu: int, others: Exact) -> Any:
+        return 1 / (1 + sum((beta * (x - own)).exp() for j, x in enumerate(others) if j != mu))
+
+    low = [share(lo[mu], mu, hi) for mu in range(len(lo))]
+    return low, [share(hi[mu], mu, lo) for mu in range(len(lo))]
+
+
+def tanh(x: Decimal) -> Decimal:
+    twice = (2 * x).exp()
+    return (twice - 1) / (twice + 1)
+
+
+def monotone(function: Callable[[Any], Any]) -> Callable[[Exact, Exact], Interval]:
+    return lambda lo, hi: ([function(x) for x in lo], [function(x) for x in hi])
+
+
+SIGMOID = monotone(lambda x: 1 / (1 + (-x).exp()))
+TANH = monotone(tanh)
+RECTIFIED = monotone(lambda x: max(x, 0) ** 2)
+IDENTITY = monotone(lambda x: x)
+NETWORKS: list[tuple[Any, ...]] = [
+    (am.Identity(), IDENTITY, am.ReLU(), monotone(lambda x: max(x, 0)), Fraction),
+    (am.Identity(), IDENTITY, am.RectifiedPower(3), RECTIFIED, Fraction),
+    (am.Tanh(), TANH, am.RectifiedPower(3), RECTIFIED, Decimal),
+    (am.Sigmoid(), SIGMOID, am.Tanh(), TANH, Decimal),
+    (am.Identity(), IDENTITY, am.Softmax(2.0), None, Decimal),
+    (am.Tanh(), TANH, am.Softmax(2.0), None, Decimal),
+]
+
+
+def exact_image(net: am.Network, case: tuple[Any, ...], box: Any, winner: int | None) -> Any:
+    """The images of a visible box on the memories and back, per link or from the winner."""
+    _, visible, _, hidden, kind = case
+    xi = numbers(net.synapses[0].weights, kind)
+    bias = numbers(net.layers["hidden"].bias, kind)
+    if winner is not None:
+        bias = [b - bias[winner] for b in bias]
+        rows = [[a - w for a, w in zip(row, xi[winner])] for row in xi]
+    else:
+        rows = xi
+    states = image(rows, *visible(*box), bias)
+    if hidden is None:
+        active = softmax_ends(kind(net.layers["hidden"].lagrangian.beta), *states)
+    else:
+        active = hidden(*states)
+    back = [list(column) for column in zip(*xi)]
+    return states, image(back, *active, numbers(net.layers["visible"].bias, kind))
+
+
+def network(case: tuple[Any, ...], rng: np.random.Generator, binary: bool) -> am.Network:
+    xi = rng.choice([-1.0, 1.0], (4, 7)) if binary else rng.normal(size=(4, 7)) / 2
+    return am.dense_am(
+        xi, visible=case[0], hidden=case[2], bias_hidden=rng.normal(size=4), bias_visible=0.1
+    )
+
+
+@pytest.mark.parametrize("case", NETWORKS, ids=lambda case: f"{case[0]}-{case[2]}")
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("width", [0.0, 1e-14, 1e-3, 1.0, 30.0])
+def test_images_contain_the_exact_ones_and_are_tight(
+    case: tuple[Any, ...], binary: bool, width: float
+) -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(3):
+        net = network(case, rng, binary)
+        lo = rng.normal(size=7)
+        hi = lo + width * rng.random(7)
+        winners = [None, 2] if isinstance(case[2], am.Softmax) else [None]
+        for winner in winners:
+            boxmap = BoxMap.of(net, "visible", set())
+            if winner is not None:
+                boxmap = boxmap.at({"hidden": np.array([winner])})
+            found = boxmap.image(
+                Boxes({"visible": (lo[None], hi[None])}), {"visible": np.ones((1, 7))}
+            )
+            box = numbers(lo, case[4]), numbers(hi, case[4])
+            states, back = exact_image(net, case, box, winner)
+            contains(found.states["hidden"], states, case[4])
+            contains(found.new["visible"], back, case[4])
+
+
+def contains(box: Any, exact: Interval, kind: Any) -> None:
+    """Outwards of the exact box, by little."""
+    scale = max(1.0, *(abs(float(x)) for x in (*exact[0], *exact[1])))
+    for got, ends, sign in zip(box, exact, (-1, 1)):
+        for x, end in zip(got[0], ends):
+            beyond = sign * (kind(float(x)) - end)
+            assert 0 <= beyond <= 1e-11 * scale
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+@pytest.mark.parametrize("seed", range(6))
+def test_certified_boxes_are_invariant_in_exact_arithmetic(scope: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    case = NETWORKS[4 + seed % 2]
+    xi = rng.choice([-1.0, 1.0], (4, 12)) if seed % 3 else 2 * rng.normal(size=(4, 12))
+    net = am.dense_am(xi, visible=case[0], hidden=case[2])
+    target = am.simulate(net, xi[0], until=am.Settled(1e-12)).final
+    held = 0
+    for size in (0.0, 0.1, 0.3, 0.5, 0.8):
+        cue = target["visible"] + size * rng.choice([-1, 1], 12)
+        found = certify(net, cue, target, scope)
+        if not found.holds:
+            continue
+        held += 1
+        lo, hi = (numbers(bound, Decimal) for bound in found.box["visible"])
+        winner = int(target["hidden"].argmax()) if scope == "broadcast" else None
+        _, (low, high) = exact_image(net, case, (lo, hi), winner)
+        assert all(a <= x for a, x in zip(lo, low))
+        assert all(x <= b for x, b in zip(high, hi))
+    assert held >= 2
+
+
+def test_exact_gain_of_one_or_more_is_never_certified() -> None:
+    """v <- (sum_k w_k^2) v for v > 0: floating point says below 1, exact arithmetic does not."""
+    rng, tried = np.random.default_rng(0), 0
+    while tried < 8:
+        w = rng.random(40)
+        w /= np.sqrt(w @ w)
+        exact = sum(Fraction(x) ** 2 for x in w.tolist())
+        if w @ w >= 1 or exact < 1:
+            continue
+        tried += 1
+        for weights, holds in ((w, False), (w * (1 - 1e-12), True)):
+            net = am.dense_am(weights[:, None], hidden=am.ReLU())
+            assert certify(net, [1.0], [0.0]).holds == holds
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_contraction_factor_is_not_below_the_exact_one(offset: float) -> None:
+    """A linear network: the margin is at most 1 - the largest sum of |Xi|^T |Xi| with weights."""
+    rng = np.random.default_rng(4)
+    xi = rng.normal(size=(5, 6)) / 8
+    net = am.dense_am(xi, hidden=am.Identity(), bias_visible=offset)
+    state = offset * np.linalg.solve(np.eye(6) - xi.T @ xi, np.ones(6))
+    gain = np.abs(xi).T @ np.abs(xi)
+    found = certify(net, state + 1.0, state)
+    assert found.holds
+    assert 1 - found.margin >= np.abs(np.linalg.eigvals(gain)).max()
+    assert found.distance < 1e-12 * max(1.0, offset) * 100
+
+
+def test_context_is_precise() -> None:
+    assert getcontext().prec == 60
