@@ -13,6 +13,9 @@ Store patterns, recall them as coupled differential equations, and see what timi
 1.000
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from . import binary, models, patterns, plot, stability, theory
 from .dynamics import (
     EventDriven,
@@ -95,3 +98,10 @@ __all__ = [
     "stability",
     "theory",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import what costs scikit-learn when it is asked for."""
+    if name == "estimators":
+        return import_module(".estimators", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

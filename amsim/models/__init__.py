@@ -1,23 +1,30 @@
 """The field's associative memories: constructors of networks, and what surrounds them."""
 
+from . import clustering
 from .diffusion import DiffusionMemory, diffusion_memory
 from .generalisation import circle_energy, circle_radius, classify_samples, transition
+from .hierarchy import hierarchical_memory
+from .random_features import RandomFeatureMemory, random_feature_memory
 from .transformer import analog_transformer, attention, energy_transformer
 from .two_layer import dense_am, model_a, model_b, model_c, modern_hopfield
 
 __all__ = [
     "DiffusionMemory",
+    "RandomFeatureMemory",
     "analog_transformer",
     "attention",
     "circle_energy",
     "circle_radius",
     "classify_samples",
+    "clustering",
     "dense_am",
     "diffusion_memory",
     "energy_transformer",
+    "hierarchical_memory",
     "model_a",
     "model_b",
     "model_c",
     "modern_hopfield",
+    "random_feature_memory",
     "transition",
 ]

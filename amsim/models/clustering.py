@@ -1,0 +1,185 @@
+r"""Clustering by recall, and classes by the memories that carry their label.
+
+Memories rho attract a point x by
+
+.. math::
+    x \leftarrow x + \alpha\, m \odot \sum_k (\rho_k - x)\,
+        \mathrm{softmax}_k(-\beta\, |\rho_k - x|^2)
+
+beta belongs to exp(-beta d^2): it is half of the beta of `Softmax` memories.
+
+References
+----------
+Saha, Krotov, Zaki & Ram 2023, "End-to-end differentiable clustering with associative memories"
+(ClAM), arXiv:2306.03209.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..lagrangians import Softmax
+
+Floats = NDArray[np.float64]
+
+
+def recall(
+    points: ArrayLike,
+    memories: ArrayLike,
+    *,
+    beta: float,
+    alpha: float = 1.0,
+    steps: int = 1,
+    mask: ArrayLike | None = None,
+) -> Floats:
+    """Move points towards the memories.
+
+    Parameters
+    ----------
+    points : array_like of shape (n, D)
+    memories : array_like of shape (K, D)
+    beta : float
+    alpha : float, default 1.0
+        Step; at 1 one step puts x at the weighted mean of the memories.
+    steps : int, default 1
+    mask : array_like of bool, optional
+        Hidden entries, broadcast to the points: they start at 0, and only they are updated. By
+        default nothing is hidden and all entries are updated.
+
+    Returns
+    -------
+    ndarray (n, D)
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> am.models.clustering.recall([[0.1], [0.8]], [[0.0], [1.0]], beta=50.0).round(3).tolist()
+    [[0.0], [1.0]]
+    """
+    x, rho, hidden = _checked(points, memories, mask)
+    for _ in range(steps):
+        x = x + alpha * hidden * (_shares(x, rho, beta) @ rho - x)
+    return x
+
+
+def loss(
+    points: ArrayLike,
+    memories: ArrayLike,
+    *,
+    beta: float,
+    alpha: float = 1.0,
+    steps: int = 1,
+    mask: ArrayLike | None = None,
+) -> float:
+    """Squared distance of the points to what is recalled, over the entries that were updated.
+
+    For beta to infinity, alpha = 1 and one step it is the objective of k-means. Arguments as in
+    `recall`.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> round(am.models.clustering.loss([[0.1], [0.8]], [[0.0], [1.0]], beta=1e4), 6)
+    0.05
+    """
+    return loss_and_gradient(points, memories, beta=beta, alpha=alpha, steps=steps, mask=mask)[0]
+
+
+def loss_and_gradient(
+    points: ArrayLike,
+    memories: ArrayLike,
+    *,
+    beta: float,
+    alpha: float = 1.0,
+    steps: int = 1,
+    mask: ArrayLike | None = None,
+) -> tuple[float, Floats]:
+    """The loss, and its gradient by the memories (K, D), backwards through the steps.
+
+    Arguments as in `recall`.
+    """
+    x, rho, hidden = _checked(points, memories, mask)
+    path: list[tuple[Floats, Floats]] = []
+    for _ in range(steps):
+        share = _shares(x, rho, beta)
+        path.append((x, share))
+        x = x + alpha * hidden * (share @ rho - x)
+    error = hidden * (x - np.asarray(points, dtype=np.float64))
+    gradient, pull = np.zeros_like(rho), 2 * error
+    for x, share in reversed(path):
+        pulled = alpha * hidden * pull
+        along = pulled @ rho.T
+        # The logits -beta |rho - x|^2 see both ends.
+        logits = share * (along - np.sum(share * along, axis=1, keepdims=True))
+        gradient += share.T @ pulled
+        gradient += -2 * beta * (logits.sum(axis=0)[:, None] * rho - logits.T @ x)
+        pull = pull - pulled + 2 * beta * (logits @ rho - logits.sum(axis=1, keepdims=True) * x)
+    return float(np.sum(error**2)), gradient
+
+
+def class_scores(
+    points: ArrayLike, memories: ArrayLike, labels: ArrayLike, *, beta: float
+) -> tuple[Floats, NDArray[np.generic]]:
+    r"""Score classes by their memories, :math:`\log \sum_{\mu \in c} \exp(-\beta |x - \xi_\mu|^2)`.
+
+    Parameters
+    ----------
+    points : array_like of shape (n, D)
+    memories : array_like of shape (K, D)
+    labels : array_like of shape (K,)
+        The class of each memory.
+    beta : float
+        For large beta the class of the nearest memory wins.
+
+    Returns
+    -------
+    scores : ndarray (n, classes)
+        Their softmax is the posterior of a mixture of Gaussians.
+    classes : ndarray (classes,)
+        The labels, in order.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> scores, classes = am.models.clustering.class_scores(
+    ...     [[0.2]], [[0.0], [1.0], [1.1]], ["a", "b", "b"], beta=10.0
+    ... )
+    >>> str(classes[scores.argmax()])
+    'a'
+    """
+    x, xi, _ = _checked(points, memories, None)
+    classes, index = np.unique(np.asarray(labels), return_inverse=True)
+    if index.shape != (len(xi),):
+        raise ValueError(f"labels have shape {np.shape(labels)}, there are {len(xi)} memories")
+    logits = -beta * _squares(x, xi)
+    log_sum = Softmax(1.0).value
+    scores = np.stack([log_sum(logits[:, index == c]) for c in range(len(classes))], axis=-1)
+    return scores, classes
+
+
+def _shares(x: Floats, rho: Floats, beta: float) -> Floats:
+    return np.asarray(Softmax(beta).activation(-_squares(x, rho)))
+
+
+def _squares(x: Floats, rho: Floats) -> Floats:
+    """|x - rho|^2, (n, K), from differences: expanded squares cancel."""
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(x, rho, "sqeuclidean"))
+
+
+def _checked(
+    points: ArrayLike, memories: ArrayLike, mask: ArrayLike | None
+) -> tuple[Floats, Floats, Floats]:
+    """Start, memories, and 1 where entries are updated."""
+    x, rho = np.asarray(points, dtype=np.float64), np.asarray(memories, dtype=np.float64)
+    if x.ndim != 2 or rho.ndim != 2 or x.shape[1] != rho.shape[1] or not rho.size:
+        raise ValueError(
+            f"points have shape {x.shape}, memories {rho.shape}; both must be (number, units) with "
+            f"equal units"
+        )
+    if mask is None:
+        return x, rho, np.ones((1, x.shape[1]))
+    hidden = np.broadcast_to(np.asarray(mask, dtype=bool), x.shape)
+    return np.where(hidden, 0.0, x), rho, hidden.astype(np.float64)

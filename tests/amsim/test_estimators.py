@@ -1,0 +1,70 @@
+"""The scikit-learn estimators, by scikit-learn's own checks and by known results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, load_iris
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from amsim.estimators import AssociativeClassifier, AssociativeClusterer
+from amsim.models import clustering
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [AssociativeClusterer(), AssociativeClusterer(3, beta=2.0, steps=3), AssociativeClassifier()],
+    ids=repr,
+)
+def test_scikit_learn_accepts_the_estimator(estimator: Any) -> None:
+    check_estimator(estimator)
+
+
+def test_clusters_reach_the_optimum_of_k_means_at_large_beta() -> None:
+    data = load_iris().data
+    model = AssociativeClusterer(3, beta=1e4, random_state=0).fit(data)
+    assert model.loss_ == pytest.approx(78.851441, rel=0, abs=1e-4)
+    means = KMeans(3, n_init=5, random_state=0).fit(data)
+    assert adjusted_rand_score(model.labels_, means.labels_) == 1.0
+    assert -model.score(data) == pytest.approx(model.loss_, rel=1e-12)
+    np.testing.assert_array_equal(model.predict(data), model.labels_)
+
+
+def test_the_loss_is_stationary_in_the_memories() -> None:
+    data = load_iris().data
+    model = AssociativeClusterer(3, beta=2.0, steps=3, alpha=0.5, random_state=0).fit(data)
+    options: dict[str, Any] = {"beta": 2.0, "steps": 3, "alpha": 0.5}
+    value, gradient = clustering.loss_and_gradient(data, model.cluster_centers_, **options)
+    assert value == pytest.approx(model.loss_, rel=1e-12)
+    _, start = clustering.loss_and_gradient(data, data[[0, 60, 120]], **options)
+    assert np.abs(gradient).max() < 1e-3 * np.abs(start).max()
+
+
+def test_clusters_depend_on_the_seed_alone() -> None:
+    data = load_iris().data
+    fits = [AssociativeClusterer(3, random_state=1, n_init=1).fit(data) for _ in range(2)]
+    np.testing.assert_array_equal(fits[0].cluster_centers_, fits[1].cluster_centers_)
+
+
+@pytest.mark.parametrize(("beta", "correct"), [(5.0, 770), (20.0, 767)])
+def test_classifier_on_digits(beta: float, correct: int) -> None:
+    digits = load_digits()
+    data, labels = digits.data / 16, digits.target
+    model = AssociativeClassifier(beta).fit(data[:1000], labels[:1000])
+    assert model.score(data[1000:], labels[1000:]) == pytest.approx(correct / 797, rel=1e-12)
+    share = model.predict_proba(data[1000:])
+    np.testing.assert_allclose(share.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(share.argmax(axis=1), model.predict(data[1000:]))
+
+
+def test_classifier_works_in_a_pipeline() -> None:
+    data, labels = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), AssociativeClassifier(beta=3.0))
+    assert cross_val_score(model, data, labels, cv=5).mean() > 0.93
