@@ -206,7 +206,8 @@ class _Boxes:
 
     def spread(self, box: Floats, deviation: Floats) -> Floats:
         """How far states move that read deviations within the box: |C| |H| u / leak."""
-        return self.linear.through_links(self._slope(box, deviation)) / self.linear.leak * _SLACK
+        moved = self.linear.through_links(self._slope(box, deviation))
+        return np.asarray(moved / self.linear.leak * _SLACK)
 
     def _slope(self, box: Floats, deviation: Floats) -> Floats:
         """|H| u, with |H| bounded over the box."""

@@ -98,12 +98,14 @@ def _newton(system: DelayedNetwork, guess: complex) -> complex | None:
 
     s, x = guess, np.random.default_rng(0).uniform(0.5, 1.5, system.linear.size) + 0j
     for _ in range(_NEWTON):
-        matrix, slope = system.matrix(s), system.derivative(s)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # exactly singular: s is the root
+            matrix, slope = system.matrix(s), system.derivative(s)
+            if not np.isfinite(matrix).all():
+                return None  # far to the left, where e^(-s d) overflows
             factors = lu_factor(matrix)
             for _ in range(3):
-                y = lu_solve(factors, slope @ x)
+                y = lu_solve(factors, slope @ x, check_finite=False)
                 growth = np.vdot(x, y) / np.vdot(x, x)
                 x = y / np.linalg.norm(y)
         if not np.isfinite(growth):
