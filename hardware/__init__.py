@@ -6,15 +6,18 @@
 
 from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit
+from .compare import Comparison, compare, compare_bit_widths
 from .errors import LimitError, MappingError, RangeError
 from .plan import Job, Plan
 from .planner import compile
 from .run import Result, run
+from .validate import Validation, validate
 
 __all__ = [
     "CHIPS",
     "BackendUnavailable",
     "Chip",
+    "Comparison",
     "Job",
     "Limit",
     "LimitError",
@@ -23,6 +26,10 @@ __all__ = [
     "RangeError",
     "Result",
     "Trace",
+    "Validation",
+    "compare",
+    "compare_bit_widths",
     "compile",
     "run",
+    "validate",
 ]

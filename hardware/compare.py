@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -143,10 +143,13 @@ def compare(plan: Plan, cues: ArrayLike, *, steps: int | None = None) -> Compari
 
 
 def compare_bit_widths(
-    network: Network, cues: ArrayLike, widths: Iterable[int] = range(2, 9), **options: float
+    network: Network, cues: ArrayLike, widths: Iterable[int] = range(2, 9), **options: Any
 ) -> list[Comparison]:
-    """`compare` for plans with several weight_bits; `options` are those of `compile`."""
-    return [compare(compile(network, weight_bits=bits, **options), cues) for bits in widths]  # type: ignore[arg-type]
+    """`compare` for plans with several weight_bits; `options` are those of `compile`.
+
+    `hardware.figures.bit_widths` draws the result.
+    """
+    return [compare(compile(network, weight_bits=bits, **options), cues) for bits in widths]
 
 
 def rounded_network(plan: Plan) -> Network:

@@ -206,4 +206,5 @@ def _senders(plan: Plan) -> tuple[str, ...]:
 
 
 def _row(inputs: Integers, period: int) -> Integers:
-    return inputs[min(period, len(inputs) - 1)]
+    row: Integers = inputs[min(period, len(inputs) - 1)]
+    return row

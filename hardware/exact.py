@@ -1,7 +1,7 @@
 """The plan once more, in Python's own unbounded integers, with every width checked.
 
 A second route to the same numbers, for tests and for `benchmarks/overflow.py`. It shares no code
-with `hardware.kernels`: divisions instead of shifts, one unit and one message at a time. Slow.
+with `hardware.kernels`: divisions, one unit and one message at a time. Slow.
 """
 
 from __future__ import annotations
@@ -182,17 +182,17 @@ def _exp2(seen: Recall, x: int, fraction: int, bits: int) -> int:
     slope = 19961 + seen.fit("word", 5129 * f, WORD_BITS + 1) // _ONE
     mantissa = _ONE + f - _rounded(seen.fit("word", bend * slope, WORD_BITS + 1), _ONE)
     places = whole + bits - 16
-    value = mantissa * 2**places if places >= 0 else _rounded(mantissa, 2**-places)
+    value = mantissa << places if places >= 0 else _rounded(mantissa, 1 << -places)
     return seen.fit("exponential", value)
 
 
 def _log2(seen: Recall, x: int, fraction: int) -> int:
-    octave = x.bit_length() - 1
+    octave: int = x.bit_length() - 1
     f = seen.fit("product", x * _ONE, PRODUCT_BITS + 1) // 2**octave - _ONE
     bend = seen.fit("word", f * (_ONE - f), WORD_BITS + 1) // _ONE
     slope = 27713 + seen.fit("word", -10435 * f, WORD_BITS + 1) // _ONE
     f += seen.fit("word", bend * slope, WORD_BITS + 1) // _ONE
-    return octave * 2**fraction + _rounded(f, 2 ** (16 - fraction))
+    return (octave << fraction) + _rounded(f, 1 << (16 - fraction))
 
 
 def _tanh(seen: Recall, octaves: int) -> int:

@@ -58,7 +58,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from amsim import Network
 
@@ -272,6 +272,12 @@ class Plan:
 
         return save(self, path, force=force)
 
+    def report(self) -> str:
+        """Sizes, schedule, and the proven range of every signal."""
+        from .report import describe
+
+        return describe(self)
+
     @classmethod
     def load(cls, path: str | Path) -> Plan:
         """Read what `save` wrote.
@@ -284,6 +290,37 @@ class Plan:
         from .files import load
 
         return load(path)
+
+    def golden(
+        self,
+        cues: ArrayLike,
+        path: str | Path,
+        *,
+        steps: int | None = None,
+        force: bool = False,
+        **job_options: Any,
+    ) -> Path:
+        """Write inputs, and states and messages after every step, to a .npz file.
+
+        Parameters
+        ----------
+        cues : array_like (*batch, D)
+        path : str or Path
+        steps : int, optional
+            `steps` of the plan by default.
+        force : bool, default False
+            Whether an existing file may be replaced.
+        **job_options
+            `clamp` and `inputs`, as in `hardware.run`.
+
+        Returns
+        -------
+        Path
+            The file; `hardware.golden` documents its format.
+        """
+        from .golden import write_golden
+
+        return write_golden(self, cues, path, steps=steps, force=force, **job_options)
 
 
 def values(part: Visible | Hidden | Normaliser) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from .errors import RangeError
 from .plan import TANH_BITS, Integers, Normaliser, Plan
 
 PRODUCT_BITS = 40
+COARSER = "take fewer weight_bits, or a smaller cue_limit or bias"
 SOFTER = "take a smaller beta, dt or cue_limit"
 # Relative error of exp2 with its rounding, and error of log2 in octaves with the rounding of c.
 _EXP2_ERROR = 2e-4
@@ -106,16 +107,15 @@ def signals(plan: Plan) -> tuple[Signal, ...]:
     def signal(name: str, largest: int | Integers, available: int, remedy: str) -> Signal:
         return Signal(name, int(np.max(largest)), available, remedy)
 
-    coarser = "take fewer weight_bits, or a smaller cue_limit or bias"
     found = [
         signal("weights", np.abs(plan.weights), plan.weight_bits, "take more weight_bits"),
-        signal("messages of visible", 2 * known.message, message, coarser),
-        signal("sum arriving at hidden", known.total, state, coarser),
-        signal("state of hidden", known.hidden, state, coarser),
-        signal("target - state of hidden", known.hidden_drive, state, coarser),
-        signal("sum arriving at visible", known.arriving << visible.gain, state, coarser),
-        signal("state of visible", np.maximum(visible.limit, known.visible), state, coarser),
-        signal("target - state of visible", known.visible_drive, state, coarser),
+        signal("messages of visible", 2 * known.message, message, COARSER),
+        signal("sum arriving at hidden", known.total, state, COARSER),
+        signal("state of hidden", known.hidden, state, COARSER),
+        signal("target - state of hidden", known.hidden_drive, state, COARSER),
+        signal("sum arriving at visible", known.arriving << visible.gain, state, COARSER),
+        signal("state of visible", np.maximum(visible.limit, known.visible), state, COARSER),
+        signal("target - state of visible", known.visible_drive, state, COARSER),
         signal(
             "products of states",
             max(
@@ -126,11 +126,11 @@ def signals(plan: Plan) -> tuple[Signal, ...]:
                 1 << 2 * max(kernels.POWER_BITS, 16),
             ),
             PRODUCT_BITS,
-            coarser,
+            COARSER,
         ),
     ]
     if plan.normaliser is None:
-        found.append(signal("messages of hidden", known.output, message, coarser))
+        found.append(signal("messages of hidden", known.output, message, COARSER))
     else:
         found += _normaliser_signals(plan, plan.normaliser, known, state, message)
     return tuple(found)
@@ -177,7 +177,8 @@ def arriving_at_visible(plan: Plan, output: Integers) -> Integers:
     """Bound on |W^T p| or |W^T f| and on its partial sums; `output` bounds f."""
     weights = plan.weights.astype(np.int64)
     if plan.normaliser is not None:
-        return np.abs(weights).max(axis=0) * _probability_sum(plan.normaliser, len(weights))
+        largest: Integers = np.abs(weights).max(axis=0)
+        return largest * _probability_sum(plan.normaliser, len(weights))
     rising = np.maximum(weights, 0).T @ output
     falling = np.maximum(-weights, 0).T @ output
     return np.maximum(rising, falling)
@@ -219,8 +220,8 @@ def headroom_needed(logit_change: int, logit_bits: int) -> int:
 def _probability_sum(normaliser: Normaliser, count: int) -> int:
     """Bound on sum p after a last round that starts within one octave."""
     last = 1 + count / 2 ** (normaliser.sum_bits - 1)
-    exact = last * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) ** 2
-    return math.ceil(exact * 2**normaliser.p_bits + count / 2)
+    exact: float = last * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) ** 2
+    return math.ceil(exact * 2.0**normaliser.p_bits + count / 2)
 
 
 def _normaliser_signals(

@@ -217,7 +217,8 @@ def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) 
     if largest > limit + 0.5:
         bits = int(np.ceil(largest)).bit_length() + 1
         raise RangeError(what, bits, int(limit).bit_length() + 1, remedy)
-    return np.rint(values * scale).astype(np.int64)
+    integers: Integers = np.rint(values * scale).astype(np.int64)
+    return integers
 
 
 def _steps(steps: int) -> int:
@@ -297,7 +298,7 @@ def _log_sum(plan: Plan, hidden: Integers) -> Integers:
         return np.zeros((len(hidden), 1), np.int64)
     logit = plan.hidden.logit(hidden)
     above = (plan.units[0] - 1).bit_length() << normaliser.logit_bits
-    c = logit.max(axis=1, keepdims=True) + above
+    c: Integers = logit.max(axis=1, keepdims=True) + above
     for _ in range(3):
         c = normaliser.update(c, normaliser.message(logit, c).sum(axis=1, keepdims=True))
     return c

@@ -69,7 +69,9 @@ def fit(request: Request) -> Plan:
     shrink = {"visible": 1.0, "hidden": 1.0}
     for _ in range(_ATTEMPTS):
         plan = _draft(request, box, shrink["visible"], shrink["hidden"])
-        misfits = [s for s in ranges.signals(plan) if s.bits > s.available]
+        misfits = [
+            s for s in ranges.signals(plan) if s.bits > s.available and s.remedy == ranges.COARSER
+        ]
         if not misfits:
             break
         for signal in misfits:
@@ -147,8 +149,8 @@ def _draft(request: Request, box: Box, shrink_visible: float, shrink_hidden: flo
 
 def _check_resolution(request: Request, scale: float) -> None:
     """The leak rounds towards zero: a state stops short of its target by up to 4096 / mantissa."""
-    share = -np.expm1(-request.dt / np.maximum(request.spec.visible.tau, 1e-300))
-    needed = _CUE_STEPS / float(share.min())
+    mantissas = _decay("visible", request.spec.visible.tau, request.dt)
+    needed = _CUE_STEPS * (1 << kernels.DECAY_BITS) / float(mantissas.min())
     if 0 < request.cue_limit * scale < needed:
         bits = 24 + math.ceil(math.log2(needed / (request.cue_limit * scale)))
         raise RangeError(
@@ -166,6 +168,8 @@ def _f_scale(request: Request, box: Box, shrink: float) -> tuple[float, int]:
     finest = shrink * _STATE / float((box.target + box.visible).max())
     if request.spec.hidden_kind == "softmax":
         room = math.floor(math.log2(finest / weight_scale)) - _P_BITS
+        if room < 0:
+            raise _too_wide("state of visible", _STATE * 2.0**-room)
         f_scale = 2.0 ** (_P_BITS + max(0, min(room, _MOST_P_BITS - _P_BITS)))
     else:
         exponent, largest = request.spec.exponent, float(box.output.max())
@@ -283,7 +287,7 @@ def _mantissa(ratio: float) -> tuple[int, int]:
 def _decay(layer: str, tau: Floats, dt: float) -> Integers:
     """Mantissas of the leak over one period, 4096 for algebraic units."""
     share = -np.expm1(-dt / np.maximum(tau, 1e-300))
-    mantissas = np.rint(share * (1 << kernels.DECAY_BITS)).astype(np.int64)
+    mantissas: Integers = np.rint(share * (1 << kernels.DECAY_BITS)).astype(np.int64)
     if mantissas.min() < 1:
         needed = math.ceil(math.log2(1 / float(share.min())))
         raise RangeError(
@@ -298,4 +302,4 @@ def _integers(values: Floats, scale: float) -> Integers:
 
 def _too_wide(signal: str, largest: float) -> RangeError:
     bits = math.ceil(math.log2(max(largest, 1.0))) + 1
-    return RangeError(signal, bits, 24, "take fewer weight_bits, or a smaller cue_limit or bias")
+    return RangeError(signal, bits, 24, ranges.COARSER)
