@@ -15,8 +15,10 @@ import math
 import numpy as np
 
 from .neurons import NORMALISER, SOFTMAX, compiled, vectorised
-from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, TARGET
+from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, SHARE, TARGET
 
+_INFINITY = 0x7FF0000000000000  # its bits
+_BLOCK = 128
 _REBASE = 16.0  # largest exponent: a gap then has not grown beyond e^16
 
 
@@ -31,31 +33,31 @@ def state(engine, i, t):
 
 
 @vectorised
-def _smallest(key):
-    first = np.inf
-    for k in range(len(key)):
-        first = key[k] if key[k] < first else first
-    return first
+def _smallest(key, scratch):
+    """Minimum of numbers >= 0, which are ordered as the integers with the same bits are.
+
+    The compiler makes vectors of an integer minimum, not of a floating one.
+    """
+    bits, first = key.view(np.int64), np.int64(_INFINITY)
+    for k in range(len(bits)):
+        first = min(first, bits[k])
+    scratch.view(np.int64)[0] = first
+    return scratch[0]
 
 
 @vectorised
-def _shared_keys(target, gap, low, high, key, shift):
-    """Keys of units that share their rate; the smallest of them."""
-    first = np.inf
+def _keys(target, gap, low, high, key, shift):
+    """Keys of units that share their rate."""
     for k in range(len(target)):
         rising = gap[k] > 0.0
         distance = target[k] - ((high[k] if rising else low[k]) + shift)
         e = gap[k] / distance
-        e = e if (distance > 0.0) == rising else np.inf
-        key[k] = e
-        first = e if e < first else first
-    return first
+        key[k] = e if (distance > 0.0) == rising else np.inf
 
 
 @vectorised
 def _add_row(row, delta, e, target, gap, low, high, key, shift):
-    """Deliver a message to units that share their rate; the smallest of their new keys."""
-    first = np.inf
+    """Deliver a message to units that share their rate, and compute their keys."""
     for k in range(len(target)):
         w = row[k] * delta
         goal, span = target[k] + w, gap[k] + w * e
@@ -63,10 +65,7 @@ def _add_row(row, delta, e, target, gap, low, high, key, shift):
         rising = span > 0.0
         distance = goal - ((high[k] if rising else low[k]) + shift)
         reached = span / distance
-        reached = reached if (distance > 0.0) == rising else np.inf
-        key[k] = reached
-        first = reached if reached < first else first
-    return first
+        key[k] = reached if (distance > 0.0) == rising else np.inf
 
 
 @vectorised
@@ -91,8 +90,15 @@ def _own_key(units, population, i):
 
 
 @compiled
-def _set_first(population, first):
-    """Note the smallest key of a population."""
+def _set_first(units, population):
+    """Note the smallest key of a population, and when that is."""
+    start, stop = population.start, population.stop
+    first = _smallest(units[KEY][start:stop], units[SHARE][start:stop])
+    _note_first(population, first)
+
+
+@compiled
+def _note_first(population, first):
     population.first = first
     if population.rate > 0.0 and first < np.inf:
         first = population.base + math.log(first) / population.rate
@@ -110,16 +116,18 @@ def refresh(units, population):
     """Compute the keys of a whole population."""
     start, stop = population.start, population.stop
     if population.rate > 0.0:
-        first = _shared_keys(
-            units[TARGET][start:stop], units[GAP][start:stop], units[LOW][start:stop],
-            units[HIGH][start:stop], units[KEY][start:stop], population.shift,
-        )  # fmt: skip
+        _keys(
+            units[TARGET][start:stop],
+            units[GAP][start:stop],
+            units[LOW][start:stop],
+            units[HIGH][start:stop],
+            units[KEY][start:stop],
+            population.shift,
+        )
     else:
-        first = np.inf
         for i in range(start, stop):
             units[KEY, i] = _own_key(units, population, i)
-            first = min(first, units[KEY, i])
-    _set_first(population, first)
+    _set_first(units, population)
 
 
 @compiled
@@ -127,9 +135,22 @@ def renew(units, population, i):
     """Compute the key of unit i after its levels or its target have changed."""
     before, units[KEY, i] = units[KEY, i], _own_key(units, population, i)
     if units[KEY, i] <= population.first:
-        _set_first(population, units[KEY, i])
+        _note_first(population, units[KEY, i])
     elif before <= population.first:
-        _set_first(population, _smallest(units[KEY][population.start : population.stop]))
+        _set_first(units, population)
+
+
+@compiled
+def first_unit(units, population):
+    """The unit that crosses next; of several the one with the lowest index."""
+    keys, scratch = units[KEY], units[SHARE][population.start : population.stop]
+    for start in range(population.start, population.stop, _BLOCK):
+        stop = min(start + _BLOCK, population.stop)
+        if _smallest(keys[start:stop], scratch) == population.first:
+            for i in range(start, stop):
+                if keys[i] == population.first:
+                    return i
+    return population.start
 
 
 @compiled
@@ -177,11 +198,18 @@ def receive_row(engine, q, j, delta):
     elif keyless(population, clocked):
         _add_row_only(row, delta, e, target, gap)
     else:
-        first = _add_row(
-            row, delta, e, target, gap, units[LOW][start:stop], units[HIGH][start:stop],
-            units[KEY][start:stop], population.shift,
-        )  # fmt: skip
-        _set_first(population, first)
+        _add_row(
+            row,
+            delta,
+            e,
+            target,
+            gap,
+            units[LOW][start:stop],
+            units[HIGH][start:stop],
+            units[KEY][start:stop],
+            population.shift,
+        )
+        _set_first(units, population)
     if population.kind == SOFTMAX and not clocked:
         _hurry(population, t, abs(delta) * projection.largest)
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .leak import keyless, receive, receive_row, refresh, renew, state
+from .leak import first_unit, keyless, receive, receive_row, refresh, renew, state
 from .neurons import (
     IDENTITY,
     NORMALISER,
@@ -36,7 +36,6 @@ from .state import (
     FULL,
     GAP,
     HIGH,
-    KEY,
     LATE,
     LATEST,
     LOW,
@@ -204,15 +203,6 @@ def _next_tick(engine, i, k):
 
 
 @compiled
-def _first_unit(units, population):
-    """The unit that crosses next; of several the one with the lowest index."""
-    for i in range(population.start, population.stop):
-        if units[KEY, i] == population.first:
-            return i
-    return population.start
-
-
-@compiled
 def _moved(engine, i, t):
     """Output of unit i, and whether it is a quantum above or below its last message: 1, -1 or 0."""
     value = output(engine, i, t)
@@ -319,7 +309,7 @@ def run(engine, stop, effort):
                 if sender >= 0:
                     population.due = t
             else:
-                sender = _first_unit(units, population)
+                sender = first_unit(units, population)
                 direction = 1.0 if units[GAP, sender] > 0.0 else -1.0
                 value = units[UP if direction > 0.0 else DOWN, sender]
         else:

@@ -27,7 +27,6 @@ from .wiring import Wiring, wire
 
 # Unit updates between two looks at Ctrl-C: some tenths of a second.
 _EFFORT = 50_000_000
-_LOADED: set[str] = set()
 
 
 def solve(problem: Problem, options: EventDriven) -> Solution:
@@ -69,7 +68,6 @@ class _Run:
     def to_end(self, progress: Progress, left: int) -> None:
         """Compute all events; Ctrl-C is noticed between calls of the engine."""
         self._prepare()
-        loop.begin(self.engine)
         stops = [*self.problem.times, self.problem.t1]
         while True:
             ended = loop.run(self.engine, stops[self.written], _EFFORT)
@@ -138,11 +136,10 @@ class _Run:
         engine.clock[state.CHECK] = engine.clock[state.NOW] + (1 + 1e-9) * waits.max()
 
     def _prepare(self) -> None:
-        """Compile, or load what was compiled, on an engine that has nothing to do."""
-        kind = str(self.engine.weights.dtype)
-        with announce_compilation("the event engine", needed=kind not in _LOADED):
+        """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
+        with announce_compilation("the event engine", needed=not loop.run.signatures):
             loop.run(self.engine, 0.0, -1)
-        _LOADED.add(kind)
+            loop.begin(self.engine)
 
 
 def _grown(engine: Engine) -> Engine:

@@ -138,7 +138,7 @@ class Engine(NamedTuple):
     projections: Records  # of PROJECTION
     outgoing: Ints  # projections by source
     rules: Records  # (1,) of RULES
-    weights: NDArray[Any]  # int8 or float64
+    weights: Floats
     delays: Floats
     jitter: Floats  # empty, the largest one, or quantiles
     register: Floats  # what receivers read,

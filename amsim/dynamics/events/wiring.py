@@ -46,7 +46,7 @@ class Wiring:
     rate: Floats  # of all units; normalisers come last
     phase: Floats
     period: Floats
-    weights: NDArray[Any]
+    weights: Floats
     delays: Floats
     jitter: Floats
     registers: int
@@ -266,13 +266,12 @@ class _Link:
     target: int
     weights: int
     largest: float
-    # For delays: the layers, whether rows of the synapse's matrix are senders, its first link.
+    # For delays: the layers, and the number of its first link.
     layers: tuple[str, str] = ("", "")
-    forward: bool = True
     number: int = 0
 
 
-def _links(network: Network) -> tuple[list[_Link], NDArray[Any]]:
+def _links(network: Network) -> tuple[list[_Link], Floats]:
     """Projections of all synapses, and their weights one after the other."""
     blocks: list[NDArray[Any]] = []
     links: list[_Link] = []
@@ -281,30 +280,22 @@ def _links(network: Network) -> tuple[list[_Link], NDArray[Any]]:
     for synapse in network.synapses:
         assert isinstance(synapse, Dense)
         a, b = synapse.between
-        matrices = [synapse.compact, synapse.compact.T]
+        matrices = [synapse.weights, synapse.weights.T]
         if a == b:
-            matrices = [_compact((synapse.weights + synapse.weights.T.astype(np.float64)) / 2)]
+            matrices = [(synapse.weights.astype(np.float64) + synapse.weights.T) / 2]
         for index, matrix in enumerate(matrices):
             ends = (a, b) if index == 0 else (b, a)
             blocks.append(matrix)
             for copy in range(math.prod(network.layers[a].shape[:-1])):
                 source, target = begin[ends[0]] + copy, begin[ends[1]] + copy
-                links.append(
-                    _Link(source, target, place, synapse.largest, ends, index == 0, number)
-                )
+                links.append(_Link(source, target, place, synapse.largest, ends, number))
                 number += matrix.size
             place += matrix.size
-    kind = np.int8 if all(block.dtype == np.int8 for block in blocks) else np.float64
-    weights = np.empty(place, kind)
-    place = 0
+    weights, place = np.empty(place), 0
     for block in blocks:
         weights[place : place + block.size].reshape(block.shape)[...] = block
         place += block.size
     return links, weights
-
-
-def _compact(matrix: NDArray[Any]) -> NDArray[Any]:
-    return Dense(matrix, between=("x", "y")).compact
 
 
 def _first_populations(network: Network) -> dict[str, int]:
