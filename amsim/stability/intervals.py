@@ -21,6 +21,7 @@ from .boxes import Box, Boxes
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = 1e-200  # above everything that underflow can lose, and its products are normal numbers
 _BLOCK = 1 << 17
+_FEW = 4
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,15 @@ def _absolute_product(x: Array, weights: Array, back: bool, origin: int | None =
     out = np.zeros((len(x), weights.shape[1 if back else 0]))
     for rows, block in _blocks(weights, back, origin):
         if back:
-            out += x[:, rows] @ block
+            out += _times(x[:, rows], block)
         else:
-            out[:, rows] = x @ block.T
+            out[:, rows] = _times(x, block.T)
     return out
+
+
+def _times(x: Array, matrix: Array) -> Array:
+    """x @ matrix; BLAS multiplies very few rows faster one by one."""
+    return np.stack([row @ matrix for row in x]) if len(x) <= _FEW else x @ matrix
 
 
 def _blocks(
@@ -92,12 +98,15 @@ def _blocks(
     for start in range(0, len(weights), step):
         rows = slice(start, min(start + step, len(weights)))
         block = buffer[: rows.stop - start]
-        if origin is None:
-            np.copyto(block, weights[rows])
-        else:
+        if origin is not None:
             own = weights[rows, [origin]] if back else weights[origin]
             np.subtract(weights[rows], own, out=block, dtype=np.float64)
-        yield rows, np.abs(block, out=block)
+            np.abs(block, out=block)
+        elif weights.dtype == np.int8:  # |-128| is no int8
+            np.abs(weights[rows].astype(np.float64), out=block)
+        else:
+            np.abs(weights[rows], out=block)
+        yield rows, block
 
 
 def _links(synapse: Dense) -> list[tuple[str, _Link]]:
