@@ -84,8 +84,10 @@ def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
     )
     with ExitStack() as stack:
 
-        def graph(config: Any, steps: int = steps, *, guarded: bool = True) -> Graph:
-            process = hw.lava.build(plan, cues, steps=steps)
+        def graph(
+            config: Any, steps: int = steps, *, periods: int = 1, guarded: bool = True
+        ) -> Graph:
+            process = hw.lava.build(plan, cues, steps=steps * periods, periods=periods)
             return Graph(stack, process, config, guarded=guarded)
 
         graphs = {
@@ -93,6 +95,7 @@ def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
             "empty": graph(empty),
             "empty, Lava's runtime": graph(empty, guarded=False),
             "fused": graph(hw.lava.config("lava-fused"), steps * plan.period),
+            "fused, 8 periods": graph(hw.lava.config("lava-fused"), steps * plan.period, periods=8),
         }
         machine = Machine(plan, prepare(plan, np.atleast_2d(cues))[0])
         done = 0

@@ -23,6 +23,10 @@ _MODELS = {
     "lava-fused": ("fixed_pt", False),
 }
 
+# A fused process does so many periods in a step of Lava, to make little of the cost of a step.
+# Whether everything is at rest is looked up as often.
+_PERIODS = 8
+
 
 def build(
     plan: Plan,
@@ -30,6 +34,7 @@ def build(
     *,
     steps: int | None = None,
     batch: int | None = None,
+    periods: int = 1,
     record: Iterable[str] = (),
     clamp: ArrayLike | None = None,
     inputs: Inputs | None = None,
@@ -47,6 +52,8 @@ def build(
     batch : int, optional
         Cues recalled at the same time; those that remain follow, group after group, every `steps`
         steps. All by default.
+    periods : int
+        Periods in a step of Lava, for the fused model.
     record, clamp, inputs
         As of `hardware.run`; signals are in ``process.job.signals``.
 
@@ -70,9 +77,11 @@ def build(
     require_lava()
     from hardware.lava.graph.processes import DenseAM
 
-    shared = SharedJob(plan, job, tuple(record), batch=batch, flat=not axes)
     try:
-        return DenseAM(plan, shared)
+        return DenseAM(
+            plan,
+            SharedJob(plan, job, tuple(record), batch=batch, flat=not axes, periods=periods),
+        )
     finally:
         remove_log_handlers()
 
@@ -122,10 +131,16 @@ def run(
 
     start = time.perf_counter()
     with _Forgotten():
-        shared = SharedJob(plan, job, record)
+        fused = backend == "lava-fused"
+        shared = SharedJob(plan, job, record, periods=_PERIODS if fused else 1)
         with Session(DenseAM(plan, shared), models, timeout=timeout) as session:
             built = time.perf_counter()
-            session.run(lava_steps(plan, job, backend))
+            settled = None
+            stride = _PERIODS * plan.period if fused else 1
+            if record or backend == "lava-float":
+                session.run(-(-job.steps // stride))
+            else:
+                settled = _until_rest(session, plan, shared, stride)
             seconds = {"build": built - start, "run": time.perf_counter() - built}
     kind = np.float64 if backend == "lava-float" else np.int64
     without = ("rounds", "normaliser") if plan.normaliser is None else ()
@@ -135,12 +150,52 @@ def run(
         messages={n: a.copy() for n, a in shared.messages.items() if n not in without},
         steps=job.steps,
         seconds=seconds,
+        settled=settled,
     )
 
 
-def lava_steps(plan: Plan, job: Job, backend: str) -> int:
-    """Steps of Lava that a job takes: a fused process does a period at a time."""
-    return -(-job.steps // plan.period) if backend == "lava-fused" else job.steps
+def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) -> Any:
+    """Run a job; periods after everything came to rest are counted and not computed.
+
+    Parameters
+    ----------
+    stride : int
+        Steps of the plan in a step of Lava.
+
+    Returns
+    -------
+    settled : ndarray of int (N,)
+        Steps after which nothing of a cue changed any more, -1 where something still did.
+    """
+    job, periods = shared.job, shared.job.steps // plan.period
+    look = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
+    every = _PERIODS * plan.period // look * look
+    driven = max(len(job.input_visible), len(job.input_hidden)) * plan.period
+    done = 0
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        session.run(-(-steps // stride))
+        done += steps
+
+    while done + every <= job.steps:
+        advance(every)
+        # In period 0 the states are held, so that it may look like rest.
+        moving = np.maximum(np.max(list(shared.moving.values()), axis=0), 1)
+        if (moving * plan.period < done).all() and done > driven:
+            skipped = ((job.steps - done) // look - 1) * look
+            if skipped > 0:
+                shared.skipped = skipped
+                before = {kind: count.copy() for kind, count in shared.messages.items()}
+                advance(look)
+                for kind, count in shared.messages.items():
+                    count += skipped // look * (count - before[kind])
+                done += skipped
+            break
+    if done < job.steps:
+        advance(job.steps - done)
+    moving = np.maximum(np.max(list(shared.moving.values()), axis=0), 1)
+    return np.where(moving < periods, moving * plan.period, -1)
 
 
 class _Forgotten:

@@ -40,12 +40,16 @@ class SharedJob:
         Cues that one run of the graph holds, a divisor of N; all by default.
     flat : bool
         Ports and Vars have no batch axis; needs ``batch == 1``.
+    periods : int
+        Periods that a fused process does in a step of Lava.
 
     Attributes
     ----------
     final : dict of str to shared ndarray of float64 (N, n)
     signals : dict of str to shared ndarray of float32 (T, N, n)
     messages : dict of str to shared ndarray of int64 (N,)
+    moving : dict of str to shared ndarray of int64 (N,)
+        Periods after which the states of a population no longer changed.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class SharedJob:
         *,
         batch: int | None = None,
         flat: bool = False,
+        periods: int = 1,
     ) -> None:
         count = len(job.visible)
         self.batch = count if batch is None else batch
@@ -70,6 +75,7 @@ class SharedJob:
         sizes = {"visible": features, "hidden": memories, "normaliser": 1}
         self.steps = job.steps
         self.flat = flat
+        self.periods = periods
         self.groups = count // self.batch
         self.job = Job(**{field.name: _shared(getattr(job, field.name)) for field in fields(Job)})
         self.final = {name: shared_array((count, size)) for name, size in sizes.items()}
@@ -78,7 +84,18 @@ class SharedJob:
             for name in record
         }
         self.messages = {name: shared_array((count,), np.int64) for name in MESSAGES}
+        self.moving = {name: shared_array((count,), np.int64) for name in sizes}
         self._generation = shared_array((1,), np.int64)
+        self._skipped = shared_array((1,), np.int64)
+
+    @property
+    def skipped(self) -> int:
+        """Steps that are counted as done without being done, since nothing moves any more."""
+        return int(self._skipped[0])
+
+    @skipped.setter
+    def skipped(self, steps: int) -> None:
+        self._skipped[0] = steps
 
     @property
     def generation(self) -> int:
@@ -108,8 +125,9 @@ class SharedJob:
             old = getattr(self.job, field.name)
             if isinstance(old, np.ndarray):
                 old[...] = getattr(job, field.name)
-        for name in MESSAGES:
-            self.messages[name][...] = 0
+        for counts in (*self.messages.values(), *self.moving.values()):
+            counts[...] = 0
+        self.skipped = 0
         self._generation[0] += 1
 
 

@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 
 from hardware import kernels
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.graph.schedule import Population
+from hardware.lava.graph.schedule import Recall
+from hardware.plan import Normaliser, Plan
+
+# Weights of silent units are left out of a product if at most one unit in so many speaks.
+_SPARSE = 4
+# NumPy takes as long for the steps of a logarithm as Python's integers for so many numbers.
+_FEW = 12
 
 
 @implements(proc=FeatureNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FixedFeatureNeurons(Population):
+class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     """v relaxes towards what arrives; changes of g are sent in turn 0."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
@@ -28,33 +34,45 @@ class FixedFeatureNeurons(Population):
     v: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
     sent: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
 
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.plan: Plan = proc_params["plan"]
+        self.recall = Recall(self.plan, proc_params["job"])
+        self.silence = np.zeros(proc_params["job"].shape(self.plan.units[1]), np.int32)
+
     def run_spk(self) -> None:
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
-        if self.begin():
-            self.v[...] = self.start_value("visible", self.v)
+        recall = self.recall
+        if recall.begin(self.time_step):
+            self.v[...] = recall.start_value("visible", self.v)
             self.sent[...] = 0
-        message = np.zeros_like(self.v)
+        if recall.turn > 0:
+            self.s_out.send(self.silence)
+            recall.note("visible", self.v)
+            return
+        if recall.period > 0:
+            self._relax(arriving.astype(np.int64), driven)
         visible = self.plan.visible
-        if self.turn == 0:
-            if self.period > 0:
-                self._relax(arriving.astype(np.int64), driven)
-            message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
-            self.sent += message
+        message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
+        np.add(self.sent, message, out=self.sent)
         self.s_out.send(message)
-        self.note("visible", self.v, message)
+        recall.note("visible", self.v, message)
+        recall.moved("visible", message, self.silence)
 
     def _relax(self, arriving: Any, driven: Any) -> None:
-        visible = self.plan.visible
-        drive = self.drive("input_visible", self.v) + driven
+        visible, recall = self.plan.visible, self.recall
+        drive = recall.drive("input_visible", self.v) + driven
         target = (arriving << visible.gain) + visible.bias + drive
         moved = kernels.relax(self.v, target, visible.decay)
-        self.v[...] = np.where(self.start_value("clamped", self.v), self.v, moved)
+        moved = np.where(recall.start_value("clamped", self.v), self.v, moved)
+        recall.moved("visible", self.v, moved)
+        self.v[...] = moved
 
 
 @implements(proc=MemoryUnits, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FixedMemoryUnits(Population):
+class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
     """h and its messages, in the odd turns."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
@@ -64,50 +82,84 @@ class FixedMemoryUnits(Population):
     h: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
     total: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
 
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.plan: Plan = proc_params["plan"]
+        shared = proc_params["job"]
+        self.recall = Recall(self.plan, shared)
+        self.silence = np.zeros(shared.shape(self.plan.units[0]), np.int32)
+        self.logit = np.zeros(self.silence.shape, np.int64)
+        self.c = np.zeros(shared.shape(1), np.int64)
+        part = self.plan.normaliser
+        if part is not None:
+            self.messages = _Table(part.message, part.sum_bits, part.logit_bits)
+            self.probabilities = _Table(part.probability, part.p_bits, part.logit_bits)
+
     def run_spk(self) -> None:
         arriving, c = self.a_in.recv(), self.c_in.recv()
-        if self.begin():
-            self.h[...] = self.start_value("hidden", self.h)
+        recall = self.recall
+        if recall.begin(self.time_step):
+            self.h[...] = recall.start_value("hidden", self.h)
             self.total[...] = 0
-            self.c = self.start_value("log_sum", c)
-        if self.turn == 1:
+            self.c[...] = recall.start_value("log_sum", c)
+        if recall.turn % 2 == 0:
+            self.e_out.send(self.silence)
+            self.s_out.send(self.silence)
+            recall.note("hidden", self.h)
+            return
+        if recall.turn == 1:
             self._relax(arriving)
-        silence = np.zeros_like(self.h)
-        e, message = silence, silence
-        if self.plan.normaliser is None:
-            if self.turn == 1:
-                message = self.plan.hidden.output(self.h)
-        elif self.turn % 2:
-            e, message = self._compare(c, silence)
-        self.e_out.send(e)
-        self.s_out.send(message)
-        last = self.turn == self.plan.period - 1
-        self.note("hidden", self.h, message if last else e, "hidden" if last else "rounds")
+        message = self.plan.hidden.output(self.h) if self.plan.normaliser is None else self._ask(c)
+        last = recall.turn == recall.length - 1
+        self.e_out.send(self.silence if last else message)
+        self.s_out.send(message if last else self.silence)
+        recall.note("hidden", self.h, message, "hidden" if last else "rounds")
 
     def _relax(self, arriving: Any) -> None:
-        self.total += arriving
-        if self.period > 0:
+        np.add(self.total, arriving, out=self.total)
+        if self.recall.period > 0:
             hidden = self.plan.hidden
-            target = self.total + hidden.bias + self.drive("input_hidden", self.h)
-            self.h[...] = kernels.relax(self.h, target, hidden.decay)
+            target = self.total + hidden.bias + self.recall.drive("input_hidden", self.h)
+            moved = kernels.relax(self.h, target, hidden.decay)
+            self.recall.moved("hidden", self.h, moved)
+            self.h[...] = moved
 
-    def _compare(self, c: Any, silence: Any) -> tuple[Any, Any]:
-        """Messages to the normaliser and to the features, in the odd steps."""
-        normaliser = self.plan.normaliser
-        if self.turn == 1:
-            self.logit = self.plan.hidden.logit(self.h)
-            self.c = self.c + normaliser.headroom
+    def _ask(self, c: Any) -> Any:
+        """Message of softmax memories: e to the normaliser, and at last p."""
+        if self.recall.turn == 1:
+            self.logit[...] = self.plan.hidden.logit(self.h)
+            np.add(self.c, _normaliser(self.plan).headroom, out=self.c)
         else:
-            self.c = c.astype(np.int64)
-        if self.turn < self.plan.period - 1:
-            return normaliser.message(self.logit, self.c), silence
-        return silence, normaliser.probability(self.logit, self.c)
+            self.c[...] = c
+        last = self.recall.turn == self.recall.length - 1
+        return (self.probabilities if last else self.messages)(self.logit, self.c)
+
+
+class _Table:
+    """Messages of memory units by logit - c, on which alone they depend.
+
+    The steps of an exponential in NumPy cost more than to look up what they give.
+    """
+
+    def __init__(self, function: Any, bits: int, logit_bits: int) -> None:
+        self._lowest = -((bits + 2) << logit_bits)  # rounded to 0, as all below
+        differences = np.arange(self._lowest, 2 << logit_bits)  # the planner proves less than 1
+        self._messages = function(differences, 0).astype(np.int32)
+
+    def __call__(self, logit: Any, c: Any) -> Any:
+        try:
+            return self._messages[np.maximum(logit - (c + self._lowest), 0)]
+        except IndexError:
+            raise OverflowError(
+                "a memory unit's logit is far above c: a Var was set, or an input arrived, beyond "
+                "what the plan was made for (cue_limit, input_limits)"
+            ) from None
 
 
 @implements(proc=LogNormaliser, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FixedLogNormaliser(Population):
+class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
     """c follows the sum that arrives, in the even turns but 0."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
@@ -116,22 +168,36 @@ class FixedLogNormaliser(Population):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.arriving = self.message = np.zeros(self.shared.shape(1), np.int64)
+        self.plan: Plan = proc_params["plan"]
+        self.recall = Recall(self.plan, proc_params["job"])
+        # What arrives and what is sent in the next step, and c at the end of the last period.
+        self.arriving, self.message, self.before = np.zeros(
+            (3, *proc_params["job"].shape(1)), np.int64
+        )
 
     def run_spk(self) -> None:
         self.s_out.send(self.message)
-        arriving = self.arriving
-        self.arriving = self.a_in.recv().sum(axis=-1, keepdims=True, dtype=np.int64)
-        if self.begin():
-            self.c[...] = self.start_value("log_sum", self.c)
-        self.message = np.zeros_like(self.c)
-        normaliser = self.plan.normaliser
-        if self.turn > 0 and self.turn % 2 == 0:
-            if self.turn == 2:
-                self.c += normaliser.headroom
-            self.c[...] = normaliser.update(self.c, arriving)
-            self.message = self.c.copy()
-        self.note("normaliser", self.c, self.message)
+        messages = self.a_in.recv()
+        recall = self.recall
+        if recall.begin(self.time_step):
+            self.c[...] = recall.start_value("log_sum", self.c)
+            self.before[...] = self.c
+        if recall.turn > 0 and recall.turn % 2 == 0:
+            self._update()
+            recall.note("normaliser", self.c, self.message)
+        else:
+            self.message[...] = 0
+            recall.note("normaliser", self.c)
+        messages.sum(axis=-1, keepdims=True, dtype=np.int64, out=self.arriving)
+
+    def _update(self) -> None:
+        normaliser, turn = _normaliser(self.plan), self.recall.turn
+        c = self.c + normaliser.headroom if turn == 2 else self.c
+        self.c[...] = _elementwise(normaliser.update, c, self.arriving)
+        self.message[...] = self.c
+        if turn == self.recall.length - 2:
+            self.recall.moved("normaliser", self.before, self.c)
+            self.before[...] = self.c
 
 
 @implements(proc=Connection, protocol=LoihiProtocol)
@@ -156,7 +222,28 @@ class FixedConnection(PyLoihiProcessModel):  # type: ignore[misc]
         if self._factors is None:
             # The planner keeps partial sums below 2**24, so float32 products are exact.
             self._factors = np.ascontiguousarray(self.weights.astype(np.float32).T)
-        silence = np.zeros(self.a_out.shape, np.int32)
-        self.a_out.send(silence if self._sums is None else self._sums)
-        messages = self.s_in.recv()
-        self._sums = messages.astype(np.float32) @ self._factors if messages.any() else None
+            self._silence = np.zeros(self.a_out.shape, np.int32)
+        self.a_out.send(self._silence if self._sums is None else self._sums)
+        self._sums = self._product(self.s_in.recv())
+
+    def _product(self, messages: Any) -> Any:
+        if not messages.any():
+            return None
+        speaking = np.flatnonzero(messages.reshape(-1, len(self._factors)).any(axis=0))
+        if _SPARSE * len(speaking) > len(self._factors):
+            return messages.astype(np.float32) @ self._factors
+        return messages[..., speaking].astype(np.float32) @ self._factors[speaking]
+
+
+def _normaliser(plan: Plan) -> Normaliser:
+    if plan.normaliser is None:
+        raise ValueError("this plan has no softmax memories, and no normaliser")
+    return plan.normaliser
+
+
+def _elementwise(function: Any, *arrays: Any) -> Any:
+    """Apply integer arithmetic to arrays of one shape."""
+    if arrays[0].size > _FEW:
+        return function(*arrays)
+    numbers = zip(*(array.ravel().tolist() for array in arrays), strict=True)
+    return np.array([function(*n) for n in numbers]).reshape(arrays[0].shape)

@@ -18,7 +18,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.graph.schedule import Population
+from hardware.lava.graph.schedule import Recall
+from hardware.plan import Plan
 
 # A message smaller than 2**_FAINT of the sum is not sent; it would also be slow to multiply.
 _FAINT = -100.0
@@ -45,7 +46,7 @@ class _Leak:
 @implements(proc=FeatureNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class FloatFeatureNeurons(Population):
+class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     """v relaxes towards what arrives; changes of g are sent in turn 0."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -56,37 +57,44 @@ class FloatFeatureNeurons(Population):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
+        self.plan: Plan = proc_params["plan"]
+        self.recall = Recall(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["visible"]
         self.leak = _Leak(self.layer.tau, self.plan.dt)
 
     def run_spk(self) -> None:
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
         scale = self.plan.visible.scale
-        if self.begin():
-            self.v[...] = self.start_value("visible", self.v) / scale
+        if self.recall.begin(self.time_step):
+            self.v[...] = self.recall.start_value("visible", self.v) / scale
+            self.before = np.zeros_like(self.v)
             self.sent[...] = 0
         message = np.zeros_like(self.v)
-        if self.turn == 0:
-            if self.period > 0:
+        if self.recall.turn == 0:
+            if self.recall.period > 0:
                 self._relax(arriving, driven, scale)
             message = self.layer.lagrangian.activation(self.v) - self.sent
             self.sent += message
         self.s_out.send(message)
-        self.note("visible", self.v * scale, message * self.plan.visible.output_scale)
+        self.recall.note("visible", self.v * scale, message * self.plan.visible.output_scale)
 
     def _relax(self, arriving: Any, driven: Any, scale: float) -> None:
-        drive = arriving + self.layer.bias + (self.drive("input_visible", self.v) + driven) / scale
-        before = drive if self.period == 1 else self.before
-        self.before = drive
+        drive = (
+            arriving
+            + self.layer.bias
+            + (self.recall.drive("input_visible", self.v) + driven) / scale
+        )
+        before = drive if self.recall.period == 1 else self.before
         ahead = np.where(self.leak.algebraic, drive, 2 * drive - before)
+        self.before[...] = drive
         moved = self.leak.step(self.v, drive, ahead)
-        self.v[...] = np.where(self.start_value("clamped", self.v), self.v, moved)
+        self.v[...] = np.where(self.recall.start_value("clamped", self.v), self.v, moved)
 
 
 @implements(proc=MemoryUnits, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class FloatMemoryUnits(Population):
+class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
     """h and its messages, in the odd turns."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -98,33 +106,37 @@ class FloatMemoryUnits(Population):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
+        self.plan: Plan = proc_params["plan"]
+        self.recall = Recall(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["hidden"]
         self.leak = _Leak(self.layer.tau, self.plan.dt)
+        self.beta = getattr(self.layer.lagrangian, "beta", 0.0)
 
     def run_spk(self) -> None:
         arriving, c = self.a_in.recv(), self.c_in.recv()
         scale = self.plan.hidden.scale
-        if self.begin():
-            self.h[...] = self.start_value("hidden", self.h) / scale
+        if self.recall.begin(self.time_step):
+            self.h[...] = self.recall.start_value("hidden", self.h) / scale
+            self.before = np.zeros_like(self.h)
             self.total[...] = 0
-            self.c = _octaves(self.start_value("log_sum", c), self.plan)
-        if self.turn == 1:
+            self.c = _octaves(self.recall.start_value("log_sum", c), self.plan)
+        if self.recall.turn == 1:
             self.total += arriving
-            drive = self.total + self.layer.bias + self.drive("input_hidden", self.h) / scale
-            if self.period > 0:
+            drive = self.total + self.layer.bias + self.recall.drive("input_hidden", self.h) / scale
+            if self.recall.period > 0:
                 self.h[...] = self.leak.step(self.h, self.before, drive)
-            self.before = drive
-        elif self.turn % 2:
+            self.before[...] = drive
+        elif self.recall.turn % 2:
             self.c = c
         message = np.zeros_like(self.h)
-        if self.turn % 2:
+        if self.recall.turn % 2:
             message = self._message()
-        last = self.turn == self.plan.period - 1
+        last = self.recall.turn == self.plan.period - 1
         silence = np.zeros_like(self.h)
         self.e_out.send(silence if last else message)
         self.s_out.send(message if last else silence)
         unit = self.plan.hidden.output_scale if last else self._round_scale()
-        self.note("hidden", self.h * scale, message * unit, "hidden" if last else "rounds")
+        self.recall.note("hidden", self.h * scale, message * unit, "hidden" if last else "rounds")
 
     def _round_scale(self) -> float:
         normaliser = self.plan.normaliser
@@ -133,14 +145,14 @@ class FloatMemoryUnits(Population):
     def _message(self) -> Any:
         if self.plan.normaliser is None:
             return self.layer.lagrangian.activation(self.h)
-        octaves = self.layer.lagrangian.beta * self.h / np.log(2) - self.c
+        octaves = self.beta * self.h / np.log(2) - self.c
         return np.where(octaves > _FAINT, np.exp2(np.maximum(octaves, _FAINT)), 0.0)
 
 
 @implements(proc=LogNormaliser, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class FloatLogNormaliser(Population):
+class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
     """c becomes the logarithm of the sum, in the even turns but 0."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -149,20 +161,22 @@ class FloatLogNormaliser(Population):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.arriving = self.message = np.zeros(self.shared.shape(1))
+        self.plan: Plan = proc_params["plan"]
+        self.recall = Recall(self.plan, proc_params["job"])
+        self.arriving = self.message = np.zeros(proc_params["job"].shape(1))
+        self.scale = 1 / _octaves(1.0, self.plan)
 
     def run_spk(self) -> None:
         self.s_out.send(self.message)
         arriving = self.arriving
         self.arriving = self.a_in.recv().sum(axis=-1, keepdims=True)
-        if self.begin():
-            self.c[...] = _octaves(self.start_value("log_sum", self.c), self.plan)
+        if self.recall.begin(self.time_step):
+            self.c[...] = _octaves(self.recall.start_value("log_sum", self.c), self.plan)
         self.message = np.zeros_like(self.c)
-        if self.turn > 0 and self.turn % 2 == 0:
+        if self.recall.turn > 0 and self.recall.turn % 2 == 0:
             self.c += np.log2(arriving)
             self.message = self.c.copy()
-        scale = 2.0**self.plan.normaliser.logit_bits
-        self.note("normaliser", self.c * scale, self.message * scale)
+        self.recall.note("normaliser", self.c * self.scale, self.message * self.scale)
 
 
 @implements(proc=Connection, protocol=LoihiProtocol)

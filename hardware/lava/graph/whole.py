@@ -75,7 +75,7 @@ class FloatPopulations(Populations):
 @requires(CPU)
 @tag("fixed_pt")
 class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
-    """The emulator as a process: a step of Lava is a period of the plan."""
+    """The emulator as a process: a step of Lava is a period of the plan, or several."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -92,42 +92,45 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
 
     def run_spk(self) -> None:
         driven = self.a_in.recv()
-        period = self._begin()
+        first, end = self._begin()
         machine, shared = self.machine, self.shared
         sent = machine.sent
-        self._set_drive(period, driven)
-        for t in range(period * self.plan.period, self._end(period)):
-            machine.step(t)
-            for name, rows in shared.signals.items():
-                rows[t, self.rows] = machine.signal(name)
+        for start in range(first, end, self.plan.period):
+            self._set_drive(start // self.plan.period, driven)
+            before = machine.state()
+            for t in range(start, min(start + self.plan.period, end)):
+                machine.step(t)
+                for name, rows in shared.signals.items():
+                    rows[t, self.rows] = machine.signal(name)
+            moves = [np.any(a != b, axis=1) for a, b in zip(before, machine.state(), strict=True)]
+            moving = shared.moving["visible"][self.rows]
+            moving[np.any(moves, axis=0)] = start // self.plan.period + 1
         self.v[...] = machine.v.reshape(self.v.shape)
         self.h[...] = machine.h.reshape(self.h.shape)
         self.s_out.send((machine.sent - sent).reshape(self.v.shape))
         self.p_out.send(machine.output.reshape(self.h.shape))
-        if period >= self.periods - 1:
-            for name, state in machine.final().items():
-                shared.final[name][self.rows] = state
-            for name, count in machine.messages.items():
-                shared.messages[name][self.rows] = count
+        for name, state in machine.final().items():
+            shared.final[name][self.rows] = state
+        for name, count in machine.messages.items():
+            shared.messages[name][self.rows] += count
+            count[...] = 0
 
-    def _begin(self) -> int:
-        """The period that this step is; a new machine where a recall starts."""
-        shared = self.shared
-        self.periods = -(-shared.steps // self.plan.period)
+    def _begin(self) -> tuple[int, int]:
+        """First and last chip step of this step of Lava; a new machine where a recall starts."""
+        shared, stride = self.shared, self.shared.periods * self.plan.period
         if shared.generation != self._generation:
             self._generation = shared.generation
             self._origin = self.time_step
+        length = -(-shared.steps // stride)  # of a recall, in steps of Lava
         since = self.time_step - self._origin
-        group = min(since // self.periods, shared.groups - 1)
+        group = min(since // length, shared.groups - 1)
+        first = (since - group * length) * stride + shared.skipped
         self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
-        if since == group * self.periods:
+        if first == 0:
             self.machine = Machine(self.plan, self._job())
-        return since - group * self.periods
-
-    def _end(self, period: int) -> int:
-        """The step after this period; the last one of a recall may be cut short."""
-        end = (period + 1) * self.plan.period
-        return min(end, self.shared.steps) if period == self.periods - 1 else end
+        # The last stretch of a recall may be cut short; if no other follows, it goes on.
+        end = first + stride
+        return first, min(end, shared.steps) if first < shared.steps else end
 
     def _job(self) -> Job:
         """The cues of this recall, with room for the input of one period."""
