@@ -91,3 +91,10 @@ def test_modern_hopfield_energy_and_updates() -> None:
 
 def test_default_temperature_is_that_of_a_transformer() -> None:
     assert modern_hopfield(np.ones((2, 16))).layers["hidden"].lagrangian == am.Softmax(0.25)
+
+
+def test_a_softmax_group_updated_unit_by_unit_climbs() -> None:
+    """Two logits (1, 1) at bias 0: setting the first alone to 0 raises x . p - log sum exp(x)."""
+    net = am.Network({"x": am.Layer(2, am.Softmax())}, [])
+    before, after = net.energy({"x": np.array([[1.0, 1.0], [0.0, 1.0]])})
+    assert after - before == pytest.approx(0.1109441, rel=0, abs=5e-8)
