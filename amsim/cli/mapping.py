@@ -1,0 +1,118 @@
+"""``amsim map``: patterns to the integers of a chip, proven to fit."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from .console import DONE, UserError, as_json, emit, not_negative, positive
+from .files import Floats, add_output, load, prepare
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+PLAN, ARRAYS = FILES = "plan.json", "plan.npz"
+_HELP = """\
+  amsim map --patterns stored.npy --beta 2 --out runs/plan
+  amsim map --patterns stored.npy --memories power --power 3 --features tanh --beta-visible 1 \\
+      --weight-bits 4 --out runs/plan
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "map",
+        examples=_HELP,
+        help="map your patterns onto a neuromorphic chip",
+        description="Map a dense associative memory onto the integers of a chip, prove that "
+        "nothing overflows, compare it with the published limits, and write the plan for amsim run.",
+    )
+    add = parser.add_argument
+    add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
+    add("--chip", default="loihi2", help="loihi2 (default)")
+    add("--memories", choices=("softmax", "power"), default="softmax", help="default: softmax")
+    add("--beta", type=positive, default=1.0, help="inverse temperature of softmax (default: 1)")
+    add("--power", type=int, default=2, metavar="N", help="rectified power, 2 is ReLU (default: 2)")
+    add("--features", choices=("identity", "tanh"), default="identity", help="default: identity")
+    add("--beta-visible", type=positive, default=1.0, help="steepness of tanh (default: 1)")
+    add(
+        "--tau-hidden",
+        type=not_negative,
+        default=0.1,
+        metavar="TAU",
+        help="time constant of the memories, with 1 for the features (default: 0.1)",
+    )
+    add("--similarity", choices=("dot", "euclidean"), default="dot", help="default: dot")
+    add("--weight-bits", type=int, default=8, metavar="BITS", help="2 to 8 (default: 8)")
+    add("--dt", type=positive, help="time of one period (default: 1/20 of the features' tau)")
+    add("--quantum", type=not_negative, default=0.0, help="least change that is sent (default: 0)")
+    add("--cue-limit", type=positive, help="largest value in a cue (default: in the patterns)")
+    add_output(parser, FILES, default=None)
+    parser.set_defaults(run=_map)
+
+
+def _map(args: argparse.Namespace) -> int:
+    import hardware as hw
+
+    stored = load(args.patterns)
+    if stored.ndim != 2:
+        raise UserError(
+            f"{args.patterns} has shape {stored.shape}; patterns need shape (memories, units): "
+            f"flatten images, and put a single pattern in a list"
+        )
+    folder = prepare(args.out, FILES, args.force)
+    try:
+        plan = hw.compile(
+            _network(stored, args),
+            chip=args.chip,
+            weight_bits=args.weight_bits,
+            dt=args.dt,
+            quantum=args.quantum,
+            cue_limit=args.cue_limit,
+        )
+        validation = hw.validate(plan)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    plan.save(folder / PLAN, force=args.force)
+    if args.json:
+        emit(as_json(_record(plan, validation, folder)))
+    else:
+        emit(f"{plan.report()}\n\n{validation}\nwritten to {folder}: {', '.join(FILES)}")
+    return DONE
+
+
+def _network(stored: Floats, args: argparse.Namespace) -> Network:
+    import amsim as am
+
+    softmax = args.memories == "softmax"
+    return am.dense_am(
+        stored,
+        visible=am.Identity() if args.features == "identity" else am.Tanh(args.beta_visible),
+        hidden=am.Softmax(args.beta) if softmax else am.RectifiedPower(args.power),
+        tau_hidden=args.tau_hidden,
+        similarity=args.similarity,
+    )
+
+
+def _record(plan: Any, validation: Any, folder: Any) -> dict[str, Any]:
+    from hardware import ranges
+
+    return {
+        "command": "map",
+        "chip": plan.chip,
+        "units": {"hidden": plan.units[0], "visible": plan.units[1]},
+        "dt": plan.dt,
+        "period": plan.period,
+        "steps": plan.steps,
+        "signals": [
+            {"name": s.name, "largest": s.largest, "bits": s.bits, "available": s.available}
+            for s in ranges.check(plan)
+        ],
+        "limits": [
+            {"name": c.name, "needed": c.needed, "limit": c.limit.value, "fits": c.fits}
+            for c in validation.checks
+        ],
+        "verified_on_hardware": False,
+        "files": [str(folder / name) for name in FILES],
+    }

@@ -1,0 +1,134 @@
+"""``amsim run``: cues through the integers of a plan, on any backend."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import DONE, MISSING, UserError, as_json, count, emit, fail, note
+from .files import Floats, add_output, load, prepare, write
+
+if TYPE_CHECKING:
+    from hardware import Plan, Result
+
+RECORD, STATES = FILES = "result.json", "states.npz"
+_LISTED = 20
+_HELP = """\
+  amsim run --plan runs/plan/plan.json --cues damaged.npy --out runs/emulated
+  amsim run --plan runs/plan/plan.json --cues damaged.npy --backend lava --out runs/lava
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "run",
+        examples=_HELP,
+        help="recall your own cues with the integers of a plan",
+        description="Recall cues with the integers of a plan that amsim map wrote.",
+    )
+    add = parser.add_argument
+    add("--plan", metavar="FILE.json", required=True, help="plan of amsim map")
+    add("--cues", metavar="FILE.npy", required=True, help="array (cues, units), or one cue (units)")
+    add(
+        "--backend",
+        default="emulator",
+        help="emulator (default), lava, lava-float, lava-fused, or one that a package registered",
+    )
+    add("--steps", type=int, help="steps of a recall (default: as in the plan)")
+    add_output(parser, FILES, default=None)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import hardware as hw
+
+    try:
+        plan = hw.Plan.load(args.plan)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or args.plan} cannot be read: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    cues = load(args.cues)
+    if cues.ndim not in (1, 2):
+        raise UserError(f"{args.cues} has shape {cues.shape}; cues need shape (cues, units)")
+    folder = prepare(args.out, FILES, args.force)
+    cues = cues.reshape(-1, cues.shape[-1])
+    note(f"recalling {count(cues, 'cue')} on {args.backend} ...")
+    try:
+        result = hw.run(plan, cues, backend=args.backend, steps=args.steps)
+    except hw.BackendUnavailable as error:
+        return fail(MISSING, str(error))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    record = _record(plan, result, folder)
+    write(folder / STATES, lambda file: _save_states(file, result))
+    write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
+    emit(as_json(record) if args.json else _table(record, folder))
+    return DONE
+
+
+def _save_states(file: Any, result: Result) -> None:
+    import numpy as np
+
+    states = {f"final/{name}": state for name, state in result.final.items()}
+    integers = {f"integers/{name}": state for name, state in result.integers.items()}
+    np.savez_compressed(file, **states, **integers)
+
+
+def _record(plan: Plan, result: Result, folder: Path) -> dict[str, Any]:
+    return {
+        "command": "run",
+        "backend": result.backend,
+        "plan": repr(plan),
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "verified_on_hardware": False,
+        "results": _rows(plan, result),
+        "files": [str(folder / name) for name in FILES],
+    }
+
+
+def _rows(plan: Plan, result: Result) -> list[dict[str, Any]]:
+    """Make one row per cue; its memory is the unit with the largest state."""
+    visible, hidden = result.final["visible"], result.final["hidden"]
+    memory = hidden.argmax(axis=1)
+    stored: Floats = plan.weights[memory] / plan.weight_scale
+    overlap = (stored * visible).sum(axis=1) / visible.shape[1]
+    settled = result.settled
+    return [
+        {
+            "cue": i,
+            "memory": int(memory[i]),
+            "overlap": float(overlap[i]),
+            "at_rest_after": None if settled is None or settled[i] < 0 else int(settled[i]),
+            "messages": {name: int(number[i]) for name, number in result.messages.items()},
+        }
+        for i in range(len(visible))
+    ]
+
+
+def _table(record: dict[str, Any], folder: Path) -> str:
+    rows = record["results"]
+    lines = [f"{'cue':>5} {'memory':>7} {'overlap':>8} {'at rest':>8}  messages"]
+    for row in rows[:_LISTED]:
+        rest = "-" if row["at_rest_after"] is None else str(row["at_rest_after"])
+        messages = ", ".join(f"{name} {number}" for name, number in row["messages"].items())
+        lines.append(
+            f"{row['cue']:>5} {row['memory']:>7} {row['overlap']:>8.3f} {rest:>8}  {messages}"
+        )
+    if len(rows) > _LISTED:
+        lines.append(f"  ... and {len(rows) - _LISTED} more in {RECORD}")
+    took = record["seconds"].get("run", 0.0)
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{record['steps']} steps on {record['backend']} in {took:.2f} s; "
+            f"verified_on_hardware: false",
+            f"written to {folder}: {', '.join(FILES)}",
+        ]
+    )
