@@ -28,6 +28,13 @@ def memories(patterns: ArrayLike) -> Signs:
     return stored
 
 
+def packed(rows: Signs) -> NDArray[np.uint64]:
+    """Rows of signs as bits, unit 0 in the lowest bit of the first word; filled up with zeros."""
+    padded = np.zeros((len(rows), -(-rows.shape[1] // 64) * 64), dtype=bool)
+    padded[:, : rows.shape[1]] = rows > 0
+    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+
+
 def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64] | None, bool]:
     """The units of a sweep (None: all at once), and whether to shuffle them."""
     if isinstance(given, str):
@@ -98,3 +105,10 @@ def check_integer(what: str, value: Any, least: int) -> None:
         raise TypeError(f"{what} must be an integer of at least {least}, got {value!r}")
     if value < least:
         raise ValueError(f"{what} must be at least {least}, got {value}")
+
+
+def check_alone(what: str, **others: tuple[Any, Any]) -> None:
+    """Raise ValueError if an argument that `what` replaces is not at its default."""
+    for name, (value, default) in others.items():
+        if not (isinstance(value, type(default)) and value == default):
+            raise ValueError(f"{what} takes the place of {name}; leave {name} out")

@@ -27,7 +27,7 @@ SETTLED, CYCLE, SWEEP_LIMIT = range(3)
 
 # Loops over elements, where an assignment of slices would take numba seconds to compile.
 @compiled
-def _noted(log, flips, check, unit):
+def noted(log, flips, check, unit):
     """The log, with one more flip: 2 k and 2 k + 1 hold check and unit of flip k."""
     if 2 * flips == len(log):
         longer = np.empty(4 * flips + 16, np.int64)
@@ -57,111 +57,132 @@ def _shuffle(order, generator):
 
 
 @compiled
-def one_by_one(memories, values, table, heat, state, agree, order, random, staleness, sweeps,
-               generator, record):  # fmt: skip
-    """Check one unit after another; `state` becomes the final state, `agree` is working memory.
+def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, sweeps, record,
+               order, random, results):  # fmt: skip
+    """Check one unit after another; `states` become the final states, `agree` is working memory.
 
     A check reads the other units as they were `staleness` checks ago. What a unit would do is
     known until something changes that it reads; once all are known to rest, the cue has settled.
+    Results are code, period, checks and flips of each cue; the log is returned.
     """
-    agreements(memories.bits, state, agree)
-    fields = new_fields(len(agree), len(state))
+    size = states.shape[1]
+    fields = new_fields(len(agree), size)
     # Taking arrays out of tuples costs more than a check: once is enough.
     columns, even, sums = memories.columns, fields.even, fields.sums
-    view = state.copy()
-    answer, stamp = np.zeros(len(state)), np.full(len(state), -1)
-    listed = np.zeros(len(state), np.bool_)
+    listed = np.zeros(size, np.bool_)
     for i in order:
         listed[i] = True
-    needed, fresh, version, moved = listed.sum(), 0, 0, True
-    pending, waiting = np.full(max(staleness, 1), -1), 0
-    log = np.empty(0, np.int64)
-    checks = flips = 0
-    for _ in range(sweeps):
-        if random:
-            _shuffle(order, generator)
-        for i in order:
-            if moved:
-                refresh(table, agree, fields)
-                version, fresh, moved = version + 1, 0, False
-            if stamp[i] != version:
-                h = field(columns, i, view[i], even, sums)
-                if heat is not None:
-                    h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
-                elif abs(h) <= sums[1]:
-                    h = exact_sign(columns, i, view[i], agree, table)
-                answer[i], stamp[i] = h, version
-                fresh += 1
-            if heat is None:
-                new = next_state(answer[i], state[i])
-            else:
-                new = heated_state(answer[i], generator)
-            seen = -1  # the unit whose flip becomes visible after this check
-            if new != state[i]:
-                seen, state[i] = i, new
-                if record:
-                    log = _noted(log, flips, checks, i)
-                flips += 1
-                waiting += 1
-            if staleness > 0:
-                seen, pending[checks % staleness] = pending[checks % staleness], seen
-            if seen >= 0:
-                view[seen] = -view[seen]
-                move(columns, seen, view[seen], agree)
-                waiting -= 1
-                moved = True
-            checks += 1
-            if heat is None and fresh == needed and waiting == 0 and not moved:
-                return SETTLED, 1, checks, flips, log
-    return SWEEP_LIMIT, 0, checks, flips, log
+    needed = listed.sum()
+    answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
+    pending, units = np.empty(max(staleness, 1), np.int64), order.copy()
+    log, logged, version = np.empty(0, np.int64), 0, 0
+    for b in range(len(states)):
+        state, generator = states[b], seeds[b : b + 1]
+        agreements(memories.bits, state, agree)
+        for i in range(size):
+            view[i] = state[i]
+        for k in range(len(order)):
+            units[k] = order[k]
+        pending.fill(-1)
+        code, fresh, moved, waiting, checks, flips = SWEEP_LIMIT, 0, True, 0, 0, 0
+        for _ in range(sweeps):
+            if random:
+                _shuffle(units, generator)
+            for i in units:
+                if moved:
+                    refresh(table, agree, fields)
+                    version, fresh, moved = version + 1, 0, False
+                if stamp[i] != version:
+                    h = field(columns, i, view[i], even, sums)
+                    if heat is not None:
+                        h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                    elif abs(h) <= sums[1]:
+                        h = exact_sign(columns, i, view[i], agree, table)
+                    answer[i], stamp[i] = h, version
+                    fresh += 1
+                if heat is None:
+                    new = next_state(answer[i], state[i])
+                else:
+                    new = heated_state(answer[i], generator)
+                seen = -1  # the unit whose flip becomes visible after this check
+                if new != state[i]:
+                    seen, state[i] = i, new
+                    if record:
+                        log = noted(log, logged, checks, i)
+                        logged += 1
+                    flips += 1
+                    waiting += 1
+                if staleness > 0:
+                    seen, pending[checks % staleness] = pending[checks % staleness], seen
+                if seen >= 0:
+                    view[seen] = -view[seen]
+                    move(columns, seen, view[seen], agree)
+                    waiting -= 1
+                    moved = True
+                checks += 1
+                if heat is None and fresh == needed and waiting == 0 and not moved:
+                    code = SETTLED
+                    break
+            if code == SETTLED:
+                break
+        results[b, 0], results[b, 1] = code, code == SETTLED
+        results[b, 2], results[b, 3] = checks, flips
+    return log
 
 
 @compiled
-def all_at_once(memories, values, table, heat, state, agree, staleness, sweeps, generator,
-                record):  # fmt: skip
+def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, sweeps, record,
+                results):  # fmt: skip
     """Check all units in every sweep against the state of `staleness` sweeps ago.
 
     Ends when the last states are equal (settled) or equal to as many earlier ones (a cycle). The
     earlier ones are kept from sweep 1, 2, 4, 8, ... (Brent 1980), so that any period is found.
     """
-    fields = new_fields(len(agree), len(state))
+    size, depth = states.shape[1], staleness + 1
+    fields = new_fields(len(agree), size)
     columns, even, sums = memories.columns, fields.even, fields.sums
-    depth, size = staleness + 1, len(state)
     history = np.empty((depth, size), np.int8)
-    for j in range(depth):
-        for i in range(size):
-            history[j, i] = state[i]
-    kept, kept_at, keep_next = history.copy(), 0, 1
-    log = np.empty(0, np.int64)
-    flips, quiet = 0, staleness  # before the first sweep nothing moved
-    for sweep in range(1, sweeps + 1):
-        view = history[sweep % depth]  # the oldest; it is overwritten once it was read
-        agreements(memories.bits, view, agree)
-        refresh(table, agree, fields)
-        before = flips
-        for i in range(size):
-            h = field(columns, i, view[i], even, sums)
+    log, logged = np.empty(0, np.int64), 0
+    for b in range(len(states)):
+        state, generator = states[b], seeds[b : b + 1]
+        for j in range(depth):
+            for i in range(size):
+                history[j, i] = state[i]
+        kept, kept_at, keep_next = history.copy(), 0, 1
+        code, period, sweep = SWEEP_LIMIT, 0, 0
+        flips, quiet = 0, staleness  # before the first sweep nothing moved
+        while code == SWEEP_LIMIT and sweep < sweeps:
+            sweep += 1
+            view = history[sweep % depth]  # the oldest; it is overwritten once it was read
+            agreements(memories.bits, view, agree)
+            refresh(table, agree, fields)
+            before = flips
+            for i in range(size):
+                h = field(columns, i, view[i], even, sums)
+                if heat is not None:
+                    odds = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                    new = heated_state(odds, generator)
+                else:
+                    if abs(h) <= sums[1]:
+                        h = exact_sign(columns, i, view[i], agree, table)
+                    new = next_state(h, state[i])
+                if new != state[i]:
+                    state[i] = new
+                    if record:
+                        log = noted(log, logged, (sweep - 1) * size + i, i)
+                        logged += 1
+                    flips += 1
+            for i in range(size):
+                view[i] = state[i]
             if heat is not None:
-                odds = log_odds(columns, i, view[i], h, agree, values, heat, sums)
-                new = heated_state(odds, generator)
-            else:
-                if abs(h) <= sums[1]:
-                    h = exact_sign(columns, i, view[i], agree, table)
-                new = next_state(h, state[i])
-            if new != state[i]:
-                state[i] = new
-                if record:
-                    log = _noted(log, flips, (sweep - 1) * size + i, i)
-                flips += 1
-        for i in range(size):
-            view[i] = state[i]
-        if heat is not None:
-            continue
-        quiet = quiet + 1 if flips == before else 0
-        if quiet == depth:
-            return SETTLED, 1, sweep * size, flips, log
-        if _same_window(history, sweep, kept, kept_at):
-            return CYCLE, sweep - kept_at, sweep * size, flips, log
-        if sweep == keep_next:
-            kept, kept_at, keep_next = history.copy(), sweep, 2 * sweep
-    return SWEEP_LIMIT, 0, sweeps * size, flips, log
+                continue
+            quiet = quiet + 1 if flips == before else 0
+            if quiet == depth:
+                code, period = SETTLED, 1
+            elif _same_window(history, sweep, kept, kept_at):
+                code, period = CYCLE, sweep - kept_at
+            elif sweep == keep_next:
+                kept, kept_at, keep_next = history.copy(), sweep, 2 * sweep
+        results[b, 0], results[b, 1] = code, period
+        results[b, 2], results[b, 3] = sweep * size, flips
+    return log

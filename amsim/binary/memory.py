@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -9,14 +10,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..dynamics.events import Timing
 from ..dynamics.progress import announce_compilation
 from . import inputs
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
 from .inputs import Signs
 from .recall import Flips, Integers, Recall
 from .tables import BAND, FieldTable, Table, field_table, value_table
+from .ticks import schedule
 
 RULES = ("flip", "difference", "gradient")
 
@@ -56,7 +59,7 @@ class BinaryMemory:
     >>> cues = am.patterns.corrupt(patterns[:5], flip=0.1, seed=1)
     >>> recall = memory.recall(cues, seed=2)
     >>> recall.status, bool((recall.final == patterns[:5]).all()), recall.flips.tolist()
-    ('settled', True, [10, 12, 10, 10, 10])
+    ('settled', True, [10, 10, 10, 10, 10])
     """
 
     def __init__(
@@ -114,7 +117,8 @@ class BinaryMemory:
         with _announced():
             from .kernels import energies
 
-            total, band = energies(self._memories, rows, self._values, self._agreements())
+            agree = np.empty(self.shape[0], np.uint16)
+            total, band = energies(self._memories, rows, self._values, agree)
         energy = self._energy(total, band).reshape(batch)
         return float(energy) if batch == () else energy
 
@@ -127,6 +131,7 @@ class BinaryMemory:
         staleness: int = 0,
         temperature: float = 0.0,
         max_sweeps: int = 100,
+        timing: Timing | None = None,
         seed: int = 0,
         record: bool = False,
     ) -> Recall:
@@ -152,8 +157,14 @@ class BinaryMemory:
             1 / (1 + exp((E(+1) - E(-1)) / temperature)) (heat bath, Glauber 1963); the gradient
             rule takes twice its field for the difference.
         max_sweeps : int
+            With a clock, ticks of each unit in the mean.
+        timing : Timing, optional
+            Continuous time, in place of `order` and `staleness`: a unit is checked at the ticks of
+            its `clock` (needed), and sends its state when it changes. Messages have `delay`,
+            `jitter`, `drop` (the last value is held), `heartbeat` and `arrival`. All cues share
+            the clocks and messages' fates.
         seed : int
-            Each cue has its own stream, spawned by its position.
+            Each cue has its own stream, chosen by its position.
         record : bool
             Whether to keep the energy after every check, and the flips.
 
@@ -181,48 +192,50 @@ class BinaryMemory:
         inputs.check_integer("max_sweeps", max_sweeps, 1)
         inputs.check_integer("seed", seed, 0)
         inputs.check_temperature(temperature)
-        table, gradient = self._fields(rule), rule == "gradient"
-        seeds = [child.generate_state(1, np.uint64) for child in
-                 np.random.SeedSequence(seed).spawn(len(rows))]  # fmt: skip
+        plan = None
+        if timing is not None:
+            inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
+            plan = schedule(timing, self.shape[1], max_sweeps, seed)
+        table = self._fields(rule)
+        states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
+        seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
+        logs = []
         with _announced():
-            from . import loops
+            from . import loops, ticked
 
-            heat = self._heat(float(temperature), gradient)
-            results = []
-            for row, generator in zip(rows, seeds, strict=True):
-                start = (self._memories, self._values, table, heat, row.copy(), self._agreements())
-                end = (staleness, max_sweeps, generator, record)
-                if units is None:
-                    result = loops.all_at_once(*start, *end)
+            heat = self._heat(float(temperature), rule == "gradient")
+            parts = (self._memories, self._values, table, heat)
+            # Some cues at a time, so that Ctrl-C is heard.
+            some = max(1, 10**8 // math.prod(self.shape))
+            for at in range(0, len(rows), some):
+                cues = slice(at, at + some)
+                given = (*parts, states[cues], seeds[cues], np.empty(self.shape[0], np.uint16))
+                result = results[cues]
+                if plan is not None:
+                    log = ticked.at_ticks(*given, record, plan, result)
+                elif units is None:
+                    log = loops.all_at_once(*given, staleness, max_sweeps, record, result)
                 else:
-                    result = loops.one_by_one(*start, units.copy(), shuffled, *end)
-                results.append((start[4], *result[:-1], result[-1].reshape(-1, 2)[: result[3]]))
-            final, codes, period, checks, flips, logs = zip(*results, strict=True)
-            period_checks = self.shape[1] if units is None else 1
-            recorded = self._recorded(rows, checks, logs, period_checks, batch) if record else None
-
-        def shaped(values: Sequence[int]) -> Integers:
-            return np.array(values, dtype=np.int64).reshape(batch)
-
+                    log = loops.one_by_one(
+                        *given, staleness, max_sweeps, record, units, shuffled, result
+                    )
+                logs.append(log[: 2 * result[:, 3].sum()].reshape(-1, 2))
+        codes, period, checks, flips = (column.reshape(batch) for column in results.T)
         return Recall(
-            final=np.array(final, dtype=np.float64).reshape(*batch, -1),
-            flips=shaped(flips),
-            checks=shaped(checks),
-            period=shaped(period),
-            codes=shaped(codes),
-            recorded=recorded,
+            final=states.astype(np.float64).reshape(*batch, -1),
+            flips=flips,
+            checks=checks,
+            period=period,
+            codes=codes,
+            times=None if plan is None else plan.time[: checks.max()],
+            recorded=self._recorded(rows, results, logs, units is None, batch) if record else None,
         )
 
     @cached_property
     def _memories(self) -> Any:
         from .kernels import Memories
 
-        units, memories = self._columns.shape
-        words = -(-units // 64)
-        padded = np.zeros((memories, 64 * words), dtype=np.uint8)
-        padded[:, :units] = self._columns.T > 0
-        packed = np.packbits(padded, axis=1, bitorder="little")
-        return Memories(self._columns, packed.view("<u8").astype(np.uint64))
+        return Memories(self._columns, inputs.packed(self._columns.T))
 
     @cached_property
     def _values(self) -> Table:
@@ -240,10 +253,6 @@ class BinaryMemory:
     def _energy(self, total: Floats, band: Integers) -> Floats:
         return -self.scaling.of_scaled(np.asarray(total), BAND * np.asarray(band))
 
-    def _agreements(self) -> NDArray[np.uint16]:
-        """Working memory of a recall."""
-        return np.empty(self.shape[0], dtype=np.uint16)
-
     def _heat(self, temperature: float, gradient: bool) -> Any:
         if temperature == 0:
             return None
@@ -258,26 +267,24 @@ class BinaryMemory:
     def _recorded(
         self,
         cues: Signs,
-        checks: Sequence[int],
+        results: Integers,
         logs: Sequence[Integers],
-        every: int,
+        parallel: bool,
         batch: tuple[int, ...],
     ) -> tuple[Floats, Flips]:
-        """Energies of the cues and after every `every` checks, and the flips."""
+        """Energies of the cues and after every check (or parallel sweep), and the flips."""
         from .kernels import energies_along
 
-        steps = [count // every for count in checks]
-        energy = np.empty((max(steps) + 1, len(logs)))
-        for b, (log, cue) in enumerate(zip(logs, cues, strict=True)):
-            sums = energies_along(
-                self._memories, cue, log[:, 1].copy(), self._values, self._agreements()
-            )
-            # The state after check c has made the flips of the checks up to c.
-            ends = every * np.arange(len(energy))
-            energy[:, b] = self._energy(*sums)[np.searchsorted(log[:, 0], ends)]
-        flips = np.concatenate(logs)
-        cue_of = np.repeat(np.arange(len(logs)), [len(log) for log in logs])
-        return energy.reshape(-1, *batch), Flips(cue_of, flips[:, 0], flips[:, 1])
+        every = self.shape[1] if parallel else 1
+        ends = every * np.arange(results[:, 2].max() // every + 1)
+        energy, log = np.empty((len(ends), len(cues))), np.concatenate(logs)
+        agree = np.empty(self.shape[0], np.uint16)
+        for b, part in enumerate(np.split(log, np.cumsum(results[:-1, 3]))):
+            sums = energies_along(self._memories, cues[b], part[:, 1].copy(), self._values, agree)
+            # After a number of checks, the flips of the checks below it have happened.
+            energy[:, b] = self._energy(*sums)[np.searchsorted(part[:, 0], ends)]
+        cue_of = np.repeat(np.arange(len(cues)), results[:, 3])
+        return energy.reshape(-1, *batch), Flips(cue_of, log[:, 0], log[:, 1])
 
     def _rows(self, states: ArrayLike) -> tuple[Signs, tuple[int, ...]]:
         """States as int8 (B, D), a copy, and the batch shape."""

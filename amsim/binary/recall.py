@@ -55,6 +55,8 @@ class Recall:
         ended before the others keeps its last energy.
     events : Flips
         With ``record=True``.
+    times : ndarray or None
+        With `timing`, when each check happened; the same for all cues.
     """
 
     final: Floats
@@ -62,6 +64,7 @@ class Recall:
     checks: Integers
     period: Integers
     codes: Integers = field(repr=False)
+    times: Floats | None = None
     recorded: tuple[Floats, Flips] | None = field(default=None, repr=False)
 
     @cached_property
@@ -73,6 +76,13 @@ class Recall:
     def status(self) -> str:
         """The worst status of the batch."""
         return STATUSES[int(self.codes.max())]
+
+    @property
+    def settle_times(self) -> Floats:
+        """With `timing`: when each cue was found settled (*batch); NaN where it was not."""
+        if self.times is None:
+            raise ValueError("there is no time without a clock: call recall(..., timing=Timing())")
+        return np.where(self.codes == 0, self.times[self.checks - 1], np.nan)
 
     @property
     def energy(self) -> Floats:

@@ -1,0 +1,127 @@
+"""Compiled recall in continuous time: clocked units that send their state when it changes."""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+
+from .kernels import (
+    agreements,
+    compiled,
+    exact_sign,
+    field,
+    heated_state,
+    inlined,
+    log_odds,
+    move,
+    new_fields,
+    next_state,
+    refresh,
+)
+from .loops import SETTLED, SWEEP_LIMIT, noted
+
+
+@inlined
+def _enqueue(first, follow, bucket, tick, arrival):
+    """Put a message into its bucket, which is sorted by the time of arrival."""
+    previous, k = -1, first[bucket]
+    while k >= 0 and arrival[k] <= arrival[tick]:
+        previous, k = k, follow[k]
+    follow[tick] = k
+    if previous >= 0:
+        follow[previous] = tick
+    else:
+        first[bucket] = tick
+
+
+@compiled
+def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedule, results):
+    """Check one unit at every tick; it reads what has arrived from the others.
+
+    A unit sends its state when it changes, and at the first tick after a heartbeat of silence. The
+    message is named by its tick. It is put into the bucket of the first tick at which it counts.
+    A cue has settled when all units are known to rest, and neither the messages on their way nor a
+    heartbeat will tell anything new.
+    """
+    size, ticks = states.shape[1], len(schedule.unit)
+    unit, time, arrival = schedule.unit, schedule.time, schedule.arrival
+    fields = new_fields(len(agree), size)
+    columns, even, sums = memories.columns, fields.even, fields.sums
+    answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
+    latest, sent_at = np.empty(size, np.int64), np.empty(size)
+    first, follow = np.empty(ticks, np.int64), np.empty(ticks, np.int64)
+    said = np.empty(ticks, np.int8)
+    flying = np.empty((size, 2), np.int64)  # messages on their way that say -1, and +1
+    log, logged, version = np.empty(0, np.int64), 0, 0
+    for b in range(len(states)):
+        state, generator = states[b], seeds[b : b + 1]
+        agreements(memories.bits, state, agree)
+        for i in range(size):
+            view[i], latest[i], sent_at[i] = state[i], -1, 0.0
+            flying[i, 0] = flying[i, 1] = 0
+        first.fill(-1)
+        code, fresh, moved = SWEEP_LIMIT, 0, True
+        travelling = misleading = differing = 0  # messages, wrong ones, and units seen wrongly
+        checks = flips = 0
+        for tick in range(ticks):
+            k = first[tick]
+            while k >= 0:
+                j = unit[k]
+                travelling -= 1
+                misleading -= said[k] != state[j]
+                flying[j, int(said[k] > 0)] -= 1
+                if not (schedule.newest and k < latest[j]):
+                    latest[j] = k
+                    if view[j] != said[k]:
+                        view[j] = said[k]
+                        differing += 1 if view[j] != state[j] else -1
+                        move(columns, j, view[j], agree)
+                        moved = True
+                k = follow[k]
+            if moved:
+                refresh(table, agree, fields)
+                version, fresh, moved = version + 1, 0, False
+            i = unit[tick]
+            if stamp[i] != version:
+                h = field(columns, i, view[i], even, sums)
+                if heat is not None:
+                    h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                elif abs(h) <= sums[1]:
+                    h = exact_sign(columns, i, view[i], agree, table)
+                answer[i], stamp[i] = h, version
+                fresh += 1
+            if heat is None:
+                new = next_state(answer[i], state[i])
+            else:
+                new = heated_state(answer[i], generator)
+            sends = time[tick] - sent_at[i] >= schedule.heartbeat
+            if new != state[i]:
+                state[i], sends = new, True
+                differing += 1 if view[i] != new else -1
+                misleading += flying[i, int(new < 0)] - flying[i, int(new > 0)]
+                flips += 1
+                if record:
+                    log = noted(log, logged, checks, i)
+                    logged += 1
+            checks += 1
+            if sends:
+                sent_at[i], said[tick] = time[tick], state[i]
+                if arrival[tick] < np.inf:
+                    travelling += 1
+                    flying[i, int(said[tick] > 0)] += 1
+                    bucket = max(tick + 1, np.searchsorted(time, arrival[tick]))
+                    if bucket < ticks:
+                        _enqueue(first, follow, bucket, tick, arrival)
+            elif (
+                heat is None
+                and fresh == size
+                and misleading == 0
+                and (differing == 0 or (travelling == 0 and schedule.heartbeat == np.inf))
+            ):
+                code = SETTLED
+                break
+        results[b, 0], results[b, 1] = code, code == SETTLED
+        results[b, 2], results[b, 3] = checks, flips
+    return log
