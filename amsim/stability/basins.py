@@ -123,11 +123,11 @@ def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
     boxes = Boxes({**claim.target, claim.visible: own})
     if len(boxes) == 1:
         return boxes
-    for step in range(_PASSES):
+    for _ in range(_PASSES):
         new = Boxes({**claim.map.image(boxes, weights(claim.map, boxes)).new, claim.visible: own})
         if new.within(boxes)[0]:
             return boxes
-        boxes = boxes.grow(new, step)
+        boxes = boxes.grow(new)
         if not boxes.reach()[0] < LARGEST:
             return None
     return None

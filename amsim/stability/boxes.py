@@ -11,6 +11,7 @@ from ..synapses import Array
 Box = tuple[Array, Array]
 
 LARGEST = 1e30  # boxes beyond are given up
+_MARGIN = 1e-4
 
 
 class Boxes(dict[str, Box]):
@@ -51,21 +52,17 @@ class Boxes(dict[str, Box]):
             }
         )
 
-    def grow(self, new: Boxes, step: int) -> Boxes:
-        """Past the hull with `new`, by a quarter of the growth and by a margin.
+    def grow(self, new: Boxes) -> Boxes:
+        """The hull with `new`, and a little more where it grew.
 
-        The margin, a fraction of the layer's largest width that rises with the step, ends a
-        growth that would only converge.
+        The margin, a fraction of the layer's largest width, ends a growth that would only
+        converge; it costs next to nothing in certified cues.
         """
-        margin = 1e-3 * 2.0 ** min(step, 6)
         grown = Boxes()
         for name, (lo, hi) in self.hull(new).items():
-            more = margin * (hi - lo).max(axis=1, keepdims=True)
-            down, up = self[name][0] - lo, hi - self[name][1]
-            grown[name] = (
-                np.where(down > 0, lo - down / 4 - more, lo),
-                np.where(up > 0, hi + up / 4 + more, hi),
-            )
+            margin = _MARGIN * (hi - lo).max(axis=1, keepdims=True)
+            down, up = lo < self[name][0], hi > self[name][1]
+            grown[name] = np.where(down, lo - margin, lo), np.where(up, hi + margin, hi)
         return grown
 
     def where(self, chosen: Array, other: Boxes) -> Boxes:

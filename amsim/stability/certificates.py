@@ -148,7 +148,7 @@ class _Search:
     def run(self) -> None:
         rows, part = np.arange(self.claim.count), self.claim
         boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
-        for step in range(_PASSES):
+        for _ in range(_PASSES):
             image = part.map.image(boxes, weights(part.map, boxes))
             self.iterations[rows] += 1
             self._keep(rows[~invariant], image.states.take(~invariant))
@@ -158,7 +158,7 @@ class _Search:
             going = self.outcome[rows] == _OPEN
             if not going.any():
                 return
-            boxes = smaller.where(invariant, boxes.grow(image.new, step)).take(going)
+            boxes = smaller.where(invariant, boxes.grow(image.new)).take(going)
             rows, part, invariant = rows[going], part.take(going), invariant[going]
         self.outcome[rows] = np.where(invariant, _STUCK, _GROWS)
 

@@ -1,0 +1,309 @@
+"""Certificates: how tight, how often, how fast.
+
+    python benchmarks/stability.py tightness
+    python benchmarks/stability.py curve --figure docs/certified.png
+    python benchmarks/stability.py speed
+
+`tightness` sets certified radii beside radii at which an attack was found (attacks.py). `curve`
+counts the cues that are recalled and those that are certified, over the fraction of flipped units.
+`speed` prints CPU times as multiples of one matrix-vector product and of one right-hand side.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import harness
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    import amsim as am
+
+    Array = NDArray[np.float64]
+
+DIGITS_BETA = 0.75
+SCOPES = ("link", "broadcast")
+
+
+def random_memory(beta: float = 1.0, seed: int = 0) -> am.Network:
+    import amsim as am
+
+    return am.dense_am(am.patterns.random(100, 64, seed), hidden=am.Softmax(beta))
+
+
+def digits_memory(beta: float = DIGITS_BETA, seed: int = 0) -> am.Network:
+    import amsim as am
+
+    return am.dense_am(am.patterns.digits(100, seed), hidden=am.Softmax(beta))
+
+
+def polynomial_memory(count: int, power: int, seed: int = 0) -> am.Network:
+    """Tanh features whose input is 3 at a stored pattern, but for the other memories."""
+    import amsim as am
+
+    patterns = am.patterns.random(count, 64, seed)
+    scale = (3 / 64 ** (power - 1)) ** (1 / power)
+    return am.dense_am(scale * patterns, visible=am.Tanh(), hidden=am.RectifiedPower(power))
+
+
+def fixed_points(net: am.Network) -> Array:
+    """Where recall from each stored pattern ends, (K, D)."""
+    import numpy as np
+
+    import amsim as am
+
+    patterns = np.sign(net.synapses[0].weights)
+    return am.simulate(net, patterns, until=am.Settled(1e-10)).final["visible"]
+
+
+def tightness(count: int) -> list[dict[str, object]]:
+    """Medians over stored memories; the last two columns are the smallest attack / certified."""
+    import numpy as np
+    from attacks import attack_radius
+
+    import amsim as am
+    from amsim.stability import radius, radius_bound
+    from amsim.stability.linear import Linearisation
+
+    networks: dict[str, am.Network] = {
+        "random, beta 1": random_memory(),
+        "random, beta 0.5": random_memory(0.5),
+        "digits, beta 0.75": digits_memory(),
+        "digits, beta 2": digits_memory(2.0),
+        **{
+            f"polynomial n={n}, K={k}": polynomial_memory(k, n)
+            for n, k in ((2, 10), (2, 30), (3, 30), (3, 200))
+        },
+    }
+    rows = []
+    for name, net in networks.items():
+        found: dict[str, list[float]] = {}
+        for state in fixed_points(net)[:count]:
+            softmax = isinstance(net.layers["hidden"].lagrangian, am.Softmax)
+            linear = Linearisation(
+                net, {"visible": state, "hidden": net.synapses[0].weights @ _output(net, state)}
+            )
+            values = {
+                "sigma": linear.sigma,
+                "rho": linear.rho,
+                "closed form": radius_bound(net, state) if softmax else np.nan,
+                "link": radius(net, state),
+                "attack": attack_radius(net, state),
+                "broadcast": radius(net, state, "broadcast"),
+                "attack b.": attack_radius(net, state, "broadcast"),
+                "no timing": attack_radius(net, state, rounds=0),
+            }
+            for key, value in values.items():
+                found.setdefault(key, []).append(value)
+        row: dict[str, object] = {"network": name}
+        row.update({key: float(np.median(value)) for key, value in found.items()})
+        for scope, attack in (("link", "attack"), ("broadcast", "attack b.")):
+            certified = np.array(found[scope])
+            ratios = np.array(found[attack])[certified > 0] / certified[certified > 0]
+            row[f"least {scope}"] = float(ratios.min()) if ratios.size else np.nan
+        row["without"] = f"{np.mean(np.array(found['link']) == 0):.0%}"
+        rows.append(row)
+    return rows
+
+
+def _output(net: am.Network, state: Array) -> Array:
+    import numpy as np
+
+    return np.asarray(net.layers["visible"].lagrangian.activation(state))
+
+
+def curve(net: am.Network, flips: Sequence[float], repeats: int) -> dict[str, list[float]]:
+    """Fractions of cues that are recalled without delays, and certified in the two scopes.
+
+    A cue of a stored pattern counts as recalled if it ends within 1e-3 of where recall from the
+    undamaged pattern ends, which is also the target of the certificate.
+    """
+    import numpy as np
+
+    import amsim as am
+    from amsim.stability import certify
+
+    patterns = np.repeat(np.sign(net.synapses[0].weights), repeats, axis=0)
+    targets = np.repeat(fixed_points(net), repeats, axis=0)
+    fractions: dict[str, list[float]] = {"recalled": [], "broadcast": [], "link": []}
+    for flip in flips:
+        cues = am.patterns.corrupt(patterns, flip=flip, seed=1)
+        end = am.simulate(net, cues).final["visible"]
+        recalled = np.abs(end - targets).max(axis=1) < 1e-3
+        fractions["recalled"].append(float(recalled.mean()))
+        for scope in SCOPES:
+            holds = certify(net, cues, targets, scope).holds
+            assert not (holds & ~recalled).any(), "a certified cue was recalled elsewhere"
+            fractions[scope].append(float(holds.mean()))
+    return fractions
+
+
+def curve_figure(curves: dict[str, dict[str, list[float]]], flips: Sequence[float]) -> Figure:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    styles = {
+        "recalled": ("#0072B2", "o", "recalled without delays"),
+        "broadcast": ("#E69F00", "s", "certified, broadcast messages"),
+        "link": ("#009E73", "^", "certified, any delay per link"),
+    }
+    for ax, (name, fractions) in zip(panels, curves.items(), strict=True):
+        for key, (colour, marker, label) in styles.items():
+            percent = 100 * np.array(fractions[key])
+            ax.plot(100 * np.array(flips), percent, color=colour, marker=marker, ms=4, label=label)
+        ax.set(title=name, xlabel="flipped units (%)", ylim=(-3, 103))
+        ax.title.set_fontsize(10)
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("cues (%)")
+    panels[-1].legend(fontsize=8, loc="upper right", framealpha=0.9)
+    return figure
+
+
+def single_speed(units: int, count: int, rounds: int) -> list[dict[str, object]]:
+    """One certificate, in matrix-vector products: counted, and by CPU time."""
+    import numpy as np
+
+    import amsim as am
+    from amsim.stability import certify
+
+    rng = np.random.default_rng(0)
+    kinds: dict[str, Any] = {
+        "real": rng.normal(size=(count, units)),
+        "+-1": rng.choice([-1.0, 1.0], (count, units)),
+        "+-1, int8": rng.choice([-1, 1], (count, units)).astype(np.int8),
+    }
+    rows = []
+    for kind, patterns in kinds.items():
+        net, state = am.dense_am(patterns), patterns[0].astype(float)
+        full, cue = patterns.astype(float), am.patterns.corrupt(state, flip=0.05)
+        contenders: dict[str, Callable[[], object]] = {"product": lambda a=full, x=state: a @ x}
+        for scope in SCOPES:
+            contenders[scope] = lambda net=net, cue=cue, x=state, s=scope: certify(net, cue, x, s)
+        timings = harness.interleave(contenders, rounds)
+        for scope in SCOPES:
+            result = certify(net, cue, state, scope)
+            ratio = timings[scope].cpu_median / timings["product"].cpu_median
+            products = _count_products(net, contenders[scope])
+            images = int(result.iterations)
+            rows.append(
+                {
+                    "memories": kind,
+                    "scope": scope,
+                    "holds": bool(result.holds),
+                    "iterations": images,
+                    "products / iteration": products / images,
+                    "CPU, in products": ratio,
+                    "CPU / iteration": ratio / images,
+                    "note": timings[scope].note,
+                }
+            )
+    return rows
+
+
+def _count_products(net: am.Network, run: Callable[[], object]) -> float:
+    """Products of the weights with one vector: passes over Xi, times vectors."""
+    from amsim.stability import intervals
+
+    count, size = 0.0, net.synapses[0].weights.size
+    plain = {name: getattr(intervals, name) for name in ("project", "project_back", "_times")}
+
+    def counted(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+        def wrapped(x: Array, matrix: Array) -> Array:
+            nonlocal count
+            count += len(x) * matrix.size / size
+            return function(x, matrix)
+
+        return wrapped
+
+    try:
+        for name, function in plain.items():
+            setattr(intervals, name, counted(function))
+        run()
+    finally:
+        for name, function in plain.items():
+            setattr(intervals, name, function)
+    return count
+
+
+def batch_speed(rounds: int) -> list[dict[str, object]]:
+    """100 cues at (64, 100) against one right-hand side of the same batch."""
+    import numpy as np
+
+    import amsim as am
+    from amsim.stability import certify
+
+    rows = []
+    for name, net in {
+        "+-1": random_memory(),
+        "real": am.dense_am(np.random.default_rng(0).normal(size=(100, 64))),
+    }.items():
+        patterns = net.synapses[0].weights
+        targets = am.simulate(net, patterns, until=am.Settled(1e-10)).final
+        for flip in (0.1, 0.2, 0.3):
+            cues = am.patterns.corrupt(patterns, flip=flip, seed=1)
+            states = {"visible": cues, "hidden": cues @ patterns.T}
+            contenders: dict[str, Callable[[], object]] = {
+                "right-hand side": lambda net=net, states=states: net.velocity(states)
+            }
+            for scope in SCOPES:
+                contenders[scope] = lambda n=net, c=cues, t=targets, s=scope: certify(n, c, t, s)
+            timings = harness.interleave(contenders, rounds)
+            for scope in SCOPES:
+                result = certify(net, cues, targets, scope)
+                base = timings["right-hand side"].cpu_median
+                rows.append(
+                    {
+                        "memories": name,
+                        "flipped": f"{flip:.0%}",
+                        "scope": scope,
+                        "certified": f"{result.holds.mean():.0%}",
+                        "iterations": int(result.iterations.max()),
+                        "CPU / right-hand side": timings[scope].cpu_median / base,
+                        "note": timings[scope].note,
+                    }
+                )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("tightness", "curve", "speed"))
+    parser.add_argument("--memories", type=int, default=10, help="states per network (tightness)")
+    parser.add_argument("--repeats", type=int, default=5, help="cues per pattern (curve)")
+    parser.add_argument("--rounds", type=int, default=15, help="timings per contender (speed)")
+    parser.add_argument("--figure", type=Path, help="write the figure here (curve)")
+    options = parser.parse_args()
+
+    harness.one_thread()
+    if options.what == "tightness":
+        harness.show(tightness(options.memories))
+    elif options.what == "speed":
+        print("one cue, 784 features, 10000 memories")
+        harness.show(single_speed(784, 10_000, options.rounds))
+        print("\n100 cues, 64 features, 100 memories")
+        harness.show(batch_speed(options.rounds))
+    else:
+        flips = [units / 64 for units in range(0, 33, 2)]
+        curves = {
+            "100 random patterns of 64 units": curve(random_memory(), flips, options.repeats),
+            "100 digits of 64 pixels": curve(digits_memory(), flips, options.repeats),
+        }
+        for name, fractions in curves.items():
+            print(name)
+            columns = zip(flips, *fractions.values(), strict=True)
+            harness.show(dict(zip(("flipped", *fractions), row, strict=True)) for row in columns)
+        if options.figure:
+            curve_figure(curves, flips).savefig(options.figure, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
