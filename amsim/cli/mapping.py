@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
         examples=_HELP,
         help="map your patterns onto a neuromorphic chip",
         description="Map a dense associative memory onto the integers of a chip, prove that "
-        "nothing overflows, compare it with the published limits, and write the plan for amsim run.",
+        "nothing overflows, compare it with the published limits, and write the plan.",
     )
     add = parser.add_argument
     add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")

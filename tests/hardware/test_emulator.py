@@ -1,0 +1,196 @@
+"""The emulator against plain Python integers, against itself compiled, and its results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import amsim as am
+import hardware as hw
+from hardware import emulator, exact, random_plans
+from hardware.emulator import Machine
+from hardware.run import prepare
+
+PATTERNS = 2 * am.patterns.digits_gray(20)[:, 8:40] - 1
+CUES = np.clip(PATTERNS[:6] + np.random.default_rng(0).normal(0, 0.3, (6, 32)), -1, 1)
+NETWORKS = {
+    "softmax": am.dense_am(PATTERNS, hidden=am.Softmax(2.0)),
+    "euclidean": am.dense_am(PATTERNS, hidden=am.Softmax(2.0), similarity="euclidean"),
+    "tanh power": am.dense_am(
+        PATTERNS, visible=am.Tanh(0.05), hidden=am.RectifiedPower(3), bias_visible=0.1
+    ),
+    "sign": am.dense_am(PATTERNS, visible=am.Tanh(1e9), hidden=am.Softmax(1.0)),
+    "identity relu": am.dense_am(PATTERNS * 0.03, hidden=am.ReLU(), bias_hidden=0.1),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def plan(request: pytest.FixtureRequest) -> hw.Plan:
+    return hw.compile(NETWORKS[request.param], cue_limit=1.0)
+
+
+def same(one: hw.Result, other: hw.Result) -> None:
+    assert one.integers.keys() == other.integers.keys()
+    for name, state in one.integers.items():
+        np.testing.assert_array_equal(state, other.integers[name])
+    for name, count in one.messages.items():
+        np.testing.assert_array_equal(count, other.messages[name])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_bit_exact_against_plain_integers(seed: int) -> None:
+    """Random kinds, widths, options and inputs; every state and message of every step."""
+    rng = np.random.default_rng(seed)
+    try:
+        plan = random_plans.plan(rng, random_plans.network(rng))
+    except hw.RangeError:
+        return
+    cues = random_plans.hard_cues(rng, plan, 2)
+    inputs = random_plans.jumping_inputs(rng, plan, 2)
+    clamp = rng.random((2, plan.units[1])) < 0.2
+    job, _ = prepare(plan, cues, steps=4 * plan.period + 3, clamp=clamp, inputs=inputs)
+    machine = Machine(plan, job)
+    recalls = [exact.recall(plan, job, cue) for cue in range(2)]
+    for t in range(job.steps):
+        machine.step(t)
+        (sent,) = machine.out.values()
+        for cue, recall in enumerate(recalls):
+            assert machine.v[cue].tolist() == recall.v[t]
+            assert machine.h[cue].tolist() == recall.h[t]
+            assert sent[cue].tolist() == recall.out[t]
+            if plan.normaliser:
+                assert machine.c[cue, 0] == recall.c[t]
+
+
+def test_compiled_loops_give_the_same(plan: hw.Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"steps": 30 * plan.period + 1, "clamp": [0, 3]}
+    in_numpy = hw.run(plan, CUES, **options)
+    monkeypatch.setattr(emulator, "_WORTH_COMPILING", 0)
+    compiled = hw.run(plan, CUES, **options)
+    same(in_numpy, compiled)
+    np.testing.assert_array_equal(in_numpy.settled, compiled.settled)
+
+
+def test_stopping_at_rest_changes_nothing(plan: hw.Plan) -> None:
+    steps = 400 * plan.period
+    stopped = hw.run(plan, CUES[:2], steps=steps)
+    assert stopped.settled is not None and (stopped.settled > 0).all()
+    recorded = hw.run(plan, CUES[:2], steps=steps, record=["visible"])
+    same(stopped, recorded)
+    moves = np.any(np.diff(recorded.states("visible"), axis=0) != 0, axis=-1)
+    for cue, settled in enumerate(stopped.settled):
+        assert not moves[settled:, cue].any()
+
+
+def test_batch_does_not_matter(plan: hw.Plan) -> None:
+    together = hw.run(plan, CUES.reshape(2, 3, -1), steps=300)
+    for i, cue in enumerate(CUES):
+        alone = hw.run(plan, cue, steps=300)
+        for name, state in alone.integers.items():
+            np.testing.assert_array_equal(state, together.integers[name][i // 3, i % 3])
+
+
+def test_symmetric_networks_recall_symmetrically() -> None:
+    """Rounding is odd: what the negated cue does is the negative of what the cue does."""
+    plan = hw.compile(am.dense_am(am.patterns.random(4, 32, seed=0), hidden=am.Softmax(0.2)))
+    mirrored = hw.compile(am.dense_am(-am.patterns.random(4, 32, seed=0), hidden=am.Softmax(0.2)))
+    cue = np.random.default_rng(1).uniform(-1, 1, 32)
+    one = hw.run(plan, cue, steps=500).integers["visible"]
+    other = hw.run(mirrored, -cue, steps=500).integers["visible"]
+    np.testing.assert_array_equal(one, -other)
+
+
+def test_recall_is_that_of_the_ode() -> None:
+    network = NETWORKS["softmax"]
+    result = hw.run(hw.compile(network), CUES)
+    final = am.simulate(network, CUES).final
+    np.testing.assert_allclose(result.final["visible"], final["visible"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(result.final["hidden"], final["hidden"], rtol=0, atol=1e-2)
+
+
+def test_clamped_features_complete_the_others() -> None:
+    network = NETWORKS["softmax"]
+    mask = np.arange(32) < 16
+    cue = np.where(mask, PATTERNS[3], 0.0)
+    plan = hw.compile(network)
+    result = hw.run(plan, cue, clamp=mask)
+    ode = am.simulate(network, cue, clamp=mask)
+    np.testing.assert_allclose(result.final["visible"], ode.final["visible"], rtol=0, atol=2e-3)
+    start = np.rint(cue * plan.visible.scale).astype(int)
+    np.testing.assert_array_equal(result.integers["visible"][mask], start[mask])
+
+
+def test_driven_inputs_follow_the_ode() -> None:
+    network = NETWORKS["identity relu"]
+    rest = am.simulate(network, np.zeros(32), inputs=0.5).final["visible"]
+    plan = hw.compile(network, cue_limit=1.0, input_limits={"visible": 1.0})
+    constant = hw.run(plan, np.zeros(32), inputs={"visible": 0.5}).final["visible"]
+    np.testing.assert_allclose(constant, rest, rtol=0, atol=1e-3)
+    late = hw.run(
+        plan, np.zeros(32), inputs={"visible": lambda t: np.full(32, 0.5 * (t >= 2.0))}
+    ).final["visible"]
+    np.testing.assert_allclose(late, rest, rtol=0, atol=1e-3)
+    wave = hw.run(
+        plan,
+        np.zeros(32),
+        steps=plan.period * 100,
+        inputs={"visible": lambda t: np.full(32, np.sin(t))},
+    )
+    ode = am.simulate(
+        network,
+        np.zeros(32),
+        until=None,
+        times=[100 * plan.dt],
+        inputs=lambda t: np.full(32, np.sin(t)),
+    )
+    # First order in dt: the input is held for a period.
+    np.testing.assert_allclose(
+        wave.final["visible"], ode.final["visible"], rtol=0, atol=2 * plan.dt
+    )
+
+
+def test_a_quantum_saves_messages_and_stays_close() -> None:
+    network = NETWORKS["softmax"]
+    fine = hw.run(hw.compile(network), CUES)
+    coarse = hw.run(hw.compile(network, quantum=0.02), CUES)
+    assert (coarse.messages["visible"] < fine.messages["visible"] / 3).all()
+    np.testing.assert_allclose(coarse.final["visible"], fine.final["visible"], rtol=0, atol=0.1)
+
+
+def test_records_messages_that_explain_the_states() -> None:
+    plan = hw.compile(NETWORKS["softmax"])
+    record = hw.run(plan, CUES[:2], steps=200, record=["visible", "visible_out", "hidden_out"])
+    assert record.states("visible").shape == (200, 2, 32)
+    sent = record.states("visible_out").sum(axis=0)
+    last = record.states("visible")[-1]
+    np.testing.assert_array_equal(sent, plan.visible.output(last))
+    nonzero = (record.states("visible_out") != 0).sum(axis=(0, 2))
+    np.testing.assert_array_equal(nonzero, record.messages["visible"])
+    with pytest.raises(ValueError, match="'hidden' was not recorded"):
+        record.states("hidden")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cues": np.ones(31)}, r"cue has shape \(31,\), layer 'visible' has shape \(32,\)"),
+        ({"cues": np.ones((0, 32))}, "the batch is empty"),
+        ({"cues": np.full(32, np.nan)}, "NaN or infinity"),
+        ({"cues": np.full(32, 2.0)}, r"cue needs 24 bits.*compile\(..., cue_limit=2\)"),
+        ({"steps": 0}, "steps must be a whole number"),
+        ({"record": "energy"}, "record names 'energy'"),
+        ({"clamp": [32]}, "index out of range"),
+        ({"clamp": np.ones(31, bool)}, r"clamp has shape \(31,\)"),
+        ({"inputs": {"visible": 1.0}}, r"input of visible.*input_limits=\{'visible': 1\}"),
+        ({"inputs": {"deep": 1.0}}, "inputs names 'deep'"),
+    ],
+)
+def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
+    plan = hw.compile(NETWORKS["softmax"])
+    with pytest.raises(ValueError, match=message):
+        hw.run(plan, **{"cues": CUES[0], **options})
