@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,9 +19,9 @@ Kind = Literal["memory", "mixture", "spurious"]
 Shape = Literal["minimum", "saddle", "degenerate"]
 
 _TOLERANCE = 1e-12
-_STEPS, _POLISH = 300, 2
-# Steps in units of the time constants: beyond the last one they are Newton's.
-_SHORTEST, _LONGEST, _GROWTH = 1e-6, 1e9, 4.0
+_ITERATIONS, _POLISH = 300, 2
+_NEAR = 1e-3  # residual, relative to the state, from which on Newton's method is tried
+_STEP, _STEPS = 0.1, 20  # steps in units of the largest tau, and how many at a time
 _SAME = 1e-6  # relative distance below which two fixed points are one
 _FLAT = 1e-9  # curvature that passes for 0
 # Patterns that describe a state are looked for among so many of the most similar ones.
@@ -85,10 +86,9 @@ class Classification:
 def find(net: Network, state: State) -> Equilibrium:
     """Find the fixed point near a state, to rounding error.
 
-    Implicit steps along the dynamics that lengthen as the residual falls and end as Newton's method
-    (pseudo-transient continuation: Kelley and Keyes, SIAM J. Numer. Anal. 35, 1998). From a cue
-    they follow the flow, roughly; from a state near rest, also near a saddle, they converge
-    quadratically to the fixed point beside it.
+    Near rest, also near a saddle, by Newton's method. A state that is not, such as a cue, first
+    follows the dynamics in coarse steps (exponential Euler) until it is; where that must be exact,
+    start from the last state of `simulate`.
 
     Parameters
     ----------
@@ -118,30 +118,22 @@ def find(net: Network, state: State) -> Equilibrium:
     """
     states = one_state(net, state)
     vector = net.pack(states)
-    tau = np.concatenate([np.ravel(layer.tau) for layer in net.dynamic.values()])
-    force = _force(net, vector)
-    residual = _size(force)
+    flow = _Flow(net)
+    residual = _size(_force(net, vector))
     best, smallest, iteration, polished = vector, residual, 0, 0
-    step = 0.1 * _scale(vector) / max(residual, 1e-300)
-    for iteration in range(_STEPS + 1):
+    for iteration in range(_ITERATIONS + 1):
         if residual < smallest:
             best, smallest = vector, residual
         if smallest <= _TOLERANCE * _scale(best):
             polished += 1
-        if polished > _POLISH or not residual or iteration == _STEPS:
+        if polished > _POLISH or not 0 < residual < np.inf or iteration == _ITERATIONS:
             break
-        step = min(_scale(vector) / residual, _GROWTH * step)
-        step = float(np.clip(step, _SHORTEST, _LONGEST))
-        moved = vector + _implicit_step(net, vector, force, tau / step)
-        new = _force(net, moved)
-        while not _size(new) <= 10 * residual and step > _SHORTEST:
-            # Too long a step: the network is not linear that far.
-            step /= 10
-            moved = vector + _implicit_step(net, vector, force, tau / step)
-            new = _force(net, moved)
-        if not np.isfinite(_size(new)):
-            break
-        vector, force, residual = moved, new, _size(new)
+        moved = vector
+        if residual <= _NEAR * _scale(vector):
+            moved = vector + _newton_step(net, vector)
+        if moved is vector or not (polished or _size(_force(net, moved)) < residual):
+            moved = flow.follow(vector, iteration)
+        vector, residual = moved, _size(_force(net, moved))
     full = net.complete(net.unpack(best))
     return Equilibrium(
         states=full,
@@ -279,19 +271,38 @@ def _scale(vector: Array) -> float:
     return 1.0 + float(np.abs(vector).max())
 
 
-def _implicit_step(net: Network, vector: Array, force: Array, inertia: Array) -> Array:
-    """Solve (inertia - d force / dx) u = force."""
-    states = net.unpack(vector)
+class _Flow:
+    """Coarse steps along the dynamics, with the leak exact: they never leave the fixed points."""
+
+    def __init__(self, net: Network) -> None:
+        self.net = net
+        layers = net.dynamic.values()
+        self.tau = np.concatenate([np.ravel(layer.tau) for layer in layers])
+        self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers])
+
+    def follow(self, vector: Array, iteration: int) -> Array:
+        """Some steps, shorter ones after many iterations: inhibition overshoots in long ones."""
+        step = _STEP * self.tau.max() * 0.5 ** (iteration // 50) / self.tau
+        # (1 - e^(-leak step)) / leak, and its limit without leak.
+        decay = self.leak * step
+        share = np.where(decay > 0, -np.expm1(-decay) / np.where(decay > 0, self.leak, 1), step)
+        for _ in range(_STEPS):
+            vector = vector + share * _force(self.net, vector)
+        return vector
+
+
+def _newton_step(net: Network, vector: Array) -> Array:
+    states, force = net.unpack(vector), _force(net, vector)
+    tau = np.concatenate([np.ravel(layer.tau) for layer in net.dynamic.values()])
     if sum(layer.size for layer in net.layers.values()) > 2 * DENSE:
         linear = Linearisation(net, net.complete(states))
-        tau = linear.tau[linear.dynamic]
-        return solve_krylov(lambda u: inertia * u - tau * linear.jacobian_product(u), force)
-    tau = np.concatenate([np.ravel(layer.tau) for layer in net.dynamic.values()])
-    matrix = np.diag(inertia) - tau[:, None] * net.jacobian(states)
-    try:
-        return np.asarray(np.linalg.solve(matrix, force))
-    except np.linalg.LinAlgError:
-        return np.asarray(np.linalg.lstsq(matrix, force, rcond=None)[0])
+        return solve_krylov(lambda u: -tau * linear.jacobian_product(u), force)
+    matrix = -tau[:, None] * net.jacobian(states)
+    if all(layer.leak for layer in net.layers.values()):
+        with suppress(np.linalg.LinAlgError):
+            return np.asarray(np.linalg.solve(matrix, force))
+    # Flat directions, or a bifurcation: the shortest of the solutions.
+    return np.asarray(np.linalg.lstsq(matrix, force, rcond=1e-12)[0])
 
 
 def _same(net: Network, one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
