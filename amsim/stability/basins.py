@@ -91,7 +91,7 @@ def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
         image = claim.map.image(boxes, weights(claim.map, boxes))
         if not image.new.within(boxes)[0]:
             return None
-        if contraction(claim, image)[0][0] < 1:
+        if contraction(image)[0] < 1:
             return first
         if known is None:
             return None

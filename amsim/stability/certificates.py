@@ -16,7 +16,7 @@ from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
 from .claim import Claim, Scope, States
-from .contraction import contraction, least_gain, weights
+from .contraction import contraction, distance, least_gain, weights
 from .intervals import Image
 from .linear import Linearisation
 
@@ -48,8 +48,8 @@ class Certificate:
         1 - c, where c bounds the contraction factor of the update on the last box: positive where
         the certificate holds, -inf if there was no invariant box.
     distance : ndarray (*batch)
-        Where it holds, an upper bound on the distance of the fixed point from the target, over
-        the units of the kept layers (of a memory network: the features); elsewhere NaN.
+        Where it holds, an upper bound on the distance of the fixed point from the target, at most
+        the tolerance; elsewhere NaN. Of a memory network, the distance of the features.
     message : str
         How many cues are certified, and why the others are not.
     """
@@ -177,16 +177,21 @@ class _Search:
         self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
         if not invariant.any():
             return
-        factor, distance = contraction(part, image)
+        factor, far = contraction(image), image.new.deviation(part.target)
         stalled = _best_shrinking(boxes, smaller) > _STALLED
         proven = factor < 1
-        exact = distance <= self.limit[rows]
+        vague = invariant & proven & ~(far <= self.limit[rows])
+        if vague.any():
+            widths = {name: width[vague] for name, width in image.widths.items()}
+            bound = distance(part.take(vague), widths, factor[vague])
+            far[vague] = np.minimum(far[vague], bound)
+        exact = far <= self.limit[rows]
         result = np.where(proven & exact, _HOLDS, np.where(~stalled, _OPEN, _STUCK))
         result[proven & stalled & ~exact] = _INEXACT
         chosen = rows[invariant]
         self.outcome[chosen] = result[invariant]
         self.margin[chosen] = 1 - factor[invariant]
-        self.distance[chosen] = distance[invariant]
+        self.distance[chosen] = far[invariant]
 
 
 def _best_shrinking(old: Boxes, new: Boxes) -> Array:

@@ -30,8 +30,6 @@ class Claim:
         The layer "visible", or the first one.
     start, target : Boxes
         Points of the kept layers, as the boxes count them.
-    residual : dict of str to ndarray (count, units)
-        How far the map moves the target at most.
     batch : tuple of int
     """
 
@@ -39,7 +37,6 @@ class Claim:
     visible: str
     start: Boxes
     target: Boxes
-    residual: dict[str, Array]
     batch: tuple[int, ...]
 
     @classmethod
@@ -64,10 +61,7 @@ class Claim:
             n: boxmap.relative(n, _flat(given[n], batch)) if n in given else ends[n]
             for n in boxmap.kept
         }
-        end = Boxes.points(ends)
-        moved = boxmap.image(end, {n: np.zeros_like(x) for n, x in ends.items()}).new
-        residual = {n: np.maximum(hi - ends[n], ends[n] - lo) for n, (lo, hi) in moved.items()}
-        return cls(boxmap, visible, Boxes.points(starts), end, residual, batch)
+        return cls(boxmap, visible, Boxes.points(starts), Boxes.points(ends), batch)
 
     @property
     def count(self) -> int:
@@ -85,7 +79,6 @@ class Claim:
             map=self.map.take(rows),
             start=self.start.take(rows),
             target=self.target.take(rows),
-            residual={name: moved[rows] for name, moved in self.residual.items()},
         )
 
 

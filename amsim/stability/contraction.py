@@ -1,4 +1,4 @@
-"""Whether the update of a network contracts on a box, and where its fixed point is."""
+"""Whether the update of a network contracts on a box."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from .intervals import BoxMap, Image
 _FLOOR = 1e-2  # of the layer's largest width: weights of units whose box is narrow
 
 
-def contraction(claim: Claim, image: Image) -> tuple[Array, Array]:
-    """The contraction factor over the boxes of an image, and how far the fixed point may be.
+def contraction(image: Image) -> Array:
+    """max |dF| u / u over the boxes of an image, from above; shape (batch,).
 
-    Parameters
-    ----------
-    claim : Claim
-    image : Image
-        Of invariant boxes that hold the target.
-
-    Returns
-    -------
-    factor : ndarray (batch,)
-        max |dF| u / u for weights u > 0, rounded up: below 1, the update is a contraction in the
-        max norm with these weights.
-    distance : ndarray (batch,)
-        Bound on |x - target| for the fixed point x in the box; there is one if factor < 1.
+    Below 1, the update is a contraction on the box in the max norm with the weights u.
     """
-    factor = _worst(image.gain, image.widths)
-    with np.errstate(divide="ignore"):
-        rest = _worst(claim.residual, image.widths) / np.maximum(1 - factor, 0) * (1 + 1e-15)
-    widest = np.max([width.max(axis=1) for width in image.widths.values()], axis=0)
-    return factor, np.minimum(rest * widest, image.given.deviation(claim.target))
+    return _worst(image.gain, image.widths)
+
+
+def distance(claim: Claim, widths: Mapping[str, Array], factor: Array) -> Array:
+    """Bound on |x - target| for the fixed point x in a box; shape (batch,).
+
+    In a max norm in which the update T contracts by `factor` on a box that holds the target t,
+    |x - t| <= |T(t) - t| / (1 - factor).
+    """
+    zero = {name: np.zeros_like(width) for name, width in widths.items()}
+    moved = claim.map.image(claim.target, zero).new
+    residual = {
+        name: np.maximum(hi - claim.target[name][0], claim.target[name][0] - lo)
+        for name, (lo, hi) in moved.items()
+    }
+    widest = np.max([width.max(axis=1) for width in widths.values()], axis=0)
+    return np.asarray(_worst(residual, widths) * widest / (1 - factor) * (1 + 1e-15))
 
 
 def weights(boxmap: BoxMap, boxes: Boxes) -> dict[str, Array]:
