@@ -106,7 +106,8 @@ def _checks(plan: Plan, message_bits: int) -> tuple[Check, ...]:
     # Both directions are stored: a core holds the weights that arrive at its units.
     bytes_needed = 2 * plan.weights.size * math.ceil(plan.weight_bits / 8)
     bytes_there = _times(limits["synapse_bytes_per_core"], cores)
-    per_row = f"at most {(bytes_there.value or 0) / (2 * features):,.0f} memories of {features}"
+    most = math.floor((bytes_there.value or 0) / (2 * features))
+    per_row = f"at most {most:,} memories of {features}"
     return (
         Check("units of a chip", units, _times(limits["neurons_per_core"], cores), per_row),
         Check("synaptic bytes of a chip", bytes_needed, bytes_there, per_row + ", or place(plan)"),

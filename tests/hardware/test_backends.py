@@ -1,0 +1,66 @@
+"""Backends that are there, that are not, and that others bring."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+
+import numpy as np
+import pytest
+
+import amsim as am
+import hardware as hw
+from hardware import backends
+from hardware.backends import Trace
+from hardware.plan import Job
+
+PLAN = hw.compile(am.dense_am(am.patterns.random(3, 16, seed=0)))
+CUE = am.patterns.random(1, 16, seed=1)[0]
+
+
+def private_chip(plan: hw.Plan, job: Job, record: tuple[str, ...]) -> Trace:
+    """What somebody's package would do with a chip."""
+    final = {"visible": job.visible, "hidden": job.hidden, "normaliser": job.log_sum}
+    return Trace(final=final, signals={}, messages={}, steps=job.steps)
+
+
+def register(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    point = EntryPoint(name="our-board", value=value, group="amsim.backends")
+    monkeypatch.setattr(backends, "entry_points", lambda group: EntryPoints([point]))
+
+
+def test_an_absent_backend_says_what_to_do() -> None:
+    with pytest.raises(hw.BackendUnavailable, match=r"entry point in the group 'amsim\.backends'"):
+        hw.run(PLAN, CUE, backend="loihi2")
+
+
+def test_a_registered_backend_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "our_package", sys.modules[__name__])
+    register(monkeypatch, "our_package:private_chip")
+    result = hw.run(PLAN, CUE, backend="our-board", steps=7)
+    assert result.backend == "our-board"
+    assert result.steps == 7
+    assert result.verified_on_hardware is False
+    assert result.settled is None
+    np.testing.assert_allclose(result.final["visible"], CUE, atol=1 / PLAN.visible.scale)
+
+
+def test_a_registered_backend_that_is_broken_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register(monkeypatch, "package_that_is_not_there:run")
+    with pytest.raises(hw.BackendUnavailable, match="reinstall the package"):
+        hw.run(PLAN, CUE, backend="our-board")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava can be imported here")
+def test_lava_is_unavailable_with_a_remedy() -> None:
+    with pytest.raises(hw.BackendUnavailable, match=r"3\.10"):
+        hw.run(PLAN, CUE, backend="lava")
+
+
+def test_no_result_pretends_to_be_from_a_chip() -> None:
+    result = hw.run(PLAN, CUE, steps=10)
+    assert result.verified_on_hardware is False
+    assert "verified_on_hardware=False" in repr(result)
+    assert "verified_on_hardware: false" in PLAN.report()

@@ -1,0 +1,233 @@
+"""What the planner accepts is proven, what it refuses is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import amsim as am
+import hardware as hw
+from hardware import chips, exact, random_plans, ranges
+from hardware.planner import quantise
+from hardware.run import prepare
+
+BINARY = am.patterns.random(20, 48, seed=0)
+GRAY = am.patterns.digits_gray(20)
+NORMAL = np.random.default_rng(0).standard_normal((20, 48))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_accepted_plans_do_not_overflow(seed: int) -> None:
+    """`benchmarks/overflow.py` draws 100,000 of these."""
+    rng = np.random.default_rng(seed)
+    try:
+        plan = random_plans.plan(rng, random_plans.network(rng))
+    except hw.RangeError:
+        return
+    cues = random_plans.hard_cues(rng, plan, 2)
+    inputs = random_plans.jumping_inputs(rng, plan, 2)
+    job, _ = prepare(plan, cues, steps=5 * plan.period, inputs=inputs)
+    proven = {signal.name: signal.largest for signal in ranges.check(plan)}
+    for cue in range(2):
+        seen = exact.recall(plan, job, cue).largest
+        assert seen.get("total", 0) <= proven["sum arriving at hidden"]
+        assert seen.get("hidden", 0) <= proven["state of hidden"]
+        assert seen.get("drive of hidden", 0) <= proven["target - state of hidden"]
+        assert seen.get("arriving", 0) <= proven["sum arriving at visible"]
+        assert seen.get("visible", 0) <= proven["state of visible"]
+        assert seen.get("drive of visible", 0) <= proven["target - state of visible"]
+        if plan.normaliser:
+            assert seen.get("logit - c", 0) <= proven["logit - c"]
+            assert seen["sum of a round"] <= proven["sum arriving at the normaliser"]
+
+
+def test_exact_arithmetic_notices_an_overflow() -> None:
+    """The check above can fail: a plan made eight times too fine overflows."""
+    ones = np.ones((4, 6))
+    plan = hw.compile(am.dense_am(ones, hidden=am.ReLU(), visible=am.Tanh(5.0)))
+    fine = replace(plan, visible=replace(plan.visible, gain=plan.visible.gain + 3))
+    job, _ = prepare(fine, ones[:1], steps=60 * plan.period)
+    with pytest.raises(exact.Overflow, match="arriving"):
+        exact.recall(fine, job)
+    with pytest.raises(hw.RangeError, match=r"sum arriving at visible needs 2\d bits"):
+        ranges.check(fine)
+
+
+@pytest.mark.parametrize("change", ["headroom", "rounds", "floor"])
+def test_a_normaliser_that_is_too_weak_is_refused(change: str) -> None:
+    plan = hw.compile(am.dense_am(BINARY, hidden=am.Softmax(0.5)))
+    assert plan.normaliser is not None
+    weaker = {"headroom": 0, "rounds": plan.normaliser.rounds - 1, "floor": 8}[change]
+    weak = replace(plan, normaliser=replace(plan.normaliser, **{change: weaker}))
+    with pytest.raises(ValueError, match=r"headroom|rounds|floor"):
+        ranges.check(weak)
+
+
+@given(st.integers(2, 8), st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_quantise_rounds_with_one_scale(bits: int, seed: int) -> None:
+    patterns = np.random.default_rng(seed).standard_normal((3, 5))
+    weights, scale = quantise(patterns, bits)
+    assert np.abs(weights).max() == 2 ** (bits - 1) - 1
+    assert np.abs(weights / scale - patterns).max() <= 0.5 / scale * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "bits", "scale"),
+    [(BINARY, 2, 1.0), (GRAY, 8, 16.0), (GRAY, 6, 16.0), (BINARY * 0.3, 8, 1 / 0.3)],
+)
+def test_whole_multiples_are_exact(patterns: Any, bits: int, scale: float) -> None:
+    weights, found = quantise(patterns, bits)
+    assert found == pytest.approx(scale)
+    np.testing.assert_allclose(weights / found, patterns, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+@pytest.mark.parametrize("patterns", [BINARY, GRAY, NORMAL], ids=["binary", "gray", "normal"])
+def test_every_signal_uses_its_bits(patterns: Any, bits: int) -> None:
+    """States are as fine as they can be: within two bits of the 24 that there are."""
+    plan = hw.compile(am.dense_am(patterns, hidden=am.Softmax(0.5)), weight_bits=bits)
+    used = {signal.name: signal.bits for signal in ranges.check(plan)}
+    # Either the sum is full, or messages have reached their 17 bits with sign.
+    assert used["sum arriving at hidden"] >= 22 or used["messages of visible"] >= 17
+    assert used["target - state of visible"] >= 22
+
+
+def test_decay_is_that_of_the_time_constants() -> None:
+    tau = np.linspace(0.5, 3.0, 48)
+    plan = hw.compile(am.dense_am(BINARY, tau_visible=tau, tau_hidden=0.0), dt=0.1)
+    np.testing.assert_allclose(plan.visible.decay / 4096, 1 - np.exp(-0.1 / tau), atol=0.5 / 4096)
+    assert (plan.hidden.decay == 4096).all()
+
+
+def network(**options: Any) -> am.Network:
+    return am.dense_am(BINARY, **options)
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "signal", "bits"),
+    [
+        (network(hidden=am.Softmax(1e4)), {}, "logits", 31),
+        (network(bias_visible=1e6), {}, "state of visible", 36),
+        (network(hidden=am.ReLU()), {}, "state of visible", None),
+        (network(), {"dt": 1e-6}, "decay of visible", 20),
+        (network(tau_hidden=1e6), {}, "decay of hidden", 25),
+        (network(bias_hidden=1e12), {}, "sum arriving at hidden", None),
+        (network(), {"cue_limit": 1e6}, "state of visible", None),
+        (network(visible=am.Tanh(1.0), hidden=am.RectifiedPower(6)), {}, None, None),
+    ],
+)
+def test_range_errors_name_signal_bits_and_remedy(
+    net: am.Network, options: dict[str, Any], signal: str | None, bits: int | None
+) -> None:
+    with pytest.raises(hw.RangeError) as caught:
+        hw.compile(net, **options)
+    error = caught.value
+    assert signal is None or error.signal == signal
+    assert bits is None or error.bits == bits
+    assert error.bits is None or error.bits > error.available
+    assert error.remedy in str(error)
+
+
+@pytest.mark.parametrize(
+    ("net", "part"),
+    [
+        (network(hidden=am.Exponential()), r"memories Exponential"),
+        (network(hidden=am.RectifiedPower(2.5)), r"RectifiedPower\(n=2.5\)"),
+        (network(visible=am.LayerNorm()), "features LayerNorm"),
+        (network(visible=am.Sigmoid()), "features Sigmoid"),
+        (am.Network({"visible": am.Layer(2, am.Identity())}, []), "layers visible"),
+        (
+            am.Network(
+                {"visible": am.Layer((2, 3), am.Identity()), "hidden": am.Layer((2, 4), am.ReLU())},
+                [am.Dense(np.ones((4, 3)))],
+            ),
+            "layer 'visible' has shape",
+        ),
+        (
+            am.Network(
+                {"visible": am.Layer(3, am.Identity(), leak=0.5), "hidden": am.Layer(4, am.ReLU())},
+                [am.Dense(np.ones((4, 3)))],
+            ),
+            "leak 0.5",
+        ),
+        (
+            am.Network(
+                {"visible": am.Layer(3, am.Identity()), "hidden": am.Layer(4, am.ReLU())},
+                [am.Dense(np.ones((4, 3))), am.Dense(np.ones((3, 3)), between=("visible",) * 2)],
+            ),
+            "exactly one Dense",
+        ),
+        (
+            am.Network(
+                {"visible": am.Layer(3, am.Identity()), "hidden": am.Layer(4, am.ReLU())},
+                [am.MultiBody(np.ones((4, 3)), between=("hidden", "visible"))],
+            ),
+            "MultiBody",
+        ),
+    ],
+)
+def test_what_cannot_be_mapped_is_refused_by_name(net: am.Network, part: str) -> None:
+    with pytest.raises(hw.MappingError, match=part):
+        hw.compile(net)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"chip": "loihi3"}, "no chip 'loihi3'; there are loihi1, loihi2"),
+        ({"weight_bits": 9}, "weight_bits must be"),
+        ({"weight_bits": 1}, "weight_bits must be"),
+        ({"dt": -1.0}, "dt must be"),
+        ({"dt": np.nan}, "dt must be"),
+        ({"quantum": -0.1}, "quantum must be"),
+        ({"cue_limit": np.inf}, "cue_limit must be"),
+        ({"input_limits": {"deep": 1.0}}, "input_limits names 'deep'"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hw.compile(network(), **options)
+
+
+def test_a_fixed_neuron_chip_is_for_prices_only() -> None:
+    with pytest.raises(hw.LimitError, match="fixed integrate-and-fire"):
+        hw.compile(network(), chip="loihi1")
+    with pytest.raises(TypeError, match=r"amsim\.Network"):
+        hw.compile(BINARY)  # type: ignore[arg-type]
+
+
+def test_the_synapse_may_be_named_from_either_side() -> None:
+    layers = {"visible": am.Layer(48, am.Identity()), "hidden": am.Layer(20, am.Softmax(0.5))}
+    one = am.Network(layers, [am.Dense(BINARY, between=("hidden", "visible"))])
+    other = am.Network(layers, [am.Dense(BINARY.T, between=("visible", "hidden"))])
+    assert hw.compile(one) == hw.compile(other)
+
+
+def test_every_limit_says_where_it_comes_from() -> None:
+    for chip in hw.CHIPS.values():
+        for limit in chip.limits.values():
+            assert limit.source
+            assert limit.basis in ("paper", "brief", "derived", "assumed")
+            assert limit.value is not None or not limit.public
+
+
+def test_validate_names_the_limit_and_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = hw.compile(network())
+    validation = hw.validate(plan)
+    assert not validation.verified_on_hardware
+    assert {check.fits for check in validation.checks} == {True, None}
+    assert "verified_on_hardware: false" in str(validation)
+    one_core = dict(chips.LOIHI2.limits) | {"cores": hw.Limit(1, "cores", "test", "assumed")}
+    one_core["synapse_bytes_per_core"] = hw.Limit(1919, "bytes", "test", "assumed")
+    monkeypatch.setattr(chips, "CHIPS", {"loihi2": replace(chips.LOIHI2, limits=one_core)})
+    with pytest.raises(
+        hw.LimitError, match=r"1,920 needed, loihi2 has 1,919 .*at most 19 memories"
+    ):
+        hw.validate(plan)
