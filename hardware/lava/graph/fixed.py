@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hardware import kernels
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.graph.schedule import Recall
+from hardware.lava.recall import Recall
 from hardware.plan import Normaliser, Plan
 
 # Weights of silent units are left out of a product if at most one unit in so many speaks.

@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.graph.schedule import Recall
+from hardware.lava.recall import Recall
 from hardware.plan import Plan
 
 # A message smaller than 2**_FAINT of the sum is not sent; it would also be slow to multiply.
@@ -88,6 +88,8 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         ahead = np.where(self.leak.algebraic, drive, 2 * drive - before)
         self.before[...] = drive
         moved = self.leak.step(self.v, drive, ahead)
+        if self.recall.period == 2:  # the first period did not know the slope; make up for it
+            moved += (1 - self.leak.held) * self.leak.sloped * (ahead - drive)
         self.v[...] = np.where(self.recall.start_value("clamped", self.v), self.v, moved)
 
 

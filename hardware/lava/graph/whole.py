@@ -102,9 +102,9 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
                 machine.step(t)
                 for name, rows in shared.signals.items():
                     rows[t, self.rows] = machine.signal(name)
-            moves = [np.any(a != b, axis=1) for a, b in zip(before, machine.state(), strict=True)]
-            moving = shared.moving["visible"][self.rows]
-            moving[np.any(moves, axis=0)] = start // self.plan.period + 1
+            if start + self.plan.period <= end:
+                moving = shared.moving["visible"][self.rows]
+                moving[_changed(before, machine.state())] = start // self.plan.period + 1
         self.v[...] = machine.v.reshape(self.v.shape)
         self.h[...] = machine.h.reshape(self.h.shape)
         self.s_out.send((machine.sent - sent).reshape(self.v.shape))
@@ -153,3 +153,13 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         ):
             used[0] = given[min(period, len(given) - 1), self.rows]
         now.input_visible[0] += driven.reshape(now.visible.shape)
+
+
+def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> Any:
+    """Which cues are in another state; most often the first arrays tell of all."""
+    changed = np.zeros(len(before[0]), bool)
+    for old, new in zip(before, after, strict=True):
+        changed |= (old != new).any(axis=1)
+        if changed.all():
+            break
+    return changed

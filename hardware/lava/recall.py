@@ -57,7 +57,9 @@ class Recall:
         return rows[min(self.period, len(rows) - 1), self.rows].reshape(like.shape)
 
     def moved(self, name: str, before: Any, after: Any) -> None:
-        """Remember which cues' states changed in this period."""
+        """Remember which cues' states changed in this period, unless it will be cut short."""
+        if self.period >= self.shared.steps // self.length:
+            return
         changed = (before != after).reshape(self.shared.batch, -1).any(axis=1)
         self.shared.moving[name][self.rows][changed] = self.period + 1
 

@@ -1,0 +1,297 @@
+"""The network in Lava computes the integers of the emulator, and in float the ODE."""
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import amsim as am
+import hardware as hw
+from amsim.errors import MissingDependencyError
+from hardware import kernels
+from hardware.lava import LavaError, Session, build, config, require_lava
+from hardware.lava.shared_job import SharedJob
+from hardware.run import prepare, run
+
+try:
+    require_lava()
+except MissingDependencyError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+pytestmark = pytest.mark.timeout(120)
+SIGNALS = ("visible", "hidden", "visible_out", "hidden_out")
+NORMALISER = ("normaliser", "normaliser_out")
+INTEGER_BACKENDS = ("lava", "lava-fused")
+
+
+def digits_plan(beta=2.0, count=100, **options):
+    digits = am.patterns.digits(count, seed=0)
+    net = am.dense_am(digits, hidden=am.Softmax(beta=beta), tau_hidden=0.1)
+    return hw.compile(net, **options), digits
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A plan of 12 digits with long periods, so that recall takes few of them."""
+    plan, digits = digits_plan(count=12, dt=0.5)
+    return plan, am.patterns.corrupt(digits[:4], flip=0.3, seed=1)
+
+
+def assert_same(result, expected, signals=()):
+    for name, state in expected.integers.items():
+        np.testing.assert_array_equal(result.integers[name], state, err_msg=name)
+    for kind, count in expected.messages.items():
+        np.testing.assert_array_equal(result.messages[kind], count, err_msg=kind)
+    for name in signals:
+        np.testing.assert_array_equal(result.states(name), expected.states(name), err_msg=name)
+
+
+# Integers
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_whole_recalls_of_digits(backend):
+    plan, digits = digits_plan()
+    cues = am.patterns.corrupt(digits[:20], flip=0.3, seed=1)
+    steps = 400 * plan.period
+    expected, result = run(plan, cues, steps=steps), run(plan, cues, steps=steps, backend=backend)
+    assert_same(result, expected)
+    np.testing.assert_array_equal(result.settled, expected.settled)
+    assert (result.settled > 0).all()
+    assert result.final["visible"].shape == cues.shape
+
+
+@st.composite
+def networks(draw):
+    """A small network of any kind that can be mapped, and how to map it."""
+    seed = draw(st.integers(0, 2**31))
+    rng = np.random.default_rng(seed)
+    size, count = draw(st.integers(2, 9)), draw(st.integers(1, 7))
+    patterns = rng.uniform(-1, 1, (count, size))
+    softmax = draw(st.booleans())
+    hidden = am.Softmax(beta=draw(st.sampled_from([0.5, 2.0, 8.0]))) if softmax else am.ReLU()
+    if not softmax and draw(st.booleans()):
+        hidden = am.RectifiedPower(3)
+    visible = am.Tanh(beta=1.5) if not softmax or draw(st.booleans()) else am.Identity()
+    net = am.dense_am(
+        patterns,
+        visible=visible,
+        hidden=hidden,
+        tau_hidden=draw(st.sampled_from([0.0, 0.3])),
+        bias_visible=draw(st.sampled_from([0.0, 0.1])),
+        similarity=draw(st.sampled_from(["dot", "euclidean"])),
+    )
+    cues = rng.uniform(-1, 1, (draw(st.integers(1, 3)), size))
+    return net, cues, draw(st.sampled_from([2, 4, 8]))
+
+
+@given(networks())
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_networks_in_every_step(drawn):
+    net, cues, bits = drawn
+    try:
+        plan = hw.compile(net, weight_bits=bits, cue_limit=1.0)
+    except hw.RangeError:
+        return
+    signals = SIGNALS if plan.normaliser is None else SIGNALS + NORMALISER
+    steps = 7 * plan.period + 1
+    expected = run(plan, cues, steps=steps, record=signals)
+    for backend in INTEGER_BACKENDS:
+        assert_same(
+            run(plan, cues, steps=steps, record=signals, backend=backend), expected, signals
+        )
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+@pytest.mark.parametrize(("periods", "rest"), [(0, 1), (20, 0), (33, 3), (200, 0), (205, 7)])
+def test_any_number_of_steps(small, backend, periods, rest):
+    plan, cues = small
+    steps = periods * plan.period + rest
+    expected = run(plan, cues, steps=steps)
+    result = run(plan, cues, steps=steps, backend=backend)
+    assert_same(result, expected)
+    np.testing.assert_array_equal(result.settled, expected.settled)
+    assert periods < 100 or (result.settled > 0).all()
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_clamped_and_driven(backend):
+    digits = am.patterns.digits(6, seed=0)
+    net = am.dense_am(digits, hidden=am.Softmax(beta=1.0), tau_hidden=0.2)
+    plan = hw.compile(net, input_limits={"visible": 0.5, "hidden": 2.0})
+    clamp = np.zeros(64, bool)
+    clamp[::3] = True
+    options = {
+        "clamp": clamp,
+        "inputs": {"visible": lambda t: 0.5 * np.sin(t) * np.ones(64), "hidden": [2.0] * 6},
+        "record": SIGNALS + NORMALISER,
+        "steps": 12 * plan.period,
+    }
+    cues = am.patterns.corrupt(digits[:2], flip=0.2, seed=3)
+    expected = run(plan, cues, **options)
+    assert_same(run(plan, cues, backend=backend, **options), expected, options["record"])
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_groups_follow_each_other_without_compiling(small, backend):
+    plan, cues = small
+    steps = 5 * plan.period
+    process = build(plan, cues, steps=steps, batch=2, record=("visible",))
+    expected = run(plan, cues, steps=steps, record=("visible",))
+    length = 5 if backend == "lava-fused" else steps
+    with Session(process, config(backend)) as session:
+        session.run(2 * length)
+        np.testing.assert_array_equal(process.job.signals["visible"], expected.states("visible"))
+        np.testing.assert_array_equal(process.job.final["hidden"], expected.integers["hidden"])
+        np.testing.assert_array_equal(process.h.get(), expected.integers["hidden"][2:])
+        other, _ = prepare(plan, -cues, steps=steps)
+        process.job.load(other)
+        session.run(2 * length)
+        expected = run(plan, -cues, steps=steps)
+        np.testing.assert_array_equal(process.job.final["visible"], expected.integers["visible"])
+        np.testing.assert_array_equal(process.job.messages["rounds"], expected.messages["rounds"])
+
+
+def test_table_of_messages_is_the_kernel(small):
+    from hardware.lava.graph.fixed import _Table
+
+    part = small[0].normaliser
+    table = _Table(part.message, part.sum_bits, part.logit_bits)
+    logits = np.arange(-30 << part.logit_bits, 2 << part.logit_bits, 7)
+    exact = kernels.boltzmann(logits, 0, part.logit_bits, part.sum_bits)
+    np.testing.assert_array_equal(table(logits, 0), exact)
+    assert exact[0] == 0
+    with pytest.raises(OverflowError, match="beyond what the plan"):
+        table(np.array([3 << part.logit_bits]), 0)
+
+
+# Wiring
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_wired_to_processes_of_lava(backend):
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    digits = am.patterns.digits(6, seed=0)
+    plan = hw.compile(am.dense_am(digits, tau_hidden=0.2), input_limits={"visible": 0.5})
+    cue = am.patterns.corrupt(digits[0], flip=0.2, seed=3)
+    given = 0.25 * digits[1]
+    periods = 6
+    steps = periods * plan.period
+    length = periods if backend == "lava-fused" else steps
+    drive = np.rint(given * plan.visible.scale).astype(int)
+    source, sink = Source(data=drive[:, None]), Sink(shape=(64,), buffer=length)
+    process = build(plan, cue, steps=steps)
+    source.s_out.connect(process.a_in)
+    process.s_out.connect(sink.a_in)
+    with Session(process, config(backend)) as session:
+        session.run(length)
+        states, heard = process.v.get(), sink.data.get()
+    expected = run(plan, cue, steps=steps, inputs={"visible": given}, record=("visible_out",))
+    np.testing.assert_array_equal(states, expected.integers["visible"])
+    sent = expected.states("visible_out")
+    np.testing.assert_array_equal(heard.T, sent[:: plan.period] if length == periods else sent)
+
+
+def test_drive_beyond_the_plan_is_an_error(small):
+    from lava.proc.io.source import RingBuffer as Source
+
+    plan, cues = small
+    process = build(plan, cues[0])
+    drive = 2**22 * am.patterns.digits(12, seed=0)[3].astype(int)
+    Source(data=drive[:, None]).s_out.connect(process.a_in)
+    expected = pytest.raises(LavaError, match=r"OverflowError: .* beyond")
+    with Session(process) as session, expected:
+        session.run(20 * plan.period)
+
+
+def test_compiling_warns_of_nothing_and_leaves_no_handlers(small):
+    plan, cues = small
+    before = list(logging.getLogger().handlers)
+    process = build(plan, cues)
+    assert logging.getLogger().handlers == before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with Session(process) as session:
+            session.run(1)
+    assert logging.getLogger().handlers == before
+
+
+def test_processes_are_taken_off_lavas_lists(small):
+    from lava.magma.core.process.process import ProcessServer
+    from lava.magma.core.process.variable import VarServer
+
+    plan, cues = small
+    counts = len(ProcessServer().processes), len(VarServer().vars)
+    run(plan, cues, steps=plan.period, backend="lava")
+    assert (len(ProcessServer().processes), len(VarServer().vars)) == counts
+
+
+# Float
+
+
+@pytest.mark.parametrize(
+    ("beta", "tau_hidden", "visible"),
+    [(0.5, 0.1, am.Identity()), (1.0, 0.0, am.Tanh(beta=1.0))],
+)
+def test_float_model_agrees_with_scipy(beta, tau_hidden, visible):
+    digits = am.patterns.digits(30, seed=0)
+    hidden = am.Softmax(beta=beta)
+    net = am.dense_am(digits, visible=visible, hidden=hidden, tau_hidden=tau_hidden)
+    plan = hw.compile(net, dt=0.025)
+    cues = am.patterns.corrupt(digits[:3], flip=0.2, seed=1)
+    periods = 121
+    result = run(plan, cues, steps=periods * plan.period, backend="lava-float")
+    # The first period only tells everybody where the features are.
+    time = (periods - 1) * plan.dt
+    exact = am.simulate(net, cues, solver="DOP853", t1=time, until=None).final
+    np.testing.assert_allclose(result.final["visible"], exact["visible"], rtol=0, atol=1e-4)
+
+
+def test_error_of_the_float_model_is_of_second_order():
+    digits = am.patterns.digits(5, seed=0)
+    net = am.dense_am(digits, hidden=am.Softmax(beta=0.1), tau_hidden=0.5)
+    cue = am.patterns.corrupt(digits[0], flip=0.3, seed=1)
+    exact = am.simulate(net, cue, solver="DOP853", t1=2.0, until=None).final["visible"]
+    errors = []
+    for periods in (20, 40):
+        plan = hw.compile(net, dt=2.0 / periods)
+        result = run(plan, cue, steps=(periods + 1) * plan.period, backend="lava-float")
+        errors.append(np.abs(result.final["visible"] - exact).max())
+    assert 3 < errors[0] / errors[1] < 5.5
+
+
+def test_float_powers_agree_with_scipy():
+    patterns = np.random.default_rng(0).uniform(-1, 1, (4, 6))
+    net = am.dense_am(patterns, visible=am.Tanh(), hidden=am.RectifiedPower(3), tau_hidden=0.3)
+    plan = hw.compile(net, dt=0.05)
+    cue = patterns[0]
+    periods = 300
+    result = run(plan, cue, steps=(periods + 1) * plan.period, backend="lava-float")
+    exact = am.simulate(net, cue, solver="DOP853", t1=periods * plan.dt, until=None).final
+    np.testing.assert_allclose(result.final["visible"], exact["visible"], rtol=0, atol=1e-4)
+
+
+# Wrong arguments
+
+
+def test_wrong_arguments(small):
+    plan, cues = small
+    job, _ = prepare(plan, cues, steps=10)
+    with pytest.raises(ValueError, match="batch must divide the 4 cues, got 3"):
+        SharedJob(plan, job, batch=3)
+    with pytest.raises(ValueError, match="cannot record 'v'"):
+        SharedJob(plan, job, ("v",))
+    with pytest.raises(ValueError, match="flat needs a batch of 1"):
+        SharedJob(plan, job, flat=True)
+    with pytest.raises(ValueError, match="no Lava backend 'loihi'"):
+        config("loihi")
+    shared = SharedJob(plan, job)
+    with pytest.raises(ValueError, match=r"visible has shape \(2, 64\).* built for \(4, 64\)"):
+        shared.load(prepare(plan, cues[:2], steps=10)[0])
+    with pytest.raises(ValueError, match="steps"):
+        shared.load(prepare(plan, cues, steps=11)[0])
