@@ -44,10 +44,11 @@ class Work(NamedTuple):
     """Working memory; `query` and `block` have the precision of the products."""
 
     query: NDArray[Any]  # (B, D)
-    block: NDArray[Any]  # (D,)
+    block: NDArray[Any]  # (GROUP, D)
     logits: NDArray[Any]  # (GROUP, BLOCK)
+    shares: NDArray[Any]  # (GROUP, BLOCK) activations, 0 for rows that do not count
     rows: NDArray[np.int64]  # (BLOCK,)
-    shares: Floats  # (BLOCK,)
+    used: NDArray[np.int64]  # (GROUP,) how many do
     peak: Floats  # (B,) largest logit so far
     total: Floats  # (B,) normaliser so far
     decay: Floats  # (B,) e^(-t / tau) of the initial memory state
@@ -80,23 +81,48 @@ def _project_four(weights, first, count, query, cues, g, out):
 
 
 @vectorised
-def _weighted_rows(weights, rows, shares, count, out):
-    """out = sum_i shares[i] weights[rows[i]] over `count` rows, four at a time."""
-    kind, units = out.dtype.type, len(out)
+def _weighted_rows(weights, first, count, work, c):
+    """work.block[c] = sum_i shares[c, i] weights[first + i] over the rows that count."""
+    shares, rows, out, used = work.shares, work.rows, work.block, 0
+    kind, units = out.dtype.type, out.shape[1]
+    for i in range(count):
+        if shares[c, i] != 0.0:
+            rows[used] = i
+            used += 1
     for j in range(units):
-        out[j] = kind(0)
-    for i in range(0, count - count % 4, 4):
+        out[c, j] = kind(0)
+    for i in range(0, used - used % 4, 4):
         r0, r1, r2, r3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-        s0, s1 = kind(shares[i]), kind(shares[i + 1])
-        s2, s3 = kind(shares[i + 2]), kind(shares[i + 3])
+        s0, s1, s2, s3 = shares[c, r0], shares[c, r1], shares[c, r2], shares[c, r3]
         for j in range(units):
-            out[j] += (s0 * kind(weights[r0, j]) + s1 * kind(weights[r1, j])) + (
-                s2 * kind(weights[r2, j]) + s3 * kind(weights[r3, j])
+            out[c, j] += (s0 * kind(weights[first + r0, j]) + s1 * kind(weights[first + r1, j])) + (
+                s2 * kind(weights[first + r2, j]) + s3 * kind(weights[first + r3, j])
             )
-    for i in range(count - count % 4, count):
-        row, share = rows[i], kind(shares[i])
+    for i in range(used - used % 4, used):
+        row = rows[i]
         for j in range(units):
-            out[j] += share * kind(weights[row, j])
+            out[c, j] += shares[c, row] * kind(weights[first + row, j])
+
+
+@vectorised
+def _weighted_four(weights, first, count, work):
+    """work.block[c] = sum_i shares[c, i] weights[first + i] for four cues, over pairs of rows."""
+    shares, out = work.shares, work.block
+    kind, units = out.dtype.type, out.shape[1]
+    for j in range(units):
+        out[0, j] = out[1, j] = out[2, j] = out[3, j] = kind(0)
+    for i in range(0, count, 2):
+        other = min(i + 1, count - 1)  # the last of an odd number stands for two
+        scale = kind(1.0 if other > i else 0.5)
+        a0, a1, a2, a3 = shares[0, i], shares[1, i], shares[2, i], shares[3, i]
+        b0, b1, b2, b3 = shares[0, other], shares[1, other], shares[2, other], shares[3, other]
+        for j in range(units):
+            v = scale * kind(weights[first + i, j])
+            w = scale * kind(weights[first + other, j])
+            out[0, j] += a0 * v + b0 * w
+            out[1, j] += a1 * v + b1 * w
+            out[2, j] += a2 * v + b2 * w
+            out[3, j] += a3 * v + b3 * w
 
 
 @compiled
@@ -118,9 +144,9 @@ def _scalar_activation(kind, parameter, x):
 
 
 @inlined
-def _softmax_block(memories, first, count, c, work, b):
-    """Fold one block of logits into peak, total and drive of cue b; how many rows count."""
-    logits, peak, used = work.logits, work.peak[b], 0
+def _softmax_block(memories, count, c, work, b):
+    """Fold one block of logits into peak, total and drive of cue b."""
+    logits, shares, peak, used = work.logits, work.shares, work.peak[b], 0
     for i in range(count):
         logits[c, i] *= memories.parameter
         peak = max(peak, logits[c, i])
@@ -132,26 +158,27 @@ def _softmax_block(memories, first, count, c, work, b):
         work.peak[b] = peak
     for i in range(count):
         distance = np.float64(logits[c, i]) - peak
+        shares[c, i] = 0.0
         if distance > -50.0:
             share = math.exp(distance)
             work.total[b] += share
             if share > memories.skip:
-                work.rows[used], work.shares[used] = first + i, share
+                shares[c, i] = share
                 used += 1
-    return used
+    work.used[c] = used
 
 
 @inlined
-def _local_block(memories, first, count, c, work):
-    """Activations of one block of separable memory units; how many are not zero."""
+def _local_block(memories, count, c, work):
+    """Activations of one block of separable memory units."""
     used = 0
     for i in range(count):
         state = np.float64(work.logits[c, i])
         share = _scalar_activation(memories.kind, memories.parameter, state)
+        work.shares[c, i] = share
         if share != 0.0:
-            work.rows[used], work.shares[used] = first + i, share
             used += 1
-    return used
+    work.used[c] = used
 
 
 @inlined
@@ -185,16 +212,23 @@ def memory_force(memories, offset, cues, size, work):
         for first in range(0, len(memories.bias), BLOCK):
             count = min(BLOCK, len(memories.bias) - first)
             _logits(memories, offset, first, count, cues, g, members, work)
+            used = 0
             for c in range(members):
-                b = cues[g + c]
                 if softmax:
-                    used = _softmax_block(memories, first, count, c, work, b)
+                    _softmax_block(memories, count, c, work, cues[g + c])
                 else:
-                    used = _local_block(memories, first, count, c, work)
-                if used > 0:
-                    _weighted_rows(memories.weights, work.rows, work.shares, used, work.block)
+                    _local_block(memories, count, c, work)
+                used += work.used[c]
+            together = members == GROUP and used > 2 * count
+            if together:
+                _weighted_four(memories.weights, first, count, work)
+            for c in range(members):
+                if work.used[c] > 0:
+                    if not together:
+                        _weighted_rows(memories.weights, first, count, work, c)
+                    b = cues[g + c]
                     for j in range(units):
-                        work.drive[b, j] += work.block[j]
+                        work.drive[b, j] += work.block[c, j]
     if softmax:
         for c in range(size):
             b = cues[c]

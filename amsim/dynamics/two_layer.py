@@ -37,7 +37,7 @@ _FLOAT32_LOGIT = 50.0
 # What the compiled loop was called with in this process: nobody waits for that again.
 _LOADED: set[tuple[str, str]] = set()
 # Memories whose share of the softmax is this far below the tolerance are left out.
-_NEGLIGIBLE = 1e-3
+_NEGLIGIBLE = 0.03
 
 
 class TwoLayerRun(Run):
@@ -132,10 +132,11 @@ class TwoLayerRun(Run):
         batch, units = self.steps.used.shape
         return memory_force.Work(
             query=np.zeros((batch, units), precision),
-            block=np.zeros(units, precision),
+            block=np.zeros((memory_force.GROUP, units), precision),
             logits=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
+            shares=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
             rows=np.zeros(memory_force.BLOCK, np.int64),
-            shares=np.zeros(memory_force.BLOCK),
+            used=np.zeros(memory_force.GROUP, np.int64),
             peak=np.zeros(batch),
             total=np.zeros(batch),
             decay=np.zeros(batch),
