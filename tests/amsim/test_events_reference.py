@@ -16,24 +16,24 @@ from amsim.dynamics.events import draws
 from amsim.dynamics.events.wiring import wire
 
 ACTIVATIONS: dict[type, tuple[Any, Any]] = {
-    am.Identity: (lambda l, x: x, lambda l, y: y),
+    am.Identity: (lambda n, x: x, lambda n, y: y),
     am.Tanh: (
-        lambda l, x: math.tanh(l.beta * x),
-        lambda l, y: math.atanh(y) / l.beta if -1 < y < 1 else math.copysign(math.inf, y),
+        lambda n, x: math.tanh(n.beta * x),
+        lambda n, y: math.atanh(y) / n.beta if -1 < y < 1 else math.copysign(math.inf, y),
     ),
     am.Sigmoid: (
-        lambda l, x: 1 / (1 + math.exp(-l.beta * x)),
-        lambda l, y: (
-            math.log(y / (1 - y)) / l.beta if 0 < y < 1 else math.copysign(math.inf, y - 0.5)
+        lambda n, x: 1 / (1 + math.exp(-n.beta * x)),
+        lambda n, y: (
+            math.log(y / (1 - y)) / n.beta if 0 < y < 1 else math.copysign(math.inf, y - 0.5)
         ),
     ),
     am.RectifiedPower: (
-        lambda l, x: max(x, 0) ** (l.n - 1),
-        lambda l, y: y ** (1 / (l.n - 1)) if y >= 0 else -math.inf,
+        lambda n, x: max(x, 0) ** (n.n - 1),
+        lambda n, y: y ** (1 / (n.n - 1)) if y >= 0 else -math.inf,
     ),
     am.Exponential: (
-        lambda l, x: math.exp(l.beta * x),
-        lambda l, y: math.log(y) / l.beta if y > 0 else -math.inf,
+        lambda n, x: math.exp(n.beta * x),
+        lambda n, y: math.log(y) / n.beta if y > 0 else -math.inf,
     ),
 }
 

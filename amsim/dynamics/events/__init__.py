@@ -1,6 +1,7 @@
 """Asynchronous recall: units that leak between events and send when their output has moved."""
 
 from .options import EventDriven
+from .settling import distance_bound
 from .timing import Periodic, Poisson, Timing
 
-__all__ = ["EventDriven", "Periodic", "Poisson", "Timing"]
+__all__ = ["EventDriven", "Periodic", "Poisson", "Timing", "distance_bound"]

@@ -58,7 +58,7 @@ class _Run:
     def __init__(
         self, problem: Problem, wiring: Wiring, x: Floats, target: Floats, fixed: Floats
     ) -> None:
-        self.problem, self.wiring = problem, wiring
+        self.problem, self.wiring, self.start = problem, wiring, x
         self.engine = _engine(wiring, x, target, fixed)
         self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
         self.code, self.end = INTERRUPTED, 0.0
@@ -114,7 +114,10 @@ class _Run:
         base = engine.populations["base"][engine.ranks[state.OWNER]]
         decay = np.exp((base - engine.clock[state.NOW]) * units[state.RATE])
         free = units[state.TARGET] - units[state.GAP] * decay
-        return np.where(np.isnan(units[state.FIXED]), free, units[state.FIXED])
+        now = np.where(np.isnan(units[state.FIXED]), free, units[state.FIXED])
+        if engine.clock[state.NOW] == 0.0:
+            now[: len(self.start)] = self.start  # without the rounding of a difference
+        return now
 
     def _check(self) -> None:
         """Settle, or look again when the residuals will have decayed.
