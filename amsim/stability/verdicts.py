@@ -28,7 +28,7 @@ _BEYOND = (1.05, 1.2, 1.01)
 # Multiply-adds, roughly, that the search for an offending delay of one unit may cost.
 _SEARCH = 2e6
 _TRIED = 32
-_FREQUENCIES = 60
+_FREQUENCIES = 32
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,7 @@ def test_all_fixed_points_of_two_memories() -> None:
     for beta, count in ((0.9, 1), (1.5, 3)):
         net = am.dense_am([[1.0, 0.0], [-1.0, 0.0]], hidden=am.Softmax(beta))
         rng = np.random.default_rng(0)
-        starts = rng.normal(size=(5, 8, 2))  # any batch axes
+        starts = rng.normal(size=(3, 4, 2))  # any batch axes
         starts[0, 0] = 1e-4, 0.3  # beside the saddle
         found = find_all(net, starts)
         assert len(found) == count
