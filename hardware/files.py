@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 import amsim as am
 
 from . import ranges
-from .plan import Hidden, Normaliser, Plan, Visible, values
+from .plan import Hidden, Normaliser, Plan, Visible
+from .units import values
 
 Arrays = dict[str, NDArray[Any]]
 _FORMAT = "amsim plan 1"
 _LAGRANGIANS: dict[str, type[am.Lagrangian]] = {
-    kind.__name__: kind for kind in (am.Identity, am.Tanh, am.Softmax, am.ReLU, am.RectifiedPower)
+    kind.__name__: kind
+    for kind in (am.Identity, am.Tanh, am.Sign, am.Softmax, am.ReLU, am.RectifiedPower)
 }
 
 

@@ -37,7 +37,7 @@ def compile(
     Parameters
     ----------
     network : Network
-        Layers "visible" (Identity, Tanh or sign features) and "hidden" (Softmax, ReLU or
+        Layers "visible" (Identity, Tanh or Sign features) and "hidden" (Softmax, ReLU or
         RectifiedPower(whole n) memories) joined by one Dense synapse, as `amsim.dense_am` builds.
     chip : str, default "loihi2"
     weight_bits : int, default 8
@@ -76,7 +76,7 @@ def compile(
     >>> patterns = am.patterns.random(5, 64, seed=0)
     >>> plan = hw.compile(am.dense_am(patterns))
     >>> plan.weights.shape, plan.weight_scale, plan.period
-    ((5, 64), 1.0, 14)
+    ((5, 64), 1.0, 6)
     """
     spec = read(network)
     table = chip_named(chip)

@@ -13,7 +13,6 @@ from .plan import Plan
 from .planner import compile
 
 Floats = NDArray[np.float64]
-_KINDS = ("softmax", "power")
 
 
 def network(rng: np.random.Generator) -> am.Network:
@@ -22,7 +21,7 @@ def network(rng: np.random.Generator) -> am.Network:
     patterns = _patterns(rng, count, size)
     visible: am.Lagrangian = am.Identity()
     if rng.random() < 0.5:
-        visible = am.Tanh(10 ** rng.uniform(-2, 3))
+        visible = am.Sign() if rng.random() < 0.2 else am.Tanh(10 ** rng.uniform(-2, 3))
     hidden: am.Lagrangian = am.Softmax(10 ** rng.uniform(-2, 1.5))
     if rng.random() < 0.5:
         hidden = am.RectifiedPower(int(rng.integers(2, 5)))

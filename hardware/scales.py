@@ -9,6 +9,7 @@ import numpy as np
 
 from . import kernels, ranges
 from .errors import RangeError
+from .fixed_point import decay_mantissas, mantissa_of, too_wide, whole
 from .plan import TANH_BITS, Hidden, Integers, Normaliser, Plan, Visible
 from .spec import Floats, TwoLayer
 
@@ -19,7 +20,6 @@ _LOGIT_BITS = (14, 13, 12, 11, 10)
 # The largest integer that a message of a feature or of a rectified memory may be, and the least
 # that its full range may be rounded to.
 _LARGEST_MESSAGE, _LEAST_MESSAGE = (1 << 16) - 1, (1 << 4) - 1
-_MANTISSA_BITS = 16
 _SATURATED = 17  # octaves after which tanh is 1 to 16 bits
 _LOG2_E = 1 / math.log(2)
 _ATTEMPTS = 12
@@ -124,7 +124,7 @@ def _draft(request: Request, box: Box, shrink_visible: float, shrink_hidden: flo
     per_unit = weight_scale * float(box.hidden.max())
     output_scale = shrink_hidden * min(_STATE / per_unit, _LARGEST_MESSAGE / float(full.max()))
     if output_scale * full.max() < _LEAST_MESSAGE:
-        raise _too_wide("sum arriving at hidden", per_unit * _LEAST_MESSAGE / float(full.max()))
+        raise too_wide("sum arriving at hidden", per_unit * _LEAST_MESSAGE / float(full.max()))
     f_scale, gain = _f_scale(request, box, shrink_visible)
     scale = weight_scale * f_scale * 2.0**gain
     _check_resolution(request, scale)
@@ -149,7 +149,7 @@ def _draft(request: Request, box: Box, shrink_visible: float, shrink_hidden: flo
 
 def _check_resolution(request: Request, scale: float) -> None:
     """The leak rounds towards zero: a state stops short of its target by up to 4096 / mantissa."""
-    mantissas = _decay("visible", request.spec.visible.tau, request.dt)
+    mantissas = decay_mantissas("visible", request.spec.visible.tau, request.dt)
     needed = _CUE_STEPS * (1 << kernels.DECAY_BITS) / float(mantissas.min())
     if 0 < request.cue_limit * scale < needed:
         bits = 24 + math.ceil(math.log2(needed / (request.cue_limit * scale)))
@@ -169,7 +169,7 @@ def _f_scale(request: Request, box: Box, shrink: float) -> tuple[float, int]:
     if request.spec.hidden_kind == "softmax":
         room = math.floor(math.log2(finest / weight_scale)) - _P_BITS
         if room < 0:
-            raise _too_wide("state of visible", _STATE * 2.0**-room)
+            raise too_wide("state of visible", _STATE * 2.0**-room)
         f_scale = 2.0 ** (_P_BITS + max(0, min(room, _MOST_P_BITS - _P_BITS)))
     else:
         exponent, largest = request.spec.exponent, float(box.output.max())
@@ -179,7 +179,7 @@ def _f_scale(request: Request, box: Box, shrink: float) -> tuple[float, int]:
             f_scale = min(f_scale, base**exponent / 2.0 ** (kernels.POWER_BITS * (exponent - 1)))
         if f_scale * largest < _LEAST_MESSAGE:
             needed = _LEAST_MESSAGE / largest * weight_scale * _STATE / finest
-            raise _too_wide("sum arriving at visible", needed)
+            raise too_wide("sum arriving at visible", needed)
     return f_scale, max(0, math.floor(math.log2(finest / (weight_scale * f_scale))))
 
 
@@ -187,7 +187,7 @@ def _visible(request: Request, box: Box, scale: float, gain: int, output_scale: 
     spec, kind = request.spec, request.spec.visible_kind
     mantissa, shift, saturation, level = 0, 0, 0, 0
     if kind == "identity":
-        mantissa, shift = _mantissa(min(1.0, output_scale / scale))
+        mantissa, shift = mantissa_of(min(1.0, output_scale / scale))
         output_scale = scale * mantissa / 2.0**shift
     else:
         level = math.floor(output_scale)
@@ -197,12 +197,12 @@ def _visible(request: Request, box: Box, scale: float, gain: int, output_scale: 
         if octaves >= _SATURATED:
             kind = "sign"  # tanh is saturated one integer away from 0
         else:
-            mantissa, shift = _mantissa(octaves * (1 << TANH_BITS))
+            mantissa, shift = mantissa_of(octaves * (1 << TANH_BITS))
             saturation = math.ceil(_SATURATED / octaves)
     return Visible(
         kind=kind,
-        decay=_decay("visible", spec.visible.tau, request.dt),
-        bias=_integers(spec.visible.bias, scale),
+        decay=decay_mantissas("visible", spec.visible.tau, request.dt),
+        bias=whole(spec.visible.bias, scale),
         limit=np.ceil(np.full(len(box.visible), request.cue_limit) * scale).astype(np.int64),
         input_limit=math.ceil(request.input_visible * scale),
         gain=gain,
@@ -226,11 +226,11 @@ def _hidden(request: Request, box: Box, scale: float, f_scale: float) -> Hidden:
             largest = 0.999 * (1 << kernels.POWER_BITS) / float(box.hidden.max())
             down = math.floor(math.log2(largest**exponent / unit / f_scale) + 1e-9)
             base = (f_scale * unit * 2.0**down) ** (1 / exponent)
-        mantissa, shift = _mantissa(base / scale)
+        mantissa, shift = mantissa_of(base / scale)
     return Hidden(
         kind=spec.hidden_kind,
-        decay=_decay("hidden", spec.hidden.tau, request.dt),
-        bias=_integers(spec.hidden.bias, scale),
+        decay=decay_mantissas("hidden", spec.hidden.tau, request.dt),
+        bias=whole(spec.hidden.bias, scale),
         input_limit=math.ceil(request.input_hidden * scale),
         mantissa=mantissa,
         shift=shift,
@@ -244,7 +244,7 @@ def _hidden(request: Request, box: Box, scale: float, f_scale: float) -> Hidden:
 def _with_normaliser(plan: Plan, beta: float) -> Plan:
     """Logits with as many fractional bits as fit, and the rounds that they need."""
     for logit_bits in _LOGIT_BITS:
-        mantissa, shift = _mantissa(beta * _LOG2_E * 2.0**logit_bits / plan.hidden.scale)
+        mantissa, shift = mantissa_of(beta * _LOG2_E * 2.0**logit_bits / plan.hidden.scale)
         normaliser = Normaliser(
             logit_bits=logit_bits,
             sum_bits=_SUM_BITS,
@@ -273,33 +273,3 @@ def _with_limit(plan: Plan) -> Plan:
         limit = np.maximum(plan.visible.limit, target + (target >> 9))
         plan = replace(plan, visible=replace(plan.visible, limit=limit))
     return plan
-
-
-def _mantissa(ratio: float) -> tuple[int, int]:
-    """(mantissa, shift) with mantissa / 2**shift close to ratio and at most it by 2**-15."""
-    shift = _MANTISSA_BITS - 1 - math.floor(math.log2(ratio))
-    if shift < 0:
-        raise _too_wide("multiplier of a state", ratio * 2.0**8)
-    shift = min(shift, ranges.PRODUCT_BITS)
-    return math.floor(ratio * 2.0**shift), shift
-
-
-def _decay(layer: str, tau: Floats, dt: float) -> Integers:
-    """Mantissas of the leak over one period, 4096 for algebraic units."""
-    share = -np.expm1(-dt / np.maximum(tau, 1e-300))
-    mantissas: Integers = np.rint(share * (1 << kernels.DECAY_BITS)).astype(np.int64)
-    if mantissas.min() < 1:
-        needed = math.ceil(math.log2(1 / float(share.min())))
-        raise RangeError(
-            f"decay of {layer}", needed, kernels.DECAY_BITS, f"take dt above {dt:g}, or smaller tau"
-        )
-    return mantissas
-
-
-def _integers(values: Floats, scale: float) -> Integers:
-    return np.rint(np.clip(values * scale, -(2.0**52), 2.0**52)).astype(np.int64)
-
-
-def _too_wide(signal: str, largest: float) -> RangeError:
-    bits = math.ceil(math.log2(max(largest, 1.0))) + 1
-    return RangeError(signal, bits, 24, ranges.COARSER)

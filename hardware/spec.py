@@ -15,6 +15,7 @@ from amsim import (
     Network,
     RectifiedPower,
     ReLU,
+    Sign,
     Softmax,
     Tanh,
 )
@@ -22,7 +23,7 @@ from amsim import (
 from .errors import MappingError
 
 Floats = NDArray[np.float64]
-_FEATURES = "Identity, Tanh or sign features"
+_FEATURES = "Identity, Tanh or Sign features"
 _MEMORIES = "Softmax, ReLU or RectifiedPower(whole n) memories"
 
 
@@ -122,7 +123,7 @@ def _visible_kind(lagrangian: Lagrangian) -> str:
         return "identity"
     if isinstance(lagrangian, Tanh):
         return "tanh"
-    if type(lagrangian).__name__ in ("Absolute", "Sign"):
+    if isinstance(lagrangian, Sign):
         return "sign"
     raise MappingError(f"features {lagrangian!r} cannot be mapped; {_FEATURES} can")
 

@@ -34,7 +34,12 @@ def add(commands: Any) -> None:
     add("--memories", choices=("softmax", "power"), default="softmax", help="default: softmax")
     add("--beta", type=positive, default=1.0, help="inverse temperature of softmax (default: 1)")
     add("--power", type=int, default=2, metavar="N", help="rectified power, 2 is ReLU (default: 2)")
-    add("--features", choices=("identity", "tanh"), default="identity", help="default: identity")
+    add(
+        "--features",
+        choices=("identity", "tanh", "sign"),
+        default="identity",
+        help="default: identity",
+    )
     add("--beta-visible", type=positive, default=1.0, help="steepness of tanh (default: 1)")
     add(
         "--tau-hidden",
@@ -86,9 +91,10 @@ def _network(stored: Floats, args: argparse.Namespace) -> Network:
     import amsim as am
 
     softmax = args.memories == "softmax"
+    features = {"identity": am.Identity(), "tanh": am.Tanh(args.beta_visible), "sign": am.Sign()}
     return am.dense_am(
         stored,
-        visible=am.Identity() if args.features == "identity" else am.Tanh(args.beta_visible),
+        visible=features[args.features],
         hidden=am.Softmax(args.beta) if softmax else am.RectifiedPower(args.power),
         tau_hidden=args.tau_hidden,
         similarity=args.similarity,

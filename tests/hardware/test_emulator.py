@@ -23,7 +23,7 @@ NETWORKS = {
     "tanh power": am.dense_am(
         PATTERNS, visible=am.Tanh(0.05), hidden=am.RectifiedPower(3), bias_visible=0.1
     ),
-    "sign": am.dense_am(PATTERNS, visible=am.Tanh(1e9), hidden=am.Softmax(1.0)),
+    "sign": am.dense_am(PATTERNS, visible=am.Sign(), hidden=am.Softmax(1.0)),
     "identity relu": am.dense_am(PATTERNS * 0.03, hidden=am.ReLU(), bias_hidden=0.1),
 }
 

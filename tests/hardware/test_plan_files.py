@@ -15,6 +15,7 @@ PATTERNS = am.patterns.random(5, 24, seed=0)
 NETWORKS = {
     "softmax": am.dense_am(PATTERNS, hidden=am.Softmax(0.5), tau_visible=np.linspace(1, 2, 24)),
     "tanh power": am.dense_am(PATTERNS, visible=am.Tanh(0.1), hidden=am.RectifiedPower(3)),
+    "sign": am.dense_am(PATTERNS, visible=am.Sign(), hidden=am.Softmax(0.1)),
     "identity relu": am.dense_am(PATTERNS.astype(np.float32) / 16, hidden=am.ReLU()),
 }
 

@@ -1,0 +1,148 @@
+"""From cues to the integers that a backend starts from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import kernels
+from .emulator import product
+from .errors import RangeError
+from .plan import Integers, Job, Plan
+
+Floats = NDArray[np.float64]
+Inputs = Mapping[str, "ArrayLike | Callable[[float], ArrayLike]"]
+
+
+def prepare(
+    plan: Plan,
+    cues: ArrayLike,
+    *,
+    steps: int | None = None,
+    clamp: ArrayLike | None = None,
+    inputs: Inputs | None = None,
+) -> tuple[Job, tuple[int, ...]]:
+    """The integers that a backend starts from, and the batch axes; arguments as in `run`."""
+    size = plan.units[1]
+    values, batch = _cues(cues, size)
+    steps = plan.steps if steps is None else _steps(steps)
+    periods = -(-steps // plan.period)
+    remedy = f"compile(..., cue_limit={np.abs(values).max():.4g})"
+    limit = int(plan.visible.limit.min())
+    visible = _integers("cue", values, plan.visible.scale, limit, remedy)
+    given = _by_layer(inputs)
+    drive = {
+        name: _driven(plan, name, given.get(name), batch, periods) for name in ("visible", "hidden")
+    }
+    sent = kernels.delta(plan.visible.output(visible), 0, plan.visible.threshold)
+    columns = np.ascontiguousarray(plan.weights.T.astype(np.float32))
+    hidden = product(sent, columns) + plan.hidden.bias + drive["hidden"][0]
+    return (
+        Job(
+            visible=visible,
+            hidden=hidden,
+            log_sum=_log_sum(plan, hidden),
+            clamped=_clamped(clamp, batch, size),
+            input_visible=drive["visible"],
+            input_hidden=drive["hidden"],
+            steps=steps,
+        ),
+        batch,
+    )
+
+
+def _cues(cues: ArrayLike, size: int) -> tuple[Floats, tuple[int, ...]]:
+    array = np.asarray(cues)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"cues must be real numbers, got dtype {array.dtype}")
+    if array.ndim == 0 or array.shape[-1] != size:
+        raise ValueError(f"cue has shape {array.shape}, layer 'visible' has shape ({size},)")
+    if array.size == 0:
+        raise ValueError(f"the batch is empty: the cue has shape {array.shape}")
+    values = array.reshape(-1, size).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("cue contains NaN or infinity; every unit needs a finite value")
+    return values, array.shape[:-1]
+
+
+def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) -> Integers:
+    """Values as integers, at most `limit` in size."""
+    largest = float(np.abs(values).max()) * scale
+    if largest > limit + 0.5:
+        bits = int(np.ceil(largest)).bit_length() + 1
+        raise RangeError(what, bits, int(limit).bit_length() + 1, remedy)
+    integers: Integers = np.rint(values * scale).astype(np.int64)
+    return integers
+
+
+def _steps(steps: int) -> int:
+    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
+        raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
+    return int(steps)
+
+
+def _clamped(clamp: ArrayLike | None, batch: tuple[int, ...], size: int) -> NDArray[np.bool_]:
+    """Mask (B, D)."""
+    if clamp is None:
+        return np.zeros((math.prod(batch), size), bool)
+    chosen = np.asarray(clamp)
+    if chosen.dtype == bool:
+        mask = chosen
+    elif chosen.dtype.kind in "iu":
+        if chosen.size and (chosen.min() < -size or chosen.max() >= size):
+            raise ValueError(f"clamp: index out of range for {size} features")
+        mask = np.zeros(size, bool)
+        mask[chosen.ravel()] = True
+    else:
+        raise TypeError(f"clamp must be a boolean mask or indices, got dtype {chosen.dtype}")
+    return np.array(_broadcast("clamp", mask, (*batch, size))).reshape(-1, size)
+
+
+def _broadcast(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"{what} has shape {array.shape}, the states have shape {shape}") from None
+
+
+def _by_layer(inputs: Inputs | None) -> dict[str, Any]:
+    for name in inputs or {}:
+        if name not in ("visible", "hidden"):
+            raise ValueError(f"inputs names {name!r}; the layers are visible, hidden")
+    return dict(inputs or {})
+
+
+def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: int) -> Integers:
+    """Inputs of one layer as integers (T, B, n), T = 1 if they are constant."""
+    layer = getattr(plan, name)
+    shape = (*batch, len(layer.bias))
+    what = f"input of {name}"
+    if given is None:
+        rows = [np.zeros(shape)]
+    elif callable(given):
+        rows = [np.asarray(given(period * plan.dt), dtype=np.float64) for period in range(periods)]
+    else:
+        rows = [np.asarray(given, dtype=np.float64)]
+    full = np.array([_broadcast(what, row, shape) for row in rows])
+    if not np.isfinite(full).all():
+        raise ValueError(f"{what} contains NaN or infinity")
+    remedy = f"compile(..., input_limits={{{name!r}: {np.abs(full).max():.4g}}})"
+    integers = _integers(what, full, layer.scale, layer.input_limit, remedy)
+    return integers.reshape(len(rows), -1, shape[-1])
+
+
+def _log_sum(plan: Plan, hidden: Integers) -> Integers:
+    """c at the start: the log-sum, found by the normaliser's own rounds from above."""
+    normaliser = plan.normaliser
+    if normaliser is None:
+        return np.zeros((len(hidden), 1), np.int64)
+    logit = plan.hidden.logit(hidden)
+    above = (plan.units[0] - 1).bit_length() << normaliser.logit_bits
+    c: Integers = logit.max(axis=1, keepdims=True) + above
+    for _ in range(3):
+        c = normaliser.update(c, normaliser.message(logit, c).sum(axis=1, keepdims=True))
+    return c

@@ -1,0 +1,115 @@
+"""The commands `amsim map` and `amsim run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import amsim as am
+import hardware as hw
+from amsim.cli import main
+
+PATTERNS = am.patterns.random(6, 32, seed=0)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    np.save("stored.npy", PATTERNS)
+    np.save("cues.npy", am.patterns.corrupt(PATTERNS[:3], flip=0.1, seed=1))
+    return tmp_path
+
+
+def mapped(*options: str) -> list[str]:
+    return ["map", "--patterns", "stored.npy", "--beta", "0.5", "--out", "plan", *options]
+
+
+RUN = ["run", "--plan", "plan/plan.json", "--cues", "cues.npy", "--out", "out"]
+
+
+def test_map_writes_the_plan_that_it_reports(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(mapped("--weight-bits", "4")) == 0
+    printed = capsys.readouterr().out
+    plan = hw.Plan.load(files / "plan" / "plan.json")
+    assert plan == hw.compile(am.dense_am(PATTERNS, hidden=am.Softmax(0.5)), weight_bits=4)
+    assert plan.report() in printed
+    assert str(hw.validate(plan)) in printed
+
+
+def test_map_options_reach_the_network(files: Path) -> None:
+    options = ["--memories", "power", "--power", "3", "--features", "tanh", "--beta-visible", "0.1"]
+    assert main(mapped(*options, "--dt", "0.1", "--tau-hidden", "0", "--quantum", "0.01")) == 0
+    network = am.dense_am(
+        PATTERNS, visible=am.Tanh(0.1), hidden=am.RectifiedPower(3), tau_hidden=0.0
+    )
+    expected = hw.compile(network, dt=0.1, quantum=0.01)
+    assert hw.Plan.load(files / "plan" / "plan.json") == expected
+
+
+def test_run_writes_what_hardware_run_computes(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(mapped()) == 0
+    capsys.readouterr()
+    assert main([*RUN, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    result = hw.run(hw.Plan.load(files / "plan" / "plan.json"), np.load("cues.npy"))
+    with np.load(files / "out" / "states.npz") as states:
+        np.testing.assert_array_equal(states["final/visible"], result.final["visible"])
+        np.testing.assert_array_equal(states["integers/hidden"], result.integers["hidden"])
+    assert record["verified_on_hardware"] is False
+    assert [row["memory"] for row in record["results"]] == [0, 1, 2]
+    assert all(row["overlap"] > 0.99 for row in record["results"])
+    counts = [row["messages"]["visible"] for row in record["results"]]
+    assert counts == result.messages["visible"].tolist()
+
+
+def test_run_prints_a_table(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(mapped("--json")) == 0
+    assert json.loads(capsys.readouterr().out)["verified_on_hardware"] is False
+    assert main(RUN) == 0
+    printed = capsys.readouterr().out
+    assert "memory" in printed and "verified_on_hardware: false" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (mapped("--chip", "loihi9"), 2, "no chip 'loihi9'"),
+        (mapped("--weight-bits", "12"), 2, "weight_bits must be"),
+        (["map", "--patterns", "stored.npy", "--beta", "1e5", "--out", "o"], 2, "logits needs"),
+        (mapped("--memories", "power"), 2, "has no bound"),
+        (["map", "--patterns", "none.npy", "--out", "o"], 2, "none.npy cannot be read"),
+        ([*RUN[:1], "--plan", "none.json", *RUN[3:]], 2, "none.json cannot be read"),
+        ([*RUN[:1], "--plan", "stored.npy", *RUN[3:]], 2, "not a plan or is damaged"),
+        ([*RUN, "--backend", "loihi2"], 3, "no backend 'loihi2'"),
+        ([*RUN, "--steps", "0"], 2, "steps must be"),
+        ([*RUN[:3], "--cues", "wide.npy", *RUN[5:]], 2, r"cue has shape (1, 33)"),
+        ([*RUN[:3], "--cues", "large.npy", *RUN[5:]], 2, "cue needs"),
+    ],
+)
+def test_mistakes_end_in_one_line(
+    files: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    hw.compile(am.dense_am(PATTERNS)).save(_made(files / "plan0") / "plan.json")
+    np.save("wide.npy", np.ones(33))
+    np.save("large.npy", np.full(32, 100.0))
+    arguments = [text.replace("plan/plan.json", "plan0/plan.json") for text in arguments]
+    assert main(arguments) == code
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("amsim: error: ")
+    assert message in error
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
