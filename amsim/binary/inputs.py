@@ -28,11 +28,11 @@ def memories(patterns: ArrayLike) -> Signs:
     return stored
 
 
-def packed(rows: Signs) -> NDArray[np.uint64]:
-    """Rows of signs as bits, unit 0 in the lowest bit of the first word; filled up with zeros."""
-    padded = np.zeros((len(rows), -(-rows.shape[1] // 64) * 64), dtype=bool)
+def packed(rows: Signs, multiple: int) -> NDArray[np.uint8]:
+    """Rows of signs as bits, lowest first, filled up with zeros to a multiple."""
+    padded = np.zeros((len(rows), -(-rows.shape[1] // multiple) * multiple), dtype=bool)
     padded[:, : rows.shape[1]] = rows > 0
-    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+    return np.packbits(padded, axis=1, bitorder="little")
 
 
 def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64] | None, bool]:

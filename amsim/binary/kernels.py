@@ -14,15 +14,19 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 from numpy.typing import NDArray
 
+from .bits import STRIDE, count_ones, masked_sum
 from .energies import Floats
 from .tables import BAND
 
-# Columns are summed in single precision over so many memories, then in double precision.
-BLOCK = 1024
+# Single precision sums over so many memories; their sums are in double precision.
+BLOCK = 16 * STRIDE
+# Hence the largest error of a field, in terms of the sum of the sizes of its terms: these are
+# rounded, pass through less than BLOCK additions in the sums and, counted twice, through 22 in the
+# product.
+ERROR = (BLOCK + 64) * 2.0**-24
 # Fields below this share of the sum of their terms are ties. The terms have 100 bits.
 TIE = 2.0**-80
 
@@ -33,10 +37,11 @@ vectorised = njit(fastmath={"reassoc", "nsz", "contract", "nnan"}, **_OPTIONS)
 
 
 class Memories(NamedTuple):
-    """The memories twice: a byte per entry by units, a bit per entry by memories."""
+    """The memories three times: as bytes by units, as bits by memories, as bits by units."""
 
     columns: NDArray[np.int8]  # (D, K), -1 and +1
-    bits: NDArray[np.uint64]  # (K, words)
+    bits: NDArray[np.uint64]  # (K, words of 64 units)
+    masks: NDArray[np.uint16]  # (D, words of 16 memories), filled up with zeros to STRIDE
 
 
 class Heat(NamedTuple):
@@ -50,21 +55,11 @@ class Heat(NamedTuple):
 class Fields(NamedTuple):
     """What the fields of all units follow from; valid for the agreements of the last `refresh`."""
 
-    even: NDArray[np.float32]  # (K,)
+    even: NDArray[np.float32]  # (K,) filled up with zeros to STRIDE
     odd: NDArray[np.float32]  # (K,)
     even_table: NDArray[np.float32]  # (D + 1,) in the current band
     odd_table: NDArray[np.float32]
-    sums: Floats  # (3,) sum of odd, largest rounding error of a field, band
-
-
-@intrinsic
-def _ones(typing_context, word):
-    """Number of set bits of a uint64."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
+    sums: Floats  # (4,) sum of even, sum of odd, largest rounding error of a field, band
 
 
 @inlined
@@ -87,7 +82,7 @@ def agreements(bits, state, agree):
     for mu in range(len(agree)):
         differ = np.uint64(0)
         for w in range(len(words)):
-            differ += _ones(bits[mu, w] ^ words[w])  # type: ignore[call-arg]
+            differ += count_ones(bits[mu, w] ^ words[w])  # type: ignore[call-arg]
         agree[mu] = len(state) - np.int64(differ)
 
 
@@ -99,37 +94,28 @@ def move(columns, i, new, agree):
 
 
 @vectorised
-def _look_up(agree, fields):
-    even, odd = fields.even, fields.odd
+def _look_up(agree, table, out):
     for mu in range(len(agree)):
-        even[mu] = fields.even_table[agree[mu]]
-    for mu in range(len(agree)):
-        odd[mu] = fields.odd_table[agree[mu]]
+        out[mu] = table[agree[mu]]
 
 
 @vectorised
-def _block_sums(even, odd):
-    total, size = np.float32(0), np.float32(0)
+def _sums(even, odd):
+    """Sum of even, of odd, and of their sizes."""
+    first = second = size = np.float32(0)
     for mu in range(len(odd)):
-        total += odd[mu]
+        first += even[mu]
+        second += odd[mu]
         size += abs(even[mu]) + abs(odd[mu])
-    return total, size
-
-
-@vectorised
-def _block_product(column, even):
-    total = np.float32(0)
-    for mu in range(len(even)):
-        total += np.float32(column[mu]) * even[mu]
-    return total
+    return first, second, size
 
 
 @inlined
 def new_fields(count, size):
     """Room for the fields of `count` memories of `size` units."""
     return Fields(
-        np.empty(count, np.float32), np.empty(count, np.float32),
-        np.empty(size + 1, np.float32), np.empty(size + 1, np.float32), np.full(3, np.nan),
+        np.zeros(-(-count // STRIDE) * STRIDE, np.float32), np.empty(count, np.float32),
+        np.empty(size + 1, np.float32), np.empty(size + 1, np.float32), np.full(4, np.nan),
     )  # fmt: skip
 
 
@@ -140,9 +126,9 @@ def _choose_band(table, agree, fields):
     top = row[agree[0]]
     for mu in range(1, len(agree)):
         top = max(top, row[agree[mu]])
-    if top == fields.sums[2]:
+    if top == fields.sums[3]:
         return
-    fields.sums[2] = top
+    fields.sums[3] = top
     for a in range(len(row)):
         factor = 2.0 ** (BAND * min(row[a] - top, 0))
         fields.even_table[a] = table.even[a] * factor
@@ -152,28 +138,29 @@ def _choose_band(table, agree, fields):
 @compiled
 def refresh(table, agree, fields):
     """Bring the fields up to the agreements."""
-    if table.banded or math.isnan(fields.sums[2]):
+    if table.banded or math.isnan(fields.sums[3]):
         _choose_band(table, agree, fields)
-    _look_up(agree, fields)
-    count, total, size = len(agree), 0.0, 0.0
-    for start in range(0, count, BLOCK):
+    _look_up(agree, fields.even_table, fields.even)
+    _look_up(agree, fields.odd_table, fields.odd)
+    even_sum = odd_sum = size = 0.0
+    for start in range(0, len(agree), BLOCK):
         block = slice(start, start + BLOCK)
-        t, a = _block_sums(fields.even[block], fields.odd[block])
-        total += t
-        size += a
-    fields.sums[0] = total
-    # Recursive summation of n numbers is off by less than n u times the sum of their sizes.
-    fields.sums[1] = (min(count, BLOCK) + 16) * 2.0**-24 * size
+        first, second, third = _sums(fields.even[block], fields.odd[block])
+        even_sum += first
+        odd_sum += second
+        size += third
+    fields.sums[0], fields.sums[1], fields.sums[2] = even_sum, odd_sum, ERROR * size
 
 
-@compiled
-def field(columns, i, s, even, sums):
-    """The field of unit i with state s in units of 2^(BAND band), in single precision."""
-    count, total = len(even), 0.0
-    for start in range(0, count, BLOCK):
-        block = slice(start, start + BLOCK)
-        total += _block_product(columns[i, block], even[block])
-    return total - s * sums[0]
+@inlined
+def field(masks, i, s, even, sums):
+    """The field of unit i with state s in units of 2^(BAND band), up to sums[2]."""
+    total, start = 0.0, 0
+    while start < len(even):
+        stop = min(start + BLOCK, len(even))
+        total += masked_sum(masks, i, even, start, stop)  # type: ignore[call-arg]
+        start = stop
+    return 2.0 * total - sums[0] - s * sums[1]
 
 
 @inlined
@@ -246,10 +233,10 @@ def value_sum(values, agree):
 def log_odds(columns, i, s, h, agree, values, heat, sums):
     """log p(s_i = +1) - log p(s_i = -1) of the heat bath at field h."""
     if not heat.logarithmic:
-        return heat.gain * h * math.exp(min(BAND * sums[2] * math.log(2.0), 600.0))
+        return heat.gain * h * math.exp(min(BAND * sums[3] * math.log(2.0), 600.0))
     total, band = value_sum(values, agree)
     if heat.gradient:
-        return heat.gain * h / total * math.exp(BAND * (sums[2] - band) * math.log(2.0))
+        return heat.gain * h / total * math.exp(BAND * (sums[3] - band) * math.log(2.0))
     flipped = agree.copy()
     move(columns, i, -s, flipped)
     other, other_band = value_sum(values, flipped)

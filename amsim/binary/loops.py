@@ -68,7 +68,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
     size = states.shape[1]
     fields = new_fields(len(agree), size)
     # Taking arrays out of tuples costs more than a check: once is enough.
-    columns, even, sums = memories.columns, fields.even, fields.sums
+    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
     listed = np.zeros(size, np.bool_)
     for i in order:
         listed[i] = True
@@ -93,10 +93,10 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                     refresh(table, agree, fields)
                     version, fresh, moved = version + 1, 0, False
                 if stamp[i] != version:
-                    h = field(columns, i, view[i], even, sums)
+                    h = field(masks, i, view[i], even, sums)
                     if heat is not None:
                         h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
-                    elif abs(h) <= sums[1]:
+                    elif abs(h) <= sums[2]:
                         h = exact_sign(columns, i, view[i], agree, table)
                     answer[i], stamp[i] = h, version
                     fresh += 1
@@ -140,7 +140,7 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
     """
     size, depth = states.shape[1], staleness + 1
     fields = new_fields(len(agree), size)
-    columns, even, sums = memories.columns, fields.even, fields.sums
+    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
     history = np.empty((depth, size), np.int8)
     log, logged = np.empty(0, np.int64), 0
     for b in range(len(states)):
@@ -158,12 +158,12 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
             refresh(table, agree, fields)
             before = flips
             for i in range(size):
-                h = field(columns, i, view[i], even, sums)
+                h = field(masks, i, view[i], even, sums)
                 if heat is not None:
                     odds = log_odds(columns, i, view[i], h, agree, values, heat, sums)
                     new = heated_state(odds, generator)
                 else:
-                    if abs(h) <= sums[1]:
+                    if abs(h) <= sums[2]:
                         h = exact_sign(columns, i, view[i], agree, table)
                     new = next_state(h, state[i])
                 if new != state[i]:

@@ -233,9 +233,12 @@ class BinaryMemory:
 
     @cached_property
     def _memories(self) -> Any:
+        from .bits import STRIDE
         from .kernels import Memories
 
-        return Memories(self._columns, inputs.packed(self._columns.T))
+        bits = inputs.packed(self._columns.T, 64).view("<u8")
+        masks = inputs.packed(self._columns, STRIDE).view("<u2")
+        return Memories(self._columns, bits.astype(np.uint64), masks.astype(np.uint16))
 
     @cached_property
     def _values(self) -> Table:

@@ -48,7 +48,7 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedu
     size, ticks = states.shape[1], len(schedule.unit)
     unit, time, arrival = schedule.unit, schedule.time, schedule.arrival
     fields = new_fields(len(agree), size)
-    columns, even, sums = memories.columns, fields.even, fields.sums
+    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
     answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
     latest, sent_at = np.empty(size, np.int64), np.empty(size)
     first, follow = np.empty(ticks, np.int64), np.empty(ticks, np.int64)
@@ -85,10 +85,10 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedu
                 version, fresh, moved = version + 1, 0, False
             i = unit[tick]
             if stamp[i] != version:
-                h = field(columns, i, view[i], even, sums)
+                h = field(masks, i, view[i], even, sums)
                 if heat is not None:
                     h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
-                elif abs(h) <= sums[1]:
+                elif abs(h) <= sums[2]:
                     h = exact_sign(columns, i, view[i], agree, table)
                 answer[i], stamp[i] = h, version
                 fresh += 1
