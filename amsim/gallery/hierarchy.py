@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..lagrangians import Identity, Softmax
 from ..network import Layer, Network
 from ..synapses import Convolution, Dense
+from .style import Floats, image_rows, panels
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def part_whole_network(
@@ -54,3 +58,25 @@ def parts_of_digits(count: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
     quarters = digits.swapaxes(2, 3).reshape(count, 4, 16)
     parts, index = np.unique(quarters.reshape(-1, 16), axis=0, return_inverse=True)
     return quarters, parts, index.reshape(count, 4)
+
+
+def hierarchy() -> Figure:
+    """Digits without a quarter, recalled with and without the layer of the wholes."""
+    from ..dynamics import simulate
+
+    digits, parts, wholes = parts_of_digits(10)
+    cues = digits.copy()
+    cues[np.arange(10)[:, None] % 4 == np.arange(4)] = 0.0
+    ends = [
+        simulate(part_whole_network(parts, wholes, coupling=coupling), cues).final["visible"]
+        for coupling in (0.0, 8.0)
+    ]
+    rows = [_image(quarters) for quarters in (cues, *ends, digits)]
+    figure, axes = panels(4, 10, 3.6)
+    image_rows(axes, rows, ("cue", "parts alone", "with wholes", "stored"), (-1, 1))
+    return figure
+
+
+def _image(quarters: Floats) -> Floats:
+    """(count, 4, 16) to (count, 64)."""
+    return quarters.reshape(-1, 2, 2, 4, 4).swapaxes(2, 3).reshape(-1, 64)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .style import BLUE, Floats, image_rows, label, panels
 
 if TYPE_CHECKING:
-    from ..dynamics import Trajectory
+    from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
+    from ..dynamics import Trajectory
 
 
 def masked_digits(count: int = 10) -> tuple[Floats, Floats, Floats, Trajectory]:
@@ -51,3 +52,18 @@ def _images(tokens: Floats) -> Floats:
     """Tokens (count, 4, 64) back to images (count, 64)."""
     patches = tokens.sum(axis=1).reshape(-1, 2, 2, 4, 4).swapaxes(2, 3)
     return np.asarray(patches.reshape(-1, 64))
+
+
+def transformer() -> Figure:
+    """Digits with a masked quarter, what the transformer makes of it, and its energy."""
+    stored, cues, recalled, traj = masked_digits()
+    figure, axes = panels(4, len(stored), 4.6, gridspec_kw={"height_ratios": [1, 1, 1, 2.4]})
+    image_rows(axes[:3], (cues, recalled, stored), ("masked", "completed", "stored"), (-1, 1))
+    for ax in axes[3]:
+        ax.remove()
+    below = figure.add_subplot(axes[3, 0].get_gridspec()[3, :])
+    below.plot(traj.times, traj.energy, color=BLUE, linewidth=1)
+    below.set_xscale("symlog", linthresh=0.01, linscale=0.3)
+    below.set_xlim(0, traj.times[-1])
+    label(below, "time (tau of the tokens)", "energy")
+    return figure

@@ -1,0 +1,52 @@
+"""``amsim gallery``: a picture of every system."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any
+
+from ..gallery import FIGURES
+from .console import DONE, UserError, as_json, emit, note
+from .files import add_output, prepare, write
+
+_HELP = """\
+  amsim gallery
+  amsim gallery landscape diffusion --out pictures
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    text = "draw the systems: landscapes, capacity, attention, diffusion, and more"
+    gallery = commands.add_parser(
+        "gallery",
+        examples=_HELP,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog="\n".join(f"{name:12} {about}" for name, (_, about) in FIGURES.items()),
+    )
+    gallery.add_argument("names", metavar="NAME", nargs="*", help="which figures (default: all)")
+    add_output(gallery, ["NAME.png"], default="runs/gallery")
+    gallery.set_defaults(run=_gallery)
+
+
+def _gallery(args: argparse.Namespace) -> int:
+    names = list(dict.fromkeys(args.names)) or list(FIGURES)
+    for name in names:
+        if name not in FIGURES:
+            raise UserError(f"there is no figure {name!r}; choose from {', '.join(FIGURES)}")
+    folder = prepare(args.out, [f"{name}.png" for name in names], args.force)
+    from ..gallery import draw
+
+    written = {}
+    for name in names:
+        note(f"drawing {name} ...")
+        figure, path = draw(name), folder / f"{name}.png"
+        write(path, partial(figure.savefig, format="png", dpi=150))
+        written[name] = {"file": str(path), "shows": FIGURES[name][1]}
+    if args.json:
+        emit(as_json(written))
+    else:
+        emit("\n".join(f"{entry['file']}  {entry['shows']}" for entry in written.values()))
+    return DONE
