@@ -148,7 +148,7 @@ def curve_figure(curves: dict[str, dict[str, list[float]]], flips: Sequence[floa
     import numpy as np
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     styles = {
         "recalled": ("#0072B2", "o", "recalled without delays"),
@@ -164,7 +164,8 @@ def curve_figure(curves: dict[str, dict[str, list[float]]], flips: Sequence[floa
         ax.grid(alpha=0.3)
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("cues (%)")
-    panels[-1].legend(fontsize=8, loc="upper right", framealpha=0.9)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

@@ -230,3 +230,37 @@ def test_the_attack_is_an_execution() -> None:
     box["hidden"] = (xi @ target - reach, xi @ target + reach)
     end = distances(net, box, target, scope="link", schedule="hostile")
     assert (end > 0.1).any()
+
+
+def random_network(rng: np.random.Generator) -> am.Network:
+    count, units = int(rng.integers(2, 7)), int(rng.integers(2, 13))
+    visible: list[am.Lagrangian] = [am.Identity(), am.Tanh(2.0), am.Sigmoid(3.0), am.ReLU()]
+    hidden: list[am.Lagrangian] = [am.Softmax(1.5), am.Softmax(0.5), am.Tanh(), am.Sigmoid(2.0)]
+    return am.dense_am(
+        rng.normal(size=(count, units)) * rng.uniform(0.3, 1.5),
+        visible=visible[rng.integers(4)],
+        hidden=hidden[rng.integers(4)],
+        bias_visible=rng.normal(size=units) / 2,
+        bias_hidden=rng.normal(size=count),
+    )
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_random_networks_keep_what_their_certificates_say(scope: Any) -> None:
+    tried, seed = 0, 0
+    while tried < 12:
+        rng, seed = np.random.default_rng(seed), seed + 1
+        net = random_network(rng)
+        units = net.layers["visible"].size
+        start, still = rng.normal(size=units), am.Settled(1e-10)
+        target = am.simulate(net, start, until=still, solver=am.FixedPoint()).final
+        cue = target["visible"] + rng.normal(size=units) * rng.uniform(0.1, 2)
+        found = certify(net, cue, target, scope)
+        if not found.holds or found.margin < 0.6:  # slow ones would need long executions
+            continue
+        tried += 1
+        for schedule in SCHEDULES:
+            end = distances(
+                net, found.box, target["visible"], scope=scope, schedule=schedule, count=40
+            )
+            assert end.max() < 1e-3, (seed, schedule, found.margin)
