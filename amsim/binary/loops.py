@@ -25,19 +25,6 @@ from .kernels import (
 SETTLED, CYCLE, SWEEP_LIMIT = range(3)
 
 
-# Loops over elements, where an assignment of slices would take numba seconds to compile.
-@compiled
-def noted(log, flips, check, unit):
-    """The log, with one more flip: 2 k and 2 k + 1 hold check and unit of flip k."""
-    if 2 * flips == len(log):
-        longer = np.empty(4 * flips + 16, np.int64)
-        for k in range(len(log)):
-            longer[k] = log[k]
-        log = longer
-    log[2 * flips], log[2 * flips + 1] = check, unit
-    return log
-
-
 @inlined
 def _same_window(history, t, kept, kept_at):
     """Whether the last states, newest first, are those of an earlier time."""
@@ -57,13 +44,14 @@ def _shuffle(order, generator):
 
 
 @compiled
-def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, sweeps, record,
+def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
                order, random, results):  # fmt: skip
     """Check one unit after another; `states` become the final states, `agree` is working memory.
 
     A check reads the other units as they were `staleness` checks ago. What a unit would do is
     known until something changes that it reads; once all are known to rest, the cue has settled.
-    Results are code, period, checks and flips of each cue; the log is returned.
+    `results` become code, period, checks and flips of each cue, and the rows of `log` check and
+    unit of the first flips, as many as it has room for.
     """
     size = states.shape[1]
     fields = new_fields(len(agree), size)
@@ -75,7 +63,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
     needed = listed.sum()
     answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
     pending, units = np.empty(max(staleness, 1), np.int64), order.copy()
-    log, logged, version = np.empty(0, np.int64), 0, 0
+    logged = version = 0
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         agreements(memories.bits, state, agree)
@@ -107,8 +95,8 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                 seen = -1  # the unit whose flip becomes visible after this check
                 if new != state[i]:
                     seen, state[i] = i, new
-                    if record:
-                        log = noted(log, logged, checks, i)
+                    if logged < len(log):
+                        log[logged, 0], log[logged, 1] = checks, i
                         logged += 1
                     flips += 1
                     waiting += 1
@@ -127,11 +115,10 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                 break
         results[b, 0], results[b, 1] = code, code == SETTLED
         results[b, 2], results[b, 3] = checks, flips
-    return log
 
 
 @compiled
-def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, sweeps, record,
+def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
                 results):  # fmt: skip
     """Check all units in every sweep against the state of `staleness` sweeps ago.
 
@@ -142,11 +129,11 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
     fields = new_fields(len(agree), size)
     columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
     history = np.empty((depth, size), np.int8)
-    log, logged = np.empty(0, np.int64), 0
+    logged = 0
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         for j in range(depth):
-            for i in range(size):
+            for i in range(size):  # numba needs seconds to compile an assignment of slices
                 history[j, i] = state[i]
         kept, kept_at, keep_next = history.copy(), 0, 1
         code, period, sweep = SWEEP_LIMIT, 0, 0
@@ -168,8 +155,8 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
                     new = next_state(h, state[i])
                 if new != state[i]:
                     state[i] = new
-                    if record:
-                        log = noted(log, logged, (sweep - 1) * size + i, i)
+                    if logged < len(log):
+                        log[logged, 0], log[logged, 1] = (sweep - 1) * size + i, i
                         logged += 1
                     flips += 1
             for i in range(size):
@@ -185,4 +172,3 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
                 kept, kept_at, keep_next = history.copy(), sweep, 2 * sweep
         results[b, 0], results[b, 1] = code, period
         results[b, 2], results[b, 3] = sweep * size, flips
-    return log

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -196,30 +195,39 @@ class BinaryMemory:
         if timing is not None:
             inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
             plan = schedule(timing, self.shape[1], max_sweeps, seed)
-        table = self._fields(rule)
-        states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
-        seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
-        logs = []
         with _announced():
-            from . import loops, ticked
-
             heat = self._heat(float(temperature), rule == "gradient")
-            parts = (self._memories, self._values, table, heat)
-            # Some cues at a time, so that Ctrl-C is heard.
-            some = max(1, 10**8 // math.prod(self.shape))
-            for at in range(0, len(rows), some):
-                cues = slice(at, at + some)
-                given = (*parts, states[cues], seeds[cues], np.empty(self.shape[0], np.uint16))
-                result = results[cues]
-                if plan is not None:
-                    log = ticked.at_ticks(*given, record, plan, result)
-                elif units is None:
-                    log = loops.all_at_once(*given, staleness, max_sweeps, record, result)
-                else:
-                    log = loops.one_by_one(
-                        *given, staleness, max_sweeps, record, units, shuffled, result
-                    )
-                logs.append(log[: 2 * result[:, 3].sum()].reshape(-1, 2))
+            parts = (self._memories, self._values, self._fields(rule), heat)
+
+            def run(log: Integers) -> tuple[Signs, Integers]:
+                """All cues to their end; the log gets the first flips."""
+                from . import loops, ticked
+
+                states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
+                seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
+                agree = np.empty(self.shape[0], np.uint16)
+                # Some cues at a time, so that Ctrl-C is heard.
+                some = max(1, 10**8 // math.prod(self.shape))
+                for at in range(0, len(rows), some):
+                    cues = slice(at, at + some)
+                    given, result = (*parts, states[cues], seeds[cues], agree), results[cues]
+                    if plan is not None:
+                        ticked.at_ticks(*given, log, plan, result)
+                    elif units is None:
+                        loops.all_at_once(*given, staleness, max_sweeps, log, result)
+                    else:
+                        loops.one_by_one(
+                            *given, staleness, max_sweeps, log, units, shuffled, result
+                        )
+                    log = log[result[:, 3].sum() :]
+                return states, results
+
+            states, results = run(np.empty((0, 2), dtype=np.int64))
+            recorded = None
+            if record:  # the same again, now that the number of flips is known
+                log = np.empty((results[:, 3].sum(), 2), dtype=np.int64)
+                run(log)
+                recorded = self._recorded(rows, results, log, units is None, batch)
         codes, period, checks, flips = (column.reshape(batch) for column in results.T)
         return Recall(
             final=states.astype(np.float64).reshape(*batch, -1),
@@ -228,7 +236,7 @@ class BinaryMemory:
             period=period,
             codes=codes,
             times=None if plan is None else plan.time[: checks.max()],
-            recorded=self._recorded(rows, results, logs, units is None, batch) if record else None,
+            recorded=recorded,
         )
 
     @cached_property
@@ -271,7 +279,7 @@ class BinaryMemory:
         self,
         cues: Signs,
         results: Integers,
-        logs: Sequence[Integers],
+        log: Integers,
         parallel: bool,
         batch: tuple[int, ...],
     ) -> tuple[Floats, Flips]:
@@ -280,7 +288,7 @@ class BinaryMemory:
 
         every = self.shape[1] if parallel else 1
         ends = every * np.arange(results[:, 2].max() // every + 1)
-        energy, log = np.empty((len(ends), len(cues))), np.concatenate(logs)
+        energy = np.empty((len(ends), len(cues)))
         agree = np.empty(self.shape[0], np.uint16)
         for b, part in enumerate(np.split(log, np.cumsum(results[:-1, 3]))):
             sums = energies_along(self._memories, cues[b], part[:, 1].copy(), self._values, agree)

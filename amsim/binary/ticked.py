@@ -20,7 +20,7 @@ from .kernels import (
     next_state,
     refresh,
 )
-from .loops import SETTLED, SWEEP_LIMIT, noted
+from .loops import SETTLED, SWEEP_LIMIT
 
 
 @inlined
@@ -37,7 +37,7 @@ def _enqueue(first, follow, bucket, tick, arrival):
 
 
 @compiled
-def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedule, results):
+def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule, results):
     """Check one unit at every tick; it reads what has arrived from the others.
 
     A unit sends its state when it changes, and at the first tick after a heartbeat of silence. The
@@ -54,7 +54,7 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedu
     first, follow = np.empty(ticks, np.int64), np.empty(ticks, np.int64)
     said = np.empty(ticks, np.int8)
     flying = np.empty((size, 2), np.int64)  # messages on their way that say -1, and +1
-    log, logged, version = np.empty(0, np.int64), 0, 0
+    logged = version = 0
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         agreements(memories.bits, state, agree)
@@ -102,8 +102,8 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedu
                 differing += 1 if view[i] != new else -1
                 misleading += flying[i, int(new < 0)] - flying[i, int(new > 0)]
                 flips += 1
-                if record:
-                    log = noted(log, logged, checks, i)
+                if logged < len(log):
+                    log[logged, 0], log[logged, 1] = checks, i
                     logged += 1
             checks += 1
             if sends:
@@ -124,4 +124,3 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, record, schedu
                 break
         results[b, 0], results[b, 1] = code, code == SETTLED
         results[b, 2], results[b, 3] = checks, flips
-    return log
