@@ -14,20 +14,36 @@ class Settled:
     ----------
     tolerance : float, default 1e-6
         Largest |tau dx/dt| over the units of all layers, in units of the state.
+    certified : bool, default False
+        Whether to prove how far the state is from a fixed point: `Trajectory.stats` then has
+        "distance_bound" (*batch), the largest distance of any unit of layer "visible" (or of the
+        first one), infinite for cues without a proof. For the networks of `stability.certify`,
+        with constant inputs and no clamped units.
+    naive : bool, default False
+        Whether residuals alone count in an event-driven run. They are small before the first
+        message has arrived, so that a network with delays can seem to have settled far from rest;
+        by default none may be under way, and none sent for as long as one may travel.
 
     Notes
     -----
     Where the network contracts with factor L < 1 around the state (a stored memory does, with
-    L near 0), the distance to the fixed point is at most tolerance / (1 - L). With delays a small
-    residual says nothing of the kind.
+    L near 0), the distance to the fixed point is at most tolerance / (1 - L); `certified` finds
+    such a bound. With delays a small residual alone says nothing of the kind.
 
     Examples
     --------
     >>> Settled(1e-4).tolerance
     0.0001
+    >>> import amsim as am
+    >>> stored = am.patterns.random(3, 32, seed=0)
+    >>> traj = am.simulate(am.dense_am(stored), stored[0], until=am.Settled(certified=True))
+    >>> bool(traj.stats["distance_bound"] < 1.1e-6)
+    True
     """
 
     tolerance: float = 1e-6
+    certified: bool = False
+    naive: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.tolerance) and self.tolerance > 0):
@@ -35,3 +51,5 @@ class Settled:
                 f"Settled: tolerance must be positive, got {self.tolerance!r}; "
                 f"pass until=None to run to t1"
             )
+        if self.certified and self.naive:
+            raise ValueError("Settled: the naive rule proves nothing; drop naive or certified")

@@ -51,6 +51,8 @@ class Problem:
         Residual below which a cue has settled; 0 to run to t1.
     seed : int
         Of the random numbers that a solver may draw.
+    naive : bool
+        Whether a cue may settle while messages are under way.
     """
 
     network: Network
@@ -62,6 +64,7 @@ class Problem:
     explicit: bool
     tolerance: float
     seed: int = 0
+    naive: bool = False
 
     @cached_property
     def batch(self) -> int:

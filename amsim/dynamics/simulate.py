@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import GuaranteeWarning
 from ..network import Network
 from ..synapses import Array
+from .certified import attach_distances, check_certifiable
 from .exponential import ExponentialIntegrator
 from .halting import Settled
 from .problem import Input, Problem, Solver, default_times, horizon
@@ -111,9 +112,15 @@ def simulate(
         explicit=times is not None,
         tolerance=until.tolerance if until is not None else 0.0,
         seed=int(seed or 0),
+        naive=until is not None and until.naive,
     )
+    certified = until is not None and until.certified
+    if certified:
+        check_certifiable(problem)
     start = clock.perf_counter()
     solution = _solver(solver).solve(problem)
+    if certified:
+        attach_distances(problem, solution)
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
 
 

@@ -4,7 +4,7 @@ from .basins import radius, radius_bound
 from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
-from .readout import distance_bound, reach, t_read
+from .readout import distance_to_rest, reach, t_read
 from .report import StabilityReport, analyse
 from .spectrum import delay_spectrum
 from .verdicts import Verdict
@@ -21,7 +21,7 @@ __all__ = [
     "critical_delay",
     "critical_tau",
     "delay_spectrum",
-    "distance_bound",
+    "distance_to_rest",
     "find",
     "find_all",
     "radius",

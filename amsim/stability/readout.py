@@ -1,8 +1,10 @@
-"""When a network may be read, and how far from its goal it is."""
+"""When a network may be read, and how far from rest it is."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -137,7 +139,7 @@ def reach(report: StabilityReport, *, layer: str = "visible") -> float:
     return good
 
 
-def distance_bound(net: Network, state: State) -> Array:
+def distance_to_rest(net: Network, state: State) -> Array:
     """How far a state is from a fixed point, at most.
 
     A small residual alone says nothing about the distance. It does where the update contracts: with
@@ -153,7 +155,7 @@ def distance_bound(net: Network, state: State) -> Array:
     Returns
     -------
     ndarray (*batch)
-        Bounds on the distance of every unit of every layer that is not the image of others;
+        Bounds on the distance of every unit of layer "visible" (or of the first layer), rounded up;
         infinite where no contraction is found.
 
     Raises
@@ -163,20 +165,22 @@ def distance_bound(net: Network, state: State) -> Array:
 
     Notes
     -----
-    This is about the true state. A unit that can see its own registers only may stop by the rule:
-    if all residuals, computed from the registers, are at most eta, no output moved by more than
-    delta over the last B (the largest staleness), and outputs are announced when they move by more
-    than delta_s, then the distance is at most (eta + L (delta + delta_s)) / (1 - L).
+    This is about the true state. Units that see only their registers can stop by a local rule: if
+    all residuals, computed from the registers, are at most eta, no output moved by more than delta
+    over the last B (the largest staleness), and outputs are announced when they move by more than
+    delta_s, then the distance is at most (eta + L (delta + delta_s)) / (1 - L).
 
     Examples
     --------
     >>> import amsim as am
     >>> patterns = am.patterns.random(5, 64, seed=0)
     >>> net = am.dense_am(patterns)
-    >>> bool(am.stability.distance_bound(net, patterns[0]) < 1e-9)
+    >>> bool(am.stability.distance_to_rest(net, patterns[0]) < 1e-9)
     True
     """
-    found = certify(net, state, state)
+    given = state if isinstance(state, Mapping) else {"visible": state}
+    name = "visible" if "visible" in net.layers else next(iter(net.layers))
+    found = certify(net, given[name], state, tolerance=1.0)
     return np.where(found.holds, found.distance, np.inf)
 
 
@@ -188,20 +192,38 @@ class _Boxes:
         self.centre = np.concatenate([x.ravel() for x in linear.states.values()])
 
     def invariant(self, distance: float) -> Floats | None:
-        """The box with `distance` in the layer and images elsewhere, if the update contracts it."""
+        """A box with at least `distance` in the layer, images elsewhere, that contracts."""
+        own = self.linear.spans[self.layer]
+        equal = np.ones(self.linear.network.layers[self.layer].size)
+        # Equal widths first; widths with which the update contracts at the fixed point otherwise.
+        for shape in (equal, self.weights[own] / self.weights[own].min()):
+            box = self._grown(distance * shape)
+            if box is not None:
+                return box
+        return None
+
+    @cached_property
+    def weights(self) -> Floats:
+        """Some w > 0 with |C| |H| w < leak w at the fixed point; equal ones where there is none."""
+        point, ones = np.zeros(self.linear.size), np.ones(self.linear.size)
+        found = self._weights(point, ones)
+        return ones if found is None else found
+
+    def _grown(self, width: Floats) -> Floats | None:
+        """The box of these widths in the layer, and images elsewhere, if it shrinks."""
         own = self.linear.spans[self.layer]
         box = np.zeros(self.linear.size)
-        box[own] = distance
+        box[own] = width
         with np.errstate(over="ignore", invalid="ignore"):
             for inflation in 1 + 1e-9 * 2.0 ** np.arange(_PASSES).clip(max=25):
                 moved = self.spread(box, box)
-                if not (moved[own] < distance).all():
+                if not (moved[own] < width).all():
                     return None
-                moved[own] = distance
+                moved[own] = width
                 if (moved <= box).all():
                     return box
                 box = np.maximum(box, inflation * moved)
-                box[own] = distance
+                box[own] = width
         return None
 
     def spread(self, box: Floats, deviation: Floats) -> Floats:

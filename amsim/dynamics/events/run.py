@@ -36,7 +36,7 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
             "EventDriven: an input depends on time; units are exact for constant inputs only: "
             "use an ODE solver, or run one piece after the other"
         )
-    wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0)
+    wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
     runs, stopped = [], False
     for b, start in enumerate(_starts(problem)):

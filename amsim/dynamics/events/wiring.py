@@ -57,7 +57,9 @@ class Wiring:
         return sum(layer.size for layer in self.network.layers.values())
 
 
-def wire(network: Network, options: EventDriven, seed: int, settles: bool) -> Wiring:
+def wire(
+    network: Network, options: EventDriven, seed: int, settles: bool, naive: bool = False
+) -> Wiring:
     """Lay out a network; raises ValueError where the engine cannot run it."""
     _check(network, options)
     timing, layers = options.timing, dict(_slices(network))
@@ -70,7 +72,7 @@ def wire(network: Network, options: EventDriven, seed: int, settles: bool) -> Wi
     ]
     delays, places = _delays(network, options, layers, links, populations, seed)
     jitter = _jitter(timing)
-    transit = float(delays.max(initial=0.0) + jitter.max(initial=0.0))
+    transit = 0.0 if naive else float(delays.max(initial=0.0) + jitter.max(initial=0.0))
     projections, registers = _projections(links, places, populations, timing)
     outgoing = sorted(range(len(links)), key=lambda q: (links[q].source, q))
     sources = [links[q].source for q in outgoing]
