@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from .emulator import Machine
 
 _KINDS = ("identity", "tanh", "sign")
-# Octaves below the last bit at which a message is certainly rounded to 0.
-_SILENT = 2
 
 
 def _compiled(name: str) -> Any:
@@ -121,6 +119,7 @@ def _recall(  # type: ignore[no-untyped-def]
     moving = np.zeros(len(v), np.int64)
     total = np.zeros(h.shape[1], np.float32)
     arriving = np.zeros(v.shape[1], np.float32)
+    messages = np.zeros(v.shape[1], np.int64)
     logit = np.zeros(h.shape[1], np.int64)
     sent_now = np.zeros(4, np.int64)
     for b in range(len(v)):
@@ -129,8 +128,8 @@ def _recall(  # type: ignore[no-untyped-def]
             sent_now[:] = 0
             held = period == 0
             changed = _advance_features(
-                v[b], sent[b], output[b], total, arriving, sent_now, rows, columns, bias_v,
-                leak_v[b], input_v[min(period, len(input_v) - 1), b], features, held,
+                v[b], sent[b], output[b], total, arriving, messages, sent_now, rows, columns,
+                bias_v, leak_v[b], input_v[min(period, len(input_v) - 1), b], features, held,
             )  # fmt: skip
             changed |= _advance_memories(
                 h[b], c[b], output[b], total, logit, sent_now, bias_h, leak_h,
@@ -147,75 +146,80 @@ def _recall(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _advance_features(  # type: ignore[no-untyped-def]
-    v, sent, output, total, arriving, counts, rows, columns, bias, leak, inputs, n, held
+    v, sent, output, total, arriving, messages, counts, rows, columns, bias, leak, inputs, n, held
 ):  # fmt: skip
-    changed = False
     arriving[:] = 0
     for k in range(len(output)):
         if output[k] != 0:
             message = np.float32(output[k])
             for i in range(len(arriving)):
                 arriving[i] += message * rows[k, i]
+    moving = 0 if held else 1
+    moves = 0
     for i in range(len(v)):
         target = (np.int64(arriving[i]) << n.gain) + bias[i] + inputs[i]
-        moved = relax(v[i], target, 0 if held else leak[i])
-        changed |= moved != v[i]
+        moved = relax(v[i], target, leak[i] * moving)
+        moves += moved != v[i]
         v[i] = moved
+    for i in range(len(v)):
         if n.kind == 0:
-            g = scale(moved, n.mantissa, n.shift)
+            g = scale(v[i], n.mantissa, n.shift)
         elif n.kind == 1:
-            octaves = scale(min(abs(moved), n.saturation), n.mantissa, n.shift)
-            g = sign(moved) * scale(tanh(octaves, _TANH_BITS), n.level, 16)
+            octaves = scale(min(abs(v[i]), n.saturation), n.mantissa, n.shift)
+            g = sign(v[i]) * scale(tanh(octaves, _TANH_BITS), n.level, 16)
         else:
-            g = n.level * sign(moved)
-        message = delta(g, sent[i], n.threshold)
-        if message != 0:
-            changed = True
+            g = n.level * sign(v[i])
+        messages[i] = delta(g, sent[i], n.threshold)
+    for i in range(len(v)):
+        if messages[i] != 0:
+            moves += 1
             counts[0] += 1
-            sent[i] += message
+            sent[i] += messages[i]
+            message = np.float32(messages[i])
             for k in range(len(total)):
-                total[k] += np.float32(message) * columns[i, k]
-    return changed
+                total[k] += message * columns[i, k]
+    return moves > 0
 
 
 @njit(cache=True, nogil=True)
 def _advance_memories(  # type: ignore[no-untyped-def]
     h, c, output, total, logit, counts, bias, leak, inputs, n, held
 ):  # fmt: skip
-    changed = False
+    moving = 0 if held else 1
+    moves = 0
     for k in range(len(h)):
         target = np.int64(total[k]) + bias[k] + inputs[k]
-        moved = relax(h[k], target, 0 if held else leak[k])
-        changed |= moved != h[k]
+        moved = relax(h[k], target, leak[k] * moving)
+        moves += moved != h[k]
         h[k] = moved
         logit[k] = scale(moved if n.rounds > 0 else max(moved, 0), n.mantissa, n.shift)
     if n.rounds > 0:
         c_before = c[0]
         c[0] = _normalise(logit, c[0] + n.headroom, counts, n)
-        changed |= c[0] != c_before
+        moves += c[0] != c_before
+    differ, sent = 0, 0
+    log_sum_now = c[0]
     for k in range(len(h)):
         if n.rounds == 0:
             message = shift_round(power(logit[k], n.power), n.down)
-        elif c[0] - logit[k] < (n.p_bits + _SILENT) << n.logit_bits:
-            message = boltzmann(logit[k], c[0], n.logit_bits, n.p_bits)
         else:
-            message = 0
-        changed |= message != output[k]
+            message = boltzmann(logit[k], log_sum_now, n.logit_bits, n.p_bits)
+        differ += message != output[k]
         output[k] = message
-        counts[1] += message != 0
-    return changed
+        sent += message != 0
+    counts[1] += sent
+    return moves + differ > 0
 
 
 @njit(cache=True, nogil=True)
 def _normalise(logit, c, counts, n):  # type: ignore[no-untyped-def]
-    silent = (n.sum_bits + _SILENT) << n.logit_bits
     for _ in range(n.rounds):
-        total = 0
+        total, sent = 0, 0
         for k in range(len(logit)):
-            if c - logit[k] < silent:
-                message = boltzmann(logit[k], c, n.logit_bits, n.sum_bits)
-                total += message
-                counts[2] += message != 0
+            message = boltzmann(logit[k], c, n.logit_bits, n.sum_bits)
+            total += message
+            sent += message != 0
         c = log_sum(c, total, n.logit_bits, n.sum_bits, n.floor)
+        counts[2] += sent
         counts[3] += c != 0
     return c
