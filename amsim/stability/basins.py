@@ -15,8 +15,10 @@ from .contraction import contraction, weights
 
 _PRECISION = 1e-6  # relative
 _PASSES = 300
+_OFF = 1e-3
 
 
+@np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
 def radius(net: Network, state: States, scope: Scope = "link") -> float:
     r"""Largest uniform deviation from which every asynchronous execution returns: a lower bound.
 
@@ -42,7 +44,8 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     Raises
     ------
     TypeError, ValueError
-        As for `certify`; and if there is more than one state.
+        As for `certify`; and if there is more than one state, or it is no fixed point to within
+        1e-3 max(1, max |state|).
 
     Examples
     --------
@@ -59,6 +62,12 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     claim = Claim.of(net, None, state, scope)
     _check_single(claim)
     size = max(1.0, float(claim.target.reach()[0]))
+    moved = claim.map.image(claim.target, weights(claim.map, claim.target)).new
+    if not (off := float(moved.deviation(claim.target)[0])) <= _OFF * size:
+        raise ValueError(
+            f"state is no fixed point: one update moves it by {off:.3g}; take the last state of a "
+            f"recall, such as simulate(net, cue).final"
+        )
     good, known = 2 * size, None
     while (known := _shrunk(claim, good, None)) is None:
         good /= 2
@@ -84,10 +93,11 @@ def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
 
     Without `known`, only the contraction counts.
     """
-    first = boxes = _boxes_around(claim, radius)
+    first = _boxes_around(claim, radius)
+    if first is None:
+        return None
+    boxes = first
     for _ in range(_PASSES):
-        if boxes is None or first is None:
-            return None
         image = claim.map.image(boxes, weights(claim.map, boxes))
         if not image.new.within(boxes)[0]:
             return None

@@ -145,6 +145,7 @@ class _Search:
         self.margin = np.full(count, -np.inf)
         self.distance = np.full(count, np.inf)
 
+    @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
         rows, part = np.arange(self.claim.count), self.claim
         boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)

@@ -382,6 +382,8 @@ def test_target_has_to_fix_every_layer() -> None:
 def test_radius_takes_one_state() -> None:
     with pytest.raises(ValueError, match="batch axes"):
         radius(am.dense_am(np.ones((2, 3))), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"no fixed point: one update moves it by 0\.5"):
+        radius(am.dense_am([[1.0, -1.0]]), [0.5, -0.5])
     with pytest.raises(TypeError, match="real numbers"):
         radius(am.dense_am(np.ones((2, 3))), ["a", "b", "c"])
     with pytest.raises(TypeError, match="net must be a Network"):
