@@ -5,17 +5,20 @@
 CPU time of all processes of a graph and of the program that started it, per step of Lava, in turn
 and over the same recalls; medians. "empty" are the same processes with the same messages and no
 arithmetic, once in a Session and once under Lava's own runtime. "kernel" is a period of the
-emulator's arithmetic without Lava, to compare with "fused", whose step is a period.
+emulator's arithmetic without Lava, to compare with "fused", which does 16 periods in a step of Lava
+as the backend "lava-fused" does, or one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,7 +29,7 @@ import harness
 sys.path[0] = str(Path(__file__).parent / "lava_empty")
 
 SIZES = ("64x100", "256x1000", "784x2000")
-STEPS = 200
+STEPS = 192  # of a turn: a recall is on its way; it starts anew with every turn
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -37,27 +40,46 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 class Graph:
-    """A running graph, and the CPU times of its steps."""
+    """A graph that is running, with so many periods in a step of Lava if it is fused."""
 
     def __init__(
-        self, stack: ExitStack, process: Any, config: Any, *, guarded: bool = True
+        self,
+        stack: ExitStack,
+        plan: Any,
+        job: Any,
+        config: Any,
+        *,
+        periods: int = 1,
+        own: bool = True,
     ) -> None:
         from lava.magma.core.run_conditions import RunSteps
 
         from hardware.lava import Session
+        from hardware.lava.graph.processes import DenseAM
+        from hardware.lava.shared_job import SharedJob
 
-        if guarded:
-            session = stack.enter_context(Session(process, config))
+        self.job, self.periods = job, periods
+        self.process = DenseAM(plan, SharedJob(plan, job, periods=periods))
+        if own:
+            session = stack.enter_context(Session(self.process, config))
             self.pids, self.run = session.pids, session.run
         else:
-            process.run(RunSteps(num_steps=1), config)
-            stack.callback(process.stop)
-            self.pids = [a.pid for a in process.runtime._messaging_infrastructure.actors]
-            self.run = lambda steps: process.run(RunSteps(num_steps=steps))
+            self.process.run(RunSteps(num_steps=1), config)
+            stack.callback(self.process.stop)
+            actors = self.process.runtime._messaging_infrastructure.actors
+            self.pids = [actor.pid for actor in actors]
+            self.run = lambda steps: self.process.run(RunSteps(num_steps=steps))
+
+    def __call__(self) -> int:
+        """Run a turn; the number of steps, or of periods if it is fused."""
+        self.process.job.load(self.job)
+        steps = STEPS // self.periods
+        self.run(steps)
+        return steps * self.periods
 
 
 def network(size: int, count: int) -> tuple[Any, Any]:
-    """A plan and a cue of random patterns; recall goes on for as long as is needed."""
+    """A plan and a cue of random patterns."""
     import amsim as am
     import hardware as hw
 
@@ -67,57 +89,52 @@ def network(size: int, count: int) -> tuple[Any, Any]:
 
 
 def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
-    """CPU milliseconds per step of every contender."""
+    """CPU milliseconds per step, or per period, of every contender."""
     import numpy as np
     from empty import MODELS
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     import hardware as hw
     from hardware.emulator import Machine
+    from hardware.lava.backend import FUSED_PERIODS
     from hardware.run import prepare
 
     plan, cue = network(size, count)
-    cues = np.tile(cue, (batch, 1)) if batch > 1 else cue
-    steps = STEPS * (rounds + 1)
+    job, _ = prepare(plan, np.tile(cue, (batch, 1)), steps=STEPS * plan.period)
     empty = Loihi2SimCfg(
         select_tag="fixed_pt", select_sub_proc_model=True, exception_proc_model_map=MODELS
     )
+    fused = hw.lava.config("lava-fused")
+
+    def kernel() -> int:
+        machine = Machine(plan, job)
+        for t in range(STEPS * plan.period):
+            machine.step(t)
+        return STEPS
+
     with ExitStack() as stack:
-
-        def graph(
-            config: Any, steps: int = steps, *, periods: int = 1, guarded: bool = True
-        ) -> Graph:
-            process = hw.lava.build(plan, cues, steps=steps * periods, periods=periods)
-            return Graph(stack, process, config, guarded=guarded)
-
-        graphs = {
-            "populations": graph(hw.lava.config("lava")),
-            "empty": graph(empty),
-            "empty, Lava's runtime": graph(empty, guarded=False),
-            "fused": graph(hw.lava.config("lava-fused"), steps * plan.period),
-            "fused, 8 periods": graph(hw.lava.config("lava-fused"), steps * plan.period, periods=8),
+        contenders: dict[str, Any] = {
+            "populations": Graph(stack, plan, job, hw.lava.config("lava")),
+            "empty": Graph(stack, plan, job, empty),
+            "empty, Lava's runtime": Graph(stack, plan, job, empty, own=False),
+            "fused, 1 period": Graph(stack, plan, job, fused),
+            "fused": Graph(stack, plan, job, fused, periods=FUSED_PERIODS),
+            "kernel": kernel,
         }
-        machine = Machine(plan, prepare(plan, np.atleast_2d(cues))[0])
-        done = 0
-
-        def kernel(periods: int) -> None:
-            nonlocal done
-            for t in range(done * plan.period, (done + periods) * plan.period):
-                machine.step(t)
-            done += periods
-
-        contenders: dict[str, tuple[Callable[[int], object], list[int]]] = {
-            name: (graph.run, graph.pids) for name, graph in graphs.items()
-        }
-        contenders["kernel"] = (kernel, [])
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(rounds + 1):
-            for name, (run, pids) in contenders.items():
+            for name, run in contenders.items():
+                pids = getattr(run, "pids", [])
                 before = cpu_seconds(pids)
-                run(STEPS)
+                steps = run()
                 if turn:
-                    times[name].append((cpu_seconds(pids) - before) / STEPS * 1e3)
-    return {name: median(values) for name, values in times.items()}
+                    times[name].append((cpu_seconds(pids) - before) / steps * 1e3)
+    cost = {name: median(values) for name, values in times.items()}
+    # The two of a ratio ran one after the other: ratios first, then the median.
+    for above, below in (("populations", "empty"), ("fused", "kernel")):
+        ratios = [a / b for a, b in zip(times[above], times[below], strict=True)]
+        cost[f"{above} / {below}"] = median(ratios)
+    return cost
 
 
 def readout(count: int = 2000, batch: int = 256) -> float:
@@ -137,6 +154,28 @@ def readout(count: int = 2000, batch: int = 256) -> float:
             process.h.get()
             seconds.append(time.perf_counter() - start)
     return batch * count / median(seconds)
+
+
+def failure(size: int = 64, count: int = 100) -> float:
+    """Seconds from the death of a child to the error, with all processes ended."""
+    import hardware as hw
+
+    plan, cue = network(size, count)
+    seconds = []
+    for _ in range(5):
+        process = hw.lava.build(plan, cue)
+        killed = [0.0]
+
+        def kill(pid: int, killed: list[float] = killed) -> None:
+            killed[0] = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+
+        with hw.lava.Session(process) as session:
+            threading.Timer(0.1, kill, [session.pids[0]]).start()
+            with suppress(hw.lava.LavaError):
+                session.run(10**6)
+            seconds.append(time.perf_counter() - killed[0])
+    return median(seconds)
 
 
 def cold_recall() -> tuple[float, float]:
@@ -170,15 +209,13 @@ def main() -> None:
     for name in options.sizes:
         size, count = map(int, name.split("x"))
         cost = measure(size, count, options.rounds, options.batch)
-        ratios = {
-            "populations / empty": cost["populations"] / cost["empty"],
-            "fused / kernel": cost["fused"] / cost["kernel"],
-        }
-        rows.append({"D x K": name, **cost, **ratios})
-    print("CPU ms per step of Lava (fused and kernel: per period)")
+        rows.append({"D x K": name, **cost})
+    print(f"BLAS kernel: {harness.blas_kernel()}")
+    print("CPU ms per step (fused and kernel: per period)")
     harness.show(rows)
     values = readout()
     print(f"readout: {values / 1e6:.0f} M values/s")
+    print(f"a killed child is an error after {failure() * 1e3:.0f} ms")
     cpu, wall = cold_recall()
     print(f"one cue in a new program: {wall:.2f} s ({cpu:.2f} s CPU)")
     if options.json:

@@ -25,7 +25,7 @@ _MODELS = {
 
 # A fused process does so many periods in a step of Lava, to make little of the cost of a step.
 # Whether everything is at rest is looked up as often.
-_PERIODS = 8
+FUSED_PERIODS = 16
 
 
 def build(
@@ -132,11 +132,11 @@ def run(
     start = time.perf_counter()
     with _Forgotten():
         fused = backend == "lava-fused"
-        shared = SharedJob(plan, job, record, periods=_PERIODS if fused else 1)
+        shared = SharedJob(plan, job, record, periods=FUSED_PERIODS if fused else 1)
         with Session(DenseAM(plan, shared), models, timeout=timeout) as session:
             built = time.perf_counter()
             settled = None
-            stride = _PERIODS * plan.period if fused else 1
+            stride = FUSED_PERIODS * plan.period if fused else 1
             if record or backend == "lava-float":
                 session.run(-(-job.steps // stride))
             else:
@@ -169,7 +169,7 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
     """
     job, periods = shared.job, shared.job.steps // plan.period
     look = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
-    every = _PERIODS * plan.period // look * look
+    every = FUSED_PERIODS * plan.period // look * look
     driven = max(len(job.input_visible), len(job.input_hidden)) * plan.period
     done = 0
 

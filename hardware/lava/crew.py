@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 _REPORT_BYTES = 1 << 16
 _JOIN_SECONDS = 1.0
 _STACK_SIGNAL = signal.SIGUSR1
+_WAITING = ("pypychannel.py", "lava/channels.py")  # where a child waits for a message
 
 
 class LavaError(RuntimeError):
@@ -165,7 +166,7 @@ class Crew:
             os.kill(child.pid, _STACK_SIGNAL)
         time.sleep(0.1)
         stacks = [(f"{name} (process {child.pid})", b.stack) for name, child, b in self._children]
-        busy = [entry for entry in stacks if "pypychannel.py" not in entry[1]]
+        busy = [entry for entry in stacks if not any(file in entry[1] for file in _WAITING)]
         waiting = [entry for entry in stacks if "in recv" in entry[1] and "in run_spk" in entry[1]]
         return "\n".join(f"{name}:\n{stack}" for name, stack in busy or waiting or stacks)
 

@@ -6,20 +6,22 @@ Lava 0.10.0 that create channels and actors, and replaces all that waits.
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from lava.magma.compiler.channels.interfaces import ChannelType
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_to_np
 from lava.magma.runtime.runtime import Runtime
+from lava.magma.runtime.runtime_services import runtime_service
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import spmatrix
 
+from hardware.lava.channels import DirectChannel, Selector
 from hardware.lava.crew import Board, Crew, LavaError, LavaTimeoutError, shared_array
 
 _POLL_SECONDS = 0.02
@@ -55,7 +57,6 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         self.service_to_runtime: list[Any]
         self._crew = crew
         self._timeout = timeout
-        self._news = threading.Event()
         self._over = ""  # why there is no graph any more
         self._variables: Variables = {
             var_id: shared_array(model.shape)
@@ -74,9 +75,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
             self._build_runtime_services()
             self.exception_q = []  # Lava's queues of exceptions; the boards replace them
             self._start_ports()
-            for port in self.service_to_runtime:
-                port.observer = self._news.set
-            self._wait_until(lambda: self._crew.ready)
+            self._wait_until(self._models_built)
             self._is_initialized = True
 
     def start(self, run_condition: Any) -> None:
@@ -209,12 +208,17 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
                 pass
 
     def _receive(self, port: Any) -> float:
-        self._wait_until(port.probe)
+        self._wait_until(port.wait)
         return float(port.recv()[0])
 
-    def _wait_until(self, ready: Callable[[], bool]) -> None:
+    def _models_built(self, timeout: float) -> bool:
+        time.sleep(timeout)
+        return self._crew.ready
+
+    def _wait_until(self, ready: Callable[[float], bool]) -> None:
+        """Watch the children while waiting; `ready` waits for at most so many seconds."""
         progress, limit = -1, 0.0
-        while not ready():
+        while not ready(_POLL_SECONDS):
             self._crew.check()
             if self._crew.progress != progress:
                 progress = self._crew.progress
@@ -224,8 +228,6 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
                     f"the graph did nothing for {self._timeout:g} s and was ended. If a step may "
                     f"take that long, give Session a longer timeout. {self._crew.stacks()}"
                 )
-            self._news.wait(_POLL_SECONDS)
-            self._news.clear()
 
     def _require_idle(self) -> None:
         if self._over:
@@ -268,6 +270,10 @@ class _Infrastructure(MultiProcessing):  # type: ignore[misc]
         self._variables = variables
         self._smm = SimpleNamespace(create_shared_memory=_nameless_memory)
 
+    def channel_class(self, channel_type: Any) -> Any:
+        direct = channel_type == ChannelType.PyPy
+        return DirectChannel if direct else super().channel_class(channel_type)
+
     def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> None:
         model = getattr(builder, "proc_model", None)
         name = "Lava's runtime service" if model is None else model.__name__
@@ -283,6 +289,8 @@ def _nameless_memory(size: int) -> Any:
 
 def _counted(actor: Any, board: Board, variables: Variables) -> Any:
     """Let an actor count its commands on the board, and answer for its variables at once."""
+    runtime_service.CspSelector = Selector  # in this child only
+    actor._selector = Selector()
     handlers = getattr(actor, "_cmd_handlers", {})  # a runtime service has none
     handlers.update(
         {

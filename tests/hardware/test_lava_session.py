@@ -22,7 +22,7 @@ try:
 except MissingDependencyError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-from failures import Counter, pair
+from failures import Counter, Doubler, pair
 
 FAILURES = Path(__file__).parent / "lava_failures"
 pytestmark = pytest.mark.timeout(60)
@@ -117,6 +117,34 @@ def test_methods_of_lava_work_on_the_process():
         first.run(RunContinuous())
         first.stop()
         first.stop()
+
+
+def test_monitor_of_lava_reads_through_ports():
+    from lava.proc.monitor.process import Monitor
+
+    first, second = pair()
+    monitor = Monitor()
+    monitor.probe(second.total, 5)
+    with Session(first) as session:
+        session.run(5)
+        (recorded,) = monitor.get_data()[second.name].values()
+    np.testing.assert_array_equal(recorded[:, 0], [1, 2, 3, 4, 5])
+
+
+def test_asynchronous_process_with_a_selector_of_lava():
+    first, doubler = Counter(), Doubler()
+    first.s_out.connect(doubler.a_in)
+    with Session(first) as session:
+        session.run(7)
+        np.testing.assert_array_equal(doubler.doubled.get(), [14, 14, 14])
+
+
+def test_sender_waits_for_a_full_channel():
+    first, doubler = Counter(), Doubler()
+    first.s_out.connect(doubler.a_in)
+    with Session(first) as session:
+        session.run(300)  # channels have 64 slots
+        np.testing.assert_array_equal(doubler.doubled.get(), [600, 600, 600])
 
 
 def test_two_sessions_side_by_side():

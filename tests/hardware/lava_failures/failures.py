@@ -5,14 +5,16 @@ import signal
 import sys
 
 import numpy as np
+from lava.magma.compiler.channels.pypychannel import CspSelector
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.model import PyAsyncProcessModel, PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
@@ -73,6 +75,27 @@ class UnpicklableError(Exception):
 def endless_loop():
     while True:
         pass
+
+
+class Doubler(AbstractProcess):
+    """Receives through a selector of its own, on its own time."""
+
+    def __init__(self, *, size=3):
+        super().__init__()
+        self.a_in = InPort(shape=(size,))
+        self.doubled = Var(shape=(size,), init=0)
+
+
+@implements(proc=Doubler, protocol=AsyncProtocol)
+@requires(CPU)
+class DoublerModel(PyAsyncProcessModel):
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    doubled: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def run_async(self):
+        (channel,) = self.a_in.csp_ports
+        for _ in range(self.num_steps):
+            self.doubled[:] = CspSelector().select((channel, lambda: 2 * channel.recv()))
 
 
 def pair(fault="none", size=3):
