@@ -53,7 +53,7 @@ class Heat(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """What the fields of all units follow from; valid for the agreements of the last `refresh`."""
+    """What the fields of all units follow from; valid for the agreements last weighed."""
 
     even: NDArray[np.float32]  # (K,) filled up with zeros to STRIDE
     odd: NDArray[np.float32]  # (K,)
@@ -120,7 +120,7 @@ def new_fields(count, size):
 
 
 @compiled
-def _choose_band(table, agree, fields):
+def choose_band(table, agree, fields):
     """Scale the tables by the highest band that occurs; what is beyond it is not read."""
     row = table.row
     top = row[agree[0]]
@@ -136,20 +136,18 @@ def _choose_band(table, agree, fields):
 
 
 @compiled
-def refresh(table, agree, fields):
-    """Bring the fields up to the agreements."""
-    if table.banded or math.isnan(fields.sums[3]):
-        _choose_band(table, agree, fields)
-    _look_up(agree, fields.even_table, fields.even)
-    _look_up(agree, fields.odd_table, fields.odd)
+def weigh(agree, even_table, odd_table, even, odd, sums):
+    """Bring the fields up to the agreements, in the band that was chosen."""
+    _look_up(agree, even_table, even)
+    _look_up(agree, odd_table, odd)
     even_sum = odd_sum = size = 0.0
     for start in range(0, len(agree), BLOCK):
         block = slice(start, start + BLOCK)
-        first, second, third = _sums(fields.even[block], fields.odd[block])
+        first, second, third = _sums(even[block], odd[block])
         even_sum += first
         odd_sum += second
         size += third
-    fields.sums[0], fields.sums[1], fields.sums[2] = even_sum, odd_sum, ERROR * size
+    sums[0], sums[1], sums[2] = even_sum, odd_sum, ERROR * size
 
 
 @inlined

@@ -9,6 +9,7 @@ import numpy as np
 
 from .kernels import (
     agreements,
+    choose_band,
     compiled,
     exact_sign,
     field,
@@ -18,8 +19,8 @@ from .kernels import (
     move,
     new_fields,
     next_state,
-    refresh,
     uniform,
+    weigh,
 )
 
 SETTLED, CYCLE, SWEEP_LIMIT = range(3)
@@ -56,7 +57,8 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
     size = states.shape[1]
     fields = new_fields(len(agree), size)
     # Taking arrays out of tuples costs more than a check: once is enough.
-    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
+    columns, masks, even, odd = memories.columns, memories.masks, fields.even, fields.odd
+    even_table, odd_table, sums = fields.even_table, fields.odd_table, fields.sums
     listed = np.zeros(size, np.bool_)
     for i in order:
         listed[i] = True
@@ -67,6 +69,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         agreements(memories.bits, state, agree)
+        choose_band(table, agree, fields)
         for i in range(size):
             view[i] = state[i]
         for k in range(len(order)):
@@ -78,7 +81,9 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                 _shuffle(units, generator)
             for i in units:
                 if moved:
-                    refresh(table, agree, fields)
+                    if table.banded:
+                        choose_band(table, agree, fields)
+                    weigh(agree, even_table, odd_table, even, odd, sums)
                     version, fresh, moved = version + 1, 0, False
                 if stamp[i] != version:
                     h = field(masks, i, view[i], even, sums)
@@ -127,7 +132,8 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
     """
     size, depth = states.shape[1], staleness + 1
     fields = new_fields(len(agree), size)
-    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
+    columns, masks, even, odd = memories.columns, memories.masks, fields.even, fields.odd
+    even_table, odd_table, sums = fields.even_table, fields.odd_table, fields.sums
     history = np.empty((depth, size), np.int8)
     logged = 0
     for b in range(len(states)):
@@ -142,7 +148,9 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
             sweep += 1
             view = history[sweep % depth]  # the oldest; it is overwritten once it was read
             agreements(memories.bits, view, agree)
-            refresh(table, agree, fields)
+            if table.banded or sweep == 1:
+                choose_band(table, agree, fields)
+            weigh(agree, even_table, odd_table, even, odd, sums)
             before = flips
             for i in range(size):
                 h = field(masks, i, view[i], even, sums)

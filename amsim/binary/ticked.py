@@ -9,6 +9,7 @@ import numpy as np
 
 from .kernels import (
     agreements,
+    choose_band,
     compiled,
     exact_sign,
     field,
@@ -18,7 +19,7 @@ from .kernels import (
     move,
     new_fields,
     next_state,
-    refresh,
+    weigh,
 )
 from .loops import SETTLED, SWEEP_LIMIT
 
@@ -48,7 +49,8 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
     size, ticks = states.shape[1], len(schedule.unit)
     unit, time, arrival = schedule.unit, schedule.time, schedule.arrival
     fields = new_fields(len(agree), size)
-    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
+    columns, masks, even, odd = memories.columns, memories.masks, fields.even, fields.odd
+    even_table, odd_table, sums = fields.even_table, fields.odd_table, fields.sums
     answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
     latest, sent_at = np.empty(size, np.int64), np.empty(size)
     first, follow = np.empty(ticks, np.int64), np.empty(ticks, np.int64)
@@ -58,6 +60,7 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         agreements(memories.bits, state, agree)
+        choose_band(table, agree, fields)
         for i in range(size):
             view[i], latest[i], sent_at[i] = state[i], -1, 0.0
             flying[i, 0] = flying[i, 1] = 0
@@ -81,7 +84,9 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
                         moved = True
                 k = follow[k]
             if moved:
-                refresh(table, agree, fields)
+                if table.banded:
+                    choose_band(table, agree, fields)
+                weigh(agree, even_table, odd_table, even, odd, sums)
                 version, fresh, moved = version + 1, 0, False
             i = unit[tick]
             if stamp[i] != version:
