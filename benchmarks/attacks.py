@@ -52,11 +52,9 @@ def escapes(net: am.Network, state: Array, r: float, scope: str, rounds: int) ->
         low, high = _round(net, state, low, high, scope)
         if np.abs(high - low).max() < ELSEWHERE * 1e-3:
             return False
-        if _ends_elsewhere(net, state, _corners(net, state, low, high)):
-            return True
-        if np.allclose(old, (low, high), rtol=1e-6, atol=0):
-            return False
-    return False
+        if np.allclose(old, (low, high), rtol=1e-4, atol=0):
+            break
+    return rounds > 0 and _ends_elsewhere(net, state, _corners(net, state, low, high))
 
 
 def _round(

@@ -78,7 +78,7 @@ def tightness(count: int) -> list[dict[str, object]]:
         "digits, beta 2": digits_memory(2.0),
         **{
             f"polynomial n={n}, K={k}": polynomial_memory(k, n)
-            for n, k in ((2, 10), (2, 30), (3, 30), (3, 200))
+            for n, k in ((2, 10), (2, 30), (3, 30), (3, 100))
         },
     }
     rows = []
