@@ -422,3 +422,15 @@ def test_python_without_lava():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert "MissingDependencyError: The Lava backend needs lava-nc 0.10.0" in run.stderr
     assert "Use Python 3.10" in run.stderr
+
+
+def test_backend_without_lava():
+    code = (
+        "import sys; sys.modules['lava'] = None\n"
+        "import amsim as am, hardware as hw\n"
+        "plan = hw.compile(am.dense_am([[1.0, -1.0]]))\n"
+        "hw.run(plan, [1.0, 1.0], backend='lava')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert "BackendUnavailable: backend 'lava' is not available" in run.stderr
+    assert "Use Python 3.10" in run.stderr
