@@ -123,10 +123,13 @@ class DiffusionMemory:
         from ..stability import find_all
 
         x = np.array(self.data if starts is None else starts, dtype=np.float64)
+        near = 1e-3 * self.sigma * math.sqrt(_positive("tau", tau))
         for _ in range(_SHIFTS):
-            x = self.denoise(x, tau)
+            before, x = x, self.denoise(x, tau)
+            if np.abs(x - before).max() < 1e-6 * near:
+                break
         network = self.network(tau)
-        rests = find_all(network, _distinct(x, 1e-3 * self.sigma * math.sqrt(tau)))
+        rests = find_all(network, _distinct(x, near))
         found = [rest.states["visible"] for rest in rests if _is_minimum(network, rest.states)]
         return np.array(found).reshape(-1, x.shape[-1])
 
