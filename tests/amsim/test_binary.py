@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -111,6 +113,19 @@ def test_flips_are_about_the_initial_distance() -> None:
     recall = BinaryMemory(xi, Power(3)).recall(cues)
     assert_array_equal(recall.final, xi)
     assert 40 <= recall.flips.mean() < 40.5
+
+
+def test_stale_reads_raise_the_energy_and_recall_the_same() -> None:
+    xi = am.patterns.random(60, 100, seed=0)
+    cues = am.patterns.corrupt(xi[:40], flip=0.25, seed=1)
+    memory = BinaryMemory(xi, Power(3))
+    flips = []
+    for staleness in (0, 50, 100):
+        recall = memory.recall(cues, staleness=staleness, record=True, seed=2)
+        assert_array_equal(recall.final, xi[:40])
+        assert (np.diff(recall.energy, axis=0) > 0).any() == (staleness > 0)
+        flips.append(recall.flips.sum())
+    assert flips[0] < flips[1] < flips[2] < 1.3 * flips[0]
 
 
 # Similarities
@@ -324,6 +339,14 @@ def test_inputs_are_left_alone() -> None:
     BinaryMemory(xi).recall(cue.astype(np.int8), order=order)
     assert_array_equal(cue, kept)
     assert_array_equal(order, np.arange(30))
+
+
+def test_a_memory_is_built_without_the_compiler() -> None:
+    code = (
+        "import sys, amsim as am; am.binary.BinaryMemory([[1, -1]]); am.theory.capacity.k_max(9, 2)"
+        "; sys.exit('numba' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # Refusals
