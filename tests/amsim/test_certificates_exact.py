@@ -186,3 +186,19 @@ def test_contraction_factor_is_not_below_the_exact_one(offset: float) -> None:
 
 def test_context_is_precise() -> None:
     assert getcontext().prec == 60
+
+
+@pytest.mark.parametrize("winner", [None, 1])
+def test_the_least_int8_weight(winner: int | None) -> None:
+    """|-128| is no int8."""
+    weights = np.array([[-128, 3, 127], [-128, -128, 5]], dtype=np.int8)
+    lo, hi = np.array([[-0.1, 0.0, 0.2]]), np.array([[0.1, 0.5, 0.3]])
+    found = []
+    for kind in (np.int8, np.float64):
+        boxmap = BoxMap.of(am.dense_am(weights.astype(kind)), "visible", set())
+        if winner is not None:
+            boxmap = boxmap.at({"hidden": np.array([winner])})
+        image = boxmap.image(Boxes({"visible": (lo, hi)}), {"visible": hi - lo})
+        found.append([*image.states["hidden"], *image.new["visible"], image.gain["visible"]])
+    for small, full in zip(*found):
+        np.testing.assert_allclose(small, full, rtol=1e-12, atol=1e-12)
