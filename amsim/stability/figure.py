@@ -38,6 +38,7 @@ def _draw_roots(report: StabilityReport, ax: Axes) -> None:
     unit = float(report.linear.tau.max())
     for delay, colour, marker in zip(_DELAYS, _COLOURS, _MARKERS, strict=True):
         roots = rightmost_roots(report.linear, delay * unit, _ROOTS)
+        roots = np.concatenate([roots, roots.conj()])  # of the last pair there may be only one
         ax.plot(
             roots.real, roots.imag, marker, color=colour, fillstyle="none", markersize=6,
             label=f"{delay * unit:.3g}",
