@@ -43,8 +43,8 @@ class Layer:
     bias : float or array_like, default 0.0
         Constant external input I, in units of the state.
     leak : float, default 1.0
-        Factor of the layer's own energy and decay. 0 drops both, and the bias with them, as for
-        the tokens of the Energy Transformer (Hoover et al. 2023, arXiv:2302.07253).
+        Factor of the layer's own energy and decay. 0 drops both, and the bias with them: the layer
+        descends the energy of its synapses alone (Hoover et al. 2023, arXiv:2302.07253).
 
     Raises
     ------
