@@ -89,6 +89,8 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"n_clusters={self.n_clusters} must be between 1 and the number of samples, "
                 f"n_samples={len(points)}"
             )
+        if self.n_init < 1:
+            raise ValueError(f"n_init={self.n_init} must be at least 1")
         random = check_random_state(self.random_state)
         runs = [self._descend(points, random) for _ in range(self.n_init)]
         best = min(runs, key=lambda run: float(run.fun))

@@ -179,6 +179,8 @@ def _checked(
             f"points have shape {x.shape}, memories {rho.shape}; both must be (number, units) with "
             f"equal units"
         )
+    if not (np.isfinite(x).all() and np.isfinite(rho).all()):
+        raise ValueError("points or memories contain NaN or infinity; remove them first")
     if mask is None:
         return x, rho, np.ones((1, x.shape[1]))
     hidden = np.broadcast_to(np.asarray(mask, dtype=bool), x.shape)

@@ -82,11 +82,11 @@ class DiffusionMemory:
             raise ValueError(
                 f"data must be a finite array of shape (memories, units), got {self.data.shape}"
             )
-        _positive("sigma", self.sigma)
+        positive("sigma", self.sigma)
 
     def beta(self, tau: float) -> float:
         """Inverse temperature 1 / (sigma^2 tau) of `network`; half of it where exp(-beta d^2)."""
-        return 1.0 / (self.sigma**2 * _positive("tau", tau))
+        return 1.0 / (self.sigma**2 * positive("tau", tau))
 
     def energy(self, x: ArrayLike, tau: float) -> Floats:
         """E(x, tau) of the module's head: (*batch, D) to (*batch), in squared units of the data.
@@ -123,7 +123,7 @@ class DiffusionMemory:
         from ..stability import find_all
 
         x = np.array(self.data if starts is None else starts, dtype=np.float64)
-        near = 1e-3 * self.sigma * math.sqrt(_positive("tau", tau))
+        near = 1e-3 * self.sigma * math.sqrt(positive("tau", tau))
         for _ in range(_SHIFTS):
             before, x = x, self.denoise(x, tau)
             if np.abs(x - before).max() < 1e-6 * near:
@@ -137,7 +137,7 @@ class DiffusionMemory:
         """Noisy data at tau, (count, D)."""
         kept = np.random.default_rng([seed, 0]).integers(len(self.data), size=count)
         noise = np.stack([rng.normal(size=self.data.shape[1]) for rng in _streams(seed, count)])
-        return np.asarray(self.data[kept] + self.sigma * math.sqrt(_positive("tau", tau)) * noise)
+        return np.asarray(self.data[kept] + self.sigma * math.sqrt(positive("tau", tau)) * noise)
 
     def reverse_ode(self, x: ArrayLike, taus: Sequence[float] | Floats) -> Floats:
         r"""Follow the probability flow dx/dtau = -(sigma^2 / 2) score back to small tau.
@@ -185,6 +185,8 @@ class DiffusionMemory:
         x = np.asarray(x, dtype=np.float64)
         if x.ndim == 0 or x.shape[-1] != self.data.shape[1]:
             raise ValueError(f"x has shape {x.shape}, the data have {self.data.shape[1]} units")
+        if np.isnan(x).any():
+            raise ValueError("x contains NaN; every unit needs a value")
         # Differences, not expanded squares: near a memory these would cancel.
         from scipy.spatial.distance import cdist
 
@@ -210,7 +212,8 @@ def _streams(seed: int, count: int) -> list[np.random.Generator]:
     return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(count)]
 
 
-def _positive(name: str, value: float) -> float:
+def positive(name: str, value: float) -> float:
+    """The value, if it is finite and > 0."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {value!r}; use a finite number > 0")
     return float(value)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .diffusion import Floats, diffusion_memory
+from .diffusion import Floats, diffusion_memory, positive
 
 
 def classify_samples(samples: ArrayLike, data: ArrayLike, distance: float) -> NDArray[np.str_]:
@@ -102,6 +102,10 @@ def transition(
     (1.0, 0.0)
     """
     points = np.asarray(data, dtype=np.float64)
+    if not sizes or min(sizes) < 1 or max(sizes) > len(points):
+        raise ValueError(
+            f"sizes must lie between 1 and {len(points)}, the number of data; got {sizes}"
+        )
     kinds = ("memorised", "spurious", "generalised")
     shares = {kind: np.zeros(len(sizes)) for kind in kinds}
     for i, size in enumerate(sizes):
@@ -151,7 +155,7 @@ def circle_radius(beta: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import ive
 
-    if beta <= 1:
+    if positive("beta", beta) <= 1:
         return 0.0
 
     def slope(r: float) -> float:

@@ -157,6 +157,8 @@ class RandomFeatureMemory:
             raise ValueError(
                 f"x has shape {array.shape}, the memory has {self.omega.shape[1]} units"
             )
+        if np.isnan(array).any():
+            raise ValueError("x contains NaN; every unit needs a value")
         return array
 
     def _features(self, x: Floats) -> tuple[Floats, Floats]:

@@ -82,6 +82,8 @@ def _tokens(name: str, x: ArrayLike) -> Array:
         raise ValueError(
             f"attention: {name} has shape {array.shape}; it must be (..., tokens, units)"
         )
+    if not np.isfinite(array).all():
+        raise ValueError(f"attention: {name} contains NaN or infinity; remove them first")
     return array
 
 

@@ -90,5 +90,7 @@ def test_digits_are_classified_without_training(beta: float, correct: int) -> No
 def test_shapes_are_named() -> None:
     with pytest.raises(ValueError, match=r"points have shape \(7, 3\), memories \(4, 2\)"):
         recall(X, RHO[:, :2], beta=1.0)
+    with pytest.raises(ValueError, match="NaN"):
+        recall(np.full((1, 3), np.nan), RHO, beta=1.0)
     with pytest.raises(ValueError, match=r"labels have shape \(3,\), there are 4 memories"):
         class_scores(X, RHO, [0, 1, 2], beta=1.0)
