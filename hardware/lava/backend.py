@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hardware.backends import Trace
+from hardware.jobs import Inputs, prepare
 from hardware.lava.install import require_lava
 from hardware.lava.session import Session, remove_log_handlers
 from hardware.lava.shared_job import SharedJob
 from hardware.plan import Job, Plan
-from hardware.jobs import Inputs, prepare
 
 # Backend: tag of the models, and whether populations are processes of their own.
 _MODELS = {

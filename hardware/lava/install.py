@@ -16,10 +16,15 @@ def require_lava() -> None:
     Raises
     ------
     MissingDependencyError
-        If Lava is not installed, or cannot be imported on this Python.
+        If Lava is not installed, or cannot be imported on this Python, or there is no fork.
     RuntimeError
         If multiprocessing's start method is not "fork".
     """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise MissingDependencyError(
+            "The Lava backend starts its processes by fork, which this system does not have. Use "
+            "Linux or macOS, or backend='emulator', which computes the same integers without Lava."
+        )
     method = multiprocessing.get_start_method(allow_none=True)
     if method not in (None, "fork"):
         raise RuntimeError(

@@ -1,33 +1,26 @@
 """Lava's runtime with every wait watched, every failure carried over, and nothing left behind.
 
-Only this module and the graph package import Lava when they are loaded. It builds on the parts of
-Lava 0.10.0 that create channels and actors, and replaces all that waits.
+The parts of Lava 0.10.0 that create channels and actors are used; all that waits is replaced.
 """
 
 import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from lava.magma.compiler.channels.interfaces import ChannelType
 from lava.magma.core.process.message_interface_enum import ActorType
-from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_to_np
 from lava.magma.runtime.runtime import Runtime
-from lava.magma.runtime.runtime_services import runtime_service
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import spmatrix
 
-from hardware.lava.channels import DirectChannel, Selector
-from hardware.lava.crew import Board, Crew, LavaError, LavaTimeoutError, shared_array
+from hardware.lava.actors import Infrastructure, Variables
+from hardware.lava.crew import Crew, LavaError, LavaTimeoutError, shared_array
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 1.0  # of patience with models that are told to stop
-
-Variables = dict[int, NDArray[np.float64]]
 
 
 class GuardedRuntime(Runtime):  # type: ignore[misc]
@@ -68,7 +61,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         """Build channels and children; returns when every model is built."""
         with self._ended_by_error():
             self._build_watchdog_manager()
-            self._messaging_infrastructure = _Infrastructure(self._crew, self._variables)
+            self._messaging_infrastructure = Infrastructure(self._crew, self._variables)
             self._build_channels()
             self._build_sync_channels()
             self._build_processes()
@@ -259,72 +252,3 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
             for name in ("external_pipe_csp_send_port", "external_pipe_csp_recv_port")
         ]
         return [port for port in ports if port is not None]
-
-
-class _Infrastructure(MultiProcessing):  # type: ignore[misc]
-    """Children of a crew, and channels in memory without a name."""
-
-    def __init__(self, crew: Crew, variables: Variables) -> None:
-        super().__init__()
-        self._crew = crew
-        self._variables = variables
-        self._smm = SimpleNamespace(create_shared_memory=_nameless_memory)
-
-    def channel_class(self, channel_type: Any) -> Any:
-        direct = channel_type == ChannelType.PyPy
-        return DirectChannel if direct else super().channel_class(channel_type)
-
-    def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> None:
-        model = getattr(builder, "proc_model", None)
-        name = "Lava's runtime service" if model is None else model.__name__
-        self._crew.start(name, lambda board: _counted(builder.build(), board, self._variables))
-
-    def stop(self) -> None:
-        self._crew.end()
-
-
-def _nameless_memory(size: int) -> Any:
-    return SimpleNamespace(buf=shared_array((size,), np.uint8).data)
-
-
-def _counted(actor: Any, board: Board, variables: Variables) -> Any:
-    """Let an actor count its commands on the board, and answer for its variables at once."""
-    runtime_service.CspSelector = Selector  # in this child only
-    actor._selector = Selector()
-    handlers = getattr(actor, "_cmd_handlers", {})  # a runtime service has none
-    handlers.update(
-        {
-            MGMT_COMMAND.GET_DATA[0]: lambda: _give(actor, variables),
-            MGMT_COMMAND.SET_DATA[0]: lambda: _take(actor, variables),
-        }
-    )
-
-    def counted(handle: Callable[[], None]) -> Callable[[], None]:
-        def call() -> None:
-            handle()
-            board.count()
-
-        return call
-
-    for command, handle in handlers.items():
-        handlers[command] = counted(handle)
-    return actor
-
-
-def _give(actor: Any, variables: Variables) -> None:
-    var_id = int(actor.service_to_process.recv()[0])
-    variables[var_id][...] = getattr(actor, actor.var_id_to_var_map[var_id])
-    actor.process_to_service.send(enum_to_np(0))
-
-
-def _take(actor: Any, variables: Variables) -> None:
-    var_id = int(actor.service_to_process.recv()[0])
-    actor.service_to_process.recv()
-    name = actor.var_id_to_var_map[var_id]
-    value = getattr(actor, name)
-    if isinstance(value, np.ndarray):
-        value[...] = variables[var_id]
-    else:
-        setattr(actor, name, type(value)(variables[var_id].item()))
-    actor.on_var_update()
-    actor.process_to_service.send(MGMT_RESPONSE.SET_COMPLETE)

@@ -1,7 +1,9 @@
 """The network in Lava computes the integers of the emulator, and in float the ODE."""
 
 import logging
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,6 +231,15 @@ def test_processes_are_taken_off_lavas_lists(small):
     counts = len(ProcessServer().processes), len(VarServer().vars)
     run(plan, cues, steps=plan.period, backend="lava")
     assert (len(ProcessServer().processes), len(VarServer().vars)) == counts
+
+
+def test_code_of_the_documentation_runs():
+    text = (Path(__file__).parents[2] / "docs" / "lava.md").read_text()
+    names = {}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", text, re.S)), names)
+    expected = run(names["plan"], names["cue"], steps=400, record=("visible_out",))
+    np.testing.assert_allclose(names["features"][:5], [-1, -1, 1, 1, 1], atol=0.1)
+    np.testing.assert_array_equal(names["messages"][:, :400].T, expected.states("visible_out"))
 
 
 # Float
