@@ -85,8 +85,10 @@ def _absolute_product(x: Array, weights: Array, back: bool, origin: int | None =
 
 
 def _times(x: Array, matrix: Array) -> Array:
-    """x @ matrix; BLAS multiplies very few rows faster one by one."""
-    return np.stack([row @ matrix for row in x]) if len(x) <= _FEW else x @ matrix
+    """x @ matrix; BLAS multiplies very few rows by a large matrix faster one by one."""
+    if len(x) > _FEW or matrix.size < _BLOCK // 2:
+        return np.asarray(x @ matrix)
+    return np.stack([row @ matrix for row in x])
 
 
 def _blocks(
