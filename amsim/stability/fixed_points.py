@@ -333,7 +333,7 @@ def _combination(state: Array, patterns: Floats) -> tuple[Floats, float]:
 
 
 def _inertia(linear: Linearisation) -> tuple[int, bool]:
-    """Directions in which the energy falls, and whether one is flat to second order."""
+    """Directions in which the energy falls, and whether one is flat, or has a kink."""
     curvature = linear.curvatures
     flat = bool((np.abs(curvature) <= _FLAT).any()) and bool(linear.leak.all())
-    return int((curvature < -_FLAT).sum()), flat
+    return int((curvature < -_FLAT).sum()), flat or linear.kink is not None

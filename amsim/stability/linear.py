@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 # Units up to which eigenvalues come from dense matrices; beyond, from a Krylov method.
 DENSE = 600
+_BESIDE, _JUMP = 1e-9, 1e-3  # slopes that change by so much over so little have a kink
 
 
 class Linearisation:
@@ -62,6 +63,19 @@ class Linearisation:
     def dynamic(self) -> NDArray[np.bool_]:
         """Which entries belong to layers with tau > 0."""
         return np.asarray(self.tau > 0)
+
+    @cached_property
+    def kink(self) -> str | None:
+        """A layer with a unit at a kink or step of its activation, where there is no slope."""
+        for name, layer in self.network.layers.items():
+            x, lagrangian = self.states[name], layer.lagrangian
+            if lagrangian.separable:
+                near = _BESIDE * (1 + np.abs(x))
+                low, high = lagrangian.slope_bounds(x - near, x + near)
+                least, most = lagrangian.activation_bounds(x - near, x + near)
+                if (high - low > _JUMP * (1 + high)).any() or (most - least > _JUMP).any():
+                    return name
+        return None
 
     @cached_property
     def coupling(self) -> Floats:

@@ -67,6 +67,9 @@ def _plain(delay: Delay | None) -> Any:
 def judge(linear: Linearisation) -> dict[str, Verdict]:
     """The verdict on every setting of `SETTINGS`."""
     rightmost = linear.slowest[0].real
+    if linear.kink:
+        text = f"layer {linear.kink!r} is at a kink of its activation, which has no slope there"
+        return dict.fromkeys(SETTINGS, Verdict("open", text))
     if rightmost > _MARGINAL:
         text = f"unstable without delays: a mode grows at the rate {rightmost:.3g}"
         return dict.fromkeys(SETTINGS, Verdict("refuted", text, 0.0))

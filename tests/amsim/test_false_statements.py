@@ -144,9 +144,9 @@ def test_the_oscillation_of_late_links_is_sustained_and_equal_delays_decay(
         h = size * np.array([g[0] + g[1], g[0] - g[1]])
         return np.concatenate([v, h]) - x
 
-    decayed = method_of_steps(equal, start, [12.0], 3000.0, 0.2)
+    decayed = method_of_steps(equal, start, [12.0], 1200.0, 0.2)
     rate = timing.uniform_delay_rate(2 * size**2, 1.0, 1.0, 24.0)
-    assert np.abs(decayed[-1]).max() < 3 * np.exp(-rate * 3000.0)
+    assert np.abs(decayed[-1]).max() < 3 * np.exp(-rate * 1200.0)
 
 
 # 3. "With one delay for all messages symmetric networks always settle."

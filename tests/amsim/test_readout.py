@@ -33,7 +33,7 @@ def test_the_rate_is_that_of_the_closed_form(tau: float, staleness: float) -> No
     assert rate == pytest.approx(closed, rel=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_promise_is_kept(seed: int, method_of_steps: Callable[..., Array]) -> None:
     """Random delays of all links up to B, corner starts: at t_read every unit is within m."""
     rng = np.random.default_rng(seed)
