@@ -38,6 +38,11 @@ def require_lava() -> None:
     try:
         importlib.import_module("lava.magma.core.process.process")
     except ImportError as error:
+        hiding = getattr(sys.modules.get("lava"), "__file__", None)
+        if hiding is not None:  # Lava itself is a folder without an __init__.py
+            raise MissingDependencyError(
+                f"the file {hiding} hides the package lava; rename it, or start Python elsewhere"
+            ) from error
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise MissingDependencyError(
             f"The Lava backend needs lava-nc 0.10.0, which cannot be imported on this Python "

@@ -424,6 +424,14 @@ def test_python_without_lava():
     assert "Use Python 3.10" in run.stderr
 
 
+def test_file_that_hides_lava(tmp_path):
+    (tmp_path / "lava.py").write_text("")
+    program = tmp_path / "program.py"
+    program.write_text("from hardware.lava import require_lava; require_lava()")
+    run = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=50)
+    assert f"the file {tmp_path / 'lava.py'} hides the package lava; rename it" in run.stderr
+
+
 def test_backend_without_lava():
     code = (
         "import sys; sys.modules['lava'] = None\n"

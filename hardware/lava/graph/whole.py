@@ -96,7 +96,8 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         machine, shared = self.machine, self.shared
         sent = machine.sent
         for start in range(first, end, self.plan.period):
-            self._set_drive(start // self.plan.period, driven)
+            if start == first or self._drive_varies():
+                self._set_drive(start // self.plan.period, driven)
             before = machine.state()
             for t in range(start, min(start + self.plan.period, end)):
                 machine.step(t)
@@ -144,6 +145,10 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
             input_hidden=np.zeros((1, *job.hidden[rows].shape), np.int64),
             steps=job.steps,
         )
+
+    def _drive_varies(self) -> bool:
+        job = self.shared.job
+        return max(len(job.input_visible), len(job.input_hidden)) > 1
 
     def _set_drive(self, period: int, driven: Any) -> None:
         job, now = self.shared.job, self.machine.job
