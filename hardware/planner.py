@@ -18,7 +18,7 @@ from .scales import Request, fit
 from .spec import Floats, TwoLayer, read
 
 _STEPS_PER_TAU = 20
-_HORIZON = 12.0
+_HORIZON = 16.0
 _EXACT = 1e-9
 
 
