@@ -286,6 +286,18 @@ def test_proofs_hold_in_simulation(seed: int, method_of_steps: Callable[..., Arr
     assert np.abs(run[-1]).max() < 0.2 * np.abs(run[0]).max()
 
 
+@pytest.mark.parametrize("delay", [0.5, 2.0, 5.0])
+def test_rate_of_an_event_driven_run(delay: float) -> None:
+    weights = 0.6 * np.array([[1.0, 1.0], [1.0, -1.0]])
+    net = am.dense_am(weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
+    rate = analyse(net, [0.0, 0.0]).rate(delay)
+    times = np.linspace(2.0, 3.5, 30) / rate
+    solver = am.EventDriven(1e-6, am.Timing(delay=delay))
+    traj = am.simulate(net, [0.05, 0.0], times=times, until=None, solver=solver)
+    size = np.abs(traj["visible"]).max(axis=1)
+    assert -np.polyfit(times, np.log(size), 1)[0] == pytest.approx(rate, rel=1e-2)
+
+
 # Words and pictures
 
 
