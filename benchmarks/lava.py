@@ -117,7 +117,7 @@ def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
         contenders: dict[str, Any] = {
             "empty, Lava's runtime": Graph(stack, plan, job, empty, own=False),
             "populations": Graph(stack, plan, job, hw.lava.config("lava")),
-            "empty": Graph(stack, plan, job, empty),
+            "empty, in a Session": Graph(stack, plan, job, empty),
             "fused, 1 period": Graph(stack, plan, job, fused),
             "fused": Graph(stack, plan, job, fused, periods=FUSED_PERIODS),
             "kernel": kernel,
@@ -134,7 +134,7 @@ def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
     # The two of a ratio ran one after the other: ratios first, then the median.
     for above, below in (
         ("populations", "empty, Lava's runtime"),
-        ("populations", "empty"),
+        ("populations", "empty, in a Session"),
         ("fused", "kernel"),
     ):
         ratios = [a / b for a, b in zip(times[above], times[below], strict=True)]

@@ -213,7 +213,8 @@ class FixedConnection(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._factors: Any = None
-        self._sums: Any = None
+        # In a list, since Lava looks at every assignment to an attribute of a model.
+        self._sums: list[Any] = [None]
 
     def on_var_update(self) -> None:
         self._factors = None
@@ -223,8 +224,9 @@ class FixedConnection(PyLoihiProcessModel):  # type: ignore[misc]
             # The planner keeps partial sums below 2**24, so float32 products are exact.
             self._factors = np.ascontiguousarray(self.weights.astype(np.float32).T)
             self._silence = np.zeros(self.a_out.shape, np.int32)
-        self.a_out.send(self._silence if self._sums is None else self._sums)
-        self._sums = self._product(self.s_in.recv())
+        (sums,) = self._sums
+        self.a_out.send(self._silence if sums is None else sums)
+        self._sums[0] = self._product(self.s_in.recv())
 
     def _product(self, messages: Any) -> Any:
         if not messages.any():
