@@ -31,6 +31,8 @@ SIGNALS = {
     "drive of visible": "target - state of visible",
     "logit": "logits",
     "logit - c": "logit - c",
+    "c": "c of the normaliser",
+    "message of visible": "messages of visible",
     "sum of a round": "sum arriving at the normaliser",
 }
 PERIODS = 6
@@ -78,8 +80,12 @@ def main() -> None:
         for name, signal in SIGNALS.items():
             if seen.get(name) and signal in proven:
                 slack[signal].append(np.log2(proven[signal] / seen[name]))
+                if seen[name] > proven[signal]:
+                    counts["beyond"] += 1
+                    print(f"seed {seed - 1}: {signal} reached {seen[name]}, beyond its bound")
     print(
         f"{counts['accepted']} plans accepted, {counts['overflow']} overflows, "
+        f"{counts['beyond']} values beyond their bound, "
         f"{counts['refused']} networks refused ({time.process_time() - start:.0f} s of CPU)"
     )
     print("\nrefused for\n" + "\n".join(f"  {n:32} {c}" for n, c in refusals.most_common()))

@@ -29,6 +29,10 @@ from .plan import TANH_BITS, Integers, Normaliser, Plan
 
 PRODUCT_BITS = 40
 COARSER = "take fewer weight_bits, or a smaller cue_limit or bias"
+UNBOUNDED = (
+    "features without bound drive such memories without bound; take Tanh features, or divide the "
+    "patterns so that the sum of |xi_mu . xi_nu| over a row stays below 1"
+)
 SOFTER = "take a smaller beta, dt or cue_limit"
 # Relative error of exp2 with its rounding, and error of log2 in octaves with the rounding of c.
 _EXP2_ERROR = 2e-4
@@ -93,6 +97,10 @@ def check(plan: Plan) -> tuple[Signal, ...]:
     for signal in found:
         if signal.bits > signal.available:
             raise RangeError(signal.name, signal.bits, signal.available, signal.remedy)
+    if (bounds(plan).visible > plan.visible.limit).any():
+        # The bounds hold only if features that start within the limit stay there.
+        state = int(chip(plan.chip).limits["state_bits"].value or 0)
+        raise RangeError("state of visible", None, state, UNBOUNDED)
     return found
 
 

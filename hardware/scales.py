@@ -23,6 +23,9 @@ _LARGEST_MESSAGE, _LEAST_MESSAGE = (1 << 16) - 1, (1 << 4) - 1
 _SATURATED = 17  # octaves after which tanh is 1 to 16 bits
 _LOG2_E = 1 / math.log(2)
 _ATTEMPTS = 12
+# The bound on features exceeds their targets by this share, for what rounding adds.
+_MARGIN = 2e-3
+_MOST_STEPS, _LARGEST = 2000, 1e30
 _CUE_STEPS = 8  # a cue has to be so many times what the leak's rounding hides
 
 
@@ -87,7 +90,7 @@ def _box(request: Request) -> Box:
     bias_hidden = np.abs(spec.hidden.bias) + request.input_hidden
     bias_visible = np.abs(spec.visible.bias) + request.input_visible
     visible = np.full(size.shape[1], request.cue_limit)
-    while True:
+    for _ in range(_MOST_STEPS):
         message = visible if spec.visible_kind == "identity" else np.ones_like(visible)
         hidden = size @ message + bias_hidden
         if spec.hidden_kind == "softmax":
@@ -97,18 +100,12 @@ def _box(request: Request) -> Box:
         else:
             output = hidden**spec.exponent
             target = _one_sign(request.weights, output) / request.weight_scale + bias_visible
-        if (target <= visible * (1 + 1e-3)).all():
-            return Box(visible * (1 + 1e-3), hidden, output, target)
-        visible = np.maximum(visible, target * (1 + 1e-4))
-        if visible.max() > 1e12 * max(request.cue_limit, 1e-12):
-            raise RangeError(
-                "state of visible",
-                None,
-                24,
-                "features without bound drive such memories without bound; take Tanh features, "
-                "or divide the patterns so that the sum of |xi_mu . xi_nu| over a row stays "
-                "below 1",
-            )
+        if (target * (1 + _MARGIN / 2) <= visible).all():
+            return Box(visible, hidden, output, target)
+        visible = np.maximum(visible, target * (1 + _MARGIN))
+        if not visible.max() < _LARGEST:
+            break
+    raise RangeError("state of visible", None, 24, ranges.UNBOUNDED)
 
 
 def _one_sign(weights: Integers, output: Floats) -> Floats:
@@ -203,7 +200,7 @@ def _visible(request: Request, box: Box, scale: float, gain: int, output_scale: 
         kind=kind,
         decay=decay_mantissas("visible", spec.visible.tau, request.dt),
         bias=whole(spec.visible.bias, scale),
-        limit=np.ceil(np.full(len(box.visible), request.cue_limit) * scale).astype(np.int64),
+        limit=np.ceil(box.visible * scale).astype(np.int64),
         input_limit=math.ceil(request.input_visible * scale),
         gain=gain,
         mantissa=mantissa,

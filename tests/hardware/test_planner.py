@@ -231,3 +231,19 @@ def test_validate_names_the_limit_and_the_change(monkeypatch: pytest.MonkeyPatch
         hw.LimitError, match=r"1,920 needed, loihi2 has 1,919 .*at most 19 memories"
     ):
         hw.validate(plan)
+
+
+@pytest.mark.parametrize("seed", [5, 21, 49, 89, 126])
+def test_features_stay_within_their_bound(seed: int) -> None:
+    """ReLU memories feed back: targets grow with the bound that they have to stay within."""
+    rng = np.random.default_rng(seed)
+    plan = random_plans.plan(rng, random_plans.network(rng))
+    assert (plan.visible.kind, plan.hidden.kind) == ("identity", "power")
+    assert (ranges.bounds(plan).visible <= plan.visible.limit).all()
+
+
+def test_a_limit_that_features_can_leave_is_refused() -> None:
+    plan = hw.compile(am.dense_am(BINARY, hidden=am.Softmax(0.5)))
+    narrow = replace(plan.visible, limit=plan.visible.limit // 2)
+    with pytest.raises(hw.RangeError, match="state of visible has no bound"):
+        ranges.check(replace(plan, visible=narrow))
