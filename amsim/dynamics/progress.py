@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 _PATIENCE = 1.0  # seconds before progress is shown
-# Loading compiled code takes up to a second or two, and is not worth a word.
-_LOADING = 2.0
+# Loading compiled code takes a second, and some on a busy machine: not worth a word.
+_LOADING = 4.0
 
 
 class Progress:

@@ -55,7 +55,7 @@ class Certificate:
     """
 
     holds: NDArray[np.bool_]
-    box: dict[str, Box]
+    box: dict[str, Box] = field(repr=False)
     iterations: NDArray[np.int64]
     margin: Array
     distance: Array

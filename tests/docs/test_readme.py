@@ -1,4 +1,4 @@
-"""The README's example runs and prints what the README says."""
+"""The README's examples run, one after the other, and print what the README says."""
 
 import contextlib
 import io
@@ -8,11 +8,15 @@ from pathlib import Path
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_example_prints_what_stands_below_it():
-    match = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", README.read_text(), re.DOTALL)
-    assert match is not None
-    code, expected = match.groups()
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, str(README), "exec"), {})
-    assert printed.getvalue() == expected
+def test_the_examples_print_what_stands_below_them():
+    blocks = re.findall(
+        r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README.read_text(), re.DOTALL
+    )
+    assert len(blocks) >= 4
+    names = {}
+    for code, expected in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, str(README), "exec"), names)
+        if expected:
+            assert printed.getvalue() == expected
