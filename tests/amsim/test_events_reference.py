@@ -13,6 +13,7 @@ import scipy.stats
 
 import amsim as am
 from amsim.dynamics.events import draws
+from amsim.dynamics.events import run as engine_run
 from amsim.dynamics.events.wiring import wire
 
 ACTIVATIONS: dict[type, tuple[Any, Any]] = {
@@ -218,3 +219,39 @@ def test_every_message_and_the_final_states_agree(kind: str, timing: str) -> Non
         np.testing.assert_allclose((mine[0], mine[3]), (other[0], other[3]), atol=2e-9)
     for name in network.layers:
         np.testing.assert_allclose(traj[name][-1], final[name], atol=1e-9)
+
+
+@pytest.mark.parametrize("quantum", [0.3, 0.01])
+def test_windows_give_the_events_of_the_queue(
+    quantum: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Constant delays by link are run in windows; the engine for all timings is the reference."""
+    patterns = am.patterns.random(30, 24, seed=2)
+    net = am.dense_am(
+        patterns / 24**0.5, visible=am.Tanh(2.0), hidden=am.RectifiedPower(3), tau_hidden=0.3
+    )
+    cues = am.patterns.corrupt(patterns[:2], flip=0.25, seed=1)
+    timing = am.Timing(delay=scipy.stats.uniform(0.05, 0.5), scope="link")
+    solver = am.EventDriven(quantum, timing, record_events=True)
+
+    def run() -> am.Trajectory:
+        return am.simulate(net, cues, solver=solver, times=[0.2, 3.0], until=None, seed=8)
+
+    asked: list[bool] = []
+    original = engine_run.windows.applies
+    monkeypatch.setattr(
+        engine_run.windows, "applies", lambda wiring: asked.append(original(wiring)) or asked[-1]
+    )
+    fast = run()
+    monkeypatch.setattr(engine_run.windows, "applies", lambda wiring: False)
+    slow = run()
+    assert asked == [True]
+    assert len(fast.events) == len(slow.events) > 200
+    for name in ("layer", "unit", "cue"):
+        assert (fast.events[name] == slow.events[name]).all()
+    np.testing.assert_allclose(fast.events.time, slow.events.time, atol=1e-10)
+    np.testing.assert_allclose(fast.events.value, slow.events.value, atol=1e-10)
+    for name in net.layers:
+        np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)
+    for name in ("synaptic_operations", "last_message", "staleness", "register_error"):
+        np.testing.assert_allclose(fast.stats[name], slow.stats[name], atol=1e-9)

@@ -10,147 +10,40 @@ import numpy as np
 
 from .leak import first_unit, keyless, receive, receive_row, refresh, renew, state
 from .neurons import (
-    IDENTITY,
     NORMALISER,
     SHARE,
-    SIGMOID,
     SIGN,
     SOFTMAX,
-    TANH,
-    activation,
     compiled,
-    inverse,
-    mixed,
-    unit_interval,
 )  # fmt: skip
 from .queue import pop, push
-from .softmax import next_share, shares
+from .sending import announce, emit, next_tick, output
+from .softmax import next_share
 from .state import (
     ALL,
     BEAT,
     BUSY,
     CHECK,
     DOWN,
-    DROPS,
     FIXED,
     FULL,
     GAP,
-    HIGH,
     LATE,
-    LATEST,
-    LOW,
     MANY,
     MESSAGES,
     NOW,
-    NUMBER,
     OPERATIONS,
     OWNER,
     PACKETS,
-    PERIOD,
-    PHASE,
     QUIET,
     SAID,
     SENT,
-    SENT_LAST,
     STALENESS,
     STOPPED,
     TARGET,
     TICK,
     UP,
 )  # fmt: skip
-from .state import SHARE as SHARE_ROW
-
-
-@compiled
-def output(engine, i, t):
-    """g of unit i at time t."""
-    population = engine.populations[engine.ranks[OWNER, i]]
-    if population.kind == SOFTMAX:
-        _, rest, _, _, _, _ = shares(engine, population, t)
-        return engine.units[SHARE_ROW, i] / (1.0 + rest)
-    x = state(engine, i, t) - population.shift
-    return activation(population.kind, population.parameter, x)
-
-
-@compiled
-def _announce(engine, i, value, direction):
-    """Set the levels of the next message; returns what this one says."""
-    units, population = engine.units, engine.populations[engine.ranks[OWNER, i]]
-    kind, parameter, quantum = population.kind, population.parameter, population.quantum
-    said, further, back = value, quantum, quantum
-    if engine.rules[0].ahead and kind != SIGN:
-        said = value + 0.5 * quantum * direction
-        further = quantum if direction != 0.0 else 0.5 * quantum
-        back = 0.5 * quantum
-        if kind == TANH:
-            said = min(max(said, -1.0), 1.0)
-        elif kind in (SIGMOID, SOFTMAX):
-            said = min(max(said, 0.0), 1.0)
-        elif kind not in (IDENTITY, NORMALISER):
-            said = max(said, 0.0)
-    rising = direction >= 0.0
-    units[UP, i] = value + (further if rising else back)
-    units[DOWN, i] = value - (back if rising else further)
-    if np.isnan(units[FIXED, i]) and kind != SOFTMAX:
-        units[LOW, i] = inverse(kind, parameter, units[DOWN, i])
-        units[HIGH, i] = inverse(kind, parameter, units[UP, i])
-    return said
-
-
-@compiled
-def _quantile(jitter, u):
-    """Jitter from a number in (0, 1)."""
-    if len(jitter) == 1:
-        return jitter[0] * u
-    place = max(u * len(jitter) - 0.5, 0.0)
-    k = min(int(place), len(jitter) - 2)
-    return jitter[k] + min(place - k, 1.0) * (jitter[k + 1] - jitter[k])
-
-
-@compiled
-def _dispatch(engine, index, i, q, receiver, own_jitter, own_drop):
-    """Put one packet on its way, or lose it; random numbers depend on unit, message and link."""
-    rules, projection, t = engine.rules[0], engine.projections[q], engine.clock[NOW]
-    j = i - engine.populations[projection.source].start
-    place = projection.delay + j * projection.delay_sender
-    arrival = t + engine.delays[place + max(receiver, 0) * projection.delay_receiver]
-    lost = False
-    if projection.weights >= 0:
-        link = (np.uint64(q) << np.uint64(32)) + np.uint64(receiver + 1)
-        if len(engine.jitter) > 0:
-            arrival += _quantile(engine.jitter, unit_interval(mixed(own_jitter, link)))
-        lost = unit_interval(mixed(own_drop, link)) < rules.drop
-    if lost:
-        engine.counts[DROPS] += 1
-    if not lost or rules.zero:
-        push(engine, arrival, q, index, receiver, lost)
-
-
-@compiled
-def _emit(engine, i, value, direction):
-    """Unit i sends its output `value` now; `direction` is where that is moving."""
-    units, ranks, rules, t = engine.units, engine.ranks, engine.rules[0], engine.clock[NOW]
-    population, index = engine.populations[ranks[OWNER, i]], engine.counts[MESSAGES]
-    message = engine.messages[index]
-    message.time, message.value = t, _announce(engine, i, value, direction)
-    message.unit, message.previous = i, ranks[LATEST, i]
-    engine.counts[MESSAGES] += 1
-    ranks[LATEST, i] = index
-    ranks[NUMBER, i] += 1
-    units[SENT, i] = engine.clock[SENT_LAST] = t
-    if direction != 0.0 and rules.settles:
-        engine.clock[CHECK] = t + rules.transit
-    own, number = np.uint64(i), np.uint64(ranks[NUMBER, i])
-    own_jitter = mixed(mixed(rules.seed_jitter, own), number)
-    own_drop = mixed(mixed(rules.seed_drop, own), number)
-    for k in range(population.outgoing, population.beyond):
-        q = engine.outgoing[k]
-        first, last = ALL, 0
-        if rules.link and engine.projections[q].weights >= 0:
-            target = engine.populations[engine.projections[q].target]
-            first, last = 0, target.stop - target.start
-        for receiver in range(first, last):
-            _dispatch(engine, index, i, q, receiver, own_jitter, own_drop)
 
 
 @compiled
@@ -191,18 +84,6 @@ def _read(engine, q, index, receiver, lost):
 
 
 @compiled
-def _next_tick(engine, i, k):
-    """Schedule look number k of unit i."""
-    rules, units, now = engine.rules[0], engine.units, engine.clock[NOW]
-    u = unit_interval(mixed(mixed(rules.seed_tick, np.uint64(i)), np.uint64(k)))
-    if rules.poisson > 0.0:
-        t = now - math.log(u) / rules.poisson
-    else:
-        t = units[PHASE, i] + k * units[PERIOD, i] + rules.tick_jitter * (u - 0.5)
-    push(engine, max(t, now), TICK, k, i, False)
-
-
-@compiled
 def _moved(engine, i, t):
     """Output of unit i, and whether it is a quantum above or below its last message: 1, -1 or 0."""
     value = output(engine, i, t)
@@ -218,10 +99,10 @@ def begin(engine):
     for p in range(len(engine.populations)):
         population = engine.populations[p]
         for i in range(population.start, population.stop):
-            _announce(engine, i, output(engine, i, 0.0), 0.0)
+            announce(engine, i, output(engine, i, 0.0), 0.0)
             if np.isnan(units[FIXED, i]) and population.kind != NORMALISER:
                 if rules.clocked:
-                    _next_tick(engine, i, 0)
+                    next_tick(engine, i, 0)
                 elif rules.heartbeat < np.inf:
                     push(engine, rules.heartbeat, BEAT, 0, i, False)
         if not keyless(population, rules.clocked):
@@ -270,7 +151,7 @@ def run(engine, stop, effort):
                 if direction != 0.0 or t - units[SENT, unit] >= rules.heartbeat * (1.0 - 1e-12):
                     sender = unit
                 if what == TICK:
-                    _next_tick(engine, unit, index + 1)
+                    next_tick(engine, unit, index + 1)
                 else:
                     silent = t if sender >= 0 else units[SENT, unit]
                     push(engine, silent + rules.heartbeat, BEAT, 0, unit, False)
@@ -318,7 +199,7 @@ def run(engine, stop, effort):
             population = populations[engine.ranks[OWNER, sender]]
             if population.kind == SIGN and direction != 0.0:
                 value = direction
-            _emit(engine, sender, value, direction)
+            emit(engine, sender, value, direction)
             if population.kind == SHARE:
                 units[SAID, sender] = state(engine, sender, t)
                 receiver = population.normaliser

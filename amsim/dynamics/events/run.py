@@ -20,7 +20,7 @@ from ..problem import (
     recorded_times,
 )  # fmt: skip
 from ..progress import Progress, announce_compilation
-from . import loop, neurons, state
+from . import loop, neurons, state, windows
 from .options import EventDriven
 from .state import Engine, Floats, Ints, Records
 from .wiring import Wiring, wire
@@ -38,9 +38,10 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
         )
     wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
+    links = windows.sorted_links(wiring) if windows.applies(wiring) else None
     runs, stopped = [], False
     for b, start in enumerate(_starts(problem)):
-        run = _Run(problem, wiring, *start)
+        run = _Run(problem, wiring, links, *start)
         runs.append(run)
         try:
             if not stopped:
@@ -56,10 +57,20 @@ class _Run:
     """One cue: its engine, and what became of it."""
 
     def __init__(
-        self, problem: Problem, wiring: Wiring, x: Floats, target: Floats, fixed: Floats
+        self,
+        problem: Problem,
+        wiring: Wiring,
+        links: Any,
+        x: Floats,
+        target: Floats,
+        fixed: Floats,
     ) -> None:
         self.problem, self.wiring, self.start = problem, wiring, x
         self.engine = _engine(wiring, x, target, fixed)
+        self.windows: windows.Windows | None = None
+        if links is not None:
+            said = _outputs(wiring, self.engine.populations, x)
+            self.windows = windows.begin_windows(wiring, self.engine, links, said)
         self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
@@ -70,7 +81,7 @@ class _Run:
         self._prepare()
         stops = [*self.problem.times, self.problem.t1]
         while True:
-            ended = loop.run(self.engine, stops[self.written], _EFFORT)
+            ended = self._run(stops[self.written], _EFFORT)
             if not float(np.abs(self.engine.units[state.TARGET]).max()) < self.limit:
                 self.code = DIVERGED
             elif ended == state.MANY:
@@ -78,7 +89,7 @@ class _Run:
             elif ended == state.QUIET:
                 self._check()
             elif ended == state.FULL:
-                self.engine = _grown(self.engine)
+                self._grow()
             elif ended == state.STOPPED and self.written == len(self.outputs):
                 self.code = TIME_LIMIT
             elif ended == state.STOPPED:
@@ -93,6 +104,8 @@ class _Run:
         engine, clock, count = self.engine, self.engine.clock, self.engine.counts
         self.end, last = float(clock[state.NOW]), self.states()
         self.last = last[: self.wiring.units]
+        if self.windows is not None:
+            windows.settle_registers(engine, self.windows)
         outputs = _outputs(self.wiring, engine.populations, last)
         error = np.abs(engine.register - _registers(self.wiring, outputs))
         shifts = self.wiring.projections["weights"] < 0  # their registers are not used
@@ -106,7 +119,7 @@ class _Run:
             "last_message": float(clock[state.SENT_LAST]),
             "register_error": float(error[:used].max(initial=0.0)),
         }
-        del self.engine
+        del self.engine, self.windows
 
     def states(self) -> Floats:
         """All states now, those of normalisers last."""
@@ -140,17 +153,28 @@ class _Run:
 
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
-        with announce_compilation("the event engine", needed=not loop.run.signatures):
-            loop.run(self.engine, 0.0, -1)
+        engine = loop.run if self.windows is None else windows.run_windows
+        with announce_compilation("the event engine", needed=not engine.signatures):
+            self._run(0.0, -1)
             loop.begin(self.engine)
 
+    def _run(self, stop: float, effort: int) -> int:
+        """Call the engine."""
+        if self.windows is None:
+            return int(loop.run(self.engine, stop, effort))
+        ended = int(windows.run_windows(self.engine, self.windows, stop, effort))
+        if ended == windows.OVERRUN:
+            raise RuntimeError("EventDriven: a window had more messages than expected; report this")
+        return ended
 
-def _grown(engine: Engine) -> Engine:
-    """The engine with room for twice as many messages and packets."""
-    return engine._replace(
-        queue=np.concatenate([engine.queue, np.zeros_like(engine.queue)]),
-        messages=np.concatenate([engine.messages, np.zeros_like(engine.messages)]),
-    )
+    def _grow(self) -> None:
+        """Make room for twice as many messages and packets."""
+        self.engine = self.engine._replace(
+            queue=np.concatenate([self.engine.queue, np.zeros_like(self.engine.queue)]),
+            messages=np.concatenate([self.engine.messages, np.zeros_like(self.engine.messages)]),
+        )
+        if self.windows is not None:
+            self.windows = windows.grown(self.windows)
 
 
 def _starts(problem: Problem) -> Iterator[tuple[Floats, Floats, Floats]]:
@@ -207,7 +231,7 @@ def _engine(wiring: Wiring, x: Floats, target: Floats, fixed: Floats) -> Engine:
         register=_registers(wiring, _outputs(wiring, populations, states)),
         heard=np.full(wiring.registers, -1),
         queue=np.zeros(1024 + count + int(rules["fan"][0]), state.PACKET),
-        messages=np.zeros(1024, state.MESSAGE),
+        messages=np.zeros(1024 + 16 * count, state.MESSAGE),
         clock=np.array([0.0, check, np.nan, 0.0]),
         counts=np.zeros(6, np.int64),
     )

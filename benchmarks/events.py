@@ -1,0 +1,272 @@
+"""Event-driven recall: deliveries per CPU second beside other simulators, and messages saved.
+
+    python benchmarks/events.py                      # everything, some minutes
+    python benchmarks/events.py speed --size 784x1000
+    python benchmarks/events.py savings corruption --figure events.png
+
+`speed` runs one network of tanh units everywhere, in turn: the same units, weights, quantum and
+delays. amsim and the plain heap are exact in time; Brian2 has a grid of dt. The floor is the memory
+traffic of a delivery (a weight, target and gap read and written, two levels, one key: 64 bytes)
+over the bandwidth of a copy loop on arrays of the size of the weights, in the same run.
+`savings` compares the messages of send-on-delta with those of a clock (exponential Euler, every
+unit sends its output at every step) of the same RMS error. `corruption` counts messages and
+synaptic operations to settle over damage of the cue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import harness
+
+if TYPE_CHECKING:
+    from event_peers import Problem, Run
+
+BYTES = 64  # of a delivery: 5 numbers read, 3 written, all float64
+GRID = 1e-3  # Brian2's step, in units of tau
+
+
+def amsim_events(problem: Problem, scope: str = "broadcast") -> Run:
+    """EventDriven; its own draw of delays where they differ between links."""
+    import scipy.stats
+
+    import amsim as am
+
+    net = am.dense_am(problem.weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
+    delay: Any = problem.low
+    if problem.low < problem.high:
+        delay = scipy.stats.uniform(problem.low, problem.high - problem.low)
+    timing = am.Timing(delay=delay, scope=scope)
+    solver = am.EventDriven(problem.quantum, timing, max_events=10**9)
+
+    def run() -> tuple[int, float]:
+        begun = time.process_time()
+        traj = am.simulate(net, problem.cue, solver=solver, times=[problem.t1], until=None)
+        return int(traj.stats["synaptic_operations"]), time.process_time() - begun
+
+    return run
+
+
+def copy_floor(problem: Problem) -> Run:
+    """How many deliveries fit through memory if nothing is computed."""
+    import numpy as np
+
+    source = problem.weights.copy()
+    target = np.empty_like(source)
+
+    def run() -> tuple[int, float]:
+        begun, rounds = time.process_time(), 60
+        for _ in range(rounds):
+            np.copyto(target, source)
+        seconds = time.process_time() - begun
+        return int(rounds * 2 * source.nbytes / BYTES), seconds
+
+    return run
+
+
+def make_problem(size: str, quantum: float, t1: float, delays: tuple[float, float]) -> Problem:
+    """Weights of random patterns, scaled so that the network recalls; a cue with 25 % flipped."""
+    from event_peers import Problem
+
+    from amsim import patterns
+
+    units, count = map(int, size.split("x"))
+    stored = patterns.random(count, units, seed=0)
+    cue = patterns.corrupt(stored[0], flip=0.25, seed=1)
+    return Problem(stored / units**0.5, cue, quantum, t1, *delays)
+
+
+def speed(size: str, rounds: int) -> list[dict[str, Any]]:
+    """Deliveries per CPU second, in turn."""
+    from event_peers import brian2, python_heap
+
+    rows = []
+    for words, delays in (("delay 0.1", (0.1, 0.1)), ("delays 0.1 to 1.2 by link", (0.1, 1.2))):
+        problem = make_problem(size, 0.01, 1.0, delays)
+        small = make_problem("64x80", 0.05, 1.0, delays)
+        builders: dict[str, Callable[[], Run]] = {
+            "amsim": partial(amsim_events, problem, "broadcast"),
+            "amsim, link by link": partial(
+                amsim_events, make_problem(size, 0.1, 1.0, delays), "link"
+            ),
+            "Brian2 C++ standalone": partial(brian2, "cpp_standalone", GRID, problem),
+            "Brian2 Cython": partial(brian2, "cython", GRID, problem),
+            "plain Python heap (64x80)": partial(python_heap, small),
+            "copy floor": partial(copy_floor, problem),
+        }
+        if delays[0] < delays[1]:
+            del builders["amsim"]
+        rows += [{"delays": words, **row} for row in _rates(builders, rounds)]
+    rows.append({"delays": "", "simulator": "NEST", "M deliveries/s": float("nan"),
+                 "deliveries": 0, "note": _nest()})  # fmt: skip
+    return rows
+
+
+def _nest() -> str:
+    try:
+        import nest  # noqa: F401
+    except ImportError:
+        return "not installed"
+    return "installed, but has no graded send-on-delta units"
+
+
+def _rates(builders: dict[str, Callable[[], Run]], rounds: int) -> list[dict[str, Any]]:
+    runs: dict[str, Run] = {}
+    notes = dict.fromkeys(builders, "")
+    for name, build in builders.items():
+        try:
+            runs[name] = build()
+            runs[name]()
+        except ImportError as error:
+            notes[name] = f"not installed ({error.name})"
+            runs.pop(name, None)
+    found: dict[str, list[tuple[int, float]]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            found[name].append(run())
+    rows = []
+    for name in builders:
+        rate = median(n / s for n, s in found[name]) / 1e6 if name in found else float("nan")
+        count = found[name][0][0] if name in found else 0
+        rows.append({"simulator": name, "M deliveries/s": rate, "deliveries": count,
+                     "note": notes[name]})  # fmt: skip
+    return rows
+
+
+def euler(network: Any, states: dict[str, Any], times: Any, step: float) -> dict[str, Any]:
+    """Exponential Euler: every unit sends its output at every step."""
+    import numpy as np
+
+    decay = {n: np.exp(-step / layer.tau) for n, layer in network.layers.items()}
+    now, found = {n: x.copy() for n, x in states.items()}, {n: [] for n in states}
+    for index in range(round(times[-1] / step) + 1):
+        for t in times:
+            if index == round(t / step):
+                for name, x in now.items():
+                    found[name].append(x.copy())
+        force = network.unchecked_force(now)
+        now = {n: x + force[n] * (1 - decay[n]) for n, x in now.items()}
+    return {name: np.array(rows) for name, rows in found.items()}
+
+
+def savings(size: str) -> list[dict[str, Any]]:
+    """Messages of events and of a clock at equal RMS error of the outputs of the features."""
+    import numpy as np
+
+    import amsim as am
+
+    units, count = map(int, size.split("x"))
+    stored = am.patterns.random(count, units, seed=0)
+    cue = am.patterns.corrupt(stored[0], flip=0.25, seed=1)
+    times, rows = np.array([0.5, 1.0, 2.0, 4.0]), []
+    features = {"tanh": am.Tanh(), "steep tanh (beta 1000)": am.Tanh(1000.0)}
+    for words, visible in features.items():
+        net = am.dense_am(stored / units**0.5, visible=visible, hidden=am.Tanh(), tau_hidden=1.0)
+        exact_solver: Any = am.ExponentialIntegrator(1e-10, 1e-11)
+        if "steep" in words:
+            exact_solver = am.EventDriven({"visible": 1e-2, "hidden": 1e-5}, announce="ahead")
+        exact = am.simulate(net, cue, times=times, until=None, solver=exact_solver)
+        start = am.simulate(net, cue, times=[0.0, 1.0], until=None, solver=exact_solver)
+        first = {name: start[name][0] for name in net.layers}
+
+        def rms(found: Any, exact: Any = exact) -> float:
+            return float(np.sqrt(np.mean((found["visible"] - exact["visible"]) ** 2)))
+
+        steps = np.array([0.1, 0.05, 0.02, 0.01, 0.005, 0.0025])
+        clocked = np.array([rms(euler(net, first, times, float(h))) for h in steps])
+        for quantum in (0.3, 0.1, 0.03, 0.01, 0.003):
+            for announce in ("output", "ahead"):
+                solver = am.EventDriven(quantum, announce=announce)
+                begun = time.process_time()
+                traj = am.simulate(net, cue, times=times, until=None, solver=solver)
+                seconds, error = time.process_time() - begun, rms(traj)
+                # The clock is of first order: its step follows from the error.
+                order = np.polyfit(np.log(steps), np.log(clocked), 1)
+                step = float(np.exp((np.log(error) - order[1]) / order[0]))
+                sent = sum(int(n) for n in traj.stats["messages"].values())
+                clock = (units + count) * times[-1] / step
+                rows.append({"features": words, "announce": announce, "quantum": quantum,
+                             "RMS error": error, "messages": sent, "clock's step": step,
+                             "clock's messages": float(clock), "saved": clock / max(sent, 1),
+                             "CPU s": seconds})  # fmt: skip
+    return rows
+
+
+def corruption(size: str) -> list[dict[str, Any]]:
+    """Messages and synaptic operations until a damaged cue has settled."""
+    import amsim as am
+
+    units, count = map(int, size.split("x"))
+    stored, rows = am.patterns.random(count, units, seed=0), []
+    net = am.dense_am(stored, visible=am.Tanh(), hidden=am.Softmax(0.1))
+    for flip in (0.0, 0.1, 0.2, 0.3, 0.4):
+        cue = am.patterns.corrupt(stored[0], flip=flip, seed=1)
+        for quantum in (0.1, 0.01):
+            traj = am.simulate(net, cue, solver=am.EventDriven(quantum), until=am.Settled(1e-3))
+            ode = am.simulate(net, cue, until=am.Settled(1e-3),
+                              solver=am.ExponentialIntegrator(rtol=quantum / 10))  # fmt: skip
+            sent = sum(int(n) for n in traj.stats["messages"].values())
+            operations = int(traj.stats["synaptic_operations"])
+            clocked = 2 * units * count * int(ode.stats["rhs"])
+            rows.append({"flipped": flip, "quantum": quantum, "status": traj.status,
+                         "messages": sent, "synaptic operations": operations,
+                         "of an ODE solver": clocked, "ratio": clocked / max(operations, 1),
+                         "settled at": float(traj.settle_times)})  # fmt: skip
+    return rows
+
+
+def draw(saved: list[dict[str, Any]], damaged: list[dict[str, Any]], path: Path) -> None:
+    """Savings over the quantum, messages over the damage."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    colours = iter(("#0072B2", "#E69F00", "#009E73", "#CC79A7"))
+    for words in dict.fromkeys(row["features"] for row in saved):
+        for announce, style in (("output", "o-"), ("ahead", "s--")):
+            part = [r for r in saved if r["features"] == words and r["announce"] == announce]
+            left.loglog([r["quantum"] for r in part], [r["saved"] for r in part], style,
+                        color=next(colours), label=f"{words}, {announce}")  # fmt: skip
+    left.set(xlabel="quantum (units of the output)", ylabel="messages of a clock / of events")
+    left.legend(frameon=False, fontsize="x-small")
+    for quantum, colour in ((0.1, "#0072B2"), (0.01, "#E69F00")):
+        part = [row for row in damaged if row["quantum"] == quantum]
+        right.semilogy([r["flipped"] for r in part], [max(r["messages"], 0.5) for r in part], "o-",
+                       color=colour, label=f"quantum {quantum}")  # fmt: skip
+    right.set(xlabel="share of flipped units in the cue", ylabel="messages until settled")
+    right.legend(frameon=False, fontsize="x-small")
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", default=["speed", "savings", "corruption"],
+                        choices=["speed", "savings", "corruption"])  # fmt: skip
+    parser.add_argument("--size", default="784x1000", metavar="DxK")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    harness.one_thread()
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for part in options.parts:
+        tables[part] = (speed(options.size, options.rounds) if part == "speed"
+                        else globals()[part](options.size))  # fmt: skip
+        print(f"\n{part}, {options.size}")
+        harness.show(tables[part])
+    if options.figure and {"savings", "corruption"} <= tables.keys():
+        draw(tables["savings"], tables["corruption"], options.figure)
+    if options.json:
+        harness.dump(tables, options.json)
+
+
+if __name__ == "__main__":
+    main()
