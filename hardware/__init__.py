@@ -4,6 +4,7 @@
 >>> import hardware as hw
 """
 
+from . import lava
 from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit
 from .compare import Comparison, compare, compare_bit_widths
@@ -30,6 +31,7 @@ __all__ = [
     "compare",
     "compare_bit_widths",
     "compile",
+    "lava",
     "run",
     "validate",
 ]

@@ -68,3 +68,9 @@ def test_plots_leave_pyplot_alone() -> None:
     )
     assert "matplotlib" in modules
     assert "matplotlib.pyplot" not in modules
+
+
+def test_lava_is_named_and_not_imported() -> None:
+    modules = loaded("import hardware as hw", "assert hw.lava.build and hw.lava.Session")
+    heavy = {"lava", "brian2", "matplotlib", "numba", "networkx", "sklearn", "multiprocessing.pool"}
+    assert not heavy & set(modules)
