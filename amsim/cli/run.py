@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     note(f"recalling {count(cues, 'cue')} on {args.backend} ...")
     try:
         result = hw.run(plan, cues, backend=args.backend, steps=args.steps)
-    except hw.BackendUnavailable as error:
+    except (hw.BackendUnavailable, hw.lava.LavaError) as error:
         return fail(MISSING, str(error))
     except ValueError as error:
         raise UserError(str(error)) from error

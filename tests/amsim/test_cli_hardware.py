@@ -110,6 +110,20 @@ def test_mistakes_end_in_one_line(
     assert message in error
 
 
+def test_a_run_that_lava_gave_up_ends_without_our_traceback(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def died(*_: object, **__: object) -> None:
+        raise hw.lava.LavaError("FeatureNeurons (process 7) died of signal SIGKILL")
+
+    assert main(mapped()) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(hw, "run", died)
+    assert main(RUN) == 3
+    error = "amsim: error: FeatureNeurons (process 7) died of signal SIGKILL"
+    assert capsys.readouterr().err.splitlines()[-1] == error
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
