@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .console import seed
+from .console import count, note, seed
 from .files import add_output, prepare
 from .outcome import COLUMNS_HELP, FILES, Task
-from .recall import SOLVERS, perform
+from .recall import SOLVERS, network_of, perform
+
+if TYPE_CHECKING:
+    from hardware import Result
+
+    from ..dynamics import Trajectory
 
 _STORED, _CUES, _FLIP = 100, 8, 0.2
 # Two stored patterns that differ in d units merge into a mixture below beta = 1/d, and near that
 # point a recall takes as long as one likes: 0.75 lies between those of d = 1 and d = 2.
 _BETA = 0.75
+# Features are -1 or +1 in a digit; integers further than this from the ODE ended elsewhere.
+_NEAR = 0.01
 _HELP = """\
   amsim demo
   amsim demo --seed 1 --out runs/second
@@ -23,11 +30,12 @@ _HELP = """\
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     text = f"store {_STORED} handwritten digits, damage {_CUES} of them, and recall them"
+    twice = "by the ODE, and by the integers of a chip in the emulator and in Lava"
     demo = commands.add_parser(
         "demo",
         examples=_HELP,
         help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
+        description=f"{text[0].upper()}{text[1:]}: {twice}.",
         epilog=COLUMNS_HELP,
     )
     add_output(demo, FILES, default="runs/demo")
@@ -55,4 +63,45 @@ def _demo(args: argparse.Namespace) -> int:
         "similarity": "dot",
         "solver": SOLVERS[0],
     }
-    return perform(Task("demo", stored, cues, parameters, own=np.arange(_CUES)), folder, args.json)
+    task = Task("demo", stored, cues, parameters, own=np.arange(_CUES))
+    return perform(task, folder, args.json, also=_on_a_chip)
+
+
+def _on_a_chip(task: Task, traj: Trajectory) -> dict[str, Any]:
+    """Recall the same cues with the integers of a chip, and compare where they end."""
+    import numpy as np
+
+    import hardware as hw
+
+    plan = hw.compile(network_of(task))
+    note(f"recalling them again with the integers of {plan.chip}, in the emulator and in Lava ...")
+    emulated = hw.run(plan, task.cues)
+    distance = np.abs(emulated.final["visible"] - traj.final["visible"]).max(axis=1)
+    near = int((distance <= _NEAR).sum())
+    lava = _in_lava(emulated, task)
+    record = {
+        "plan": repr(plan),
+        "near_ode": near,
+        "distance_to_ode": distance.tolist(),
+        "lava": lava,
+        "verified_on_hardware": False,
+        "summary": f"{plan.weight_bits}-bit weights, emulator: {near} of {count(distance, 'cue')} "
+        f"end within {_NEAR} of the ODE, the worst {distance.max():.1g} from it.\n"
+        f"{lava['summary']}; verified_on_hardware: false",
+    }
+    return {"hardware": record}
+
+
+def _in_lava(emulated: Result, task: Task) -> dict[str, Any]:
+    """Count the cues that end in the integers of the emulator, or say why there is no Lava."""
+    import hardware as hw
+
+    try:
+        found = hw.run(emulated.plan, task.cues, backend="lava-fused").integers
+    except (hw.BackendUnavailable, hw.lava.LavaError) as error:
+        reason = str(error).splitlines()[0]
+        return {"identical": None, "summary": f"Lava did not run: {reason}"}
+    same = [(found[name] == state).all(axis=1) for name, state in emulated.integers.items()]
+    identical = sum(all(cue) for cue in zip(*same, strict=True))
+    text = f"Lava: {identical} of {count(task.cues, 'cue')} end in the integers of the emulator"
+    return {"identical": identical, "summary": text}

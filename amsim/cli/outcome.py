@@ -140,7 +140,10 @@ def table(record: dict[str, Any]) -> str:
     if len(rows) > _LISTED:
         lines.append(f"  ... and {len(rows) - _LISTED} more in {RECORD}")
     written = Path(record["files"][0]).parent
-    return "\n".join([*lines, "", record["summary"], f"written to {written}: {', '.join(FILES)}"])
+    chip = [record["hardware"]["summary"]] if "hardware" in record else []
+    return "\n".join(
+        [*lines, "", record["summary"], *chip, f"written to {written}: {', '.join(FILES)}"]
+    )
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -35,7 +35,12 @@ from .outcome import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..dynamics import Trajectory
+    from ..network import Network
+
+    Also = Callable[[Task, Trajectory], dict[str, Any]]
 
 # Codes of runs that did not end well; every other run is done.
 _CODES = {"time_limit": NOT_SETTLED, "diverged": NOT_SETTLED, "interrupted": INTERRUPTED}
@@ -107,14 +112,18 @@ def _rows(cues: Floats) -> Floats:
     return cues.reshape(-1, cues.shape[-1])
 
 
-def perform(task: Task, folder: Path, json: bool) -> int:
-    """Recall, write the files, print the result."""
+def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -> int:
+    """Recall, write the files, print the result; `also` adds to the record of a whole run."""
     importlib.import_module("matplotlib.figure")  # one that is missing must not cost the work
     began = datetime.now(timezone.utc)
     cues, stored = count(task.cues, "cue"), count(task.patterns, "pattern")
     note(f"recalling {cues} from {stored} ...")
     traj, weights = _simulate(task)
     results = rows_of(task, traj, weights)
+    # The states first: they took the time.
+    with writing(folder / TRAJECTORY):
+        traj.save(folder / TRAJECTORY, force=True)
+    more = also(task, traj) if also and traj.status != "interrupted" else {}
     record = {
         "command": task.command,
         "status": traj.status,
@@ -122,13 +131,11 @@ def perform(task: Task, folder: Path, json: bool) -> int:
         "summary": summarise(task, traj, results),
         "parameters": task.parameters,
         "results": results,
+        **more,
         "stats": {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")},
         **_circumstances(began),
         "files": [str(folder / name) for name in FILES],
     }
-    # The states first: they took the time.
-    with writing(folder / TRAJECTORY):
-        traj.save(folder / TRAJECTORY, force=True)
     write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
     figure = draw(task, traj, results)
     write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
@@ -143,22 +150,29 @@ def perform(task: Task, folder: Path, json: bool) -> int:
 def _simulate(task: Task) -> tuple[Trajectory, Floats]:
     """Return the trajectory, and the weights (cues, memories) in the final states."""
     from ..dynamics import FixedPoint, simulate
-    from ..lagrangians import Softmax
-    from ..models import dense_am
 
     chosen = task.parameters
     special = {"exponential": None, "fixed-point": FixedPoint()}
     try:
-        network = dense_am(
-            task.patterns,
-            hidden=Softmax(chosen["beta"]),
-            tau_hidden=chosen["tau_hidden"],
-            similarity=chosen["similarity"],
-        )
+        network = network_of(task)
         traj = simulate(network, task.cues, solver=special.get(chosen["solver"], chosen["solver"]))
     except ValueError as error:  # the combination of arrays and options
         raise UserError(str(error)) from error
     return traj, network.activations(traj.final)["hidden"]
+
+
+def network_of(task: Task) -> Network:
+    """Make the memory that a task recalls from."""
+    from ..lagrangians import Softmax
+    from ..models import dense_am
+
+    chosen = task.parameters
+    return dense_am(
+        task.patterns,
+        hidden=Softmax(chosen["beta"]),
+        tau_hidden=chosen["tau_hidden"],
+        similarity=chosen["similarity"],
+    )
 
 
 def _circumstances(began: datetime) -> dict[str, Any]:

@@ -120,6 +120,54 @@ class TestDemo:
         assert wrong > 0, "seed 0 has cues that go astray: they make this test one"
         assert done.stdout.count("another digit") == wrong + 1  # and once in the summary
 
+    def test_integers_end_where_the_ode_does(self, demo):
+        import hardware as hw
+
+        out, done = demo
+        chip = strict_json((out / "run.json").read_text())["hardware"]
+        traj = am.Trajectory.load(out / "trajectory.npz")
+        stored = am.patterns.digits(100, seed=0)
+        plan = hw.compile(am.dense_am(stored, hidden=am.Softmax(0.75), tau_hidden=0.1))
+        final = hw.run(plan, traj["visible"][0]).final["visible"]
+        distance = np.abs(final - traj.final["visible"]).max(axis=1)
+        assert chip["plan"] == repr(plan)
+        np.testing.assert_array_equal(chip["distance_to_ode"], distance)
+        assert chip["near_ode"] == 8
+        assert distance.max() < 1e-3
+        assert chip["verified_on_hardware"] is False
+        assert chip["summary"] in done.stdout
+
+    def test_lava_computes_the_integers_of_the_emulator(self, demo):
+        lava = strict_json((demo[0] / "run.json").read_text())["hardware"]["lava"]
+        if sys.version_info < (3, 11):
+            assert lava["identical"] == 8
+        else:
+            assert lava["identical"] is None
+            assert "Use Python 3.10" in lava["summary"]
+
+    def test_integers_that_differ_are_counted(self, tmp_path, capsys, monkeypatch):
+        import hardware as hw
+
+        run = hw.run
+
+        def wrong_in_one_cue(plan, cues, *, backend="emulator"):
+            result = run(plan, cues)
+            result.integers["hidden"][3, 5] += backend != "emulator"
+            return result
+
+        monkeypatch.setattr(hw, "run", wrong_in_one_cue)
+        assert main(["demo", "--out", str(tmp_path / "one")]) == 0
+        assert "Lava: 7 of 8 cues end in the integers of the emulator" in capsys.readouterr().out
+
+    def test_without_lava_one_line_says_why(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "lava.magma.core.process.process", None)
+        assert main(["demo", "--json", "--out", str(tmp_path / "none")]) == 0
+        chip = strict_json(capsys.readouterr().out)["hardware"]
+        assert chip["near_ode"] == 8
+        assert chip["lava"]["identical"] is None
+        assert "Lava did not run: backend 'lava-fused' is not available" in chip["summary"]
+        assert len(chip["summary"].splitlines()) == 2
+
     def test_a_mixture_is_called_one(self, tmp_path, capsys):
         assert main(["demo", "--seed", "2", "--json", "--out", str(tmp_path / "m")]) == 0
         record = strict_json(capsys.readouterr().out)
