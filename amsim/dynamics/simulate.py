@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time as clock
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def simulate(
     Warns
     -----
     GuaranteeWarning
-        Where the network loses a property that is proven for others.
+        Where the network, or a clamp within a group, loses a property that is proven for others.
 
     Examples
     --------
@@ -97,15 +97,16 @@ def simulate(
         raise TypeError(f"until must be Settled(...) or None, got {until!r}")
     if seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
         raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
-    for lost in network.lost_guarantees:
-        warnings.warn(lost, GuaranteeWarning, stacklevel=2)
     target = _cue_layer(network)
     states, batch = _states(network, cue_or_states, target)
+    clamped = _clamped(network, clamp, target, batch)
+    for lost in (*network.lost_guarantees, *_split_groups(network, clamped)):
+        warnings.warn(lost, GuaranteeWarning, stacklevel=2)
     grid, last = _times(network, times, t1)
     problem = Problem(
         network=network,
         given=states,
-        clamped=_clamped(network, clamp, target, batch),
+        clamped=clamped,
         inputs=_inputs(network, inputs, target, batch),
         t1=last,
         times=grid,
@@ -236,6 +237,17 @@ def _clamped(
         else:
             masks[name] = _fit(_index_mask(name, chosen, layer.shape), batch, layer.shape, "clamp")
     return masks
+
+
+def _split_groups(network: Network, clamped: Mapping[str, NDArray[np.bool_]]) -> Iterator[str]:
+    """Groups of which some members are clamped and others are free."""
+    for name, mask in clamped.items():
+        lagrangian = network.layers[name].lagrangian
+        if not lagrangian.separable and (mask.any(axis=-1) & ~mask.all(axis=-1)).any():
+            yield (
+                f"clamp splits a group of layer {name!r} ({type(lagrangian).__name__}): the energy "
+                f"may rise; clamp whole groups (all units along the last axis)"
+            )
 
 
 def _index_mask(name: str, index: Array, shape: Shape) -> NDArray[np.bool_]:

@@ -70,6 +70,7 @@ def test_clamped_units_stay_and_do_not_send() -> None:
     assert np.abs(traj.final["visible"] - exact["visible"]).max() < 0.02
 
 
+@pytest.mark.filterwarnings("ignore:clamp splits a group")
 @pytest.mark.parametrize("normaliser", ["exact", "neuron"])
 def test_clamped_softmax_units(normaliser: Any) -> None:
     net = am.dense_am(XI, hidden=am.Softmax(1.0))

@@ -270,7 +270,8 @@ def test_clamped_memories_of_layers_with_several_axes(solver: Any) -> None:
     )
     start = np.sin(np.arange(18.0)).reshape(3, 2, 3)
     clamp = {"tokens": [0, 5], "memory": np.arange(24).reshape(3, 2, 4) % 5 == 0}
-    traj = am.simulate(net, {"tokens": start}, clamp=clamp, t1=4.0, solver=solver)
+    with pytest.warns(am.GuaranteeWarning, match="clamp splits a group of layer 'memory'"):
+        traj = am.simulate(net, {"tokens": start}, clamp=clamp, t1=4.0, solver=solver)
     tokens = np.zeros((2, 3), bool)
     tokens[0, 0] = tokens[1, 2] = True
     for name, mask in (("tokens", np.broadcast_to(tokens, (3, 2, 3))), ("memory", clamp["memory"])):
@@ -278,6 +279,20 @@ def test_clamped_memories_of_layers_with_several_axes(solver: Any) -> None:
         for state in (*traj[name], traj.final[name]):
             np.testing.assert_array_equal(state[mask], first[mask])
         assert (np.abs(traj[name][-1] - first)[~mask] > 1e-6).all()
+
+
+def test_clamping_part_of_a_group_costs_the_descent() -> None:
+    """Two logits without bias: x_2 goes to 0, and dE/dt = p_1 p_2 F_2 (F_1 - F_2) with F = -x."""
+    net = am.Network({"x": am.Layer(2, am.Softmax())}, [])
+    with pytest.warns(am.GuaranteeWarning, match=r"clamp splits a group of layer 'x' \(Softmax\)"):
+        traj = am.simulate(net, {"x": [-2.0, -1.0]}, clamp={"x": [0]}, times=[0.0, 1e-4, 10.0])
+    p = 1 / (1 + np.exp([1.0, -1.0]))
+    slope = (traj.energy[1] - traj.energy[0]) / 1e-4
+    assert slope == pytest.approx(p[0] * p[1], rel=1e-3)
+    # Whole groups, and units that share no normaliser, keep the proof: no warning.
+    tokens = am.Network({"x": am.Layer((2, 2), am.LayerNorm())}, [])
+    am.simulate(tokens, {"x": np.eye(2)}, clamp={"x": [0, 1]}, t1=1.0)
+    am.simulate(memory(), CUES, clamp=[0], t1=1.0)
 
 
 @every_solver
