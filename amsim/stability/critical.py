@@ -27,10 +27,10 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
         Of up to 400 units in all.
     state : array_like or mapping of layer names to array_like
         One fixed point.
-    links : sequence or mapping, optional
-        The links that are delayed, all by the same time: names of layers, for all that their units
-        send, and pairs (target, source); a mapping from these to boolean masks, (units,) or (target
-        units, source units), chooses some of them. All links by default.
+    links : str, pair, list or mapping, optional
+        The links that are delayed, all by the same time: the name of a layer, for all that its
+        units send, a pair (target, source), or a list of these; a mapping from these to boolean
+        masks, (units,) or (target units, source units), chooses some of them. All by default.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def _position(linear: Linearisation, layer: str, unit: int) -> int:
     if layer not in dynamic:
         raise ValueError(f"layer must be one with tau > 0, {', '.join(dynamic)}; got {layer!r}")
     size = dynamic[layer].size
-    if not 0 <= unit < size:
+    if not isinstance(unit, (int, np.integer)) or not 0 <= unit < size:
         raise ValueError(f"unit is {unit}; layer {layer!r} has units 0 to {size - 1}")
     return int(np.count_nonzero(linear.dynamic[: linear.spans[layer].start])) + unit
 

@@ -40,7 +40,7 @@ def chosen_links(linear: Linearisation, links: Links | None) -> dict[Pair, NDArr
     """Masks by (target, source), each of the shape of the block; all of them for None."""
     if links is None:
         return {pair: np.ones(block.shape, bool) for pair, block in linear.blocks.items()}
-    spec = links if isinstance(links, Mapping) else {key: np.True_ for key in _keys(links)}
+    spec = links if isinstance(links, Mapping) else dict.fromkeys(_keys(linear, links), np.True_)
     masks = {pair: np.zeros(block.shape, bool) for pair, block in linear.blocks.items()}
     for pair, value in _spread(linear, spec, "links"):
         if np.asarray(value).dtype != bool:
@@ -51,8 +51,10 @@ def chosen_links(linear: Linearisation, links: Links | None) -> dict[Pair, NDArr
     return masks
 
 
-def _keys(links: Iterable[Any]) -> list[Any]:
-    return [links] if isinstance(links, str) else list(links)
+def _keys(linear: Linearisation, links: Iterable[Any]) -> list[Any]:
+    """What a sequence chooses; a tuple that is a pair (target, source) is one choice."""
+    single = isinstance(links, str) or (isinstance(links, tuple) and links in linear.blocks)
+    return [links] if single else list(links)
 
 
 def _spread(
@@ -139,7 +141,8 @@ class DelayedNetwork:
         linear = self.linear
         growth = float(np.exp(min(-s.real * self.longest, 700.0))) if s.real < 0 else 1.0
         size = np.abs(s * linear.tau + linear.leak)
-        return growth * linear.magnitude_radius(size)
+        # At s = 0 a layer without leak has nothing that its inputs could be compared with.
+        return growth * linear.magnitude_radius(size) if size.all() else np.inf
 
     def rightmost_possible(self) -> float:
         """No root lies to the right of this real number, for these delays or shorter ones."""

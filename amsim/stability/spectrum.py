@@ -67,8 +67,8 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     >>> bool(abs(roots[0] + rate) < 1e-12)
     True
     """
-    if count < 1:
-        raise ValueError(f"count must be positive, got {count!r}")
+    if not isinstance(count, (int, np.integer)) or count < 1:
+        raise ValueError(f"count must be a positive integer, got {count!r}")
     linear = Linearisation(net, one_state(net, state))
     return rightmost_roots(linear, delay, count)
 

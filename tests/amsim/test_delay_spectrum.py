@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.optimize import brentq
+from scipy.special import lambertw
 
 from amsim import (
     Dense,
@@ -333,6 +334,36 @@ def test_critical_delay_within_a_layer(tau: float) -> None:
     assert critical_delay(net, np.zeros(2), ["x"]) == critical_delay(net, np.zeros(2))
     alone = {("x", "x"): np.array([[False, False], [False, True]])}
     assert critical_delay(net, np.zeros(2), alone) == np.inf
+
+
+@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0])
+def test_a_layer_without_leak(delay: float) -> None:
+    """x' = -x(t - d): the roots are W_k(-d) / d, and it oscillates from d = pi / 2 on."""
+    net = Network({"x": Layer(1, Tanh(), leak=0.0)}, [Dense([[-1.0]], between=("x", "x"))])
+    roots = delay_spectrum(net, np.zeros(1), delay, count=4)
+    closed = lambertw(-delay, [0, -1, 1, -2]) / delay
+    np.testing.assert_allclose(np.sort_complex(roots), np.sort_complex(closed), atol=1e-9)
+    assert critical_delay(net, np.zeros(1)) == pytest.approx(np.pi / 2, rel=1e-12)
+
+
+def test_a_tuple_of_two_names_is_one_pair() -> None:
+    """A pair (target, source) alone is these links, not all that both layers send."""
+    net = dense_am([[0.6, 0.6], [0.6, -0.6]], visible=Tanh(), hidden=Tanh(), tau_hidden=1.0)
+    weights = Dense([[-1.2, 0.3], [0.2, 0.1]], between=("visible", "visible"))
+    net = Network(net.layers, [*net.synapses, weights])
+    forth = ("hidden", "visible")
+    alone = critical_delay(net, np.zeros(2), forth)
+    assert alone == critical_delay(net, np.zeros(2), [forth])
+    assert alone != critical_delay(net, np.zeros(2), list(forth))
+
+
+@pytest.mark.parametrize("number", [1.5, "1", None])
+def test_counts_and_units_are_integers(number: Any) -> None:
+    net = pair()
+    with pytest.raises(ValueError, match="count must be a positive integer"):
+        delay_spectrum(net, rest(net), 1.0, count=number)
+    with pytest.raises(ValueError, match="has units 0 to 1"):
+        critical_tau(net, rest(net), "hidden", number)
 
 
 def test_unstable_already_and_never() -> None:
