@@ -93,8 +93,8 @@ class StabilityReport:
         ValueError
             If the delay is not finite or negative, or the network too large.
         """
-        if not (np.isfinite(delay) and delay >= 0):
-            raise ValueError(f"delay must be finite and not negative, got {delay!r}")
+        if np.ndim(delay) or not (np.isfinite(delay) and delay >= 0):
+            raise ValueError(f"delay must be a number, finite and not negative, got {delay!r}")
         if delay == 0:
             return -self.abscissa
         taus = _taus_of_two_layers(self.linear)
@@ -108,12 +108,12 @@ class StabilityReport:
         return Linearisation(self.network, self.states)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as numbers, strings, lists and dicts, for JSON."""
+        """Everything as numbers, strings, lists and dicts, for JSON; sigma and rho None for NaN."""
         return {
             "stable": self.stable,
             "residual": self.residual,
-            "sigma": self.sigma,
-            "rho": self.rho,
+            "sigma": None if np.isnan(self.sigma) else self.sigma,
+            "rho": None if np.isnan(self.rho) else self.rho,
             "eigenvalue": [self.eigenvalue.real, self.eigenvalue.imag],
             "verdicts": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
             "states": {name: state.tolist() for name, state in self.states.items()},

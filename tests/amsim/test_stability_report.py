@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.special import lambertw
 
 import amsim as am
 from amsim.stability import analyse, delay_spectrum, find, linear
@@ -228,7 +229,11 @@ def test_marginal_and_leakless_states_are_open() -> None:
     report = analyse(tokens, np.zeros(2))
     assert report.stable and statuses(report) == ["open"] * 4
     assert np.isnan(report.sigma) and np.isnan(report.rho)
-    assert json.loads(json.dumps(report.to_dict()))["verdicts"]["uniform"]["status"] == "open"
+    document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert document["verdicts"]["uniform"]["status"] == "open"
+    assert document["sigma"] is None and document["rho"] is None
+    assert report.rate(1.0) == pytest.approx(-lambertw(-1.0).real / 1.0)
+    assert len(report.plot().axes) == 2
 
 
 def test_nothing_is_proven_at_a_kink() -> None:
