@@ -214,8 +214,23 @@ def _message(search: _Search, scope: Scope) -> str:
         if count := int((outcome == code).sum()):
             parts.append(f"{count}: {reason}")
     if held < total:
-        parts.extend(_impossible(search.claim.take(outcome != _HOLDS), scope))
+        failed = outcome != _HOLDS
+        parts.extend(_at_target(search.claim.take(failed), search.limit[failed], scope))
     return "; ".join(parts)
+
+
+def _at_target(claim: Claim, limit: Array, scope: Scope) -> list[str]:
+    """What to say where the target is no fixed point, or boxes do not even shrink there."""
+    zero = {name: np.zeros_like(lo) for name, (lo, _) in claim.target.items()}
+    moved = claim.map.image(claim.target, zero).new.deviation(claim.target)
+    astray = ~(moved <= limit)
+    if not astray.any():
+        return _impossible(claim, scope)
+    told = [
+        f"{astray.sum()}: the target is no fixed point: one update moves it by up to "
+        f"{moved.max():.3g}; take the last state of a recall, such as simulate(net, cue).final"
+    ]
+    return told if astray.all() else told + _impossible(claim.take(~astray), scope)
 
 
 def _impossible(claim: Claim, scope: Scope) -> list[str]:

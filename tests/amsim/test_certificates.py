@@ -388,3 +388,17 @@ def test_radius_takes_one_state() -> None:
         radius(am.dense_am(np.ones((2, 3))), ["a", "b", "c"])
     with pytest.raises(TypeError, match="net must be a Network"):
         radius(None, np.zeros(3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_target_that_is_no_fixed_point_is_called_so(scope: Any) -> None:
+    """Gains elsewhere say nothing about what a certificate could do."""
+    net = memories()
+    rest = stored(net)["visible"]
+    cue, far = rest + 0.1, 0.4 * rest
+    alone = certify(net, cue, far, scope)
+    assert not alone.holds and "the target is no fixed point" in alone.message
+    assert "no certificate can exist" not in alone.message
+    mixed = certify(net, [cue, cue], [rest, far], scope)
+    assert mixed.holds.tolist() == [True, False]
+    assert "1: the target is no fixed point" in mixed.message
