@@ -53,7 +53,7 @@ def t_read(
     distance : float, optional
         How far each unit of the layer may be from the fixed point at time 0. The other layers then
         start in their images (at their algebraic value, as they do by default), and so do the
-        messages under way. By default half of `reach(report)`.
+        messages under way. By default half of `reach(report)`, if that is finite.
     layer : str, default "visible"
         The layer that is read, and that starts off the fixed point.
 
@@ -65,8 +65,9 @@ def t_read(
     Raises
     ------
     ValueError
-        If an argument is not positive (the staleness may be 0), the layer is unknown, or the
-        network is not one of Dense synapses with Softmax and separable layers.
+        If an argument is not positive (the staleness may be 0), the layer is unknown, the reach is
+        infinite and no distance is given, or the network is not one of Dense synapses with Softmax
+        and separable layers.
 
     Notes
     -----
@@ -90,6 +91,8 @@ def t_read(
         raise ValueError(f"staleness must be finite and not negative, got {staleness!r}")
     if distance is None:
         distance = reach(report, layer=layer) / 2
+        if math.isinf(distance):
+            raise ValueError("a rate is proven from any distance: give distance, at time 0")
     boxes = _Boxes(report.linear, layer)
     box = boxes.invariant(distance) if distance > 0 else None
     if box is None:
@@ -145,6 +148,8 @@ def distance_to_rest(net: Network, state: State) -> Array:
     A small residual alone says nothing about the distance. It does where the update contracts: with
     the factor L < 1 in a weighted max norm on a box around the state that the update maps into
     itself, there is one fixed point in the box, at most residual / (1 - L) away.
+    `amsim.dynamics.events.distance_bound` asks for the box only: some fixed point is in it
+    (Brouwer), but there may be others, and nothing need converge to it.
 
     Parameters
     ----------

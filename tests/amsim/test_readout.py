@@ -23,6 +23,16 @@ def tanh_pair(gain: float, tau: float = 0.5) -> am.Network:
     return am.dense_am(weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=tau)
 
 
+def test_where_every_distance_is_within_reach_one_has_to_be_given() -> None:
+    """One memory has no gain: v' = xi - v, from any distance."""
+    net = am.dense_am(np.ones((1, 4)))
+    report = analyse(net, np.ones(4))
+    assert reach(report) == np.inf
+    assert t_read(report, 0.01, 1.0, distance=2.0) == pytest.approx(np.log(200), rel=1e-6)
+    with pytest.raises(ValueError, match="distance"):
+        t_read(report, 0.01, 1.0)
+
+
 @pytest.mark.parametrize(("tau", "staleness"), [(0.5, 0.0), (0.1, 1.0), (2.0, 5.0)])
 def test_the_rate_is_that_of_the_closed_form(tau: float, staleness: float) -> None:
     """(1 - lambda tau_v) (1 - lambda tau_h) e^(-2 lambda B) = rho, in the limit of a small box."""
