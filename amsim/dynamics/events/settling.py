@@ -23,6 +23,9 @@ def distance_bound(
 ) -> dict[str, Array]:
     """Radius around states at rest within which there is a fixed point, one per unit.
 
+    It may be one of several, and need not attract; `am.stability.distance_to_rest` also proves, by
+    a contraction, that the fixed point is the only one in its box.
+
     Parameters
     ----------
     network : Network
