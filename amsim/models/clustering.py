@@ -16,6 +16,8 @@ Saha, Krotov, Zaki & Ram 2023, "End-to-end differentiable clustering with associ
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -58,6 +60,7 @@ def recall(
     [[0.0], [1.0]]
     """
     x, rho, hidden = _checked(points, memories, mask)
+    _check_steps(alpha, steps)
     for _ in range(steps):
         x = x + alpha * hidden * (_shares(x, rho, beta) @ rho - x)
     return x
@@ -100,6 +103,7 @@ def loss_and_gradient(
     Arguments as in `recall`.
     """
     x, rho, hidden = _checked(points, memories, mask)
+    _check_steps(alpha, steps)
     path: list[tuple[Floats, Floats]] = []
     for _ in range(steps):
         share = _shares(x, rho, beta)
@@ -152,7 +156,7 @@ def class_scores(
     classes, index = np.unique(np.asarray(labels), return_inverse=True)
     if index.shape != (len(xi),):
         raise ValueError(f"labels have shape {np.shape(labels)}, there are {len(xi)} memories")
-    logits = -beta * _squares(x, xi)
+    logits = -Softmax(beta).beta * _squares(x, xi)
     log_sum = Softmax(1.0).value
     scores = np.stack([log_sum(logits[:, index == c]) for c in range(len(classes))], axis=-1)
     return scores, classes
@@ -169,6 +173,13 @@ def _squares(x: Floats, rho: Floats) -> Floats:
     return np.asarray(cdist(x, rho, "sqeuclidean"))
 
 
+def _check_steps(alpha: float, steps: int) -> None:
+    if not alpha > 0 or not math.isfinite(alpha):
+        raise ValueError(f"alpha is {alpha!r}; use a finite number > 0")
+    if not isinstance(steps, (int, np.integer)) or steps < 1:
+        raise ValueError(f"steps is {steps!r}; take one step or more")
+
+
 def _checked(
     points: ArrayLike, memories: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
@@ -183,5 +194,11 @@ def _checked(
         raise ValueError("points or memories contain NaN or infinity; remove them first")
     if mask is None:
         return x, rho, np.ones((1, x.shape[1]))
-    hidden = np.broadcast_to(np.asarray(mask, dtype=bool), x.shape)
+    given = np.asarray(mask)
+    try:
+        hidden = np.broadcast_to(given == 1, x.shape)
+    except ValueError:
+        raise ValueError(f"mask has shape {given.shape}, the points {x.shape}") from None
+    if not (hidden | np.broadcast_to(given == 0, x.shape)).all():
+        raise ValueError("mask must be True (hidden) or False everywhere")
     return np.where(hidden, 0.0, x), rho, hidden.astype(np.float64)

@@ -31,6 +31,8 @@ from .two_layer import dense_am
 Floats = NDArray[np.float64]
 # Mean shifts before minima are polished.
 _SHIFTS = 500
+# Squares of larger numbers, summed over units, need not be finite.
+_LARGEST = 1e100
 
 
 def diffusion_memory(data: ArrayLike, sigma: float = 1.0) -> DiffusionMemory:
@@ -78,7 +80,7 @@ class DiffusionMemory:
     sigma: float
 
     def __post_init__(self) -> None:
-        if self.data.ndim != 2 or self.data.size == 0 or not np.isfinite(self.data).all():
+        if self.data.ndim != 2 or self.data.size == 0 or not np.abs(self.data).max() < _LARGEST:
             raise ValueError(
                 f"data must be a finite array of shape (memories, units), got {self.data.shape}"
             )
@@ -123,6 +125,8 @@ class DiffusionMemory:
         from ..stability import find_all
 
         x = np.array(self.data if starts is None else starts, dtype=np.float64)
+        if x.ndim != 2 or x.size == 0:
+            raise ValueError(f"starts have shape {x.shape}; give (starts, units)")
         near = 1e-3 * self.sigma * math.sqrt(positive("tau", tau))
         for _ in range(_SHIFTS):
             before, x = x, self.denoise(x, tau)
@@ -135,6 +139,8 @@ class DiffusionMemory:
 
     def draw(self, count: int, tau: float, seed: int) -> Floats:
         """Noisy data at tau, (count, D)."""
+        if not isinstance(count, (int, np.integer)) or count < 1:
+            raise ValueError(f"count is {count!r}; draw one sample or more")
         kept = np.random.default_rng([seed, 0]).integers(len(self.data), size=count)
         noise = np.stack([rng.normal(size=self.data.shape[1]) for rng in _streams(seed, count)])
         return np.asarray(self.data[kept] + self.sigma * math.sqrt(positive("tau", tau)) * noise)
@@ -171,8 +177,9 @@ class DiffusionMemory:
         batch does not change with the size of the batch.
         """
         path = [np.array(x, dtype=np.float64)]
-        grid, units = _decreasing(taus), path[0].shape[-1]
-        rngs = _streams(seed, path[0].size // units)
+        grid, batch = _decreasing(taus), self._squares(path[0]).shape[:-1]
+        units = self.data.shape[1]
+        rngs = _streams(seed, math.prod(batch))
         for tau, then in pairwise(grid):
             kick = self.sigma * math.sqrt(then * (tau - then) / tau)
             noise = np.stack([rng.normal(size=units) for rng in rngs]).reshape(path[0].shape)
@@ -185,8 +192,10 @@ class DiffusionMemory:
         x = np.asarray(x, dtype=np.float64)
         if x.ndim == 0 or x.shape[-1] != self.data.shape[1]:
             raise ValueError(f"x has shape {x.shape}, the data have {self.data.shape[1]} units")
-        if np.isnan(x).any():
-            raise ValueError("x contains NaN; every unit needs a value")
+        if x.size == 0 or not np.abs(x).max() < _LARGEST:
+            raise ValueError(
+                f"x is empty, contains NaN, or exceeds {_LARGEST:g}; give every unit a value"
+            )
         # Differences, not expanded squares: near a memory these would cancel.
         from scipy.spatial.distance import cdist
 
@@ -214,6 +223,8 @@ def _streams(seed: int, count: int) -> list[np.random.Generator]:
 
 def positive(name: str, value: float) -> float:
     """The value, if it is finite and > 0."""
+    if not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} is {value!r}; use a finite number > 0")
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {value!r}; use a finite number > 0")
     return float(value)

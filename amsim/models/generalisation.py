@@ -48,8 +48,15 @@ def classify_samples(samples: ArrayLike, data: ArrayLike, distance: float) -> ND
     """
     from scipy.spatial.distance import cdist
 
-    points = np.asarray(samples, dtype=np.float64)
-    stored = cdist(points, np.asarray(data, dtype=np.float64)).min(axis=1) <= distance
+    points, known = np.asarray(samples, dtype=np.float64), np.asarray(data, dtype=np.float64)
+    if points.ndim != 2 or known.ndim != 2 or points.shape[1] != known.shape[1] or not known.size:
+        raise ValueError(
+            f"samples have shape {points.shape}, data {known.shape}; both must be (number, units) "
+            f"with equal units"
+        )
+    if not (np.isfinite(points).all() and np.isfinite(known).all()):
+        raise ValueError("samples or data contain NaN or infinity; remove them first")
+    stored = cdist(points, known).min(axis=1) <= positive("distance", distance)
     again = (cdist(points, points) <= distance).sum(axis=1) > 1
     return np.where(stored, "memorised", np.where(again, "spurious", "generalised"))
 
@@ -102,10 +109,15 @@ def transition(
     (1.0, 0.0)
     """
     points = np.asarray(data, dtype=np.float64)
-    if not sizes or min(sizes) < 1 or max(sizes) > len(points):
+    amounts = np.asarray(sizes)
+    if amounts.ndim != 1 or amounts.dtype.kind not in "iu":
+        raise ValueError(f"sizes must be a list of whole numbers, got {sizes!r}")
+    if not (amounts.min() >= 1 and amounts.max() <= len(points)):
         raise ValueError(
-            f"sizes must lie between 1 and {len(points)}, the number of data; got {sizes}"
+            f"sizes must lie between 1 and {len(points)}, the number of data; got {sizes!r}"
         )
+    if shifts < 0:
+        raise ValueError(f"shifts is {shifts!r}; it must not be negative")
     kinds = ("memorised", "spurious", "generalised")
     shares = {kind: np.zeros(len(sizes)) for kind in kinds}
     for i, size in enumerate(sizes):
@@ -136,11 +148,12 @@ def circle_energy(radius: ArrayLike, beta: float) -> Floats:
     >>> round(float(am.models.circle_energy(1.0, beta=20.0)), 8)
     0.13801066
     """
-    from scipy.special import ive
+    from scipy.special import i0e
 
     r = np.abs(np.asarray(radius, dtype=np.float64))
-    # ive is scaled by exp(-2 beta R), which otherwise overflows.
-    return np.asarray(r**2 + 1 - (np.log(ive(0, 2 * beta * r)) + 2 * beta * r) / beta)
+    # i0e is scaled by exp(-2 beta R), which otherwise overflows.
+    positive("beta", beta)
+    return np.asarray(r**2 + 1 - (np.log(i0e(2 * beta * r)) + 2 * beta * r) / beta)
 
 
 def circle_radius(beta: float) -> float:
@@ -153,13 +166,13 @@ def circle_radius(beta: float) -> float:
     (0.98725638, 0.0)
     """
     from scipy.optimize import brentq
-    from scipy.special import ive
+    from scipy.special import i0e, i1e
 
     if positive("beta", beta) <= 1:
         return 0.0
 
     def slope(r: float) -> float:
-        return float(ive(1, 2 * beta * r) / ive(0, 2 * beta * r) / r - 1)
+        return float(i1e(2 * beta * r) / i0e(2 * beta * r) / r - 1)
 
     # Near 0 the slope is beta - 1 - beta^3 r^2 / 2.
     return float(brentq(slope, min(0.5, math.sqrt((beta - 1) / beta**3)), 1.0, xtol=1e-15))

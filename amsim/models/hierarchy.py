@@ -59,7 +59,7 @@ def hierarchical_memory(
     ['hidden1-visible', 'hidden2-hidden1']
     """
     matrices = [np.asarray(xi) for xi in weights]
-    taus = [tau] * len(lagrangians) if isinstance(tau, (int, float)) else list(tau)
+    taus = [tau] * len(lagrangians) if not isinstance(tau, (Sequence, np.ndarray)) else list(tau)
     if not matrices or len(lagrangians) != len(matrices) + 1 or len(taus) != len(lagrangians):
         raise ValueError(
             f"{len(matrices)} weights need {len(matrices) + 1} lagrangians and as many tau; "

@@ -83,15 +83,17 @@ def random_feature_memory(
     if (n_features is None) == (omega is None):
         raise ValueError("give either n_features or omega, and not both")
     if n_features is not None:
-        if n_features < 1:
-            raise ValueError(f"n_features must be positive, got {n_features!r}")
+        if not isinstance(n_features, (int, np.integer)) or n_features < 1:
+            raise ValueError(f"n_features must be a positive whole number, got {n_features!r}")
         directions = np.random.default_rng(seed).normal(size=(n_features, xi.shape[1]))
     else:
         directions = np.asarray(omega, dtype=np.float64)
-        if directions.ndim != 2 or directions.shape[1] != xi.shape[1]:
+        if directions.ndim != 2 or directions.shape[1] != xi.shape[1] or not directions.size:
             raise ValueError(
                 f"omega has shape {directions.shape}, the data have {xi.shape[1]} units"
             )
+        if not np.isfinite(directions).all():
+            raise ValueError("omega contains NaN or infinity; remove them first")
     empty = RandomFeatureMemory(directions, Softmax(beta).beta, kernel, np.zeros(0), 0.0)
     logs, signs = empty._features(xi)
     # exp-exp features of distant memories underflow: keep their common scale apart.
@@ -157,8 +159,8 @@ class RandomFeatureMemory:
             raise ValueError(
                 f"x has shape {array.shape}, the memory has {self.omega.shape[1]} units"
             )
-        if np.isnan(array).any():
-            raise ValueError("x contains NaN; every unit needs a value")
+        if not np.isfinite(array).all():
+            raise ValueError("x contains NaN or infinity; every unit needs a value")
         return array
 
     def _features(self, x: Floats) -> tuple[Floats, Floats]:

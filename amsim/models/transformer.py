@@ -64,7 +64,19 @@ def attention(
             f"attention: queries {q.shape}, keys {k.shape} and values {v.shape} do not fit; "
             f"queries and keys share the last axis, keys and values the one before"
         )
-    if heads < 1 or q.shape[-1] % heads or v.shape[-1] % heads:
+    try:
+        np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"attention: the batch axes of queries {q.shape}, keys {k.shape} and values {v.shape} "
+            f"do not fit"
+        ) from None
+    if (
+        not isinstance(heads, (int, np.integer))
+        or heads < 1
+        or q.shape[-1] % heads
+        or v.shape[-1] % heads
+    ):
         raise ValueError(
             f"attention: {heads} heads do not divide {q.shape[-1]} and {v.shape[-1]} units"
         )

@@ -129,7 +129,8 @@ def modern_hopfield(
     array([ 1.   ,  0.958, -0.958, -1.   ])
     """
     if beta is None:
-        beta = np.shape(patterns)[-1] ** -0.5
+        # What has no units is refused below.
+        beta = max([1, *np.shape(patterns)[-1:]]) ** -0.5
     return model_b(patterns, beta, tau_visible=tau_visible, tau_hidden=tau_hidden)
 
 

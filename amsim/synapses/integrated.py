@@ -62,6 +62,10 @@ class Memories(HyperSynapse):
         xi = checked_weights(weights, "Memories").astype(np.float64, copy=False)
         if xi.ndim != 2:
             raise ValueError(f"Memories: weights must be a matrix, got shape {xi.shape}")
+        if lagrangian is not None and not isinstance(lagrangian, Lagrangian):
+            raise TypeError(
+                f"Memories: lagrangian must be a Lagrangian such as ReLU(), got {lagrangian!r}"
+            )
         b = checked_weights(bias, "Memories")
         if b.shape not in {(), (1,), xi.shape[:1]}:
             raise ValueError(f"Memories: bias has shape {b.shape}, there are {len(xi)} memories")

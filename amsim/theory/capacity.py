@@ -8,6 +8,7 @@ f = x^(n - 1), at a stored pattern: its own term is N^(n - 1), N = D - 1; each o
 from __future__ import annotations
 
 import math
+import sys
 from statistics import NormalDist
 from typing import Any
 
@@ -51,7 +52,7 @@ def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:
     if K == 1:
         return 0.0
     signal, noise = (D - 1) ** (2 * n - 2), (K - 1) * _even_moment(D - 1, 2 * n - 2)
-    squared = signal * (2 if rectified else 1) / noise  # integers: neither need fit a float
+    squared = _quotient(signal * (2 if rectified else 1), noise)
     return math.erfc(math.sqrt(squared / 2)) / 2
 
 
@@ -90,7 +91,8 @@ def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> f
     if not 0 < error < 0.5:
         raise ValueError(f"error is {error!r}; it must be between 0 and 1/2")
     alpha = -NormalDist().inv_cdf(error)
-    return (2 if rectified else 1) * float(D ** (n - 1) / _double_factorial(2 * n - 3)) / alpha**2
+    order = _quotient(D ** (n - 1), _double_factorial(2 * n - 3))
+    return (2 if rectified else 1) * order / alpha**2
 
 
 def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
@@ -111,6 +113,7 @@ def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
     Returns
     -------
     float
+        inf where it exceeds floating point.
 
     Raises
     ------
@@ -128,13 +131,29 @@ def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
         raise ValueError(f"corrupted is {corrupted!r}; it must be at least 0 and below 1/2")
     # I(1 - 2 c) = ln 2 - H(c), H the entropy in nats.
     entropy = -sum(p * math.log(p) for p in (corrupted, 1 - corrupted) if p > 0)
-    return math.exp(D * (math.log(2) - entropy) / 2)
+    exponent = D * (math.log(2) - entropy) / 2
+    return math.exp(exponent) if exponent < math.log(sys.float_info.max) else math.inf
 
 
 def _even_moment(count: int, power: int) -> int:
-    """E[x^power] of the sum of `count` random signs: an integer."""
-    total = sum(math.comb(count, k) * (2 * k - count) ** power for k in range(count + 1))
-    return int(total >> count)
+    """E[x^power] of the sum x of `count` random signs: an integer.
+
+    From M' cosh = count M sinh for M(t) = E[exp(t x)] = cosh(t)^count, order by order.
+    """
+    moments = [1]  # of the orders 0, 2, 4, ...: odd ones vanish
+    for m in range(2, power + 1, 2):
+        gain = sum(count * math.comb(m - 1, 2 * j) * x for j, x in enumerate(moments))
+        loss = sum(math.comb(m - 1, 2 * j - 1) * moments[j] for j in range(1, m // 2))
+        moments.append(gain - loss)
+    return moments[-1]
+
+
+def _quotient(a: int, b: int) -> float:
+    """a / b, inf if it exceeds floating point; neither of the integers need fit."""
+    try:
+        return a / b
+    except OverflowError:
+        return math.inf
 
 
 def _double_factorial(n: int) -> int:

@@ -128,3 +128,11 @@ def test_exponential_networks_at_the_bound(corrupted: float) -> None:
 def test_refusals(call: Any, error: Any, word: str) -> None:
     with pytest.raises(error, match=word):
         call()
+
+
+def test_numbers_beyond_floating_point() -> None:
+    assert capacity.exponential_bound(2304) == math.inf
+    assert math.log(capacity.exponential_bound(2000)) == pytest.approx(1000 * math.log(2))
+    assert capacity.k_max(100_000, 200) == math.inf
+    assert capacity.bit_error_rate(100_000, 2, 200) == 0.0
+    assert capacity.bit_error_rate(2304, 10**120, 30) == pytest.approx(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,27 @@ def test_shapes_are_named() -> None:
         recall(np.full((1, 3), np.nan), RHO, beta=1.0)
     with pytest.raises(ValueError, match=r"labels have shape \(3,\), there are 4 memories"):
         class_scores(X, RHO, [0, 1, 2], beta=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"beta": -1.0}, "beta is -1.0"),
+        ({"alpha": math.nan}, "alpha is nan"),
+        ({"alpha": -1.0}, "alpha is -1.0"),
+        ({"steps": -1}, "steps is -1"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"mask": [True, False]}, r"mask has shape \(2,\)"),
+        ({"mask": [1.0, math.nan, 0.0]}, "True .hidden. or False"),
+    ],
+)
+def test_options_are_named(options: dict[str, Any], words: str) -> None:
+    for function in (recall, loss):
+        with pytest.raises(ValueError, match=words):
+            function(X, RHO, **{"beta": 1.0, **options})
+
+
+@pytest.mark.parametrize("beta", [-1.0, 0.0, math.nan])
+def test_classes_need_a_positive_beta(beta: float) -> None:
+    with pytest.raises(ValueError, match="beta is"):
+        class_scores(X, RHO, [0, 1, 2, 2], beta=beta)

@@ -215,6 +215,17 @@ def test_memories_turn_into_spurious_minima_and_then_into_the_circle() -> None:
     assert shares["memorised"][2] == 0.0
 
 
+def test_sizes_may_be_an_array() -> None:
+    shares = transition(np.eye(2), np.array([1, 2]), width=0.1, distance=1e-3, samples=4)
+    assert shares["memorised"].tolist() == [1.0, 1.0]
+
+
+def test_radius_for_many_data_approaches_the_circle() -> None:
+    """R = I1 / I0 = 1 - 1 / (4 beta) to leading order, where I0 itself exceeds every float."""
+    for beta in (1e4, 1e10):
+        assert circle_radius(beta) == pytest.approx(1 - 1 / (4 * beta), rel=0, abs=1 / beta**1.5)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -224,6 +235,18 @@ def test_memories_turn_into_spurious_minima_and_then_into_the_circle() -> None:
         (lambda: diffusion_memory([[1.0]]).energy([1.0, 2.0], 1.0), "(2,)"),
         (lambda: diffusion_memory([[1.0]]).energy([1.0], 0.0), "tau is 0.0"),
         (lambda: diffusion_memory([[1.0]]).score([np.nan], 1.0), "NaN"),
+        (lambda: diffusion_memory([[1.0]]).score([np.inf], 1.0), "exceeds 1e+100"),
+        (lambda: diffusion_memory([[1.0]]).score([1e200], 1.0), "exceeds 1e+100"),
+        (lambda: diffusion_memory([[1.0]]).minima(1.0, starts=[1.0]), "(starts, units)"),
+        (lambda: diffusion_memory([[1.0]]).draw(0, 1.0, seed=0), "count is 0"),
+        (lambda: diffusion_memory([[1.0]]).reverse_sde(1.0, [1.0, 0.5], seed=0), "shape ()"),
+        (lambda: classify_samples([1.0], [[1.0]], 0.1), "(number, units)"),
+        (lambda: classify_samples([[np.nan]], [[1.0]], 0.1), "NaN"),
+        (lambda: classify_samples([[1.0]], [[1.0]], -0.1), "distance is -0.1"),
+        (lambda: transition([[1.0]], [1.5], width=1.0, distance=0.1), "whole numbers"),
+        (lambda: transition([[1.0]], [], width=1.0, distance=0.1), "whole numbers"),
+        (lambda: transition([[1.0]], [1], width=1.0, distance=0.1, shifts=-1), "shifts is -1"),
+        (lambda: circle_energy(1.0, -1.0), "beta is -1.0"),
         (lambda: transition([[1.0]], [2], width=1.0, distance=0.1), "between 1 and 1"),
         (lambda: circle_radius(-1.0), "beta is -1.0"),
         (lambda: diffusion_memory([[1.0]]).reverse_ode([1.0], [1.0, 0.0]), "decreasing positive"),

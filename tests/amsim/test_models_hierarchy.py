@@ -68,3 +68,8 @@ def test_recall_goes_through_the_middle_layer() -> None:
 def test_layers_have_to_fit(weights: Any, count: int, tau: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         hierarchical_memory(weights, [am.Tanh()] * count, tau=tau)
+
+
+def test_one_time_constant_may_be_a_numpy_number() -> None:
+    net = hierarchical_memory([np.eye(2)], [am.Tanh()] * 2, tau=np.float32(0.5))
+    assert [float(np.max(layer.tau)) for layer in net.layers.values()] == [0.5, 0.5]

@@ -128,7 +128,10 @@ def test_directions_come_from_the_seed_alone() -> None:
         ({}, "either"),
         ({"n_features": 3, "omega": np.ones((2, 3))}, "either"),
         ({"n_features": 0}, "positive"),
+        ({"n_features": 2.5}, "whole number"),
         ({"omega": np.ones((2, 4))}, "3 units"),
+        ({"omega": np.ones((0, 3))}, "omega has shape"),
+        ({"omega": np.full((2, 3), np.nan)}, "omega contains NaN"),
         ({"n_features": 3, "kernel": "cos"}, "'cos'"),
         ({"n_features": 3, "beta": -1.0}, "beta"),
         ({"n_features": 3, "data": [1.0]}, "shape"),
@@ -138,3 +141,8 @@ def test_bad_input_is_named(options: dict[str, Any], words: str) -> None:
     arguments = {"data": DATA, "beta": 1.0, **options}
     with pytest.raises(ValueError, match=words):
         random_feature_memory(arguments.pop("data"), arguments.pop("beta"), **arguments)
+
+
+def test_states_have_to_be_finite() -> None:
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        random_feature_memory(DATA, 1.0, n_features=5).energy([0.0, np.inf, 1.0])

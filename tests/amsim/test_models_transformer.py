@@ -184,3 +184,17 @@ def test_analog_block_adds_attention_and_memories() -> None:
     energy -= np.sum(np.maximum(memories @ v + 0.1, 0) ** 2) / 2
     np.testing.assert_allclose(net.energy(states), energy, rtol=1e-12)
     assert am.simulate(net, v).status == "settled"
+
+
+def test_heads_and_batches_of_attention_have_to_fit() -> None:
+    x = np.ones((2, 3, 4))
+    for heads in (0, 1.5, 3):
+        with pytest.raises(ValueError, match="heads do not divide"):
+            attention(x, x, x, heads=heads)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch axes"):
+        attention(x, np.ones((3, 3, 4)), np.ones((3, 3, 4)))
+
+
+def test_memories_take_a_lagrangian() -> None:
+    with pytest.raises(TypeError, match="'relu'"):
+        am.Memories([[1.0]], "relu")  # type: ignore[arg-type]

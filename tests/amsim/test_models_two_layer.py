@@ -98,3 +98,9 @@ def test_a_softmax_group_updated_unit_by_unit_climbs() -> None:
     net = am.Network({"x": am.Layer(2, am.Softmax())}, [])
     before, after = net.energy({"x": np.array([[1.0, 1.0], [0.0, 1.0]])})
     assert after - before == pytest.approx(0.1109441, rel=0, abs=5e-8)
+
+
+@pytest.mark.parametrize("patterns", [[], 3.0, np.ones((2, 0))], ids=repr)
+def test_patterns_without_units_are_refused(patterns: Any) -> None:
+    with pytest.raises(ValueError, match="patterns must have shape"):
+        modern_hopfield(patterns)
