@@ -74,7 +74,8 @@ def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) 
     largest = float(np.abs(values).max()) * scale
     if largest > limit + 0.5:
         bits = int(np.ceil(largest)).bit_length() + 1
-        raise RangeError(what, bits, int(limit).bit_length() + 1, remedy)
+        # Bits whose whole range is allowed, so that fewer are there than needed in any case.
+        raise RangeError(what, bits, (int(limit) + 1).bit_length(), remedy)
     integers: Integers = np.rint(values * scale).astype(np.int64)
     return integers
 

@@ -110,7 +110,7 @@ def _checks(plan: Plan, message_bits: int) -> tuple[Check, ...]:
     per_row = f"at most {most:,} memories of {features}"
     return (
         Check("units of a chip", units, _times(limits["neurons_per_core"], cores), per_row),
-        Check("synaptic bytes of a chip", bytes_needed, bytes_there, per_row + ", or place(plan)"),
+        Check("synaptic bytes of a chip", bytes_needed, bytes_there, per_row),
         Check("weight bits", plan.weight_bits, limits["weight_bits"], "take fewer weight_bits"),
         Check("message bits", message_bits, limits["message_bits"], "take a smaller cue_limit"),
         Check("axons into a core", max(memories, features), limits["axons_in_per_core"], ""),

@@ -64,3 +64,12 @@ def test_no_result_pretends_to_be_from_a_chip() -> None:
     assert result.verified_on_hardware is False
     assert "verified_on_hardware=False" in repr(result)
     assert "verified_on_hardware: false" in PLAN.report()
+
+
+@pytest.mark.parametrize("size", [1.5, 2.0, 50.0])
+def test_a_cue_beyond_the_plan_needs_more_bits_than_there_are(size: float) -> None:
+    with pytest.raises(hw.RangeError) as raised:
+        hw.run(PLAN, size * CUE)
+    assert raised.value.signal == "cue"
+    assert raised.value.bits is not None
+    assert raised.value.bits > raised.value.available
