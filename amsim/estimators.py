@@ -84,13 +84,17 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any = None) -> AssociativeClusterer:  # noqa: N803
         """Find the memories. y is ignored."""
         points = validate_data(self, X, dtype=np.float64)
+        for name in ("n_clusters", "n_init", "max_iter"):
+            if not isinstance(getattr(self, name), (int, np.integer)):
+                raise TypeError(f"{name}={getattr(self, name)!r} must be a whole number")
         if not 1 <= self.n_clusters <= len(points):
             raise ValueError(
                 f"n_clusters={self.n_clusters} must be between 1 and the number of samples, "
                 f"n_samples={len(points)}"
             )
-        if self.n_init < 1:
-            raise ValueError(f"n_init={self.n_init} must be at least 1")
+        for name in ("n_init", "max_iter"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         random = check_random_state(self.random_state)
         runs = [self._descend(points, random) for _ in range(self.n_init)]
         best = min(runs, key=lambda run: float(run.fun))

@@ -68,3 +68,18 @@ def test_classifier_works_in_a_pipeline() -> None:
     data, labels = load_iris(return_X_y=True)
     model = make_pipeline(StandardScaler(), AssociativeClassifier(beta=3.0))
     assert cross_val_score(model, data, labels, cv=5).mean() > 0.93
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"n_clusters": "a"}, TypeError, "n_clusters='a'"),
+        ({"n_clusters": 2.5}, TypeError, r"n_clusters=2\.5"),
+        ({"n_clusters": 2, "n_init": 0}, ValueError, "n_init=0"),
+        ({"n_clusters": 2, "max_iter": -1}, ValueError, "max_iter=-1"),
+        ({"n_clusters": 2, "beta": -1.0}, ValueError, "beta is -1.0"),
+    ],
+)
+def test_parameters_are_named(options: dict[str, Any], error: Any, word: str) -> None:
+    with pytest.raises(error, match=word):
+        AssociativeClusterer(**options).fit(np.eye(4))
