@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from .console import Parser, UserError
+from .console import Parser, UserError, not_negative, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,26 @@ Floats: TypeAlias = "NDArray[np.floating[Any]]"
 
 # Beyond this, products of numbers that are finite themselves overflow.
 _LARGEST = 1e100
+
+
+def add_memories(parser: Parser) -> None:
+    """Add what a network of stored patterns with softmax memories needs."""
+    add = parser.add_argument
+    add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
+    add("--beta", type=positive, required=True, help="inverse temperature of the memories")
+    add(
+        "--tau-hidden",
+        type=not_negative,
+        default=0.1,
+        metavar="TAU",
+        help="time constant of the memories, with 1 for the features; 0: at once (default: 0.1)",
+    )
+    add(
+        "--similarity",
+        choices=("dot", "euclidean"),
+        default="dot",
+        help="how a state is compared with the memories (default: dot)",
+    )
 
 
 def add_output(parser: Parser, files: Sequence[str], *, default: str | None) -> None:

@@ -16,11 +16,9 @@ from .console import (
     as_json,
     count,
     emit,
-    not_negative,
     note,
-    positive,
 )
-from .files import Floats, add_output, load, prepare, write, writing
+from .files import Floats, add_memories, add_output, load, prepare, write, writing
 from .outcome import (
     COLUMNS_HELP,
     FIGURE,
@@ -64,22 +62,8 @@ def add(commands: Any) -> None:
         epilog=COLUMNS_HELP,
     )
     add = recall.add_argument
-    add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
+    add_memories(recall)
     add("--cues", metavar="FILE.npy", required=True, help="array (cues, units), or one cue (units)")
-    add("--beta", type=positive, required=True, help="inverse temperature of the memories")
-    add(
-        "--tau-hidden",
-        type=not_negative,
-        default=0.1,
-        metavar="TAU",
-        help="time constant of the memories, with 1 for the features; 0: at once (default: 0.1)",
-    )
-    add(
-        "--similarity",
-        choices=("dot", "euclidean"),
-        default="dot",
-        help="how a state is compared with the memories (default: dot)",
-    )
     add(
         "--solver",
         choices=SOLVERS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Literal
 
-from .console import DONE, NOT_SETTLED, UserError, as_json, emit, not_negative, note, positive
-from .files import load
+from .console import DONE, NOT_SETTLED, UserError, as_json, emit, note
+from .files import add_memories, load
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -29,22 +29,8 @@ def add(commands: Any) -> None:
         "where it ends: gains, decay, and delays under which that is proven or refuted.",
     )
     add = parser.add_argument
-    add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
+    add_memories(parser)
     add("--cue", metavar="FILE.npy", required=True, help="array (units)")
-    add("--beta", type=positive, required=True, help="inverse temperature of the memories")
-    add(
-        "--tau-hidden",
-        type=not_negative,
-        default=0.1,
-        metavar="TAU",
-        help="time constant of the memories, with 1 for the features; 0: at once (default: 0.1)",
-    )
-    add(
-        "--similarity",
-        choices=("dot", "euclidean"),
-        default="dot",
-        help="how a state is compared with the memories (default: dot)",
-    )
     add("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=_run)
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -12,16 +13,14 @@ from hypothesis import strategies as st
 
 import amsim as am
 import hardware as hw
-from amsim.errors import MissingDependencyError
 from hardware import kernels
-from hardware.lava import LavaError, Session, build, config, require_lava
+from hardware.lava import LavaError, Session, build, config
 from hardware.lava.shared_job import SharedJob
 from hardware.run import prepare, run
 
-try:
-    require_lava()
-except MissingDependencyError as error:
-    pytest.skip(str(error), allow_module_level=True)
+# Lava installs on one Python only. There it has to work: a broken one fails, and is not skipped.
+if sys.version_info[:2] != (3, 10):
+    pytest.skip("Lava 0.10.0 imports on Python 3.10 only", allow_module_level=True)
 
 pytestmark = pytest.mark.timeout(120)
 SIGNALS = ("visible", "hidden", "visible_out", "hidden_out")

@@ -13,14 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amsim.errors import MissingDependencyError
 from hardware.lava import LavaError, LavaTimeoutError, Session
-from hardware.lava.install import require_lava
 
-try:
-    require_lava()
-except MissingDependencyError as error:
-    pytest.skip(str(error), allow_module_level=True)
+# Lava installs on one Python only. There it has to work: a broken one fails, and is not skipped.
+if sys.version_info[:2] != (3, 10):
+    pytest.skip("Lava 0.10.0 imports on Python 3.10 only", allow_module_level=True)
 
 from failures import Counter, Doubler, pair
 
