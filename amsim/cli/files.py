@@ -21,10 +21,11 @@ Floats: TypeAlias = "NDArray[np.floating[Any]]"
 _LARGEST = 1e100
 
 
-def add_memories(parser: Parser) -> None:
-    """Add what a network of stored patterns with softmax memories needs."""
+def add_memories(parser: Parser, *, cue: str, shape: str) -> None:
+    """Add patterns, a cue option of that name and shape, and what softmax memories need."""
     add = parser.add_argument
     add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
+    add(cue, metavar="FILE.npy", required=True, help=shape)
     add("--beta", type=positive, required=True, help="inverse temperature of the memories")
     add(
         "--tau-hidden",

@@ -62,8 +62,7 @@ def add(commands: Any) -> None:
         epilog=COLUMNS_HELP,
     )
     add = recall.add_argument
-    add_memories(recall)
-    add("--cues", metavar="FILE.npy", required=True, help="array (cues, units), or one cue (units)")
+    add_memories(recall, cue="--cues", shape="array (cues, units), or one cue (units)")
     add(
         "--solver",
         choices=SOLVERS,

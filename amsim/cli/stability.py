@@ -29,8 +29,7 @@ def add(commands: Any) -> None:
         "where it ends: gains, decay, and delays under which that is proven or refuted.",
     )
     add = parser.add_argument
-    add_memories(parser)
-    add("--cue", metavar="FILE.npy", required=True, help="array (units)")
+    add_memories(parser, cue="--cue", shape="array (units)")
     add("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=_run)
 
