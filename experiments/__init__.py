@@ -1,1 +1,1 @@
-"""Reproducible studies built on amsim: planned; today this package holds only its name."""
+"""Questions put to networks without a clock: one module a question, run at any scale."""

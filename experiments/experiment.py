@@ -1,0 +1,142 @@
+"""What an experiment is: one question, one unit of work, and what is made of many units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A parameter or a result.
+
+    Parameters
+    ----------
+    label : str
+        In words, for axes and the long_name of netCDF.
+    unit : str, default "1"
+        "tau", "bit", ...; "1" is dimensionless.
+    dims : tuple of str, default ()
+        Of results: the dimensions that the value of one unit of work has.
+    """
+
+    label: str
+    unit: str = "1"
+    dims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of a verdict.
+
+    Parameters
+    ----------
+    text : str
+        Such as "largest stable normaliser time constant at kappa = 4".
+    measured : float
+    predicted : float or None
+        None for an observation about which theory says nothing.
+    holds : bool or None
+        Whether the two agree; None with an observation.
+    """
+
+    text: str
+    measured: float
+    predicted: float | None = None
+    holds: bool | None = None
+
+
+def no_coordinates(parameters: Mapping[str, Any]) -> Mapping[str, ArrayLike]:
+    """Results have no dimensions of their own, or these are only numbered."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, and how it is answered by many units of work.
+
+    Parameters
+    ----------
+    name : str
+        That of its module.
+    question : str
+        One sentence.
+    measure : callable
+        ``measure(*, seed, **parameters)`` does one unit of work and returns its results by name,
+        numbers or arrays. ``seed`` is a `numpy.random.SeedSequence`. A function of a module (worker
+        processes import it), deterministic, without side effects; it raises if it fails.
+    parameters, results : mapping of str to Quantity
+    sizes : mapping of str to mapping
+        "toy" and "paper": a value for every parameter, where a tuple is an axis of the grid and
+        anything else is fixed; "repeats" is the number of seeds.
+    draw : callable
+        Makes a figure of the dataset.
+    judge : callable
+        Makes the claims of the verdict from the dataset.
+    coordinates : callable, optional
+        ``coordinates(parameters)`` returns the coordinates of the dimensions of results.
+    """
+
+    name: str
+    question: str
+    measure: Callable[..., Mapping[str, ArrayLike]]
+    parameters: Mapping[str, Quantity]
+    results: Mapping[str, Quantity]
+    sizes: Mapping[str, Mapping[str, Any]]
+    draw: Callable[[xr.Dataset], Figure]
+    judge: Callable[[xr.Dataset], Sequence[Claim]]
+    coordinates: Callable[[Mapping[str, Any]], Mapping[str, ArrayLike]] = no_coordinates
+
+    def __post_init__(self) -> None:
+        for size, values in self.sizes.items():
+            if set(values) != {*self.parameters, "repeats"}:
+                odd = sorted(set(values) ^ {*self.parameters, "repeats"})
+                raise ValueError(
+                    f"{self.name}: size {size!r} and the parameters differ in {', '.join(odd)}"
+                )
+
+    def run(
+        self,
+        *,
+        size: str = "toy",
+        seed: int = 0,
+        out: str | Path | None = None,
+        jobs: int = 1,
+        scheduler: str | None = None,
+        executor: Executor | None = None,
+        resume: bool = False,
+        **parameters: Any,
+    ) -> xr.Dataset:
+        """Measure every unit of the grid.
+
+        Parameters
+        ----------
+        size : str, default "toy"
+        seed : int, default 0
+        **parameters
+            Values other than those of the size; for an axis a number or several.
+
+        Returns
+        -------
+        xr.Dataset
+            With the axes of the grid, "repeat" and the dimensions of results; fixed parameters and
+            the seed as attributes. Units that failed are NaN.
+        """
+        from .design import Design
+
+        design = Design.of(self, size=size, seed=seed, **parameters)
+        rows = []
+        for index in range(len(design)):
+            point, child = design.unit(index)
+            rows.append((index, self.measure(seed=child, **point)))
+        return design.dataset(rows)
