@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import time as clock
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import GuaranteeWarning
 from ..network import Network
-from ..synapses import Array
 from .certified import attach_distances, check_certifiable
 from .exponential import ExponentialIntegrator
 from .halting import Settled
-from .problem import Input, Problem, Solver, default_times, horizon
+from .pose import pose
+from .problem import Input, Solver
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
 
-Shape = tuple[int, ...]
 _DEFAULT = Settled()
-_LARGEST = 1e100
 
 
 def simulate(
@@ -91,30 +87,12 @@ def simulate(
     >>> traj["visible"].shape == (len(traj.times), 3, 32), traj.status
     (True, 'settled')
     """
-    if not isinstance(network, Network):
-        raise TypeError(f"network must be a Network, got {type(network).__name__}")
-    if until is not None and not isinstance(until, Settled):
-        raise TypeError(f"until must be Settled(...) or None, got {until!r}")
-    if seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
-    target = _cue_layer(network)
-    states, batch = _states(network, cue_or_states, target)
-    clamped = _clamped(network, clamp, target, batch)
-    for lost in (*network.lost_guarantees, *_split_groups(network, clamped)):
+    problem, batch = pose(
+        network, cue_or_states,
+        t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, seed=seed,
+    )  # fmt: skip
+    for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
-    grid, last = _times(network, times, t1)
-    problem = Problem(
-        network=network,
-        given=states,
-        clamped=clamped,
-        inputs=_inputs(network, inputs, target, batch),
-        t1=last,
-        times=grid,
-        explicit=times is not None,
-        tolerance=until.tolerance if until is not None else 0.0,
-        seed=int(seed or 0),
-        naive=until is not None and until.naive,
-    )
     certified = until is not None and until.certified
     if certified:
         check_certifiable(problem)
@@ -138,107 +116,6 @@ def _solver(solver: Solver | str | None) -> Solver:
     return solver
 
 
-def _cue_layer(network: Network) -> str | None:
-    """The layer that a bare array belongs to."""
-    if "visible" in network.layers:
-        return "visible"
-    dynamic = list(network.dynamic)
-    return dynamic[0] if len(dynamic) == 1 else None
-
-
-def _by_layer(network: Network, given: Any, target: str | None, what: str) -> dict[str, Any]:
-    """Turn a bare value or a mapping into a dict with known layer names."""
-    if not isinstance(given, Mapping):
-        if target is None:
-            raise ValueError(
-                f"{what} is not a mapping and no layer is named 'visible': "
-                f"pass {{layer: value}} with names from {', '.join(network.layers)}"
-            )
-        return {target: given}
-    for name in given:
-        if name not in network.layers:
-            raise ValueError(
-                f"{what} names a layer {name!r}; the network has {', '.join(network.layers)}"
-            )
-    return dict(given)
-
-
-def _states(network: Network, given: Any, target: str | None) -> tuple[dict[str, Array], Shape]:
-    """Initial states as float64 (B, *shape) and the batch shape."""
-    states, batches = {}, {}
-    named = _by_layer(network, given, target, "the cue")
-    for name, value in named.items():
-        what = f"state of layer {name!r}" if isinstance(given, Mapping) else "cue"
-        states[name], batches[name] = _finite(network, name, value, what)
-    if not states:
-        raise ValueError("the cue is an empty mapping: give at least one layer")
-    if len(set(batches.values())) > 1:
-        raise ValueError(f"layers have different batch axes: {batches}")
-    batch = next(iter(batches.values()))
-    if math.prod(batch) == 0:
-        raise ValueError(
-            f"the batch is empty: the cue has shape {np.shape(next(iter(named.values())))}"
-        )
-    return states, batch
-
-
-def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[Array, Shape]:
-    """One state as (B, *shape) and its batch shape."""
-    array, shape = np.asarray(value), network.layers[name].shape
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what} must be real numbers, got dtype {array.dtype}")
-    axes = array.ndim - len(shape)
-    if axes < 0 or array.shape[axes:] != shape:
-        raise ValueError(
-            f"{what} has shape {array.shape}, layer {name!r} has shape {shape}; "
-            f"further axes may only stand in front, as a batch"
-        )
-    largest = float(np.abs(array).max(initial=0.0))
-    if not largest < np.inf:
-        raise ValueError(f"{what} contains NaN or infinity; every unit needs a finite value")
-    if largest > _LARGEST:
-        raise ValueError(f"{what} has values beyond {_LARGEST:g}, whose energy overflows; rescale")
-    return array.reshape(-1, *shape).astype(np.float64), array.shape[:axes]
-
-
-def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple[Array, float]:
-    """Recorded times and the last time."""
-    if t1 is not None and not (np.isreal(t1) and math.isfinite(t1) and t1 > 0):
-        raise ValueError(f"t1 must be a positive, finite time, got {t1!r}")
-    if times is None:
-        last = float(t1) if t1 is not None else horizon(network)
-        return default_times(network, last), last
-    grid = np.array(times, dtype=np.float64)
-    if grid.ndim != 1 or grid.size == 0 or not np.isfinite(grid).all():
-        raise ValueError(f"times must be a non-empty list of finite times, got {times!r}")
-    if grid[0] < 0 or not (grid[1:] > grid[:-1]).all():
-        raise ValueError("times must be increasing and not negative")
-    last = float(t1) if t1 is not None else float(grid[-1])
-    if grid[-1] > last:
-        raise ValueError(f"times go to {grid[-1]:g}, beyond t1 = {last:g}")
-    if last == 0:
-        raise ValueError("times end at 0: nothing to integrate; give a later time or t1")
-    return grid, last
-
-
-def _clamped(
-    network: Network, clamp: Any, target: str | None, batch: Shape
-) -> dict[str, NDArray[np.bool_]]:
-    """Masks (B, *shape) of the units that keep their value."""
-    masks = {}
-    for name, value in _by_layer(
-        network, clamp if clamp is not None else {}, target, "clamp"
-    ).items():
-        layer, chosen = network.layers[name], np.asarray(value)
-        if layer.algebraic:
-            raise ValueError(f"clamp: layer {name!r} has tau = 0 and cannot be clamped")
-        if chosen.dtype == bool:
-            masks[name] = _fit(chosen, batch, layer.shape, f"clamp mask of layer {name!r}")
-        else:
-            masks[name] = _fit(_index_mask(name, chosen, layer.shape), batch, layer.shape, "clamp")
-    return masks
-
-
 def _split_groups(network: Network, clamped: Mapping[str, NDArray[np.bool_]]) -> Iterator[str]:
     """Groups of which some members are clamped and others are free."""
     for name, mask in clamped.items():
@@ -248,53 +125,3 @@ def _split_groups(network: Network, clamped: Mapping[str, NDArray[np.bool_]]) ->
                 f"clamp splits a group of layer {name!r} ({type(lagrangian).__name__}): the energy "
                 f"may rise; clamp whole groups (all units along the last axis)"
             )
-
-
-def _index_mask(name: str, index: Array, shape: Shape) -> NDArray[np.bool_]:
-    """Mask of the units at integer positions of the flattened layer."""
-    size = math.prod(shape)
-    if index.dtype.kind not in "iu" and index.size:
-        raise TypeError(
-            f"clamp of layer {name!r} must be a boolean mask or integer indices, "
-            f"got dtype {index.dtype}"
-        )
-    if index.size and (index.min() < -size or index.max() >= size):
-        raise ValueError(f"clamp of layer {name!r}: index out of range for {size} units")
-    mask = np.zeros(size, bool)
-    mask[index.astype(np.int64)] = True
-    return mask.reshape(shape)
-
-
-def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> dict[str, Any]:
-    """Constant inputs as (B, *shape), callables wrapped to return (B or 1, *shape)."""
-    found: dict[str, Any] = {}
-    given = _by_layer(network, inputs if inputs is not None else {}, target, "inputs")
-    for name, value in given.items():
-        shape, what = network.layers[name].shape, f"input of layer {name!r}"
-        if callable(value):
-            found[name] = _driven(value, batch, shape, what)
-            found[name](0.0)  # a wrong shape must not wait for the first step
-        else:
-            found[name] = _fit(np.asarray(value, dtype=np.float64), batch, shape, what)
-    return found
-
-
-def _driven(value: Any, batch: Shape, shape: Shape, what: str) -> Any:
-    def at(time: float) -> Array:
-        return _fit(np.asarray(value(time), dtype=np.float64), batch, shape, what)
-
-    return at
-
-
-def _fit(array: Array, batch: Shape, shape: Shape, what: str) -> Array:
-    """Broadcast to (*batch, *shape) and flatten the batch."""
-    try:
-        full = np.broadcast_to(array, (*batch, *shape))
-    except ValueError:
-        raise ValueError(
-            f"{what} has shape {array.shape}, the states have shape {(*batch, *shape)}"
-        ) from None
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{what} contains NaN or infinity")
-    # A copy: what the caller does to the array later must not change the result.
-    return np.array(full).reshape(-1, *shape)
