@@ -6,9 +6,9 @@
 
 from . import lava
 from .backends import BackendUnavailable, Trace
-from .chips import CHIPS, Chip, Limit
+from .chips import CHIPS, Chip, Limit, System
 from .compare import Comparison, compare, compare_bit_widths
-from .errors import LimitError, MappingError, RangeError
+from .errors import LimitError, MappingError, NotPublicError, RangeError
 from .plan import Job, Plan
 from .planner import compile
 from .run import Result, run
@@ -23,9 +23,11 @@ __all__ = [
     "Limit",
     "LimitError",
     "MappingError",
+    "NotPublicError",
     "Plan",
     "RangeError",
     "Result",
+    "System",
     "Trace",
     "Validation",
     "compare",

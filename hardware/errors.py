@@ -30,3 +30,7 @@ class RangeError(ValueError):
 
 class LimitError(ValueError):
     """The plan exceeds what a chip has; the message names the limit and the nearest change."""
+
+
+class NotPublicError(ValueError):
+    """Nobody published this value, and none is invented; the message says what to give instead."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import ranges
-from .chips import Limit, chip
+from .chips import Chip, Limit
+from .chips import chip as chip_named
 from .errors import LimitError
 from .plan import Plan
+
+_FEWER = "take fewer memories or features"
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,16 @@ class Validation:
         return "\n".join([*rows, "verified_on_hardware: false"])
 
 
-def validate(plan: Plan) -> Validation:
+def validate(plan: Plan, chip: str | Path | Chip | None = None, *, chips: int = 1) -> Validation:
     """Compare a plan with the limits of its chip.
+
+    Parameters
+    ----------
+    plan : Plan
+    chip : str, Path or Chip, optional
+        A name, a .toml file or a table; the chip that the plan was made for by default.
+    chips : int, default 1
+        Chips that share the network; `hardware.place` says how many it needs.
 
     Returns
     -------
@@ -87,34 +99,52 @@ def validate(plan: Plan) -> Validation:
     >>> all(check.fits is not False for check in hw.validate(plan).checks)
     True
     """
-    signals = ranges.check(plan)
-    checks = _checks(plan, max(s.bits for s in signals if "message" in s.name))
+    table = chip_named(plan.chip if chip is None else chip)
+    checks = _checks(plan, table, chips)
     for check in checks:
         if check.fits is False:
             raise LimitError(
-                f"{check.name}: {check.needed:,.10g} needed, {plan.chip} has "
+                f"{check.name}: {check.needed:,.10g} needed, {table.name} has "
                 f"{check.limit.value:,g} ({check.limit.source}): {check.remedy}"
             )
-    return Validation(plan.chip, checks)
+    return Validation(table.name, checks)
 
 
-def _checks(plan: Plan, message_bits: int) -> tuple[Check, ...]:
-    limits = chip(plan.chip).limits
+def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
+    limits = table.limits
     memories, features = plan.units
     units = memories + features + (plan.normaliser is not None)
-    cores = int(limits["cores"].value or 0)
+    cores = chips * int(limits["cores"].value or 0)
     # Both directions are stored: a core holds the weights that arrive at its units.
-    bytes_needed = 2 * plan.weights.size * math.ceil(plan.weight_bits / 8)
+    bytes_needed = math.ceil(2 * plan.weights.size * plan.weight_bits / 8)
     bytes_there = _times(limits["synapse_bytes_per_core"], cores)
-    most = math.floor((bytes_there.value or 0) / (2 * features))
-    per_row = f"at most {most:,} memories of {features}"
+    most = math.floor((bytes_there.value or 0) * 8 / (2 * features * plan.weight_bits))
+    per_row = f"place it on more chips (hardware.place), or at most {most:,} memories of {features}"
+    where = "a chip" if chips == 1 else f"{chips} chips"
+    message, state, product = _widths(plan)
+    senders = max(memories, features)
     return (
-        Check("units of a chip", units, _times(limits["neurons_per_core"], cores), per_row),
-        Check("synaptic bytes of a chip", bytes_needed, bytes_there, per_row),
+        Check(f"units of {where}", units, _times(limits["neurons_per_core"], cores), per_row),
+        Check(f"synaptic bytes of {where}", bytes_needed, bytes_there, per_row),
         Check("weight bits", plan.weight_bits, limits["weight_bits"], "take fewer weight_bits"),
-        Check("message bits", message_bits, limits["message_bits"], "take a smaller cue_limit"),
-        Check("axons into a core", max(memories, features), limits["axons_in_per_core"], ""),
+        Check("message bits", message, _known(table, "message_bits"), "take a smaller cue_limit"),
+        Check("state bits", state, _known(table, "state_bits"), ranges.COARSER),
+        Check("product bits", product, _known(table, "product_bits"), ranges.COARSER),
+        Check("axons into a core", senders, _known(table, "axons_in_per_core"), _FEWER),
     )
+
+
+def _widths(plan: Plan) -> tuple[int, int, int]:
+    """Bits of the widest message, state or sum, and product."""
+    bits = {"message": 1, "product": 1, "": 1}
+    for signal in ranges.check(plan):
+        kind = next(word for word in bits if word in signal.name)
+        bits[kind] = max(bits[kind], signal.bits)
+    return bits["message"], bits[""], bits["product"]
+
+
+def _known(table: Chip, name: str) -> Limit:
+    return table.limits.get(name, Limit(None, "", table.name, "assumed", public=False))
 
 
 def _times(limit: Limit, cores: int) -> Limit:
