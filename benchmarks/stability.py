@@ -212,10 +212,10 @@ def single_speed(units: int, count: int, rounds: int) -> list[dict[str, object]]
 
 def _count_products(net: am.Network, run: Callable[[], object]) -> float:
     """Products of the weights with one vector: passes over Xi, times vectors."""
-    from amsim.stability import intervals
+    from amsim.stability import links
 
     count, size = 0.0, net.synapses[0].weights.size
-    plain = {name: getattr(intervals, name) for name in ("project", "project_back", "_times")}
+    plain = {name: getattr(links, name) for name in ("project", "project_back", "_times")}
 
     def counted(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
         def wrapped(x: Array, matrix: Array) -> Array:
@@ -227,11 +227,11 @@ def _count_products(net: am.Network, run: Callable[[], object]) -> float:
 
     try:
         for name, function in plain.items():
-            setattr(intervals, name, counted(function))
+            setattr(links, name, counted(function))
         run()
     finally:
         for name, function in plain.items():
-            setattr(intervals, name, function)
+            setattr(links, name, function)
     return count
 
 

@@ -11,7 +11,7 @@ from ..network import Network
 from ..synapses import Array, Dense
 from .boxes import LARGEST, Box, Boxes
 from .claim import Claim, Scope, States
-from .contraction import contraction, weights
+from .contraction import contraction
 
 _PRECISION = 1e-6  # relative
 _PASSES = 300
@@ -62,7 +62,7 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     claim = Claim.of(net, None, state, scope)
     _check_single(claim)
     size = max(1.0, float(claim.target.reach()[0]))
-    moved = claim.map.image(claim.target, weights(claim.map, claim.target)).new
+    moved = claim.map.image(claim.target).new
     if not (off := float(moved.deviation(claim.target)[0])) <= _OFF * size:
         raise ValueError(
             f"state is no fixed point: one update moves it by {off:.3g}; take the last state of a "
@@ -98,10 +98,10 @@ def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
         return None
     boxes = first
     for _ in range(_PASSES):
-        image = claim.map.image(boxes, weights(claim.map, boxes))
+        image = claim.map.image(boxes)
         if not image.new.within(boxes)[0]:
             return None
-        if contraction(image)[0] < 1:
+        if contraction(claim.map, image)[0] < 1:
             return first
         if known is None:
             return None
@@ -134,7 +134,7 @@ def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
     if len(boxes) == 1:
         return boxes
     for _ in range(_PASSES):
-        new = Boxes({**claim.map.image(boxes, weights(claim.map, boxes)).new, claim.visible: own})
+        new = Boxes({**claim.map.image(boxes).new, claim.visible: own})
         if new.within(boxes)[0]:
             return boxes
         boxes = boxes.grow(new)

@@ -88,9 +88,6 @@ class Boxes(dict[str, Box]):
             lambda name, lo, hi: np.maximum(hi - centre[name][0], centre[name][0] - lo), np.maximum
         )
 
-    def half_widths(self) -> dict[str, Array]:
-        return {name: (hi - lo) / 2 for name, (lo, hi) in self.items()}
-
     def _every(
         self, of: Callable[[str, Array, Array], Array], fold: np.ufunc, **options: float
     ) -> Array:

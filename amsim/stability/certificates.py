@@ -8,6 +8,8 @@ reach, then no choice of delays, losses and clocks keeps an execution from the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
 from .claim import Claim, Scope, States
-from .contraction import contraction, distance, least_gain, weights
+from .contraction import contraction, distance, least_gain
 from .intervals import Image
 from .linear import Linearisation
 
@@ -51,7 +53,8 @@ class Certificate:
         Where it holds, an upper bound on the distance of the fixed point from the target, at most
         the tolerance; elsewhere NaN. Of a memory network, the distance of the features.
     message : str
-        How many cues are certified, and why the others are not.
+        How many cues are certified, and why the others are not. It is worked out when it is first
+        read, since the reasons can take longer to find than the certificates.
     """
 
     holds: NDArray[np.bool_]
@@ -59,7 +62,17 @@ class Certificate:
     iterations: NDArray[np.int64]
     margin: Array
     distance: Array
-    message: str
+    _search: _Search = field(repr=False)
+
+    @cached_property
+    def message(self) -> str:
+        """See above."""
+        return _message(self._search)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Networks cannot be pickled, so the message is."""
+        kept = {name: value for name, value in vars(self).items() if name != "_search"}
+        return {**kept, "message": self.message}
 
 
 def certify(
@@ -114,8 +127,9 @@ def certify(
     if not tolerance > 0:
         raise ValueError(f"tolerance must be a positive distance, got {tolerance!r}")
     claim = Claim.of(net, cue, target, scope)
-    search = _Search(claim, tolerance * np.maximum(1.0, claim.target.reach()))
+    search = _Search(claim, scope, tolerance * np.maximum(1.0, claim.target.reach()))
     search.run()
+    claim.map.forget()
     holds, batch = search.outcome == _HOLDS, claim.batch
     return Certificate(
         holds=holds.reshape(batch),
@@ -126,7 +140,7 @@ def certify(
         iterations=search.iterations.reshape(batch),
         margin=search.margin.reshape(batch),
         distance=np.where(holds, search.distance, np.nan).reshape(batch),
-        message=_message(search, scope),
+        _search=search,
     )
 
 
@@ -135,6 +149,7 @@ class _Search:
     """Boxes of all cues at once: they grow until invariant, then shrink until contracting."""
 
     claim: Claim
+    scope: Scope
     limit: Array
     found: Boxes = field(default_factory=Boxes)
 
@@ -150,12 +165,19 @@ class _Search:
         rows, part = np.arange(self.claim.count), self.claim
         boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
         for _ in range(_PASSES):
-            image = part.map.image(boxes, weights(part.map, boxes))
+            image = part.map.image(boxes)
             self.iterations[rows] += 1
             self._keep(rows[~invariant], image.states.take(~invariant))
             invariant |= image.new.within(boxes)
+            self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
             smaller = image.new.meet(boxes, part.target)
-            self._judge(rows, invariant, part, image, smaller)
+            if invariant.any():
+                self._judge(
+                    rows[invariant],
+                    part.take(invariant),
+                    image.take(invariant),
+                    smaller.take(invariant),
+                )
             going = self.outcome[rows] == _OPEN
             if not going.any():
                 return
@@ -170,29 +192,19 @@ class _Search:
             kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
             kept[0][rows], kept[1][rows] = lo, hi
 
-    def _judge(
-        self, rows: Array, invariant: Array, part: Claim, image: Image, smaller: Boxes
-    ) -> None:
-        """Settle the outcome of the cues that need no further image."""
-        boxes = image.given
-        self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
-        if not invariant.any():
-            return
-        factor, far = contraction(image), image.new.deviation(part.target)
-        stalled = _best_shrinking(boxes, smaller) > _STALLED
+    def _judge(self, rows: Array, part: Claim, image: Image, smaller: Boxes) -> None:
+        """Settle the outcome of the cues, with an invariant box, that need no further image."""
+        factor, far = contraction(part.map, image), image.new.deviation(part.target)
+        stalled = _best_shrinking(image.given, smaller) > _STALLED
         proven = factor < 1
-        vague = invariant & proven & ~(far <= self.limit[rows])
+        vague = proven & ~(far <= self.limit[rows])
         if vague.any():
-            widths = {name: width[vague] for name, width in image.widths.items()}
-            bound = distance(part.take(vague), widths, factor[vague])
+            bound = distance(part.take(vague), image.given.take(vague), factor[vague])
             far[vague] = np.minimum(far[vague], bound)
         exact = far <= self.limit[rows]
         result = np.where(proven & exact, _HOLDS, np.where(~stalled, _OPEN, _STUCK))
         result[proven & stalled & ~exact] = _INEXACT
-        chosen = rows[invariant]
-        self.outcome[chosen] = result[invariant]
-        self.margin[chosen] = 1 - factor[invariant]
-        self.distance[chosen] = far[invariant]
+        self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far
 
 
 def _best_shrinking(old: Boxes, new: Boxes) -> Array:
@@ -206,23 +218,22 @@ def _best_shrinking(old: Boxes, new: Boxes) -> Array:
     return np.asarray(np.min(ratios, axis=0))
 
 
-def _message(search: _Search, scope: Scope) -> str:
+def _message(search: _Search) -> str:
     outcome = search.outcome
     total, held = len(outcome), int((outcome == _HOLDS).sum())
-    parts = [f"{held} of {total} cues certified in the scope {scope!r}"]
+    parts = [f"{held} of {total} cues certified in the scope {search.scope!r}"]
     for code, reason in _REASONS.items():
         if count := int((outcome == code).sum()):
             parts.append(f"{count}: {reason}")
     if held < total:
         failed = outcome != _HOLDS
-        parts.extend(_at_target(search.claim.take(failed), search.limit[failed], scope))
+        parts.extend(_at_target(search.claim.take(failed), search.limit[failed], search.scope))
     return "; ".join(parts)
 
 
 def _at_target(claim: Claim, limit: Array, scope: Scope) -> list[str]:
     """What to say where the target is no fixed point, or boxes do not even shrink there."""
-    zero = {name: np.zeros_like(lo) for name, (lo, _) in claim.target.items()}
-    moved = claim.map.image(claim.target, zero).new.deviation(claim.target)
+    moved = claim.map.image(claim.target).new.deviation(claim.target)
     astray = ~(moved <= limit)
     if not astray.any():
         return _impossible(claim, scope)

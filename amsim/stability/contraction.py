@@ -14,22 +14,23 @@ from .intervals import BoxMap, Image
 _FLOOR = 1e-2  # of the layer's largest width: weights of units whose box is narrow
 
 
-def contraction(image: Image) -> Array:
+def contraction(boxmap: BoxMap, image: Image) -> Array:
     """max |dF| u / u over the boxes of an image, from above; shape (batch,).
 
-    Below 1, the update is a contraction on the box in the max norm with the weights u.
+    Below 1, the update is a contraction on the box in the max norm with the `weights` u.
     """
-    return _worst(image.gain, image.widths)
+    widths = weights(boxmap, image.given)
+    return _worst(boxmap.gain(image, widths), widths)
 
 
-def distance(claim: Claim, widths: Mapping[str, Array], factor: Array) -> Array:
+def distance(claim: Claim, boxes: Boxes, factor: Array) -> Array:
     """Bound on |x - target| for the fixed point x in a box; shape (batch,).
 
-    In a max norm in which the update T contracts by `factor` on a box that holds the target t,
+    In the max norm in which the update T contracts by `factor` on a box that holds the target t,
     |x - t| <= |T(t) - t| / (1 - factor).
     """
-    zero = {name: np.zeros_like(width) for name, width in widths.items()}
-    moved = claim.map.image(claim.target, zero).new
+    widths = weights(claim.map, boxes)
+    moved = claim.map.image(claim.target).new
     residual = {
         name: np.maximum(hi - claim.target[name][0], claim.target[name][0] - lo)
         for name, (lo, hi) in moved.items()
@@ -55,17 +56,19 @@ def least_gain(claim: Claim, steps: int = 30) -> Array:
     For u >= 0, not 0: if |dF| u >= c u then the spectral radius is at least c (Collatz and
     Wielandt). The power method finds u.
     """
-    image = claim.map.image(claim.target, weights(claim.map, claim.target))
+    image = claim.map.image(claim.target)
+    widths = weights(claim.map, claim.target)
+    gain = claim.map.gain(image, widths)
     for _ in range(steps):
-        if (_worst(image.gain, image.widths) < 1).all():
+        if (_worst(gain, widths) < 1).all():
             break
-        widest = np.max([width.max(axis=1) for width in image.gain.values()], axis=0)[:, None]
+        widest = np.max([width.max(axis=1) for width in gain.values()], axis=0)[:, None]
         # Small entries are cut to 0: their ratios converge last.
-        widths = {n: np.where(x > 1e-3 * widest, x / widest, 0.0) for n, x in image.gain.items()}
-        image = claim.map.image(claim.target, widths)
+        widths = {n: np.where(x > 1e-3 * widest, x / widest, 0.0) for n, x in gain.items()}
+        gain = claim.map.gain(image, widths)
     ratios = [
-        np.where(u > 0, image.gain[name] / np.where(u > 0, u, 1), np.inf).min(axis=1)
-        for name, u in image.widths.items()
+        np.where(u > 0, gain[name] / np.where(u > 0, u, 1), np.inf).min(axis=1)
+        for name, u in widths.items()
     ]
     return np.asarray(np.min(ratios, axis=0))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -402,3 +403,33 @@ def test_a_target_that_is_no_fixed_point_is_called_so(scope: Any) -> None:
     mixed = certify(net, [cue, cue], [rest, far], scope)
     assert mixed.holds.tolist() == [True, False]
     assert "1: the target is no fixed point" in mixed.message
+
+
+# What is kept, and what is worked out later
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_magnitudes_that_are_kept_change_nothing(
+    scope: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(2)
+    xi = rng.normal(size=(20, 24))
+    net = am.dense_am(xi)
+    targets = am.simulate(net, xi, until=EXACT).final
+    cues = am.patterns.corrupt(xi, flip=0.2, seed=3)
+    quick = certify(net, cues, targets, scope)
+    monkeypatch.setattr("amsim.stability.links._KEPT", 0)
+    slow = certify(net, cues, targets, scope)
+    assert 0 < quick.holds.sum() < 20
+    np.testing.assert_array_equal(quick.holds, slow.holds)
+    np.testing.assert_array_equal(quick.iterations, slow.iterations)
+    for name, box in quick.box.items():
+        np.testing.assert_allclose(box, slow.box[name], rtol=1e-10, atol=1e-10)
+
+
+def test_a_certificate_can_be_pickled_with_its_message() -> None:
+    found = certify(tanh_pair(0.6), [0.01, 0.0], np.zeros(2))
+    copy = pickle.loads(pickle.dumps(found))
+    assert not copy.holds
+    assert copy.message == found.message
+    assert "rho = 1.44" in copy.message

@@ -114,9 +114,7 @@ def test_images_contain_the_exact_ones_and_are_tight(
             boxmap = BoxMap.of(net, "visible", set())
             if winner is not None:
                 boxmap = boxmap.at({"hidden": np.array([winner])})
-            found = boxmap.image(
-                Boxes({"visible": (lo[None], hi[None])}), {"visible": np.ones((1, 7))}
-            )
+            found = boxmap.image(Boxes({"visible": (lo[None], hi[None])}))
             box = numbers(lo, case[4]), numbers(hi, case[4])
             states, back = exact_image(net, case, box, winner)
             contains(found.states["hidden"], states, case[4])
@@ -198,7 +196,8 @@ def test_the_least_int8_weight(winner: int | None) -> None:
         boxmap = BoxMap.of(am.dense_am(weights.astype(kind)), "visible", set())
         if winner is not None:
             boxmap = boxmap.at({"hidden": np.array([winner])})
-        image = boxmap.image(Boxes({"visible": (lo, hi)}), {"visible": hi - lo})
-        found.append([*image.states["hidden"], *image.new["visible"], image.gain["visible"]])
+        image = boxmap.image(Boxes({"visible": (lo, hi)}))
+        gain = boxmap.gain(image, {"visible": hi - lo})
+        found.append([*image.states["hidden"], *image.new["visible"], gain["visible"]])
     for small, full in zip(*found):
         np.testing.assert_allclose(small, full, rtol=1e-12, atol=1e-12)
