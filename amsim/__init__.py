@@ -18,6 +18,7 @@ from types import ModuleType
 
 from . import binary, models, patterns, plot, stability, theory
 from .dynamics import (
+    Brian2,
     EventDriven,
     ExponentialIntegrator,
     FixedPoint,
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Attention",
+    "Brian2",
     "Convolution",
     "Dense",
     "Epanechnikov",

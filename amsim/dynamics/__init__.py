@@ -1,5 +1,6 @@
 """Recall over time: one verb, `simulate`, and the solvers that it chooses from."""
 
+from .brian import Brian2
 from .events import EventDriven, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
@@ -9,6 +10,7 @@ from .simulate import simulate
 from .trajectory import Trajectory
 
 __all__ = [
+    "Brian2",
     "EventDriven",
     "ExponentialIntegrator",
     "FixedPoint",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import GuaranteeWarning
 from ..network import Network
+from .brian import Brian2
 from .certified import attach_distances, check_certifiable
 from .exponential import ExponentialIntegrator
 from .halting import Settled
@@ -51,7 +52,8 @@ def simulate(
         layer moves, up to the time at which the last cue stopped.
     solver : solver object or str, optional
         `ExponentialIntegrator()` by default; `EventDriven()`; `FixedPoint()`; or a method of SciPy
-        by name: "RK45", "DOP853", "Radau", "BDF", "LSODA" (`ScipyODE` sets its tolerances).
+        by name: "RK45", "DOP853", "Radau", "BDF", "LSODA" (`ScipyODE` sets its tolerances); or
+        "brian2" (`Brian2` sets its step and timing).
     until : Settled or None, default Settled(1e-6)
         When a cue may stop before t1; None runs to t1.
     clamp : mapping of layer names to boolean masks or integer indices, optional
@@ -106,6 +108,8 @@ def simulate(
 def _solver(solver: Solver | str | None) -> Solver:
     if solver is None:
         return ExponentialIntegrator()
+    if solver == "brian2":
+        return Brian2()
     if isinstance(solver, str):
         return ScipyODE(solver)
     if isinstance(solver, type) or not hasattr(solver, "solve"):

@@ -1,0 +1,317 @@
+"""A network of Brian2: a group per layer, two `Synapses` per `Dense`, monitors.
+
+Everything has one clock and is computed in this order, so that at the start of a step all
+variables belong to the same time:
+
+1. sums of the synapses on dynamic layers, of outputs g at the start of the step
+2. states x, over one step; messages that arrive change `drive` later in the step
+3. normalisers of softmax layers: c += log(sum exp(beta x - c)), then outputs g
+4. the same for algebraic layers: sums, normalisers, outputs
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...lagrangians import Sign, Softmax
+from ...network import Layer
+from ...synapses import Array, Dense
+from ..problem import Problem
+from .equations import check, equations, output
+from .install import require_brian2
+from .options import Brian2
+
+# Orders within the slot "groups"; a synapse sums one before the order of its target.
+_DYNAMIC, _ALGEBRAIC, _NORMALISER, _OUTPUT = 0, 10, 3, 4
+
+
+@dataclass(frozen=True)
+class Link:
+    """One direction of a `Dense`: weights (senders, receivers), shared by all copies."""
+
+    name: str
+    source: str
+    target: str
+    weights: Array
+
+    @property
+    def sum(self) -> str:
+        """The variable of the target that holds the sum."""
+        return f"from_{self.name}"
+
+
+@dataclass
+class Model:
+    """What was built.
+
+    Attributes
+    ----------
+    network : brian2.Network
+    groups : dict of str to brian2.NeuronGroup
+        By layer; unit u of cue b is number b * size + u.
+    transit : float
+        Largest delay.
+    """
+
+    network: Any
+    groups: dict[str, Any] = field(default_factory=dict)
+    transit: float = 0.0
+
+
+def build(
+    problem: Problem, options: Brian2, *, unit: Any = None, record: float | None = None
+) -> Model:
+    """Write a problem, all its cues at once, as one network of Brian2.
+
+    Parameters
+    ----------
+    problem : Problem
+    options : Brian2
+    unit : brian2.Quantity, optional
+        What one unit of tau is; 1 second by default.
+    record : float, optional
+        Time between the records of the states, in the unit of tau; not recorded by default.
+    """
+    check(problem, options)
+    return _Builder(problem, options, require_brian2(), unit).build(record)
+
+
+class _Builder:
+    def __init__(self, problem: Problem, options: Brian2, b2: Any, unit: Any) -> None:
+        self.problem, self.options, self.b2 = problem, options, b2
+        self.network, self.events = problem.network, options.solver == "events"
+        self.unit = b2.second if unit is None else unit
+        inputs = problem.inputs_at(0.0)
+        self.inputs = {n: np.asarray(layer.bias) for n, layer in self.network.layers.items()}
+        self.inputs |= {name: self.inputs[name] + value for name, value in inputs.items()}
+        self.states = self.network.complete(problem.initial, inputs)
+        self.active = self.network.activations(self.states, inputs)
+        self.links = _links(problem)
+        self.tau = {n: np.asarray(layer.tau) for n, layer in self.network.layers.items()}
+        self.delays: list[Array] = [np.zeros(()) for _ in self.links]
+        if self.events and options.timing is not None:
+            self.tau, self.delays = _timed(problem, options, self.links)
+        self.clock = b2.Clock(options.step(self.network) * self.unit)
+        self.model = Model(b2.Network())
+
+    def build(self, record: float | None) -> Model:
+        """Add everything."""
+        for name, layer in self.network.layers.items():
+            self.add_layer(name, layer)
+        for link, delay in zip(self.links, self.delays, strict=True):
+            self.add_link(link, delay)
+            self.model.transit = max(self.model.transit, float(delay.max()))
+        for name in self.network.layers:
+            self.add_monitors(name, record)
+        names = Counter(item.name for item in self.model.network.objects)
+        for name, count in names.items():
+            if count > 1:
+                raise ValueError(
+                    f"Brian2: two objects would be named {name!r}; rename the layer of that name"
+                )
+        return self.model
+
+    def add_layer(self, name: str, layer: Layer) -> None:
+        """A group in its initial state."""
+        base = _ALGEBRAIC if layer.algebraic else _DYNAMIC
+        clamped = name in self.problem.clamped and bool(self.problem.clamped[name].any())
+        sources = [link.sum for link in self.links if link.target == name]
+        quantum = self.quantum(name, layer)
+        group = self.b2.NeuronGroup(
+            self.problem.batch * layer.size,
+            equations(layer, sources, clamped=clamped, events=self.events),
+            method="exact",
+            events={"rise": f"g >= said + {quantum!r}", "fall": f"g <= said - {quantum!r}"}
+            if self.events
+            else {},
+            clock=self.clock,
+            order=base,
+            name=name,
+            namespace={},
+        )
+        self.model.groups[name] = group
+        self.model.network.add(group)
+        if isinstance(layer.lagrangian, Softmax):
+            self.add_normaliser(name, layer, layer.lagrangian, base)
+        self.set_start(name, layer, group, clamped)
+        update = f"g = {output(name, layer.lagrangian)}"
+        if self.events:
+            group.run_on_event("rise", f"said += {quantum!r}")
+            group.run_on_event("fall", f"said -= {quantum!r}")
+        elif not layer.algebraic:
+            update += "\nbefore = drive"
+        group.run_regularly(update, when="groups", order=base + _OUTPUT)
+
+    def set_start(self, name: str, layer: Layer, group: Any, clamped: bool) -> None:
+        """Give every variable its value at t = 0."""
+        group.g = self.spread(name, self.active[name])
+        drive = np.zeros((self.problem.batch, layer.size))
+        for link in self.links:
+            if link.target == name:
+                part = self.arriving(link).reshape(self.problem.batch, layer.size)
+                drive += part
+                if not self.events:
+                    setattr(group, link.sum, part.ravel())
+        if layer.leak:
+            group.I = self.spread(name, self.inputs[name])
+        if layer.algebraic:
+            return
+        group.x = self.spread(name, self.states[name])
+        group.tau = self.spread(name, self.tau[name]) * self.unit
+        if self.events:
+            group.drive, group.said = drive.ravel(), self.spread(name, self.active[name])
+        else:
+            group.before = drive.ravel()
+        if clamped:
+            group.free = self.spread(name, ~self.problem.clamped[name]).astype(float)
+            group.held = self.spread(name, self.states[name])
+
+    def add_normaliser(self, name: str, layer: Layer, softmax: Softmax, base: int) -> None:
+        """One unit per group of the softmax, with c = log sum exp(beta x)."""
+        width, beta = layer.shape[-1], float(softmax.beta)
+        c = beta * np.ravel(softmax.value(self.states[name]))
+        neuron = self.b2.NeuronGroup(
+            len(c),
+            "total : 1\nc : 1",
+            clock=self.clock,
+            order=base + _NORMALISER,
+            name=f"{name}_normaliser",
+            namespace={},
+        )
+        neuron.c = c
+        # Relative to the last c: nothing overflows, and c is exact at every step.
+        neuron.run_regularly("c += log(total)", when="groups", order=base + _NORMALISER)
+        group = self.model.groups[name]
+        units = np.arange(len(c) * width)
+        total = self.b2.Synapses(
+            group,
+            neuron,
+            f"total_post = exp({beta!r}*x_pre - c_post) : 1 (summed)",
+            clock=self.clock,
+            name=f"{name}_sum",
+            namespace={},
+        )
+        total.connect(i=units, j=units // width)
+        group.c = self.b2.linked_var(neuron, "c", index=units // width)
+        self.model.network.add(neuron, total)
+
+    def add_link(self, link: Link, delay: Array) -> None:
+        """Synapses in one direction, copy by copy."""
+        source, target = self.model.groups[link.source], self.model.groups[link.target]
+        uniform = float(np.ptp(delay)) == 0.0
+        options: dict[str, Any] = {"model": f"w : 1\n{link.sum}_post = w*g_pre : 1 (summed)"}
+        if self.events:
+            quantum = self.quantum(link.source, self.network.layers[link.source])
+            options = {
+                "model": "w : 1",
+                "on_pre": {
+                    "rise": f"drive_post += w*{quantum!r}",
+                    "fall": f"drive_post -= w*{quantum!r}",
+                },
+                "on_event": {"rise": "rise", "fall": "fall"},
+            }
+            if uniform:
+                late = float(delay.max()) * self.unit
+                options["delay"] = {"rise": late, "fall": late}
+        synapses = self.b2.Synapses(
+            source, target, clock=self.clock, name=link.name, namespace={}, **options
+        )
+        senders, receivers = link.weights.shape
+        copies = len(source) // senders
+        grid = np.indices((copies, senders, receivers)).reshape(3, -1)
+        synapses.connect(i=grid[0] * senders + grid[1], j=grid[0] * receivers + grid[2])
+        synapses.w = np.tile(link.weights.ravel(), copies)
+        if not uniform:
+            each = np.broadcast_to(delay, (self.problem.batch, *delay.shape)).ravel()
+            synapses.rise.delay = synapses.fall.delay = each * self.unit
+        self.model.network.add(synapses)
+
+    def add_monitors(self, name: str, record: float | None) -> None:
+        """States at regular times, and messages: all if anything is recorded, else their number."""
+        group = self.model.groups[name]
+        if record is not None:
+            same = math.isclose(record, self.options.step(self.network))
+            when = {"clock": self.clock} if same else {"dt": record * self.unit}
+            self.model.network.add(
+                self.b2.StateMonitor(group, "x", record=True, name=f"{name}_states", **when)
+            )
+        for event in ("rise", "fall") if self.events else ():
+            self.model.network.add(
+                self.b2.EventMonitor(
+                    group, event, record=record is not None, name=f"{name}_{event}"
+                )
+            )
+
+    def quantum(self, name: str, layer: Layer) -> float:
+        """Of a message; -1, 0 and 1 are a quantum apart for Sign units."""
+        return 1.0 if isinstance(layer.lagrangian, Sign) else self.options.quantum_of(name)
+
+    def spread(self, name: str, values: Array) -> Array:
+        """Values (B, *shape), or less, one per unit of the group."""
+        shape = (self.problem.batch, *self.network.layers[name].shape)
+        return np.broadcast_to(values, shape).ravel()
+
+    def arriving(self, link: Link) -> Array:
+        """What a link brings at t = 0."""
+        return np.asarray(self.active[link.source] @ link.weights)
+
+
+def _links(problem: Problem) -> list[Link]:
+    """Both directions of every `Dense`, in the order of the event engine."""
+    found: list[Link] = []
+    for source, target, weights in _directions(problem):
+        name = f"{source}_to_{target}"
+        same = sum(link.source == source and link.target == target for link in found)
+        found.append(Link(f"{name}_{same + 1}" if same else name, source, target, weights))
+    return found
+
+
+def _directions(problem: Problem) -> Iterator[tuple[str, str, Array]]:
+    for synapse in problem.network.synapses:
+        assert isinstance(synapse, Dense)
+        first, second = synapse.between
+        weights = synapse.weights.astype(np.float64)
+        if first == second:
+            yield first, first, (weights + weights.T) / 2
+        else:
+            yield first, second, weights
+            yield second, first, weights.T
+
+
+def _timed(
+    problem: Problem, options: Brian2, links: list[Link]
+) -> tuple[dict[str, Array], list[Array]]:
+    """tau by layer, and delays (copies, senders, receivers) by link, as the event engine has."""
+    from ..events.options import EventDriven
+    from ..events.wiring import wire
+
+    assert options.timing is not None
+    network = problem.network
+    wiring = wire(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
+    tau = {
+        name: (layer.leak / wiring.rate[wiring.layers[name]]).reshape(layer.shape)
+        for name, layer in network.layers.items()
+    }
+    rows, delays = iter(wiring.projections), []
+    for link in links:
+        senders, receivers = np.ogrid[: link.weights.shape[0], : link.weights.shape[1]]
+        copies = network.layers[link.source].size // len(senders)
+        delays.append(
+            np.array(
+                [
+                    wiring.delays[
+                        row["delay"]
+                        + senders * row["delay_sender"]
+                        + receivers * row["delay_receiver"]
+                    ]
+                    for _, row in zip(range(copies), rows, strict=False)
+                ]
+            )
+        )
+    return tau, delays

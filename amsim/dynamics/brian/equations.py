@@ -1,0 +1,148 @@
+"""Layers in Brian2's language, and what cannot be said in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ...lagrangians import (
+    Exponential,
+    Identity,
+    Lagrangian,
+    RectifiedPower,
+    ReLU,
+    Sigmoid,
+    Sign,
+    Softmax,
+    Tanh,
+)  # fmt: skip
+from ...network import Layer, Network
+from ...synapses import Dense
+from ..events.timing import Timing
+from ..problem import Problem
+from .options import Brian2
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def output(name: str, lagrangian: Lagrangian) -> str:
+    """g of a state x; c is the logarithm of a softmax's sum."""
+    match lagrangian:
+        case Identity():
+            return "x"
+        case Tanh(beta):
+            return f"tanh({float(beta)!r}*x)"
+        case Sigmoid(beta):
+            return f"(1 + tanh({float(beta) / 2!r}*x))/2"
+        case Sign():
+            return "sign(x)"
+        case ReLU():
+            return "x*int(x > 0)"
+        case RectifiedPower(n):
+            return f"(x*int(x > 0))**{float(n) - 1!r}"
+        case Exponential(beta):
+            return f"exp({float(beta)!r}*x)"
+        case Softmax(beta):
+            return f"exp({float(beta)!r}*x - c)"
+    raise ValueError(
+        f"Brian2: layer {name!r} is {type(lagrangian).__name__}, which is not written in Brian2's "
+        f"equations; use Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, Exponential or "
+        f"Softmax, or ExponentialIntegrator()"
+    )
+
+
+def equations(layer: Layer, sources: Sequence[str], *, clamped: bool, events: bool) -> str:
+    """State and drive of a layer; `sources` are the summed variables of its synapses."""
+    lines = ["drive : 1" if events else f"drive = {' + '.join(sources) or '0'} : 1", "g : 1"]
+    if not events:
+        lines += [f"{source} : 1" for source in sources]
+    if layer.leak:
+        lines.append("I : 1")
+    if layer.algebraic:
+        lines.insert(0, f"x = I + {_over('drive', layer.leak)} : 1")
+    else:
+        force = "drive" if events else "(1.5*drive - 0.5*before)"
+        lines.insert(0, f"dx/dt = {_velocity(force, layer.leak, clamped)} : 1")
+        lines.append("tau : second (constant)")
+        lines += ["said : 1"] if events else ["before : 1"]
+        lines += ["free : 1 (constant)", "held : 1 (constant)"] if clamped else []
+    if isinstance(layer.lagrangian, Softmax):
+        lines.append("c : 1 (linked)")
+    return "\n".join(lines)
+
+
+def _velocity(force: str, leak: float, clamped: bool) -> str:
+    """dx/dt; a clamped unit relaxes to the value that it has."""
+    if leak == 0:
+        return f"free*{force}/tau" if clamped else f"{force}/tau"
+    goal = f"I + {_over(force, leak)}"
+    goal = f"free*({goal}) + (1 - free)*held" if clamped else goal
+    return f"{'' if leak == 1 else f'{leak!r}*'}({goal} - x)/tau"
+
+
+def _over(force: str, leak: float) -> str:
+    return force if leak == 1 else f"{force}/{leak!r}"
+
+
+def check(problem: Problem, options: Brian2) -> None:
+    """Raise ValueError for what has no counterpart in Brian2."""
+    network, events = problem.network, options.solver == "events"
+    for name, layer in network.layers.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"Brian2: layer {name!r} has a name that is none in Brian2; rename it with "
+                f"letters, digits and underscores"
+            )
+        output(name, layer.lagrangian)
+        if events:
+            _check_sends(name, layer)
+    for synapse in network.synapses:
+        if not isinstance(synapse, Dense):
+            raise ValueError(
+                f"Brian2: synapse {synapse.name!r} is a {type(synapse).__name__}; only Dense is "
+                f"a sum over links: use Dense, or ExponentialIntegrator()"
+            )
+    if problem.driven:
+        raise ValueError(
+            "Brian2: an input depends on time; give constant inputs, or use ExponentialIntegrator()"
+        )
+    _check_timing(options.timing or Timing(), events)
+    if events and isinstance(options.quantum, Mapping):
+        _check_quantum(options.quantum, network)
+
+
+def _check_sends(name: str, layer: Layer) -> None:
+    if layer.algebraic:
+        raise ValueError(
+            f"Brian2: layer {name!r} has tau = 0; units need time to integrate their messages: "
+            f"give it a small tau > 0, or use solver='ode'"
+        )
+    if layer.leak == 0:
+        raise ValueError(f"Brian2: layer {name!r} has no leak; use solver='ode', or leak > 0")
+
+
+def _check_timing(timing: Timing, events: bool) -> None:
+    absent = {"jitter": 0.0, "drop": 0.0, "heartbeat": None, "clock": None}
+    delayed = not (isinstance(timing.delay, (int, float)) and timing.delay == 0)
+    if not events:
+        for name, there in (("delay", delayed), ("tau_spread", timing.tau_spread != 0)):
+            if there:
+                raise ValueError(
+                    f"Brian2: timing has {name}, but solver='ode' sends no messages (Brian2 sums "
+                    f"outputs without delay): use solver='events'"
+                )
+    for name, value in absent.items():
+        if getattr(timing, name) != value:
+            raise ValueError(
+                f"Brian2: timing has {name}={getattr(timing, name)!r}, which its synapses do not "
+                f"have; leave it out, or use EventDriven(timing=...)"
+            )
+
+
+def _check_quantum(quantum: Mapping[str, float], network: Network) -> None:
+    for name in {*quantum, *network.layers}:
+        if name not in network.layers or name not in quantum:
+            raise ValueError(
+                f"Brian2: quantum has layers {', '.join(quantum)}, the network "
+                f"{', '.join(network.layers)}; give one number for each"
+            )

@@ -1,0 +1,85 @@
+"""The Brian2 solver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ...network import Network
+from ..events.timing import Timing, _number
+from ..problem import Problem, Solution
+
+# Steps, in units of the smallest tau.
+_STEP = {"ode": 1e-2, "events": 1e-3}
+
+
+@dataclass(frozen=True, eq=False)
+class Brian2:
+    """Brian2 on a grid of time, as an independent reference.
+
+    Parameters
+    ----------
+    solver : {"ode", "events"}, default "ode"
+        "ode": units see each other's outputs at every step. The leak is exact and the drive is
+        that of the second-order Adams-Bashforth method, so that errors fall with dt^2.
+        "events": units send when their output has moved by a quantum, as `EventDriven` does with
+        announce="output", but at steps only, one quantum per step at most.
+    timing : Timing, optional
+        For "events": delays, by unit or by link, and `tau_spread`. Brian2 rounds delays to steps.
+    quantum : float or mapping of layer names to float, default 1e-2
+        For "events": how far an output moves before it is sent. Sign units send every change.
+    dt : float, optional
+        Step; 0.01 ("ode") or 0.001 ("events") of the smallest tau by default.
+
+    Notes
+    -----
+    Layers need one of the Lagrangians Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower,
+    Exponential or Softmax, and `Dense` synapses; inputs must be constant. `simulate` runs Brian2
+    in this process, with NumPy as its target, and leaves Brian2's preferences as they were.
+
+    Source: Stimberg, Brette and Goodman 2019, eLife 8:e47314.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.dense_am([[1, 1, -1, -1], [1, -1, 1, -1]], hidden=am.Softmax(beta=4.0))
+    >>> traj = am.simulate(net, [1, 1, -1, 0], solver=am.Brian2())
+    >>> traj.status, traj.final["visible"].round(2)
+    ('settled', array([ 1.,  1., -1., -1.]))
+    """
+
+    solver: Literal["ode", "events"] = "ode"
+    timing: Timing | None = None
+    quantum: float | Mapping[str, float] = 1e-2
+    dt: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.solver not in _STEP:
+            raise ValueError(f"Brian2: solver is {self.solver!r}; use 'ode' or 'events'")
+        if not (self.timing is None or isinstance(self.timing, Timing)):
+            raise TypeError(f"Brian2: timing is {self.timing!r}; use Timing(...)")
+        quanta = self.quantum if isinstance(self.quantum, Mapping) else {"": self.quantum}
+        for quantum in quanta.values():
+            _number("Brian2", "quantum", quantum, above=0.0)
+        if self.dt is not None:
+            _number("Brian2", "dt", self.dt, above=0.0)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Solve for all cues of the batch as one network of Brian2."""
+        from .run import solve
+
+        return solve(problem, self)
+
+    def step(self, network: Network) -> float:
+        """The step for a network."""
+        if self.dt is not None:
+            return float(self.dt)
+        smallest = min(float(np.min(layer.tau)) for layer in network.dynamic.values())
+        return _STEP[self.solver] * smallest
+
+    def quantum_of(self, layer: str) -> float:
+        """The quantum of a layer."""
+        return float(self.quantum[layer] if isinstance(self.quantum, Mapping) else self.quantum)

@@ -1,0 +1,200 @@
+"""One run of Brian2 for `simulate`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ...synapses import Array
+from ..problem import (
+    BLOW_UP,
+    DIVERGED,
+    INTERRUPTED,
+    SETTLED,
+    TIME_LIMIT,
+    Problem,
+    Solution,
+    recorded_times,
+)  # fmt: skip
+from ..progress import Progress
+from .build import build
+from .install import require_brian2
+from .options import Brian2
+
+_LOOK = 10  # steps between two looks at whether cues have settled
+
+
+def solve(problem: Problem, options: Brian2) -> Solution:
+    """Run all cues as one network; see `Brian2.solve`."""
+    b2 = require_brian2()
+    if b2.get_device() is not import_module("brian2.devices.device").runtime_device:
+        raise ValueError(
+            "Brian2: simulate runs it in this process, but its device is a standalone one: call "
+            "brian2.set_device('runtime') before, or build a standalone program from "
+            "hardware.export.brian2(network, ...)"
+        )
+    with _numpy_target(b2):
+        run = _Run(problem, options, b2)
+        run.to_end()
+        return run.solution()
+
+
+@contextmanager
+def _numpy_target(b2: Any) -> Iterator[None]:
+    """Compile nothing, whatever the preferences say, and leave them as they were."""
+    before = b2.prefs["codegen.target"]
+    b2.prefs["codegen.target"] = "numpy"
+    try:
+        yield
+    finally:
+        b2.prefs["codegen.target"] = before
+
+
+class _Run:
+    """Called by Brian2 after every step; `codes` says INTERRUPTED until a cue has ended."""
+
+    def __init__(self, problem: Problem, options: Brian2, b2: Any) -> None:
+        self.problem, self.b2, self.dt = problem, b2, options.step(problem.network)
+        self.events = options.solver == "events"
+        self.model = build(problem, options)
+        self.arrays = {name: self.model.groups[name].variables for name in problem.network.dynamic}
+        self.quanta = {name: options.quantum_of(name) for name in problem.network.dynamic}
+        self.x = self.initial = problem.network.pack(problem.initial)
+        self.fixed = problem.clamped_units()
+        self.limit = BLOW_UP * (1.0 + float(np.abs(self.x).max()))
+        self.last = math.ceil(problem.t1 / self.dt * (1 - 1e-12))
+        self.steps, self.time = 0, 0.0
+        self.rows = [self.x] * int(np.searchsorted(problem.times, 0.0, side="right"))
+        self.codes = np.full(problem.batch, INTERRUPTED)
+        self.ends, self.quiet_since = np.zeros(problem.batch), np.full(problem.batch, np.nan)
+        self.said, self.sent_last = self.read("said") if self.events else self.x, self.ends.copy()
+        self.lag = np.zeros(problem.batch)
+        self.wait = 0.0 if problem.naive else self.model.transit + self.dt
+        self.progress = Progress(problem.t1, problem.batch)
+
+    def to_end(self) -> None:
+        """All steps."""
+        self.model.network.add(
+            self.b2.NetworkOperation(self.after_step, dt=self.dt * self.b2.second, when="end")
+        )
+        try:
+            with np.errstate(all="ignore"):
+                self.model.network.run(self.last * self.dt * self.b2.second, namespace={})
+        except KeyboardInterrupt:
+            pass  # reported as a status: what was reached is not lost
+        finally:
+            self.progress.close()
+
+    def after_step(self) -> None:
+        """Record, and end the run where there is nothing more to do."""
+        problem = self.problem
+        self.steps += 1
+        before, since = self.x, self.time
+        time = self.steps * self.dt
+        x = np.where(self.fixed, self.initial, self.read("x"))
+        if self.steps == self.last:
+            x, time = before + (x - before) * (problem.t1 - since) / self.dt, problem.t1
+        if not np.abs(x).max() < self.limit:
+            self.end(DIVERGED)
+            return
+        for moment in problem.times[len(self.rows) :]:
+            if moment > time:
+                break
+            self.rows.append(before + (x - before) * (moment - since) / (time - since))
+        self.x, self.time = x, time
+        self.ends[:] = time
+        if self.events:
+            self.listen()
+        if problem.tolerance and (self.steps % _LOOK == 0 or self.steps == self.last):
+            self.look()
+        if self.steps == self.last and (self.codes == INTERRUPTED).any():
+            self.end(TIME_LIMIT)
+        self.progress.update(time, int(np.sum(np.isnan(self.quiet_since))))
+
+    def listen(self) -> None:
+        """Note which cues sent something, and how far the messages trail the outputs."""
+        said = self.read("said")
+        self.sent_last[(said != self.said).any(axis=1)] = self.time
+        self.said = said
+        for name, arrays in self.arrays.items():
+            error = np.abs(arrays["g"].get_value() - arrays["said"].get_value())
+            largest = error.reshape(self.problem.batch, -1).max(axis=1) / self.quanta[name]
+            self.lag = np.maximum(self.lag, largest)
+
+    def look(self) -> None:
+        """Settle the batch if every cue is at rest, with nothing on its way."""
+        residual = np.abs(self.force()).max(axis=1)
+        quiet = residual <= self.problem.tolerance
+        if self.events:
+            quiet &= self.time - self.sent_last >= self.wait
+        # The batch goes on together: a cue may leave a saddle where it seemed to rest.
+        self.quiet_since = np.where(quiet, np.fmin(self.quiet_since, self.time), np.nan)
+        if quiet.all():
+            self.end(SETTLED)
+
+    def force(self) -> Array:
+        """tau dx/dt (B, N), of what has arrived."""
+        problem = self.problem
+        if not self.events:
+            return problem.force(self.time, self.x)
+        network, states = problem.network, problem.network.unpack(self.x)
+        inputs, parts = problem.inputs_at(0.0), {}
+        for name, layer in network.dynamic.items():
+            external = layer.bias + inputs.get(name, 0.0)
+            drive = self.arrays[name]["drive"].get_value().reshape(states[name].shape)
+            parts[name] = layer.leak * (external - states[name]) + drive
+        return np.where(self.fixed, 0.0, network.pack(parts))
+
+    def end(self, code: int) -> None:
+        """Settle the cues that are at rest, and give the others this status."""
+        quiet = ~np.isnan(self.quiet_since)
+        self.codes[:] = np.where(quiet, SETTLED, code)
+        self.ends[quiet] = self.quiet_since[quiet]
+        self.model.network.stop()
+
+    def read(self, variable: str) -> Array:
+        """A variable of all dynamic layers, (B, N)."""
+        shapes = {name: layer.shape for name, layer in self.problem.network.dynamic.items()}
+        return self.problem.network.pack(
+            {
+                name: self.arrays[name][variable].get_value().reshape(-1, *shape)
+                for name, shape in shapes.items()
+            }
+        )
+
+    def solution(self) -> Solution:
+        """Assemble the record; after the end every row holds the last state."""
+        problem = self.problem
+        finished = bool((self.codes <= TIME_LIMIT).all())
+        times = recorded_times(problem.times, problem.explicit, finished, self.time)
+        rows = [*self.rows[: len(times)], *[self.x] * (len(times) - len(self.rows))]
+        if times[-1] >= self.time:
+            rows[-1] = self.x
+        return Solution(
+            times=times,
+            record=problem.reader(times, np.array(rows)),
+            final=problem.reader(np.array([self.time]), self.x[None]),
+            codes=self.codes,
+            ends=self.ends,
+            rhs=np.full(problem.batch, self.steps, np.int64),
+            accepted=self.steps,
+            rejected=0,
+            stats={"messages": self.messages(), "lag": self.lag} if self.events else {},
+        )
+
+    def messages(self) -> dict[str, Array]:
+        """Messages of each cue by layer."""
+        return {
+            name: sum(
+                np.asarray(self.model.network[f"{name}_{event}"].count)
+                .reshape(self.problem.batch, -1)
+                .sum(axis=1)
+                for event in ("rise", "fall")
+            )
+            for name in self.problem.network.dynamic
+        }
