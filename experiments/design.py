@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .experiment import Experiment
+from .experiment import Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,13 +88,39 @@ class Design:
     def __len__(self) -> int:
         return math.prod(self.shape)
 
-    def unit(self, index: int) -> tuple[dict[str, Any], np.random.SeedSequence]:
-        """Parameters and seed of one unit; repeat r has the same draws at every point."""
-        *position, repeat = (int(i) for i in np.unravel_index(index, self.shape))
-        point = {
+    def point(self, index: int) -> dict[str, Any]:
+        """Where on the axes a unit stands."""
+        *position, _ = np.unravel_index(index, self.shape)
+        return {
             name: values[i] for i, (name, values) in zip(position, self.axes.items(), strict=True)
         }
-        return {**self.fixed, **point}, np.random.SeedSequence(self.seed, spawn_key=(repeat,))
+
+    def unit(self, index: int) -> tuple[dict[str, Any], np.random.SeedSequence]:
+        """Parameters and seed of one unit; repeat r has the same draws at every point."""
+        seed = np.random.SeedSequence(self.seed, spawn_key=(index % self.repeats,))
+        return {**self.fixed, **self.point(index)}, seed
+
+    def check(self, results: Mapping[str, ArrayLike]) -> None:
+        """Raise ValueError unless these are the results of a unit."""
+        expected = self.experiment.results
+        if results.keys() != expected.keys():
+            raise ValueError(
+                f"measure returned {_names(results) or 'nothing'}; "
+                f"the experiment has {_names(expected)}"
+            )
+        for name, value in results.items():
+            dims, shape = expected[name].dims, np.shape(value)
+            lengths = [self._lengths.get(dim) for dim in dims]
+            if len(shape) != len(dims) or any(
+                known not in (None, length) for known, length in zip(lengths, shape, strict=True)
+            ):
+                raise ValueError(f"measure returned {name} of shape {shape}; its dims are {dims}")
+
+    @cached_property
+    def _lengths(self) -> dict[str, int]:
+        """Lengths of the dimensions of results, where coordinates tell."""
+        coordinates = self.experiment.coordinates(self.parameters)
+        return {name: len(np.asarray(value)) for name, value in coordinates.items()}
 
     def dataset(self, rows: Iterable[tuple[int, Mapping[str, ArrayLike]]]) -> xr.Dataset:
         """Put the results of units in their places; where there are none stands NaN.
@@ -106,85 +133,92 @@ class Design:
         Raises
         ------
         ValueError
-            If a result has another shape than the others.
+            If a result has another shape than those before.
         """
         import xarray as xr
 
-        results = self.experiment.results
-        extra = {
-            name: np.asarray(v) for name, v in self.experiment.coordinates(self.parameters).items()
+        experiment = self.experiment
+        arrays = {
+            name: array.reshape(*self.shape, *array.shape[1:])
+            for name, array in self._arrays(rows).items()
         }
-        shapes = {name: _known(quantity.dims, extra) for name, quantity in results.items()}
-        arrays: dict[str, Any] = {}
-        for index, values in rows:
-            for name in results:
-                value = np.asarray(values[name], dtype=np.float64)
-                if name not in arrays:
-                    arrays[name] = np.full((len(self), *value.shape), np.nan)
-                if value.shape != arrays[name].shape[1:]:
-                    raise ValueError(
-                        f"{name} has shape {value.shape} in unit {index}, "
-                        f"{arrays[name].shape[1:]} in others"
-                    )
-                arrays[name][index] = value
-        for name, shape in shapes.items():
-            arrays.setdefault(name, np.full((len(self), *shape), np.nan))
         grid = (*self.axes, REPEAT)
-        variables = {
-            name: xr.Variable(
-                (*grid, *quantity.dims),
-                arrays[name].reshape(*self.shape, *arrays[name].shape[1:]),
-                {"long_name": quantity.label, "units": quantity.unit},
-            )
-            for name, quantity in results.items()
-        }
-        coordinates = {
-            name: xr.Variable(
-                name,
-                list(values),
-                {
-                    "long_name": self.experiment.parameters[name].label,
-                    "units": self.experiment.parameters[name].unit,
-                },
-            )
-            for name, values in self.axes.items()
-        }
         return xr.Dataset(
-            variables,
-            {**coordinates, REPEAT: np.arange(self.repeats), **extra},
             {
-                "experiment": self.experiment.name,
-                "question": self.experiment.question,
+                name: ((*grid, *quantity.dims), arrays[name], _attributes(quantity))
+                for name, quantity in experiment.results.items()
+            },
+            {
+                **{
+                    name: (name, list(values), _attributes(experiment.parameters[name]))
+                    for name, values in self.axes.items()
+                },
+                REPEAT: np.arange(self.repeats),
+                **experiment.coordinates(self.parameters),
+            },
+            {
+                "experiment": experiment.name,
+                "question": experiment.question,
                 "size": self.size,
                 "seed": self.seed,
-                **self.fixed,
+                # netCDF has no truth values.
+                **{k: int(v) if isinstance(v, bool) else v for k, v in self.fixed.items()},
             },
         )
 
+    def _arrays(
+        self, rows: Iterable[tuple[int, Mapping[str, ArrayLike]]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Results by name, (units, *dims)."""
+        arrays: dict[str, NDArray[np.float64]] = {}
+        for index, values in rows:
+            for name, value in values.items():
+                shape = np.shape(value)
+                array = arrays.setdefault(name, np.empty(0))
+                if not array.size:
+                    array = arrays[name] = np.full((len(self), *shape), np.nan)
+                if shape != array.shape[1:]:
+                    raise ValueError(
+                        f"{name} has shape {shape} in unit {index} and {array.shape[1:]} before"
+                    )
+                array[index] = value
+        for name, quantity in self.experiment.results.items():
+            shape = tuple(self._lengths.get(dim, 1) for dim in quantity.dims)
+            arrays.setdefault(name, np.full((len(self), *shape), np.nan))
+        return arrays
 
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(names)
+
+def _attributes(quantity: Quantity) -> dict[str, str]:
+    return {"long_name": quantity.label, "units": quantity.unit}
 
 
-def _known(dims: tuple[str, ...], coordinates: Mapping[str, Any]) -> tuple[int, ...]:
-    """Shape of a result of which no unit is there."""
-    return tuple(len(coordinates[dim]) if dim in coordinates else 1 for dim in dims)
+def parse(name: str, default: Any, text: str) -> Any:
+    """Read a value for a parameter from a command line; several are separated by commas."""
+    if isinstance(default, tuple):
+        return tuple(parse(name, default[0], part.strip()) for part in text.split(","))
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        return type(default)(text)
+    except (ValueError, KeyError):
+        raise _unusable(name, default, text) from None
 
 
 def _like(name: str, default: Any, value: Any) -> Any:
     """Check a value against the default that it replaces."""
-    if isinstance(default, tuple):
-        several = isinstance(value, (tuple, list, range, np.ndarray))
-        values = tuple(_scalar(name, default[0], v) for v in (value if several else (value,)))
-        if not values:
-            raise ValueError(f"{name} is empty; give at least one value")
-        if len(set(values)) < len(values):
-            raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
-        return values
-    return _scalar(name, default, value)
+    if not isinstance(default, tuple):
+        return _scalar(name, default, value)
+    several = isinstance(value, (tuple, list, range, np.ndarray))
+    values = tuple(_scalar(name, default[0], v) for v in (value if several else (value,)))
+    if not values:
+        raise ValueError(f"{name} is empty; give at least one value")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
+    return values
 
 
 def _scalar(name: str, default: Any, value: Any) -> Any:
+    """Return a number of Python of the default's type; an integer is a float, too."""
     if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
         value = value.item()
     if isinstance(default, float) and isinstance(value, Real) and not isinstance(value, bool):
@@ -192,5 +226,14 @@ def _scalar(name: str, default: Any, value: Any) -> Any:
             return float(value)
     elif type(value) is type(default):
         return value
-    kind = {float: "a finite number", int: "an integer", str: "a word", bool: "true or false"}
-    raise ValueError(f"{name} is {value!r}; use {kind.get(type(default), type(default).__name__)}")
+    raise _unusable(name, default, value)
+
+
+def _unusable(name: str, default: Any, value: Any) -> ValueError:
+    kinds = {float: "a finite number", int: "an integer", str: "a word", bool: "true or false"}
+    kind = kinds.get(type(default), type(default).__name__)
+    return ValueError(f"{name} is {value!r}; use {kind}, such as {default}")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names)

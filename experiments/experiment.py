@@ -99,8 +99,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for size, values in self.sizes.items():
-            if set(values) != {*self.parameters, "repeats"}:
-                odd = sorted(set(values) ^ {*self.parameters, "repeats"})
+            odd = sorted(set(values) ^ {*self.parameters, "repeats"})
+            if odd:
                 raise ValueError(
                     f"{self.name}: size {size!r} and the parameters differ in {', '.join(odd)}"
                 )
@@ -122,21 +122,39 @@ class Experiment:
         Parameters
         ----------
         size : str, default "toy"
+            Whose values the parameters have.
         seed : int, default 0
+            Repeat r of every point draws from ``SeedSequence(seed, spawn_key=(r,))``.
+        out : str or Path, optional
+            Folder for the record. Without one nothing is written.
+        jobs : int, default 1
+            Processes on this machine; 1 is this process. With `executor` the number of its workers.
+        scheduler : str, optional
+            Address of a Dask scheduler, such as "tcp://10.0.0.1:8786".
+        executor : concurrent.futures.Executor, optional
+            Any other, such as ``mpi4py.futures.MPIPoolExecutor()``.
+        resume : bool, default False
+            Go on with a run of the same parameters that the folder holds.
         **parameters
-            Values other than those of the size; for an axis a number or several.
+            Values other than those of the size, and "repeats": for an axis a number or several.
 
         Returns
         -------
         xr.Dataset
             With the axes of the grid, "repeat" and the dimensions of results; fixed parameters and
-            the seed as attributes. Units that failed are NaN.
+            the seed are attributes. Units that failed are NaN. It does not depend on where the
+            units were measured.
+
+        Raises
+        ------
+        ValueError
+            If there is no such size or parameter, a value does not fit, or the folder is in use,
+            holds something else or cannot be written.
+        RuntimeError
+            If the workers cannot be reached or are gone, or every unit failed.
         """
         from .design import Design
+        from .record import run
 
         design = Design.of(self, size=size, seed=seed, **parameters)
-        rows = []
-        for index in range(len(design)):
-            point, child = design.unit(index)
-            rows.append((index, self.measure(seed=child, **point)))
-        return design.dataset(rows)
+        return run(design, out, jobs=jobs, scheduler=scheduler, executor=executor, resume=resume)

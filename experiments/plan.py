@@ -1,0 +1,130 @@
+"""What a run would take, from a few of its units."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .design import Design
+from .sweep import work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Costs of a run that has not been made.
+
+    Parameters
+    ----------
+    units : int
+        Units of work.
+    grid : str
+        How they come about.
+    first : float
+        Seconds of the very first unit, with what is compiled and loaded once per process.
+    sampled : tuple of float
+        Seconds of units spread over the grid, one after the other on this machine.
+    log_bytes, data_bytes : float
+        Size of the log and of the dataset.
+    workers : int
+    hours : float
+        Of work, on one worker.
+    wall_seconds : float
+        On all workers, each starting with a first unit.
+    errors : tuple of str
+        Of sampled units that failed.
+    """
+
+    units: int
+    grid: str
+    first: float
+    sampled: tuple[float, ...]
+    log_bytes: float
+    data_bytes: float
+    workers: int
+    hours: float
+    wall_seconds: float
+    errors: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+
+def plan(design: Design, *, workers: int = 1, samples: int = 3) -> Plan:
+    """Measure some units of a design, and multiply.
+
+    Parameters
+    ----------
+    design : Design
+    workers : int
+    samples : int
+        Units to measure, besides one that warms up: of the first point of the grid, of the last,
+        and of points between.
+    """
+    total = len(design)
+    numbers = sorted({round(i) for i in np.linspace(0, total - 1, min(samples, total))})
+    start = time.perf_counter()
+    _measure(design, numbers[0])
+    first = time.perf_counter() - start
+    rows = [_measure(design, number) for number in numbers]
+    seconds = [row["seconds"] for row in rows]
+    size = sum(len(json.dumps(row)) + 10 for row in rows) / len(rows)
+    numbers_per_unit = sum(
+        np.size(value)
+        for value in next((r["results"] for r in rows if "results" in r), {}).values()
+    )
+    mean = sum(seconds) / len(seconds)
+    per_worker = math.ceil(total / workers)
+    lengths = [f"{len(values)} {name}" for name, values in design.axes.items()]
+    return Plan(
+        units=total,
+        grid=" x ".join([*lengths, f"{design.repeats} repeats"]),
+        first=first,
+        sampled=tuple(seconds),
+        log_bytes=size * total,
+        data_bytes=8.0 * numbers_per_unit * total,
+        workers=workers,
+        hours=mean * total / 3600,
+        wall_seconds=mean * per_worker + max(first - seconds[0], 0.0),
+        errors=tuple(row["error"] for row in rows if "error" in row),
+    )
+
+
+def words(plan: Plan) -> str:
+    """Put a plan into words."""
+    sampled = ", ".join(f"{seconds:.3g}" for seconds in plan.sampled)
+    mean = sum(plan.sampled) / len(plan.sampled)
+    lines = [
+        f"{plan.units} units = {plan.grid}",
+        f"{mean:.3g} s per unit, measured here on {len(plan.sampled)} of them: {sampled} s "
+        f"({plan.first:.3g} s for the first of a process)",
+        f"{_span(plan.hours * 3600)} of work; on {plan.workers} "
+        f"{'worker' if plan.workers == 1 else 'workers'} about {_span(plan.wall_seconds)}, and "
+        f"what sending and keeping units takes",
+        f"on disk: {_size(plan.log_bytes)} log, {_size(plan.data_bytes)} data",
+        *(f"a sampled unit failed: {error}" for error in plan.errors),
+    ]
+    return "\n".join(lines)
+
+
+def _measure(design: Design, number: int) -> dict[str, Any]:
+    return work(design.experiment.measure, [(number, *design.unit(number))], 0.0)[0]
+
+
+def _span(seconds: float) -> str:
+    for limit, unit in ((86400 * 2, 86400), (7200, 3600), (120, 60)):
+        if seconds >= limit:
+            return f"{seconds / unit:.3g} {({86400: 'days', 3600: 'hours', 60: 'minutes'})[unit]}"
+    return f"{seconds:.3g} s"
+
+
+def _size(size: float) -> str:
+    for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= power:
+            return f"{size / power:.3g} {unit}"
+    return f"{size:.0f} B"

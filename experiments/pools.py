@@ -1,0 +1,123 @@
+"""Where units are measured: this process, processes beside it, a Dask cluster, any executor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+_PATIENCE = 10.0  # seconds to wait for a Dask scheduler to answer
+_LOOK = 1.0  # seconds between two looks whether the driver is still there
+
+
+class PoolError(RuntimeError):
+    """The workers cannot be reached, or are gone."""
+
+
+@dataclass
+class Pool:
+    """An executor, and what a sweep has to know about it.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+    width : callable
+        How many units it measures at once, now.
+    renew : callable, optional
+        ``renew(workers)`` gives a context manager with a new pool, after a process died and took
+        this one with it.
+    """
+
+    executor: Executor
+    width: Callable[[], int]
+    renew: Callable[[int], Any] | None = None
+
+
+@contextmanager
+def open_pool(
+    jobs: int = 1, scheduler: str | None = None, executor: Executor | None = None
+) -> Iterator[Pool]:
+    """Choose: an executor that is given, a Dask cluster, local processes, or none."""
+    if executor is not None and scheduler is not None:
+        raise ValueError("executor and scheduler exclude each other; pass one of them")
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise ValueError(f"jobs is {jobs!r}; use a number of processes of at least 1")
+    if executor is not None:
+        yield Pool(executor, lambda: jobs)
+    elif scheduler is not None:
+        with _dask(scheduler) as pool:
+            yield pool
+    elif jobs == 1:
+        yield Pool(_InProcess(), lambda: 1)
+    else:
+        with local(jobs) as pool:
+            yield pool
+
+
+@contextmanager
+def local(jobs: int) -> Iterator[Pool]:
+    """Start processes by joblib's loky; they end with this block, and with this process."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP", "NUMBA")}
+    executor = ProcessPoolExecutor(jobs, initializer=_start, initargs=(os.getpid(),), env=threads)
+    try:
+        yield Pool(executor, lambda: jobs, renew=local)
+    finally:
+        executor.shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def _dask(address: str) -> Iterator[Pool]:
+    """Connect to a cluster that runs already; it tries again what a lost worker had."""
+    from amsim.errors import MissingDependencyError
+
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingDependencyError(
+            "a Dask cluster needs distributed; install it with: pip install 'amsim[cluster]'"
+        ) from error
+    try:
+        connect: Any = Client  # without types
+        client = connect(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise PoolError(f"no Dask scheduler answers at {address!r}: {reason}") from error
+    # Not pure: what is sent again has to run again.
+    executor = client.get_executor(pure=False)
+    try:
+        yield Pool(executor, lambda: max(1, sum(client.nthreads().values())))
+    finally:
+        executor.shutdown(wait=False)
+        client.close(timeout=_PATIENCE)
+
+
+class _InProcess(Executor):
+    """Does the work when it is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def _start(driver: int) -> None:
+    """Prepare a process: Ctrl-C is for the driver, and without a driver there is nothing to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(_LOOK)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,139 @@
+"""The verdict of a run in words and numbers, made from its record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .files import FILES
+
+_NAMED = 5  # failed units in a summary
+
+
+def markdown(record: Mapping[str, Any]) -> str:
+    """Write summary.md."""
+    lines = [f"# {record['experiment']}", "", record["question"], "", "## Verdict", ""]
+    lines += [f"{verdict(record)}", ""]
+    if record["claims"]:
+        lines += _table(("claim", "measured", "predicted", "holds"), claim_rows(record))
+    lines += ["## Parameters", ""]
+    lines += _table(("parameter", "meaning", "value", "unit"), parameter_rows(record))
+    lines += ["## Units of work", "", units(record), ""]
+    lines += [f"- {line}" for line in failure_lines(record)]
+    lines += [f"- {problem}" for problem in record["problems"]]
+    lines += ["## Origin", "", origin(record), ""]
+    return "\n".join(lines)
+
+
+def text(record: Mapping[str, Any], folder: str) -> str:
+    """Write what a terminal shows."""
+    rows = [("", "measured", "predicted", "holds")]
+    rows += [(*cells[:3], cells[3].strip("*")) for cells in claim_rows(record)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [record["question"], ""]
+    if record["claims"]:
+        lines += [
+            f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
+            for row in rows
+        ]
+        lines.append("")
+    written = ", ".join(name for name in FILES if (Path(folder) / name).exists())
+    return "\n".join(
+        [
+            *lines,
+            verdict(record),
+            units(record),
+            *failure_lines(record),
+            *record["problems"],
+            f"written to {folder}: {written}",
+        ]
+    )
+
+
+def verdict(record: Mapping[str, Any]) -> str:
+    """Count the claims that hold."""
+    tested = [claim for claim in record["claims"] if claim["holds"] is not None]
+    seen = len(record["claims"]) - len(tested)
+    if not record["claims"]:
+        return "Nothing was judged."
+    holding = sum(claim["holds"] for claim in tested)
+    text = f"{holding} of {len(tested)} predictions hold" if tested else "Nothing was predicted"
+    return f"{text}; {seen} further observation{'' if seen == 1 else 's'}." if seen else f"{text}."
+
+
+def claim_rows(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the cells of the claims: text, measured, predicted, whether it holds."""
+    words = {True: "yes", False: "**no**", None: "-"}
+    return [
+        (
+            claim["text"],
+            number(claim["measured"]),
+            number(claim["predicted"]) if claim["predicted"] is not None else "-",
+            words[claim["holds"]],
+        )
+        for claim in record["claims"]
+    ]
+
+
+def parameter_rows(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the cells of the parameters: name, meaning, value, unit."""
+    rows = []
+    for name, value in record["parameters"].items():
+        label, unit = record["labels"].get(name, ("", ""))
+        values = value if isinstance(value, list) else [value]
+        rows.append((name, label, ", ".join(map(number, values)), "" if unit == "1" else unit))
+    return [
+        *rows,
+        ("repeats", "seeds at every point of the grid", str(record["repeats"]), ""),
+        ("seed", "of all draws", str(record["seed"]), ""),
+    ]
+
+
+def units(record: Mapping[str, Any]) -> str:
+    """Count units, failed ones and seconds."""
+    count = record["units"]
+    failed = f", {count['failed']} failed" if count.get("failed") else ""
+    return (
+        f"{count.get('measured', 0)} of {count.get('total', 0)} units measured{failed}; "
+        f"{count.get('seconds', 0.0):.3g} s of work."
+    )
+
+
+def failure_lines(record: Mapping[str, Any]) -> list[str]:
+    """Name the first units that failed."""
+    lines = []
+    for unit in record["failures"][:_NAMED]:
+        at = ", ".join(f"{name} = {number(value)}" for name, value in unit["at"].items())
+        lines.append(f"unit {unit['unit']} ({at}, repeat {unit['repeat']}): {unit['error']}")
+    more = record["units"].get("failed", 0) - len(lines)
+    return [*lines, f"and {more} more"] if more > 0 else lines
+
+
+def origin(record: Mapping[str, Any]) -> str:
+    """Name version, commit and machine of the last session."""
+    if not record["sessions"]:
+        return "Unknown."
+    last = record["sessions"][-1]
+    versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
+    commit = f"commit {last['commit']}" if last["commit"] else "an installed release"
+    count = len(record["sessions"])
+    return (
+        f"{versions}; {commit}; Python {last['python']} on {last['platform']} "
+        f"({last['processor']}); {last['started']}, {count} session{'' if count == 1 else 's'}."
+    )
+
+
+def number(value: Any) -> str:
+    """Write a number as one reads it."""
+    if value is None:
+        return "NaN"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a Markdown table."""
+    cells = [head, ["---"] * len(head), *rows]
+    return [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells
+    ] + [""]

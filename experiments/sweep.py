@@ -1,0 +1,217 @@
+"""Many units of work on many workers: in batches, each result kept before it is counted."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Future, as_completed
+from contextlib import ExitStack
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .pools import Pool, PoolError
+
+Measure: TypeAlias = Callable[..., Mapping[str, ArrayLike]]
+Parameters: TypeAlias = Mapping[str, Any]
+Row: TypeAlias = dict[str, Any]
+
+# Short units are sent in batches that take about this long, in seconds: much longer than sending
+# them, and no great loss where a driver dies.
+_BATCH = 0.2
+# A Dask scheduler handles a few thousand tasks per second: with many workers batches are longer.
+_TASKS_PER_SECOND = 200
+_WEIGHT = 0.3  # of the last batch in the running mean of seconds per unit
+_LOOK = 1.0  # seconds between two looks how many workers there are
+
+
+class Sweep:
+    """Measures units, in any order.
+
+    Parameters
+    ----------
+    measure : callable
+        ``measure(seed=..., **parameters)``, importable by the workers.
+    unit : callable
+        ``unit(number)`` returns parameters and seed.
+    keep : callable
+        Takes the rows of finished units, and returns when they are safe.
+    pool : Pool
+
+    Notes
+    -----
+    A row has the "unit" number, its "seconds", and "results" by name, or the "error" and
+    "traceback" of a unit that failed.
+    """
+
+    def __init__(
+        self,
+        measure: Measure,
+        unit: Callable[[int], tuple[Parameters, np.random.SeedSequence]],
+        keep: Callable[[Sequence[Row]], object],
+        pool: Pool,
+    ) -> None:
+        self._measure, self._unit, self._keep, self._pool = measure, unit, keep, pool
+        self._todo: deque[int] = deque()
+        self._running: dict[Future[list[Row]], list[int]] = {}
+        self._done: SimpleQueue[Future[list[Row]]] = SimpleQueue()
+        self._suspects: list[int] = []
+        self._broken = False
+        self._seconds = math.inf  # of one unit, on average
+        self._width, self._looked = 0, -math.inf
+
+    def run(self, numbers: Iterable[int]) -> None:
+        """Measure the units with these numbers.
+
+        Raises
+        ------
+        PoolError
+            If the workers are gone.
+        """
+        self._todo.extend(numbers)
+        with ExitStack() as stack:
+            try:
+                while self._todo or self._running or self._suspects:
+                    self._send()
+                    self._collect()
+                    if self._broken and not self._running:
+                        self._recover(stack)
+            except KeyboardInterrupt:
+                self._collect(wait=False)
+                raise
+
+    def _send(self) -> None:
+        """Give every worker a batch, and one to go on with."""
+        if time.monotonic() - self._looked > _LOOK:
+            self._width, self._looked = self._pool.width(), time.monotonic()
+        budget = max(_BATCH, self._width / _TASKS_PER_SECOND)
+        while self._todo and self._done.empty() and not self._broken:
+            if len(self._running) >= 2 * self._width:
+                break
+            fair = math.ceil(len(self._todo) / (2 * self._width))
+            count = min(fair, max(1, int(budget / self._seconds)))
+            self._submit([self._todo.popleft() for _ in range(count)], budget)
+
+    def _submit(self, numbers: list[int], budget: float) -> None:
+        units = [(number, *self._unit(number)) for number in numbers]
+        try:
+            future = self._pool.executor.submit(work, self._measure, units, budget)
+        except BrokenExecutor:
+            self._broken = True
+            self._todo.extendleft(reversed(numbers))
+            return
+        self._running[future] = numbers
+        future.add_done_callback(self._done.put)
+
+    def _collect(self, *, wait: bool = True) -> None:
+        """Keep what has arrived, all in one go."""
+        arrived = [self._done.get()] if wait and self._running else []
+        try:
+            while True:
+                arrived.append(self._done.get_nowait())
+        except Empty:
+            pass
+        rows: list[Row] = []
+        try:
+            for future in arrived:
+                rows += self._take(future)
+        finally:
+            if rows:
+                self._keep(rows)
+
+    def _take(self, future: Future[list[Row]]) -> list[Row]:
+        """Return the rows of a batch; what it did not get to is sent again."""
+        numbers = self._running.pop(future)
+        error = None if future.cancelled() else future.exception()
+        if future.cancelled() or isinstance(error, KeyboardInterrupt):
+            raise PoolError("the workers are gone")
+        if error is None:
+            rows = future.result()
+            self._todo.extendleft(reversed(numbers[len(rows) :]))
+            self._learn(sum(row["seconds"] for row in rows) / len(rows))
+            return rows
+        if isinstance(error, BrokenExecutor):
+            self._broken = True
+            self._suspects += numbers
+        elif len(numbers) > 1:
+            # One unit of the batch lost more workers than the cluster allows: which one?
+            for number in numbers:
+                self._submit([number], 0.0)
+        else:
+            return [failure(numbers[0], error)]
+        return []
+
+    def _learn(self, seconds: float) -> None:
+        seconds = max(seconds, 1e-6)
+        known = self._seconds if math.isfinite(self._seconds) else seconds
+        self._seconds = (1 - _WEIGHT) * known + _WEIGHT * seconds
+
+    def _recover(self, stack: ExitStack) -> None:
+        """Start anew after a process died.
+
+        Which unit killed it is not known: each that was in flight is measured again in a process of
+        its own, where a second death has one possible cause.
+        """
+        if self._pool.renew is None:
+            raise PoolError("a worker died, and its executor with it; pass a new executor")
+        suspects, self._suspects = self._suspects, []
+        for start in range(0, len(suspects), self._width):
+            self._alone(suspects[start : start + self._width], self._pool.renew)
+        self._pool = stack.enter_context(self._pool.renew(self._width))
+        self._broken = False
+
+    def _alone(self, numbers: Sequence[int], renew: Callable[[int], Any]) -> None:
+        with ExitStack() as stack:
+            futures = {}
+            for number in numbers:
+                executor = stack.enter_context(renew(1)).executor
+                unit = [(number, *self._unit(number))]
+                futures[executor.submit(work, self._measure, unit, 0.0)] = number
+            for future in as_completed(futures):
+                error = future.exception()
+                self._keep([failure(futures[future], error)] if error else future.result())
+
+
+def work(
+    measure: Measure,
+    units: Iterable[tuple[int, Parameters, np.random.SeedSequence]],
+    budget: float,
+) -> list[Row]:
+    """Measure the first of these units, and more of them until the seconds are used up."""
+    import scipy.linalg  # noqa: F401 (its BLAS has to be loaded to be limited)
+    from threadpoolctl import threadpool_limits
+
+    rows: list[Row] = []
+    end = time.perf_counter() + budget
+    # Sums over several threads would differ with their number.
+    with threadpool_limits(1):
+        for number, parameters, seed in units:
+            start = time.perf_counter()
+            try:
+                results = measure(seed=seed, **parameters)
+                row = {"unit": number, "results": {k: _plain(v) for k, v in results.items()}}
+            except Exception as error:
+                row = failure(number, error)
+            rows.append(row | {"seconds": round(time.perf_counter() - start, 6)})
+            if time.perf_counter() > end:
+                break
+    return rows
+
+
+def failure(number: int, error: BaseException) -> Row:
+    """Make the row of a unit that failed."""
+    return {
+        "unit": number,
+        "error": " ".join(f"{type(error).__name__}: {error}".split()),
+        "traceback": "".join(traceback.format_exception(error)),
+        "seconds": 0.0,
+    }
+
+
+def _plain(value: ArrayLike) -> Any:
+    return np.asarray(value, dtype=np.float64).tolist()
