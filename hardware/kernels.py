@@ -1,7 +1,7 @@
 """The integer arithmetic of the chip, written once; every backend calls it.
 
-Each function uses only comparisons, additions, multiplications and shifts, so it takes Python
-integers, NumPy integer arrays (elementwise) and numba scalars alike, and gives the same integers.
+Each function uses only comparisons, additions, multiplications, shifts and bits, so it takes Python
+integers, NumPy arrays of int64 (elementwise) and numba scalars alike, and gives the same integers.
 Nothing here saturates or wraps: `hardware.ranges` proves beforehand that results fit 24 bits.
 
 Numbers are fixed-point. A value with b fractional bits stands for integer / 2**b. Logarithms and
@@ -19,6 +19,7 @@ DECAY_BITS = 12
 POWER_BITS = 15
 _POLY_BITS = 16
 _ONE = 1 << _POLY_BITS
+_SIGN = 63  # a right shift by so many leaves -1 of a negative integer, 0 of another
 _FAR = 40  # a right shift by more gives the same 0
 
 # 2**f = 1 + f - f (1 - f) (A0 + A1 f), relative error 1.1e-4, exact at f = 0 and 1.
@@ -31,7 +32,7 @@ _C0, _C1, _C2 = 64873, -52944, 21165
 
 def sign(x: Integer) -> Integer:
     """-1, 0 or 1."""
-    return 1 * (x > 0) - 1 * (x < 0)
+    return 1 * (x > 0) - (x < 0)
 
 
 def shift_round(x: Integer, bits: Integer) -> Integer:
@@ -41,12 +42,16 @@ def shift_round(x: Integer, bits: Integer) -> Integer:
 
 def scale(x: Integer, mantissa: Integer, shift: Integer) -> Integer:
     """Compute x * mantissa / 2**shift to the nearest integer, halves away from zero (odd in x)."""
-    return sign(x) * shift_round(abs(x) * mantissa, shift)
+    product = x * mantissa
+    if shift == 0:
+        return product
+    return (product + (1 << (shift - 1)) + (product >> _SIGN)) >> shift
 
 
 def decay(x: Integer, mantissa: Integer) -> Integer:
     """Compute x * mantissa / 4096, rounded towards zero as Loihi's leak is."""
-    return sign(x) * ((abs(x) * mantissa) >> DECAY_BITS)
+    product = x * mantissa
+    return (product + ((product >> _SIGN) & ((1 << DECAY_BITS) - 1))) >> DECAY_BITS
 
 
 def relax(x: Integer, target: Integer, mantissa: Integer) -> Integer:
@@ -57,6 +62,8 @@ def relax(x: Integer, target: Integer, mantissa: Integer) -> Integer:
 def delta(value: Integer, sent: Integer, threshold: Integer) -> Integer:
     """Send-on-delta: the change since the last message if it reaches the threshold, else 0."""
     change = value - sent
+    if threshold <= 1:
+        return change
     return change * (abs(change) >= threshold)
 
 

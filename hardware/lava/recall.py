@@ -32,6 +32,7 @@ class Recall:
         self.rows = slice(0, shared.batch)
         self._generation = -1
         self._origin = 0
+        self._drive: Any = None
 
     def begin(self, time_step: int) -> bool:
         """Find out which step this is; return whether a recall starts with it."""
@@ -45,23 +46,30 @@ class Recall:
         self.period, self.turn = divmod(self.step, self.length)
         if self.step == 0:
             self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
+            self._drive = None
         return self.step == 0
 
     def start_value(self, name: str, like: Any) -> Any:
         """A part of the job for the cues of this recall, in the shape of a Var."""
         return getattr(self.shared.job, name)[self.rows].reshape(like.shape)
 
-    def drive(self, name: str, like: Any) -> Any:
-        """Driven input of this period."""
+    def drive(self, name: str, bias: Any, like: Any) -> Any:
+        """Driven input of this period, and the bias."""
         rows = getattr(self.shared.job, name)
-        return rows[min(self.period, len(rows) - 1), self.rows].reshape(like.shape)
+        if self._drive is None or len(rows) > 1:
+            now = rows[min(self.period, len(rows) - 1), self.rows]
+            self._drive = bias + now.reshape(like.shape)
+        return self._drive
 
     def moved(self, name: str, before: Any, after: Any) -> None:
         """Remember which cues' states changed in this period, unless it will be cut short."""
         if self.period >= self.shared.steps // self.length:
             return
-        changed = (before != after).reshape(self.shared.batch, -1).any(axis=1)
-        self.shared.moving[name][self.rows][changed] = self.period + 1
+        changed = before != after
+        if np.count_nonzero(changed):  # faster than any()
+            moving = self.shared.moving[name][self.rows]
+            rows = changed.reshape(len(moving), -1).any(axis=1) if len(moving) > 1 else 0
+            moving[rows] = self.period + 1
 
     def note(self, name: str, state: Any, message: Any = None, kind: str = "") -> None:
         """Keep the state and the message of this step if they are wanted; count the message.

@@ -39,32 +39,36 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         self.plan: Plan = proc_params["plan"]
         self.recall = Recall(self.plan, proc_params["job"])
         self.silence = np.zeros(proc_params["job"].shape(self.plan.units[1]), np.int32)
+        self.clamped: Any = None  # a mask, or None if no feature is
 
     def run_spk(self) -> None:
-        arriving, driven = self.a_in.recv(), self.drive_in.recv()
         recall = self.recall
         if recall.begin(self.time_step):
             self.v[...] = recall.start_value("visible", self.v)
             self.sent[...] = 0
+            clamped = recall.start_value("clamped", self.v)
+            self.clamped = clamped if clamped.any() else None
         if recall.turn > 0:
-            self.s_out.send(self.silence)
+            self.s_out.send(self.silence)  # first, so that nobody waits for it
+            self.a_in.recv(), self.drive_in.recv()
             recall.note("visible", self.v)
             return
+        arriving, driven = self.a_in.recv(), self.drive_in.recv()
         if recall.period > 0:
             self._relax(arriving.astype(np.int64), driven)
         visible = self.plan.visible
         message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
-        np.add(self.sent, message, out=self.sent)
         self.s_out.send(message)
+        np.add(self.sent, message, out=self.sent)
         recall.note("visible", self.v, message)
         recall.moved("visible", message, self.silence)
 
     def _relax(self, arriving: Any, driven: Any) -> None:
         visible, recall = self.plan.visible, self.recall
-        drive = recall.drive("input_visible", self.v) + driven
-        target = (arriving << visible.gain) + visible.bias + drive
-        moved = kernels.relax(self.v, target, visible.decay)
-        moved = np.where(recall.start_value("clamped", self.v), self.v, moved)
+        drive = recall.drive("input_visible", visible.bias, self.v) + driven
+        moved = kernels.relax(self.v, (arriving << visible.gain) + drive, visible.decay)
+        if self.clamped is not None:
+            moved = np.where(self.clamped, self.v, moved)
         recall.moved("visible", self.v, moved)
         self.v[...] = moved
 
@@ -96,30 +100,32 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
             self.probabilities = _Table(part.probability, part.p_bits, part.logit_bits)
 
     def run_spk(self) -> None:
-        arriving, c = self.a_in.recv(), self.c_in.recv()
         recall = self.recall
         if recall.begin(self.time_step):
             self.h[...] = recall.start_value("hidden", self.h)
             self.total[...] = 0
-            self.c[...] = recall.start_value("log_sum", c)
-        if recall.turn % 2 == 0:
+            self.c[...] = recall.start_value("log_sum", self.c)
+        silent, last = recall.turn % 2 == 0, recall.turn == recall.length - 1
+        # What is silent goes first, so that nobody waits for it.
+        if silent or last:
             self.e_out.send(self.silence)
+        if not last:
             self.s_out.send(self.silence)
+        arriving, c = self.a_in.recv(), self.c_in.recv()
+        if silent:
             recall.note("hidden", self.h)
             return
         if recall.turn == 1:
             self._relax(arriving)
         message = self.plan.hidden.output(self.h) if self.plan.normaliser is None else self._ask(c)
-        last = recall.turn == recall.length - 1
-        self.e_out.send(self.silence if last else message)
-        self.s_out.send(message if last else self.silence)
+        (self.s_out if last else self.e_out).send(message)
         recall.note("hidden", self.h, message, "hidden" if last else "rounds")
 
     def _relax(self, arriving: Any) -> None:
         np.add(self.total, arriving, out=self.total)
         if self.recall.period > 0:
             hidden = self.plan.hidden
-            target = self.total + hidden.bias + self.recall.drive("input_hidden", self.h)
+            target = self.total + self.recall.drive("input_hidden", hidden.bias, self.h)
             moved = kernels.relax(self.h, target, hidden.decay)
             self.recall.moved("hidden", self.h, moved)
             self.h[...] = moved
@@ -182,18 +188,26 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         if recall.begin(self.time_step):
             self.c[...] = recall.start_value("log_sum", self.c)
             self.before[...] = self.c
-        if recall.turn > 0 and recall.turn % 2 == 0:
+        if recall.turn % 2:
+            # In an odd turn the memories speak, and what they say counts in the next step.
+            self.arriving[...] = np.add.reduce(messages, -1, np.int32, None, True)
+            self.message[...] = 0
+            recall.note("normaliser", self.c)
+        elif recall.turn:
             self._update()
             recall.note("normaliser", self.c, self.message)
         else:
-            self.message[...] = 0
             recall.note("normaliser", self.c)
-        messages.sum(axis=-1, keepdims=True, dtype=np.int64, out=self.arriving)
 
     def _update(self) -> None:
         normaliser, turn = _normaliser(self.plan), self.recall.turn
         c = self.c + normaliser.headroom if turn == 2 else self.c
-        self.c[...] = _elementwise(normaliser.update, c, self.arriving)
+        if c.size > _FEW:
+            self.c[...] = normaliser.update(c, self.arriving)
+        else:
+            bits = normaliser.logit_bits, normaliser.sum_bits, normaliser.floor
+            pairs = zip(c.ravel().tolist(), self.arriving.ravel().tolist(), strict=True)
+            self.c.flat[:] = [kernels.log_sum(one, total, *bits) for one, total in pairs]
         self.message[...] = self.c
         if turn == self.recall.length - 2:
             self.recall.moved("normaliser", self.before, self.c)
@@ -229,23 +243,17 @@ class FixedConnection(PyLoihiProcessModel):  # type: ignore[misc]
         self._sums[0] = self._product(self.s_in.recv())
 
     def _product(self, messages: Any) -> Any:
-        if not messages.any():
+        factors = self._factors
+        count = np.count_nonzero(messages)
+        if count == 0:
             return None
-        speaking = np.flatnonzero(messages.reshape(-1, len(self._factors)).any(axis=0))
-        if _SPARSE * len(speaking) > len(self._factors):
-            return messages.astype(np.float32) @ self._factors
-        return messages[..., speaking].astype(np.float32) @ self._factors[speaking]
+        if _SPARSE * count <= len(factors):
+            speaking = np.flatnonzero(messages.reshape(-1, len(factors)).any(axis=0))
+            return messages[..., speaking].astype(np.float32) @ factors[speaking]
+        return messages.astype(np.float32) @ factors
 
 
 def _normaliser(plan: Plan) -> Normaliser:
     if plan.normaliser is None:
         raise ValueError("this plan has no softmax memories, and no normaliser")
     return plan.normaliser
-
-
-def _elementwise(function: Any, *arrays: Any) -> Any:
-    """Apply integer arithmetic to arrays of one shape."""
-    if arrays[0].size > _FEW:
-        return function(*arrays)
-    numbers = zip(*(array.ravel().tolist() for array in arrays), strict=True)
-    return np.array([function(*n) for n in numbers]).reshape(arrays[0].shape)

@@ -79,11 +79,8 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         self.recall.note("visible", self.v * scale, message * self.plan.visible.output_scale)
 
     def _relax(self, arriving: Any, driven: Any, scale: float) -> None:
-        drive = (
-            arriving
-            + self.layer.bias
-            + (self.recall.drive("input_visible", self.v) + driven) / scale
-        )
+        own = self.recall.drive("input_visible", self.layer.bias * scale, self.v)
+        drive = arriving + (own + driven) / scale
         before = drive if self.recall.period == 1 else self.before
         ahead = np.where(self.leak.algebraic, drive, 2 * drive - before)
         self.before[...] = drive
@@ -124,7 +121,8 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
             self.c = _octaves(self.recall.start_value("log_sum", c), self.plan)
         if self.recall.turn == 1:
             self.total += arriving
-            drive = self.total + self.layer.bias + self.recall.drive("input_hidden", self.h) / scale
+            own = self.recall.drive("input_hidden", self.layer.bias * scale, self.h)
+            drive = self.total + own / scale
             if self.recall.period > 0:
                 self.h[...] = self.leak.step(self.h, self.before, drive)
             self.before[...] = drive
