@@ -15,10 +15,11 @@ class Settled:
     tolerance : float, default 1e-6
         Largest |tau dx/dt| over the units of all layers, in units of the state.
     certified : bool, default False
-        Whether to prove how far the state is from a fixed point: `Trajectory.stats` then has
-        "distance_bound" (*batch), the largest distance of any unit of layer "visible" (or of the
-        first one), infinite for cues without a proof. For the networks of `stability.certify`,
-        with constant inputs and no clamped units.
+        Whether to go on until every unit of layer "visible" (or of the first one) is proven to be
+        within `tolerance` of a fixed point. `Trajectory.stats` then has "distance_bound" (*batch),
+        the proven distances; they are larger, or infinite, for cues of which `Trajectory.message`
+        says why. For the networks of `stability.certify`, with constant inputs and no clamped
+        units.
     naive : bool, default False
         Whether residuals alone count in an event-driven run. They are small before the first
         message has arrived, so that a network with delays can seem to have settled far from rest;
@@ -27,8 +28,9 @@ class Settled:
     Notes
     -----
     Where the network contracts with factor L < 1 around the state (a stored memory does, with
-    L near 0), the distance to the fixed point is at most tolerance / (1 - L); `certified` finds
-    such a bound. With delays a small residual alone says nothing of the kind.
+    L near 0), the distance to the fixed point is at most residual / (1 - L). `certified` proves it
+    once the residual is half the tolerance; if the bound is larger than the tolerance, it runs
+    again to a smaller residual. With delays a small residual alone says nothing of the kind.
 
     Examples
     --------
@@ -37,7 +39,7 @@ class Settled:
     >>> import amsim as am
     >>> stored = am.patterns.random(3, 32, seed=0)
     >>> traj = am.simulate(am.dense_am(stored), stored[0], until=am.Settled(certified=True))
-    >>> bool(traj.stats["distance_bound"] < 1.1e-6)
+    >>> bool(traj.stats["distance_bound"] <= 1e-6)
     True
     """
 

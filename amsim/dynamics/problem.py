@@ -155,6 +155,8 @@ class Solution:
         What else the solver counts: arrays (B,), or a dict of them.
     events : recarray, optional
         Messages of an event-driven run: time, layer, unit, value, cue.
+    note : str
+        What else to say in the message.
     """
 
     times: Array
@@ -168,6 +170,7 @@ class Solution:
     updates: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
     events: NDArray[Any] | None = None
+    note: str = ""
 
 
 def _of_cues(value: Any, cues: Array) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import GuaranteeWarning
 from ..network import Network
 from .brian import Brian2
-from .certified import attach_distances, check_certifiable
+from .certified import Certified, check_certifiable
 from .exponential import ExponentialIntegrator
 from .halting import Settled
 from .pose import pose
@@ -95,13 +95,12 @@ def simulate(
     )  # fmt: skip
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
-    certified = until is not None and until.certified
-    if certified:
+    method = _solver(solver)
+    if until is not None and until.certified:
         check_certifiable(problem)
+        method = Certified(method)
     start = clock.perf_counter()
-    solution = _solver(solver).solve(problem)
-    if certified:
-        attach_distances(problem, solution)
+    solution = method.solve(problem)
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
 
 

@@ -106,7 +106,7 @@ class Trajectory(Mapping[str, Array]):
             energy=lambda: _energy(problem, solution),
             codes=solution.codes,
             settle_times=np.where(solution.codes == SETTLED, solution.ends, np.nan),
-            message=lambda: _message(problem, solution),
+            message=lambda: "; ".join(filter(None, (_message(problem, solution), solution.note))),
             stats=stats,
             batch=batch,
             time_label="updates" if solution.updates else "time (units of τ)",
