@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,29 +20,15 @@ import numpy as np
 
 from ...lagrangians import Sign, Softmax
 from ...network import Layer
-from ...synapses import Array, Dense
+from ...synapses import Array
 from ..problem import Problem
 from .equations import check, equations, output
-from .install import require_brian2
+from .install import numpy_target, require_brian2
+from .links import Link, links_of, timed
 from .options import Brian2
 
 # Orders within the slot "groups"; a synapse sums one before the order of its target.
 _DYNAMIC, _ALGEBRAIC, _NORMALISER, _OUTPUT = 0, 10, 3, 4
-
-
-@dataclass(frozen=True)
-class Link:
-    """One direction of a `Dense`: weights (senders, receivers), shared by all copies."""
-
-    name: str
-    source: str
-    target: str
-    weights: Array
-
-    @property
-    def sum(self) -> str:
-        """The variable of the target that holds the sum."""
-        return f"from_{self.name}"
 
 
 @dataclass
@@ -55,12 +40,15 @@ class Model:
     network : brian2.Network
     groups : dict of str to brian2.NeuronGroup
         By layer; unit u of cue b is number b * size + u.
+    quanta : dict of str to float
+        By layer; empty unless units send events.
     transit : float
         Largest delay.
     """
 
     network: Any
     groups: dict[str, Any] = field(default_factory=dict)
+    quanta: dict[str, float] = field(default_factory=dict)
     transit: float = 0.0
 
 
@@ -79,7 +67,9 @@ def build(
         Time between the records of the states, in the unit of tau; not recorded by default.
     """
     check(problem, options)
-    return _Builder(problem, options, require_brian2(), unit).build(record)
+    b2 = require_brian2()
+    with numpy_target(b2):
+        return _Builder(problem, options, b2, unit).build(record)
 
 
 class _Builder:
@@ -92,13 +82,15 @@ class _Builder:
         self.inputs |= {name: self.inputs[name] + value for name, value in inputs.items()}
         self.states = self.network.complete(problem.initial, inputs)
         self.active = self.network.activations(self.states, inputs)
-        self.links = _links(problem)
+        self.links = links_of(problem)
         self.tau = {n: np.asarray(layer.tau) for n, layer in self.network.layers.items()}
         self.delays: list[Array] = [np.zeros(()) for _ in self.links]
         if self.events and options.timing is not None:
-            self.tau, self.delays = _timed(problem, options, self.links)
+            self.tau, self.delays = timed(problem, options, self.links)
         self.clock = b2.Clock(options.step(self.network) * self.unit)
         self.model = Model(b2.Network())
+        if self.events:
+            self.model.quanta = {n: self.quantum(n, x) for n, x in self.network.layers.items()}
 
     def build(self, record: float | None) -> Model:
         """Add everything."""
@@ -122,7 +114,7 @@ class _Builder:
         base = _ALGEBRAIC if layer.algebraic else _DYNAMIC
         clamped = name in self.problem.clamped and bool(self.problem.clamped[name].any())
         sources = [link.sum for link in self.links if link.target == name]
-        quantum = self.quantum(name, layer)
+        quantum = self.model.quanta.get(name)
         group = self.b2.NeuronGroup(
             self.problem.batch * layer.size,
             equations(layer, sources, clamped=clamped, events=self.events),
@@ -207,7 +199,7 @@ class _Builder:
         uniform = float(np.ptp(delay)) == 0.0
         options: dict[str, Any] = {"model": f"w : 1\n{link.sum}_post = w*g_pre : 1 (summed)"}
         if self.events:
-            quantum = self.quantum(link.source, self.network.layers[link.source])
+            quantum = self.model.quanta[link.source]
             options = {
                 "model": "w : 1",
                 "on_pre": {
@@ -260,58 +252,3 @@ class _Builder:
     def arriving(self, link: Link) -> Array:
         """What a link brings at t = 0."""
         return np.asarray(self.active[link.source] @ link.weights)
-
-
-def _links(problem: Problem) -> list[Link]:
-    """Both directions of every `Dense`, in the order of the event engine."""
-    found: list[Link] = []
-    for source, target, weights in _directions(problem):
-        name = f"{source}_to_{target}"
-        same = sum(link.source == source and link.target == target for link in found)
-        found.append(Link(f"{name}_{same + 1}" if same else name, source, target, weights))
-    return found
-
-
-def _directions(problem: Problem) -> Iterator[tuple[str, str, Array]]:
-    for synapse in problem.network.synapses:
-        assert isinstance(synapse, Dense)
-        first, second = synapse.between
-        weights = synapse.weights.astype(np.float64)
-        if first == second:
-            yield first, first, (weights + weights.T) / 2
-        else:
-            yield first, second, weights
-            yield second, first, weights.T
-
-
-def _timed(
-    problem: Problem, options: Brian2, links: list[Link]
-) -> tuple[dict[str, Array], list[Array]]:
-    """tau by layer, and delays (copies, senders, receivers) by link, as the event engine has."""
-    from ..events.options import EventDriven
-    from ..events.wiring import wire
-
-    assert options.timing is not None
-    network = problem.network
-    wiring = wire(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
-    tau = {
-        name: (layer.leak / wiring.rate[wiring.layers[name]]).reshape(layer.shape)
-        for name, layer in network.layers.items()
-    }
-    rows, delays = iter(wiring.projections), []
-    for link in links:
-        senders, receivers = np.ogrid[: link.weights.shape[0], : link.weights.shape[1]]
-        copies = network.layers[link.source].size // len(senders)
-        delays.append(
-            np.array(
-                [
-                    wiring.delays[
-                        row["delay"]
-                        + senders * row["delay_sender"]
-                        + receivers * row["delay_receiver"]
-                    ]
-                    for _, row in zip(range(copies), rows, strict=False)
-                ]
-            )
-        )
-    return tau, delays

@@ -6,6 +6,8 @@ import importlib
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from ...errors import MissingDependencyError
@@ -19,14 +21,16 @@ def require_brian2() -> ModuleType:
     MissingDependencyError
         If it is not installed or cannot be imported.
     """
-    if "brian2" in sys.modules:
+    if sys.modules.get("brian2") is not None:
         return sys.modules["brian2"]
     hook = sys.excepthook
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            show = warnings.showwarning
             brian2 = importlib.import_module("brian2")
-            logging.captureWarnings(False)
+            if warnings.showwarning is not show:
+                logging.captureWarnings(False)
     except Exception as error:
         raise MissingDependencyError(
             f"Brian2 cannot be imported ({error}). Install it with `pip install brian2`; without "
@@ -35,3 +39,14 @@ def require_brian2() -> ModuleType:
     finally:
         sys.excepthook = hook
     return brian2
+
+
+@contextmanager
+def numpy_target(b2: ModuleType) -> Iterator[None]:
+    """Compile nothing, whatever the preferences say, and leave them as they were."""
+    before = b2.prefs["codegen.target"]
+    b2.prefs["codegen.target"] = "numpy"
+    try:
+        yield
+    finally:
+        b2.prefs["codegen.target"] = before

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +21,7 @@ from ..problem import (
 )  # fmt: skip
 from ..progress import Progress
 from .build import build
-from .install import require_brian2
+from .install import numpy_target, require_brian2
 from .options import Brian2
 
 _LOOK = 10  # steps between two looks at whether cues have settled
@@ -38,21 +36,10 @@ def solve(problem: Problem, options: Brian2) -> Solution:
             "brian2.set_device('runtime') before, or build a standalone program from "
             "hardware.export.brian2(network, ...)"
         )
-    with _numpy_target(b2):
+    with numpy_target(b2):
         run = _Run(problem, options, b2)
         run.to_end()
         return run.solution()
-
-
-@contextmanager
-def _numpy_target(b2: Any) -> Iterator[None]:
-    """Compile nothing, whatever the preferences say, and leave them as they were."""
-    before = b2.prefs["codegen.target"]
-    b2.prefs["codegen.target"] = "numpy"
-    try:
-        yield
-    finally:
-        b2.prefs["codegen.target"] = before
 
 
 class _Run:
@@ -63,7 +50,6 @@ class _Run:
         self.events = options.solver == "events"
         self.model = build(problem, options)
         self.arrays = {name: self.model.groups[name].variables for name in problem.network.dynamic}
-        self.quanta = {name: options.quantum_of(name) for name in problem.network.dynamic}
         self.x = self.initial = problem.network.pack(problem.initial)
         self.fixed = problem.clamped_units()
         self.limit = BLOW_UP * (1.0 + float(np.abs(self.x).max()))
@@ -123,7 +109,7 @@ class _Run:
         self.said = said
         for name, arrays in self.arrays.items():
             error = np.abs(arrays["g"].get_value() - arrays["said"].get_value())
-            largest = error.reshape(self.problem.batch, -1).max(axis=1) / self.quanta[name]
+            largest = error.reshape(self.problem.batch, -1).max(axis=1) / self.model.quanta[name]
             self.lag = np.maximum(self.lag, largest)
 
     def look(self) -> None:

@@ -1,0 +1,172 @@
+"""Plans in the Neuromorphic Intermediate Representation, and back.
+
+Source of the format: Pedersen et al. 2024, Nature Communications 15:8122.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from amsim.errors import MissingDependencyError
+
+from .. import ranges
+from ..errors import MappingError
+from ..files import Arrays, from_parts, to_parts
+from ..plan import Plan
+from .nir_graph import describe, graph_of, losses
+
+_FORMAT = "amsim plan in NIR 1"
+_KEY = "amsim"  # of the graph's metadata
+
+
+def nir(
+    plan: Plan,
+    path: str | Path,
+    *,
+    lossy: Literal["refuse", "metadata"] = "refuse",
+    force: bool = False,
+) -> Path:
+    """Write what NIR can say of a plan, and the plan itself as metadata beside it.
+
+    Parameters
+    ----------
+    plan : Plan
+    path : str or Path
+        NIR's files end in .nir by custom; they are HDF5.
+    lossy : {"refuse", "metadata"}, default "refuse"
+        NIR has leaky integrators, weights and thresholds, but no softmax, tanh or rectified power,
+        no integers and no schedule. "metadata" writes the file all the same: the graph without
+        them, and the whole plan as metadata, from which `read_nir` makes an equal plan. A reader
+        that ignores the metadata computes something else: see docs/export.md.
+    force : bool, default False
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MappingError
+        With lossy="refuse": names what NIR cannot say, which is never nothing.
+    FileExistsError
+        If the file exists and force is false.
+    MissingDependencyError
+        If the package nir is not installed.
+
+    Examples
+    --------
+    >>> import tempfile, amsim as am, hardware as hw
+    >>> from hardware import export
+    >>> plan = hw.compile(am.dense_am(am.patterns.random(3, 16, seed=0)))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = export.nir(plan, f"{folder}/plan.nir", lossy="metadata")
+    ...     export.read_nir(path) == plan
+    True
+    """
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be a Plan (hardware.compile makes one), got {plan!r}")
+    if lossy not in ("refuse", "metadata"):
+        raise ValueError(f"lossy is {lossy!r}; use 'refuse' or 'metadata'")
+    if lossy == "refuse":
+        raise MappingError(
+            f"NIR cannot say: {'; '.join(losses(plan))}. A reader of the file would compute "
+            f"another network; pass lossy='metadata' to write the rest, with the plan beside it "
+            f"for read_nir"
+        )
+    path = Path(path)
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; pass force=True to replace it")
+    library = _library()
+    graph = graph_of(plan, library)
+    graph.metadata = {_KEY: _metadata(plan)}
+    # Written beside and renamed: what breaks off leaves no half file under the name.
+    partial = path.with_name(path.name + ".partial")
+    try:
+        library.write(partial, graph)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def read_nir(path: str | Path) -> Plan:
+    """Read a plan that `nir` wrote, and prove its ranges again.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is something else or damaged, has no plan in its metadata, or its graph was changed
+        since.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    library = _library()
+    try:
+        graph = library.read(path)
+        plan = _plan(graph.metadata)
+        ranges.check(plan)
+        if describe(graph) != describe(graph_of(plan, library)):
+            raise ValueError("its graph and the plan in its metadata are not of the same network")
+        return plan
+    except Exception as error:
+        cause = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(
+            f"{path} is not a plan in NIR or is damaged: {cause or type(error).__name__}"
+        ) from error
+
+
+def _library() -> Any:
+    try:
+        return import_module("nir")
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"NIR files need the package nir ({error}): `pip install nir`, or keep plans with "
+            f"Plan.save"
+        ) from error
+
+
+def _metadata(plan: Plan) -> dict[str, Any]:
+    scalars, arrays = to_parts(plan)
+    text = json.dumps({"verified_on_hardware": False, **scalars})
+    return {
+        "format": _FORMAT,
+        "not_in_the_graph": "; ".join(losses(plan)),
+        "plan": text,
+        "arrays": arrays,
+        "sha256": _digest(text, arrays),
+    }
+
+
+def _plan(metadata: Mapping[str, Any]) -> Plan:
+    """The plan in the metadata of a graph."""
+    if _KEY not in metadata:
+        raise ValueError(
+            "it has no metadata of amsim, and a graph alone has no activations and no integers: "
+            "build the network with amsim and compile it"
+        )
+    own = metadata[_KEY]
+    if own["format"] != _FORMAT:
+        raise ValueError(f"its format is {own['format']!r}, not {_FORMAT!r}")
+    if own["sha256"] != _digest(own["plan"], own["arrays"]):
+        raise ValueError("its metadata do not have their checksum")
+    return from_parts(json.loads(own["plan"]), own["arrays"])
+
+
+def _digest(text: str, arrays: Arrays) -> str:
+    found = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()

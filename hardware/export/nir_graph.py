@@ -1,0 +1,97 @@
+"""The part of a plan that the nodes of NIR can say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amsim import Layer, Sign
+
+from ..plan import Plan
+
+Floats = NDArray[np.float64]
+
+
+def losses(plan: Plan) -> tuple[str, ...]:
+    """What the graph leaves out, in words."""
+    layers = plan.network.layers
+    missing = [
+        f"the activation {layers[name].lagrangian!r} of layer {name!r}"
+        for name in ("visible", "hidden")
+        if getattr(plan, name).kind not in ("identity", "sign")
+    ]
+    if plan.visible.kind == "sign":
+        missing.append("that sign(0) is 0 (a threshold makes it -1)")
+    return (
+        *missing,
+        "integer states and their rounding",
+        "the schedule of periods and rounds",
+        f"that only changes of {plan.visible.threshold / plan.visible.output_scale:g} are sent",
+    )
+
+
+def graph_of(plan: Plan, library: Any) -> Any:
+    """Leaky integrators joined by the plan's rounded weights; see docs/export.md.
+
+    Where NIR has no activation there is a `Scale` by 1, with the activation in its metadata. The
+    sign of a feature is a threshold: W sign(v) = 2 W [v > 0] - W 1.
+    """
+    layers = plan.network.layers
+    weights = plan.weights / plan.weight_scale
+    sign = isinstance(layers["visible"].lagrangian, Sign)
+    to_hidden, offset = (2 * weights, -weights.sum(axis=1)) if sign else (weights, 0.0)
+    nodes: dict[str, Any] = {}
+    for name, layer in layers.items():
+        shape = {"input": np.array([layer.size])}
+        nodes[f"input_{name}"] = library.Input(input_type=shape)
+        nodes[name] = _neurons(layer, library)
+        nodes[f"{name}_activation"] = _activation(layer, library)
+        nodes[f"output_{name}"] = library.Output(output_type={"output": shape["input"]})
+    nodes["visible_to_hidden"] = _weights(to_hidden, offset, layers["hidden"], library)
+    nodes["hidden_to_visible"] = _weights(weights.T, 0.0, layers["visible"], library)
+    edges = []
+    for name, other in (("visible", "hidden"), ("hidden", "visible")):
+        edges += [
+            (f"input_{name}", name),
+            (name, f"{name}_activation"),
+            (f"{name}_activation", f"{name}_to_{other}"),
+            (f"{name}_to_{other}", other),
+            (name, f"output_{name}"),
+        ]
+    return library.NIRGraph(nodes=nodes, edges=edges)
+
+
+def describe(graph: Any) -> tuple[Any, ...]:
+    """Nodes and edges of a graph as values that can be compared."""
+    nodes = {name: _plain(node.to_dict()) for name, node in graph.nodes.items()}
+    return nodes, sorted((str(a), str(b)) for a, b in graph.edges)
+
+
+def _neurons(layer: Layer, library: Any) -> Any:
+    """tau dx/dt = bias - x + R I; without tau, the sum of the inputs."""
+    ones = np.ones(layer.size)
+    if layer.algebraic:
+        return library.Scale(scale=ones)
+    return library.LI(tau=np.array(layer.tau), r=ones, v_leak=np.array(layer.bias))
+
+
+def _activation(layer: Layer, library: Any) -> Any:
+    if isinstance(layer.lagrangian, Sign):
+        return library.Threshold(threshold=np.zeros(layer.size))
+    return library.Scale(scale=np.ones(layer.size), metadata={"activation": repr(layer.lagrangian)})
+
+
+def _weights(weights: Floats, offset: Floats | float, target: Layer, library: Any) -> Any:
+    """Synapses, with the bias of a target that is no leaky integrator."""
+    bias = offset + (target.bias if target.algebraic else np.zeros(target.size))
+    if bias.any():
+        return library.Affine(weight=np.ascontiguousarray(weights), bias=bias)
+    return library.Linear(weight=np.ascontiguousarray(weights))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
