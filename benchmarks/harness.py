@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+TURN = 0.05  # seconds
 LADDER = tuple(10 ** (-3 - step / 2) for step in range(19))  # 1e-3, 3.2e-4, ... 1e-12
 
 
@@ -66,8 +67,9 @@ class Timing:
 def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
     """Warm up every contender once, then time them in turn, A B C A B C ..., `rounds` times.
 
-    Taking turns spreads a slow spell of the machine over all of them. A contender whose package is
-    missing is noted as not installed and left out.
+    Taking turns spreads a slow spell of the machine over all of them. A turn repeats a short run
+    until `TURN` is over, so that all are timed with their own code and data in the caches. A
+    contender whose package is missing is noted as not installed and left out.
     """
     timings = {name: Timing() for name in contenders}
     for name, run in contenders.items():
@@ -81,9 +83,12 @@ def interleave(contenders: Mapping[str, Callable[[], object]], rounds: int) -> d
             if timing.note:
                 continue
             cpu, wall = time.process_time(), time.perf_counter()
-            run()
-            timing.cpu.append(time.process_time() - cpu)
-            timing.wall.append(time.perf_counter() - wall)
+            calls = 0
+            while not calls or time.perf_counter() - wall < TURN:
+                run()
+                calls += 1
+            timing.cpu.append((time.process_time() - cpu) / calls)
+            timing.wall.append((time.perf_counter() - wall) / calls)
     for timing in timings.values():
         # A median: one reading of a fast run can be off by the resolution of either clock.
         if timing.cpu and timing.cpu_median > 1.1 * timing.wall_median:

@@ -65,7 +65,7 @@ def amsim_exponential(problem: Problem) -> Solve:
             until=None,
             solver=ExponentialIntegrator(rtol=rtol, atol=atol),
         )
-        rhs = float(np.mean(trajectory.stats["rhs_per_cue"]))
+        rhs = trajectory.stats["rhs"] / len(problem.cues)
         return Solution(trajectory["visible"], trajectory["hidden"], rhs)
 
     return solve

@@ -344,7 +344,8 @@ def _remember(steps, segments, b, time, carry, below, above):
     `below` and `above` get max |dd| by segment, of one order less and one more than in use.
     """
     k = steps.cues[b].order
-    kept = min(steps.cues[b].known + 1, HISTORY)
+    # No more than the next step can need, whose order is at most one more.
+    kept = min(steps.cues[b].known + 1, k + 3, HISTORY)
     for s in range(len(segments.rate)):
         start, stop = segments.start[s], segments.start[s + 1]
         for j in range(1, kept):
@@ -416,14 +417,23 @@ def _reject(steps, b, error):
         steps.cues[b].status = DIVERGED
 
 
+@vectorised
+def _largest(x, b, start, stop):
+    """Largest |x[b, i]|."""
+    largest = 0.0
+    for i in range(np.uint64(start), np.uint64(stop)):
+        largest = max(largest, abs(x[b, i]))
+    return largest
+
+
 @inlined
 def _take(steps, segments, b):
     """Make `new` the state; the largest |x| of it."""
     largest = 0.0
     for s in range(len(segments.rate)):
         layer = segments.layer[s]
-        for i in range(segments.start[s], segments.start[s + 1]):
-            steps.scale[b, layer] = max(steps.scale[b, layer], abs(steps.new[b, i]))
+        size = _largest(steps.new, b, segments.start[s], segments.start[s + 1])
+        steps.scale[b, layer] = max(steps.scale[b, layer], size)
         largest = max(largest, steps.scale[b, layer])
     for i in range(steps.x.shape[1]):
         steps.x[b, i] = steps.new[b, i]
@@ -487,17 +497,29 @@ def predict_running(steps, segments, scratch, cues, lead):
     return size
 
 
+@vectorised
+def _distance(drives, leak, state, b, start, stop):
+    """Largest |drive - leak x| and the sum of them, which a NaN does not leave finite."""
+    largest, total = 0.0, 0.0
+    for i in range(np.uint64(start), np.uint64(stop)):
+        size = abs(drives[b, i] - leak * state[b, i])
+        total += size
+        largest = max(largest, size)
+    return largest, total
+
+
 @compiled
 def residual(segments, drives, state, b):
     """Largest |tau dx/dt| = |drive - leak x| of cue b, NaN where the drive is not a number."""
-    largest = 0.0
+    worst = 0.0
     for s in range(len(segments.rate)):
         leak = segments.rate[s] / segments.gain[s]
-        for i in range(segments.start[s], segments.start[s + 1]):
-            size = abs(drives[b, i] - leak * state[b, i])
-            if not size <= largest:
-                largest = size
-    return largest
+        start, stop = segments.start[s], segments.start[s + 1]
+        largest, total = _distance(drives, leak, state, b, start, stop)
+        if not math.isfinite(total):
+            return np.nan
+        worst = max(worst, largest)
+    return worst
 
 
 @inlined
@@ -541,9 +563,11 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
     have settled is only quiet, until the drive is evaluated there.
     """
     finite = correct(steps, segments, b, drives)
-    distance = residual(segments, drives, steps.new, b)
-    for s in range(len(segments.rate)):
-        distance = max(distance, steps.weight[b, s, 2])
+    distance = 0.0
+    if tolerance > 0.0:
+        distance = residual(segments, drives, steps.new, b)
+        for s in range(len(segments.rate)):
+            distance = max(distance, steps.weight[b, s, 2])
     accepted = advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, scratch)
     if accepted and tolerance > 0.0:
         steps.cues[b].floor = 0.1 * max(distance, tolerance)

@@ -33,7 +33,7 @@ def preferred(compiled: Any, work: float, batch: int) -> bool:
     """
     if not hasattr(compiled, "stats"):  # NUMBA_DISABLE_JIT
         return True
-    if compiled.signatures or is_compiled(compiled):
+    if compiled.overloads or is_compiled(compiled):
         return False
     return _taken + _USUAL * batch * (1.0 + work / _WORK) <= _BUDGET
 
@@ -71,7 +71,16 @@ def interpreted() -> SimpleNamespace:
         function = getattr(value, "py_func", value)
         if isinstance(function, FunctionType) and function.__module__.startswith(__package__):
             names[name] = FunctionType(function.__code__, names, name, function.__defaults__)
-    for function in (_combine, _add, _shift, _push, _project_one, memory_force_):
+    for function in (
+        _combine,
+        _add,
+        _shift,
+        _push,
+        _largest,
+        _distance,
+        _project_one,
+        memory_force_,
+    ):
         names[function.__name__.rstrip("_")] = function
     for name in ("sweep", "predict_running", "finish_running"):
         names[name] = _quiet(names[name])
@@ -115,6 +124,17 @@ def _push(dd: Array, b: int, j: int, carry: Array, span: float, start: int, stop
     dd[b, j, start:stop] = carry[b, start:stop]
     carry[b, start:stop] = value
     return np.fmax.reduce(np.abs(value))
+
+
+def _largest(x: Array, b: int, start: int, stop: int) -> Any:
+    return np.fmax.reduce(np.abs(x[b, start:stop]))
+
+
+def _distance(
+    drives: Array, leak: float, state: Array, b: int, start: int, stop: int
+) -> tuple[Any, Any]:
+    size = np.abs(drives[b, start:stop] - leak * state[b, start:stop])
+    return np.fmax.reduce(size), size.sum()
 
 
 def _project_one(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network import Network
+from ..network import Layer, Network
 from ..synapses import Array
 from . import adams
 from .interpreted import exhausted, interpreted, preferred
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
 from .progress import Progress, announce_compilation
 
+# A time after which nothing happens.
+_LAST = np.array([np.inf])
 # First step in units of the smallest tau.
 _FIRST_STEP = 1e-3
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
@@ -42,20 +45,18 @@ class Run:
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
-        layers = problem.network.dynamic.values()
+        network = problem.network
+        layers = network.dynamic.values()
         self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers])
-        self.begin(problem.network.pack(problem.initial), list(problem.network.dynamic))
+        segments = segments_of(layers, _couplings(network))
+        self.begin(network.pack(problem.initial), segments)
 
-    def begin(self, state: Array, names: list[str], lag: float = 0.0) -> None:
-        """Lay out segments and working arrays for some layers.
-
-        `state` holds their units and, behind them, the followers with rate `lag` if any.
-        """
+    def begin(self, state: Array, segments: adams.Segments) -> None:
+        """Lay out the working arrays; `state` holds units and, behind them, followers if any."""
         problem = self.problem
         batch, width = state.shape
-        self.start = state
-        self.segments = _segments(problem, names, lag)
-        units, pieces = int(self.segments.start[-1]), len(self.segments.rate)
+        self.start, self.segments = state, segments
+        units, pieces, layers = int(segments.start[-1]), len(segments.rate), len(segments.couples)
         self.steps = adams.Steps(
             cues=np.zeros(batch, adams.CUE),
             x=state.copy(),
@@ -63,19 +64,19 @@ class Run:
             used=np.zeros((batch, units)),
             dd=np.zeros((batch, adams.HISTORY, units)),
             past=np.zeros((batch, adams.HISTORY)),
-            scale=np.zeros((batch, len(names))),
+            scale=np.zeros((batch, layers)),
             weight=np.zeros((batch, pieces, 3)),
             gap=np.zeros((batch, pieces, adams.HISTORY)),
             moved=np.zeros((batch, pieces, adams.HISTORY)),
         )
         cues = self.steps.cues
-        fastest = max(lag, float(self.segments.gain.max()))
+        fastest = max(segments.lag[0], segments.gain.max())
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
         cues["status"] = adams.STARTING
         self.running = np.zeros(batch, np.int64)
         self.lead, self.beside = np.zeros(batch), np.zeros(batch)
         self.outputs = np.empty((batch, 0, width))
-        self.scratch = adams.new_scratch(pieces, len(names))
+        self.scratch = adams.new_scratch(pieces, layers)
 
     def prepare(self) -> float:
         """Get ready for `advance`; returns the multiply-adds of one step, roughly."""
@@ -93,7 +94,7 @@ class Run:
     def compile(self) -> None:
         """Compile what is not yet."""
         self.code = type(self).code
-        with self.announce(compiled=bool(self.outermost.signatures)):
+        with self.announce(compiled=bool(self.outermost.overloads)):
             self.sweep(0)
 
     def advance(self, count: int) -> int:
@@ -164,9 +165,11 @@ class Run:
         return self.problem.clamped_units()
 
     @staticmethod
-    def reader(problem: Problem, offset: Array, clock: Array, vectors: Array) -> Reader:
-        """Read states of runs, (T, B, width) at times `clock` (T, B), by layer."""
-        return problem.reader(clock.max(axis=1), vectors)
+    def reader(
+        problem: Problem, offset: Array, times: Array, ends: Array, vectors: Array
+    ) -> Reader:
+        """Read states of runs (T, B, width) by layer, at `times` (T,) or the `ends` (B,) before."""
+        return problem.reader(np.minimum(times, ends.max()), vectors)
 
 
 class Outcome(NamedTuple):
@@ -207,10 +210,21 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
             stopped = True  # the cues that are left keep their first state
         outcomes.append(run.outcome())
     progress.close()
-    whole = outcomes[0]
-    if len(outcomes) > 1:
-        whole = Outcome._make(np.concatenate(parts) for parts in zip(*outcomes, strict=True))
-    return _solution(kind, problem, whole, outputs)
+    return _solution(kind, problem, _joined(outcomes), outputs)
+
+
+def _joined(outcomes: list[Outcome]) -> Outcome:
+    """The outcomes of all cues as one."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    width = max(outcome.offset.shape[1] for outcome in outcomes)
+    padded = (
+        outcome
+        if outcome.offset.shape[1] == width
+        else outcome._replace(offset=np.zeros((len(outcome.start), width)))
+        for outcome in outcomes
+    )
+    return Outcome._make(np.concatenate(parts) for parts in zip(*padded, strict=True))
 
 
 def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Array) -> Solution:
@@ -221,17 +235,16 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
     last = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
     if len(times) > outputs.shape[1]:
         outputs = np.concatenate([outputs, last[:, None]], axis=1)
-    for b, states in enumerate(outputs[:, : len(times)]):
-        held = min(int(cues["written"][b]), int(np.searchsorted(times, ends[b])))
-        states[held:] = last[b]
-        if problem.clamped:
-            states[:, fixed[b]] = start[b, fixed[b]]
+    held = np.minimum(cues["written"], times.searchsorted(ends))
+    for b in np.flatnonzero(held < len(times)):
+        outputs[b, held[b] : len(times)] = last[b]
+    if problem.clamped:
+        np.copyto(outputs, start[:, None], where=fixed[:, None])
     record = outputs[:, : len(times)].swapaxes(0, 1)
-    clock = np.minimum.outer(times, ends)
     return Solution(
         times=times,
-        record=kind.reader(problem, outcome.offset, clock, record),
-        final=kind.reader(problem, outcome.offset, ends[None], last[None]),
+        record=kind.reader(problem, outcome.offset, times, ends, record),
+        final=kind.reader(problem, outcome.offset, _LAST, ends, last[None]),
         codes=np.minimum(cues["status"], INTERRUPTED),
         ends=ends,
         rhs=cues["evaluated"].copy(),
@@ -240,11 +253,12 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
     )
 
 
-def _segments(problem: Problem, names: list[str], lag: float) -> adams.Segments:
-    """Runs of units with equal tau in the layers `names`."""
+def segments_of(
+    layers: Iterable[Layer], couples: NDArray[np.bool_], lag: float = 0.0
+) -> adams.Segments:
+    """Runs of units with equal tau; those of followers, if any, decay at the rate `lag`."""
     start, rate, gain, layer = [0], [], [], []
-    for index, name in enumerate(names):
-        population = problem.network.layers[name]
+    for index, population in enumerate(layers):
         for length, tau in population.tau_runs:
             start.append(start[-1] + length)
             rate.append(population.leak / tau)
@@ -256,19 +270,19 @@ def _segments(problem: Problem, names: list[str], lag: float) -> adams.Segments:
         gain=np.array(gain),
         lag=np.full(len(rate), lag),
         layer=np.array(layer),
-        couples=_couplings(problem.network, names),
+        couples=couples,
     )
 
 
-def _couplings(network: Network, names: list[str]) -> NDArray[np.bool_]:
+def _couplings(network: Network) -> NDArray[np.bool_]:
     """Whether the drive of one layer depends on another, directly or through an algebraic one."""
     neighbours: dict[str, set[str]] = {name: set() for name in network.layers}
     for synapse in network.synapses:
         for slot, name in enumerate(synapse.between):
             neighbours[name].update(synapse.between[:slot] + synapse.between[slot + 1 :])
-    for name in network.layers:
-        # A layer outside `names` passes on what it sees without delay.
-        if name not in names:
+    for name, layer in network.layers.items():
+        if layer.algebraic:  # it passes on what it sees without delay
             for other in neighbours[name]:
                 neighbours[other] |= neighbours[name]
+    names = list(network.dynamic)
     return np.array([[other in neighbours[name] for other in names] for name in names])

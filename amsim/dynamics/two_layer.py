@@ -26,7 +26,7 @@ from ..lagrangians import (
 from ..synapses import Array, Dense, project
 from . import adams, memory_force
 from .problem import Problem, Reader
-from .run import Outcome, Run
+from .run import Outcome, Run, segments_of
 
 # Products in float32 are worth compiling for from this number of weights on. They serve errors
 # per step down to the first of these and residuals down to the second, times the largest weight.
@@ -66,9 +66,11 @@ class TwoLayerRun(Run):
             follower, self.offset = self.split(state, problem.given[self.hidden])
         if self.rate:
             state = np.concatenate([state, follower], axis=-1)
-        none = np.zeros((len(state), 0), bool)
-        self.clamped = np.array(problem.clamped.get(self.visible, none), order="C")
-        self.begin(state, [self.visible], lag=self.rate)
+        self.clamped = np.zeros((len(state), 0), bool)
+        if self.visible in problem.clamped:
+            self.clamped = np.array(problem.clamped[self.visible], order="C")
+        layers = [problem.network.layers[self.visible]]  # coupled to itself by the memories
+        self.begin(state, segments_of(layers, np.ones((1, 1), bool), lag=self.rate))
 
     @staticmethod
     def applies(problem: Problem) -> bool:
@@ -181,7 +183,9 @@ class TwoLayerRun(Run):
         return int(near.sum())
 
     @staticmethod
-    def reader(problem: Problem, offset: Array, clock: Array, vectors: Array) -> Reader:
+    def reader(
+        problem: Problem, offset: Array, times: Array, ends: Array, vectors: Array
+    ) -> Reader:
         synapse = problem.network.synapses[0]
         assert isinstance(synapse, Dense)
         units = synapse.weights.shape[1]
@@ -192,7 +196,8 @@ class TwoLayerRun(Run):
                 return vectors[rows, :, :units]
             states: Array = project(vectors[rows, :, -units:], synapse.weights) + hidden.bias
             if offset.shape[1]:
-                states += np.exp(-clock[rows] / hidden.tau_runs[0][1])[..., None] * offset
+                clock = np.minimum.outer(times[rows], ends)
+                states += np.exp(-clock / hidden.tau_runs[0][1])[..., None] * offset
             return states
 
         return read
@@ -202,11 +207,7 @@ class TwoLayerRun(Run):
         if self.single and self.problem.tolerance:
             # Interrupted: float32 alone settles nothing.
             status[status == adams.SETTLED] = adams.RUNNING
-        offset = self.offset
-        if self.rate and not offset.size and self.hidden in self.problem.given:
-            # Other cues of the batch may have one.
-            offset = np.broadcast_to(0.0, (len(self.start), len(self.bias)))
-        return super().outcome()._replace(offset=offset)
+        return super().outcome()._replace(offset=self.offset)
 
     def clamped_units(self) -> Array:
         mask = np.zeros(self.start.shape, bool)

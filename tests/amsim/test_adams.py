@@ -15,7 +15,7 @@ from scipy.integrate import quad
 import amsim as am
 from amsim.dynamics import adams
 from amsim.dynamics.problem import Problem
-from amsim.dynamics.run import Run
+from amsim.dynamics.run import Run, segments_of
 
 Array = npt.NDArray[Any]
 
@@ -206,7 +206,8 @@ def begin(drives: list[Polynomial], order: int, lag: float, times: Any = (9.0,))
         tolerance=0.0,
     )
     run = Run(problem, 0.0, 1e9)
-    run.begin(np.linspace(-1, 2, 10 if lag else 5)[None], ["x"], lag)
+    segments = segments_of(net.layers.values(), np.zeros((1, 1), bool), lag)
+    run.begin(np.linspace(-1, 2, 10 if lag else 5)[None], segments)
     values = np.array([[p(t) for p in drives] for t in PAST[:order]])
     run.steps.dd[0, :order] = divided_differences(PAST[:order], values)
     run.steps.past[0, :order] = PAST[:order]

@@ -114,7 +114,7 @@ class TestChoice:
         (tmp_path / "cache").mkdir()
         return SimpleNamespace(
             py_func=space["go"],
-            signatures=[],
+            overloads=[],
             stats=SimpleNamespace(cache_path=str(tmp_path / "cache")),
             source=source,
         )
@@ -139,9 +139,9 @@ class TestChoice:
         assert interpreted.exhausted(2000, 1e4)
 
     def test_compiled_code_is_used_where_there_is_some(self, function: Any) -> None:
-        function.signatures = ["in memory"]
+        function.overloads = ["in memory"]
         assert not interpreted.preferred(function, 1e4, 8)
-        function.signatures = []
+        function.overloads = []
         python = f"{sys.version_info[0]}{sys.version_info[1]}"
         index = function.source.parent / "cache" / f"steps.go-1.py{python}.nbi"
         index.write_text("")
