@@ -9,7 +9,6 @@ from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit, System
 from .compare import Comparison, compare, compare_bit_widths
 from .errors import LimitError, MappingError, NotPublicError, RangeError
-from .placement import Placement, place
 from .plan import Job, Plan
 from .planner import compile
 from .run import Result, run
@@ -25,7 +24,6 @@ __all__ = [
     "LimitError",
     "MappingError",
     "NotPublicError",
-    "Placement",
     "Plan",
     "RangeError",
     "Result",
@@ -37,7 +35,6 @@ __all__ = [
     "compile",
     "export",
     "lava",
-    "place",
     "run",
     "validate",
 ]
