@@ -1,0 +1,62 @@
+"""Thresholds of slow and late normalisers, found by events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from experiments import normaliser_lag
+
+import amsim as am
+
+
+@pytest.fixture(scope="module")
+def data() -> xr.Dataset:
+    return normaliser_lag.run(kappa=(2.0, 4.0), memories=(1, 4), features=6)
+
+
+def test_thresholds_of_pure_memories_are_those_of_the_theory(data: xr.Dataset) -> None:
+    pure = data.sel(memories=1).isel(repeat=0)
+    timing = am.theory.timing
+    for kappa in (2.0, 4.0):
+        slow, late = (float(pure.threshold.sel(kind=k, kappa=kappa)) for k in ("slow", "late"))
+        assert slow == pytest.approx(timing.critical_normaliser_lag(kappa), rel=0.02)
+        assert late == pytest.approx(timing.critical_normaliser_delay(kappa), rel=0.02)
+
+
+def test_every_prediction_holds_and_mixed_states_are_only_reported(data: xr.Dataset) -> None:
+    claims = normaliser_lag.judge(data)
+    judged = [claim for claim in claims if claim.predicted is not None]
+    assert len(judged) == 4 and all(claim.holds for claim in judged)
+    assert all("4 memories" in claim.text for claim in claims if claim.predicted is None)
+
+
+def test_competitors_make_a_slow_normaliser_less_dangerous(data: xr.Dataset) -> None:
+    """p < 1 weakens the loop through the normaliser."""
+    mixed = data.sel(memories=4).isel(repeat=0)
+    assert (mixed.purity < 0.995).all()
+    assert (mixed.threshold > 1.05 * data.threshold.sel(memories=1).isel(repeat=0)).all()
+
+
+def test_wrong_thresholds_are_found_out(data: xr.Dataset) -> None:
+    wrong = normaliser_lag.judge(data.assign(threshold=1.05 * data.threshold))
+    assert [claim.holds for claim in wrong if claim.predicted is not None] == [False] * 4
+
+
+def test_a_weak_memory_bears_any_lag() -> None:
+    """kappa <= 1: no time constant destabilises."""
+    found = normaliser_lag.measure(
+        seed=np.random.SeedSequence(0), kind="slow", kappa=0.9, memories=1, features=1
+    )
+    assert found["threshold"] == np.inf
+
+
+def test_an_unknown_kind_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'slow' or 'late'"):
+        normaliser_lag.measure(
+            seed=np.random.SeedSequence(0), kind="lossy", kappa=2.0, memories=1, features=4
+        )
+
+
+def test_the_figure_names_its_axes(data: xr.Dataset) -> None:
+    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in normaliser_lag.draw(data).axes)
