@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from experiments import delay_rate
 
 import amsim as am
+from experiments import delay_rate
 
 
 @pytest.fixture(scope="module")

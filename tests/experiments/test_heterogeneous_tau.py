@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from experiments import heterogeneous_tau
 
 import amsim as am
+from experiments import heterogeneous_tau
 
 
 @pytest.fixture(scope="module")
