@@ -107,9 +107,13 @@ class Calibration:
 
 
 def tolerance_for(
-    solve: Callable[[float], Any], reference: Any, target: float = 1e-6, budget: float = 60.0
+    solve: Callable[[float], Any],
+    reference: Any,
+    target: float = 1e-6,
+    budget: float = 60.0,
+    loosest: float = LADDER[0],
 ) -> Calibration:
-    """Walk `rtol` down from 1e-3 until `solve(rtol)` is within `target` of the reference.
+    """Walk `rtol` down from `loosest` until `solve(rtol)` is within `target` of the reference.
 
     Parameters
     ----------
@@ -121,9 +125,11 @@ def tolerance_for(
         Largest error allowed, in the max norm over times, cues and units.
     budget : float
         CPU seconds that one solve may take before the walk stops short.
+    loosest : float
+        The first `rtol` tried; smaller ones are those of `LADDER`.
     """
     best = Calibration(math.nan, math.inf, False)
-    for rtol in LADDER:
+    for rtol in (step for step in LADDER if step <= loosest):
         start = time.process_time()
         try:
             error = float(abs(solve(rtol) - reference).max())
