@@ -9,6 +9,7 @@ from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit, System
 from .compare import Comparison, compare, compare_bit_widths
 from .errors import LimitError, MappingError, NotPublicError, RangeError
+from .placement import Placement, place
 from .plan import Job, Plan
 from .planner import compile
 from .run import Result, run
@@ -24,6 +25,7 @@ __all__ = [
     "LimitError",
     "MappingError",
     "NotPublicError",
+    "Placement",
     "Plan",
     "RangeError",
     "Result",
@@ -35,6 +37,7 @@ __all__ = [
     "compile",
     "export",
     "lava",
+    "place",
     "run",
     "validate",
 ]

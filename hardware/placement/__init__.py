@@ -1,0 +1,6 @@
+"""Neuro-cores for a plan, and their places on the mesh of a chip or of a system of chips."""
+
+from .place import place
+from .result import Placement
+
+__all__ = ["Placement", "place"]

@@ -1,0 +1,168 @@
+"""`place`: neuro-cores for the units of a plan, on as many chips as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..chips import Chip, System
+from ..chips import chip as chip_named
+from ..errors import LimitError
+from ..plan import Plan
+from ..run import Result
+from ..validate import validate
+from . import mesh as meshes
+from . import traffic
+from .arrange import arrange
+from .result import Placement, check_run, cores_per_chip, network_of
+from .split import DoesNotFit, Load, Network, split
+
+_LEAST_BITS = 2
+
+
+def place(
+    plan: Plan,
+    chip: str | Path | Chip | None = None,
+    *,
+    system: str | None = None,
+    run: Result | None = None,
+    seed: int = 0,
+) -> Placement:
+    """Distribute the units of a plan over neuro-cores, and the cores over the mesh.
+
+    Parameters
+    ----------
+    plan : Plan
+    chip : str, Path or Chip, optional
+        A name, a .toml file or a table; the chip that the plan was made for by default.
+        "loihi1" cannot run these neurons, and can be asked for to compare costs.
+    system : str, optional
+        A system of this chip; the smallest one that is large enough by default.
+    run : Result, optional
+        Cores that talked much in it are put near each other; without, no unit is taken to be
+        silent on its turn.
+    seed : int, default 0
+        Of the search for places.
+
+    Returns
+    -------
+    Placement
+
+    Raises
+    ------
+    LimitError
+        If the plan does not fit; the message names the limit and the nearest changes that fit.
+    ValueError, TypeError
+        If there is no such chip or system, or the run is one of another plan.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> import hardware as hw
+    >>> plan = hw.compile(am.dense_am(am.patterns.random(200, 400, seed=0)))
+    >>> hw.place(plan)
+    Placement(400 x 200, oheo-gulch, n_cores=2, n_chips=1, verified_on_hardware=False)
+    """
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be what hardware.compile returns, got {type(plan).__name__}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    table = chip_named(plan.chip if chip is None else chip)
+    if run is not None:
+        check_run(plan, run)
+    network = network_of(plan)
+    candidates = table.systems if system is None else (table.system(system),)
+    counts = traffic.dense(plan) if run is None else traffic.of_run(run)
+    loads, found = _loads(network, table, candidates, counts.rates)
+    per_chip = int(cores_per_chip(table, found).value or 0)
+    mesh = meshes.of(table, len(loads), per_chip)
+    if table.programmable:
+        validate(plan, table, chips=mesh.chips)
+    visible = np.repeat(np.arange(len(loads)), [load.features for load in loads])
+    hidden = np.repeat(np.arange(len(loads)), [load.memories for load in loads])
+    normaliser = next((core for core, load in enumerate(loads) if load.normaliser), None)
+    flows = traffic.between_cores(counts, visible, hidden, normaliser, len(loads)).total
+    return Placement(
+        plan=plan,
+        chip=table,
+        system=found,
+        visible=visible,
+        hidden=hidden,
+        normaliser=normaliser,
+        loads=loads,
+        mesh=mesh,
+        routers=arrange(flows, mesh.slots(), mesh.per_router, int(seed)),
+        counts=counts,
+        measured=run is not None,
+    )
+
+
+def _loads(
+    network: Network,
+    chip: Chip,
+    candidates: tuple[System, ...],
+    rates: tuple[float, float, float, float],
+) -> tuple[tuple[Load, ...], System]:
+    """Cores for a network, and the first system that has so many."""
+    largest = candidates[-1]
+    try:
+        loads = split(network, chip, rates)
+    except DoesNotFit as error:
+        raise LimitError(_with_remedies(str(error), network, chip, largest)) from None
+    for system in candidates:
+        if len(loads) <= _cores(chip, system):
+            return loads, system
+    what = (
+        f"{network.features:,} features and {network.memories:,} memories at "
+        f"{network.weight_bits} bits need {len(loads):,} cores, {largest.name} has "
+        f"{_cores(chip, largest):,}"
+    )
+    raise LimitError(_with_remedies(what, network, chip, largest, len(loads)))
+
+
+def _cores(chip: Chip, system: System) -> int:
+    return int((system.chips.value or 0) * (cores_per_chip(chip, system).value or 0))
+
+
+def _with_remedies(
+    what: str, network: Network, chip: Chip, system: System, needed: int | None = None
+) -> str:
+    """The message of an error, with the nearest changes that do fit."""
+
+    def fits(changed: Network) -> bool:
+        try:
+            return len(split(changed, chip)) <= _cores(chip, system)
+        except DoesNotFit:
+            return False
+
+    remedies = []
+    if needed is not None:
+        larger = [each.name for each in chip.systems if _cores(chip, each) >= needed]
+        remedies += [f"system={name!r}" for name in larger[:1]]
+    bits = _largest(
+        lambda n: fits(replace(network, weight_bits=n)), _LEAST_BITS, network.weight_bits
+    )
+    memories = _largest(lambda n: fits(replace(network, memories=n)), 1, network.memories)
+    features = _largest(lambda n: fits(replace(network, features=n)), 1, network.features)
+    if bits:
+        remedies.append(f"weight_bits={bits}")
+    if memories:
+        remedies.append(f"at most {memories:,} memories of {network.features:,}")
+    if features and not memories:
+        remedies.append(f"at most {features:,} features")
+    nothing = "neither fewer bits nor fewer units of one kind are enough"
+    return f"{what}; what fits: {', or '.join(remedies) or nothing}"
+
+
+def _largest(fits: Callable[[int], bool], least: int, above: int) -> int:
+    """The largest number below `above` that fits, by bisection; 0 if `least` does not."""
+    if least >= above or not fits(least):
+        return 0
+    low, high = least, above
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

@@ -1,0 +1,205 @@
+"""A `Placement`: who is where, and what passes between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..chips import Chip, Limit, System
+from ..plan import Plan
+from ..run import Result
+from . import mesh as meshes
+from . import traffic
+from .mesh import Floats, Integers, Links, Mesh
+from .split import Load, Network, Use, uses
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Neuro-cores for the units of a plan, and their places; made by `hardware.place`.
+
+    Attributes
+    ----------
+    plan : Plan
+    chip : Chip
+    system : System
+    visible, hidden : ndarray of int (D,), (K,)
+        The core of every feature, of every memory.
+    normaliser : int or None
+        Its core.
+    loads : tuple of Load
+        Units of each core.
+    mesh : Mesh
+        The routers of the chips that are used.
+    routers : ndarray of int (n_cores, 2)
+        Column and row of the router of each core, over all chips.
+    counts : Counts
+        Messages per cue that the places were chosen for, by unit.
+    measured : bool
+        Whether the counts are those of a run, or those of units that are never silent.
+    verified_on_hardware : bool
+        Always False.
+    """
+
+    plan: Plan
+    chip: Chip
+    system: System
+    visible: Integers
+    hidden: Integers
+    normaliser: int | None
+    loads: tuple[Load, ...]
+    mesh: Mesh
+    routers: Integers
+    counts: traffic.Counts
+    measured: bool
+    verified_on_hardware: bool = False
+
+    @property
+    def n_cores(self) -> int:
+        """Neuro-cores that are used."""
+        return len(self.loads)
+
+    @property
+    def n_chips(self) -> int:
+        """Chips that are used."""
+        return self.mesh.chips
+
+    @cached_property
+    def chips(self) -> Integers:
+        """The chip of each core, (n_cores,)."""
+        return self.mesh.chip_of(self.routers)
+
+    @cached_property
+    def flows(self) -> Floats:
+        """Messages per cue from core to core, (n_cores, n_cores); the diagonal stays inside."""
+        return self.flows_of(self.counts).total
+
+    @property
+    def cut(self) -> float:
+        """Messages per cue between different cores."""
+        return float(self.flows.sum() - np.trace(self.flows))
+
+    @property
+    def hops(self) -> float:
+        """Messages per cue times the hops that each takes."""
+        return float((self.flows * meshes.distances(self.routers)).sum())
+
+    @cached_property
+    def links(self) -> Links:
+        """Messages per cue over each link of the mesh."""
+        return meshes.links(self.mesh, self.routers, self.flows)
+
+    def flows_of(self, counts: traffic.Counts) -> traffic.Flows:
+        """The messages from core to core, by kind, for other counts."""
+        return traffic.between_cores(
+            counts, self.visible, self.hidden, self.normaliser, self.n_cores
+        )
+
+    def use(self, core: int) -> tuple[Use, ...]:
+        """What a core holds of each limit."""
+        with_features = sum(load.features > 0 for load in self.loads)
+        with_memories = sum(load.memories > 0 for load in self.loads)
+        return uses(
+            network_of(self.plan), self.chip, self.loads[core], (with_features, with_memories)
+        )
+
+    def check_run(self, run: Result) -> None:
+        """Raise if a run is not one of this plan.
+
+        Raises
+        ------
+        TypeError, ValueError
+        """
+        check_run(self.plan, run)
+
+    def to_networkx(self) -> Any:
+        """The cores and what passes between them, as a `networkx.DiGraph`.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes are numbers of cores with "features", "memories", "normaliser", "chip" and
+            "router" (column, row); edges have "messages" per cue and "hops".
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> import hardware as hw
+        >>> plan = hw.compile(am.dense_am(am.patterns.random(5, 64, seed=0)))
+        >>> hw.place(plan).to_networkx().nodes[0]["features"]
+        64
+        """
+        import networkx as nx
+
+        graph = nx.DiGraph(chip=self.chip.name, system=self.system.name)
+        for core, load in enumerate(self.loads):
+            graph.add_node(
+                core,
+                features=load.features,
+                memories=load.memories,
+                normaliser=load.normaliser,
+                chip=int(self.chips[core]),
+                router=(int(self.routers[core, 0]), int(self.routers[core, 1])),
+            )
+        hops = meshes.distances(self.routers)
+        for a, b in zip(*np.nonzero(self.flows), strict=True):
+            if a != b:
+                graph.add_edge(
+                    int(a), int(b), messages=float(self.flows[a, b]), hops=int(hops[a, b])
+                )
+        return graph
+
+    def report(self) -> str:
+        """Cores, chips, how full they are, and the traffic."""
+        from .report import describe
+
+        return describe(self)
+
+    def plot(self) -> Figure:
+        """The mesh with its cores, how full they are, and the load of its links."""
+        from .figure import draw
+
+        return draw(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"Placement({self.plan.units[1]} x {self.plan.units[0]}, {self.system.name}, "
+            f"n_cores={self.n_cores}, n_chips={self.n_chips}, verified_on_hardware=False)"
+        )
+
+
+def network_of(plan: Plan) -> Network:
+    """The sizes of a plan."""
+    memories, features = plan.units
+    return Network(features, memories, plan.normaliser is not None, plan.weight_bits)
+
+
+def cores_per_chip(chip: Chip, system: System) -> Limit:
+    """Cores that can be used on each chip of a system."""
+    return system.cores_per_chip or chip.limits["cores"]
+
+
+def check_run(plan: Plan, run: Result) -> None:
+    """Raise if a run is not one of this plan, or counted nothing."""
+    if not isinstance(run, Result):
+        raise TypeError(f"run must be what hardware.run returns, got {type(run).__name__}")
+    if run.plan is not plan and run.plan != plan:
+        raise ValueError(
+            f"the run is one of another plan, {run.plan}; this is {plan}: run this plan, or place "
+            f"that one"
+        )
+    kinds = ["visible", "hidden"] + ["rounds", "normaliser"] * (plan.normaliser is not None)
+    missing = [kind for kind in kinds if kind not in run.messages]
+    if missing:
+        raise ValueError(
+            f"backend {run.backend!r} did not count messages of {', '.join(missing)}; "
+            f"run with backend='emulator'"
+        )
+    if run.steps < 1 or any(count.size == 0 for count in run.messages.values()):
+        raise ValueError("the run is empty: it has no steps or no cues")
