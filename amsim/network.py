@@ -264,6 +264,45 @@ class Network:
             for name, layer in self.dynamic.items()
         }
 
+    def parameter_gradient(
+        self, states: States, inputs: States | None = None
+    ) -> dict[str, dict[str, Array]]:
+        """Derivative of the energy by the parameters of every synapse, at given states.
+
+        For learning by gradients: there, states are those of patterns, or rests of recalls.
+
+        Parameters
+        ----------
+        states, inputs
+            As for `energy`.
+
+        Returns
+        -------
+        dict of str to dict of str to ndarray
+            {synapse name: {parameter: gradient}}, in the parameter's shape, summed over the batch.
+
+        Notes
+        -----
+        States are held. Algebraic layers need not be: where they have their stationary value the
+        energy does not depend on them to first order, so these are the derivatives of
+        E(dynamic states, parameters). Biases belong to layers: dE/dbias = -leak g.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from amsim import Softmax, dense_am
+        >>> net = dense_am([[1.0, 1.0], [1.0, -1.0]], hidden=Softmax(beta=50.0), tau_hidden=0.0)
+        >>> gradient = net.parameter_gradient({"visible": np.array([0.5, 0.8])})
+        >>> gradient["hidden-visible"]["weights"].round(3) + 0.0
+        array([[-0.5, -0.8],
+               [ 0. ,  0. ]])
+        """
+        active = self.activations(states, inputs)
+        return {
+            synapse.name: synapse.parameter_gradient(*(active[name] for name in synapse.between))
+            for synapse in self.synapses
+        }
+
     def velocity(self, states: States, inputs: States | None = None) -> dict[str, Array]:
         """dx_l/dt of every dynamic layer, shapes as the states, in state units per unit of time."""
         return {n: force / self.layers[n].tau for n, force in self.force(states, inputs).items()}

@@ -133,6 +133,18 @@ class Attention(HyperSynapse):
             (1, 1): _pull(on_query, wq, wq),
         }
 
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        keys, queries = self._project(activations)
+        scores = self._scores(keys, queries)
+        share = Softmax(self.beta).activation(scores)
+        # A token that does not see itself has the share 0 of the score -inf.
+        mean = np.sum(share * np.where(share > 0, scores, 0.0))
+        return {
+            "keys": -_outer(share.swapaxes(-1, -2) @ queries, activations[0]),
+            "queries": -_outer(share @ keys, activations[1]),
+            "beta": np.asarray(-(self.energy(*activations).sum() + mean) / self.beta),
+        }
+
     def check_shapes(self, *shapes: Shape) -> None:
         for layer, shape, weights in zip(
             self.between, shapes, (self.keys, self.queries), strict=True
@@ -171,6 +183,13 @@ def _forth(g: Array, weights: Array) -> Array:
 def _back(x: Array, weights: Array) -> Array:
     """The transpose of `_forth`."""
     return np.asarray((x @ weights).sum(axis=-3))
+
+
+def _outer(heads: Array, tokens: Array) -> Array:
+    """Sum over tokens of heads (..., H, tokens, Y) times (..., tokens, D): (H, Y, D)."""
+    heads = heads.reshape(-1, *heads.shape[-3:])
+    tokens = tokens.reshape(-1, *tokens.shape[-2:])
+    return np.asarray(np.einsum("nhty,ntd->hyd", heads, tokens, optimize=True))
 
 
 def _pull(inner: Array, left: Array, right: Array) -> Array:

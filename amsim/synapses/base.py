@@ -79,6 +79,22 @@ class HyperSynapse(ABC):
         """
 
     @abstractmethod
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        """Derivative of the energy by the parameters, at given activations.
+
+        Parameters
+        ----------
+        *activations : arrays (..., n_a)
+            As for `energy`.
+
+        Returns
+        -------
+        dict
+            By the name of the parameter, in its shape: the gradient of the energies' sum over the
+            batch and all copies. For one gradient per cue, call this per cue.
+        """
+
+    @abstractmethod
     def check_shapes(self, *shapes: Shape) -> None:
         """Raise ValueError unless layers of these shapes can fill the slots."""
 
@@ -113,6 +129,11 @@ def checked_weights(weights: ArrayLike, kind: str) -> Array:
     if array.dtype != np.int8 and not np.isfinite(array).all():
         raise ValueError(f"{kind}: weights contain NaN or infinity; remove them first")
     return np.ascontiguousarray(array)
+
+
+def rows(x: Array) -> Array:
+    """(..., n) as float64 (prod(...), n)."""
+    return x.reshape(-1, x.shape[-1]).astype(np.float64, copy=False)
 
 
 def every_copy(block: Array, activation: Array) -> Array:

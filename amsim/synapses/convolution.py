@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, HyperSynapse, Shape, checked_names, checked_weights
+from .base import Array, HyperSynapse, Shape, checked_names, checked_weights, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,13 @@ class Convolution(HyperSynapse):
         units = np.eye(math.prod(pixels)).reshape(-1, *pixels)
         block = self._read(units).reshape(len(units), -1)[None]
         return {(0, 1): block.swapaxes(-1, -2), (1, 0): block}
+
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        f, g = activations
+        axes = len(self.window)
+        positions = f.shape[-1 - axes : -1]
+        parts = [rows(f).T @ rows(g[seen]) for seen, _ in self._offsets(positions)]
+        return {"kernel": -np.stack(parts, axis=1).reshape(self.kernel.shape)}
 
     def check_shapes(self, *shapes: Shape) -> None:
         first, second = shapes

@@ -16,6 +16,7 @@ from .base import (
     checked_weights,
     every_copy,
     permutations,
+    rows,
 )
 
 # Memories that are not float64 are converted block by block in a product, so that int8 or float32
@@ -140,6 +141,10 @@ class Dense(HyperSynapse):
         block = self.weights / permutations(self.between)
         block = every_copy(block, activations[0])
         return {(0, 1): block, (1, 0): block.swapaxes(-1, -2)}
+
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        f, g = (rows(x) for x in activations)
+        return {"weights": -(f.T @ g) / permutations(self.between)}
 
     def check_shapes(self, *shapes: Shape) -> None:
         first, second = shapes

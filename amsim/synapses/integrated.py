@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..lagrangians import Lagrangian, ReLU
-from .base import Array, HyperSynapse, Shape, checked_names, checked_weights, every_copy
+from .base import Array, HyperSynapse, Shape, checked_names, checked_weights, every_copy, rows
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -91,6 +91,10 @@ class Memories(HyperSynapse):
     def coupling(self, *activations: Array) -> dict[tuple[int, int], Array]:
         hessian = self.lagrangian.hessian(self._hidden(activations))
         return {(0, 0): every_copy(self.weights.T @ hessian @ self.weights, activations[0])}
+
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        f = rows(self.lagrangian.activation(self._hidden(activations)))
+        return {"weights": -(f.T @ rows(activations[0])), "bias": -f.sum(axis=0)}
 
     def check_shapes(self, *shapes: Shape) -> None:
         _check_units(self, self.weights, shapes[0])
@@ -192,6 +196,17 @@ class Epanechnikov(HyperSynapse):
         force = self.force_on(0, activations)
         slope = -share.sum(axis=-1)[..., None, None] * np.eye(g.shape[-1])
         return {(0, 0): every_copy(slope - self.beta * _outer(force), g)}
+
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        g = rows(activations[0])
+        share, kernels = self._shares(g), self._kernels(g)
+        pulled = share.sum(axis=0)[:, None] * self.memories - share.T @ g
+        # d kernel / d beta = -d^2 / 2 = (kernel - 1) / beta.
+        inner = np.sum(share * (1 - kernels)) / self.beta
+        return {
+            "memories": pulled,
+            "beta": np.asarray((inner - self.energy(g).sum()) / self.beta),
+        }
 
     def check_shapes(self, *shapes: Shape) -> None:
         _check_units(self, self.memories, shapes[0])

@@ -15,6 +15,7 @@ from .base import (
     checked_weights,
     every_copy,
     permutations,
+    rows,
 )
 
 _SLOTS = "abcdefghijklmnopqrstuvw"
@@ -87,6 +88,13 @@ class MultiBody(HyperSynapse):
                     block = self._contract(activations, _SLOTS[a] + _SLOTS[b])
                     blocks[a, b] = every_copy(block, activations[a])
         return blocks
+
+    def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
+        slots = _SLOTS[: self.tensor.ndim]
+        subscripts = ",".join(f"z{slot}" for slot in slots)
+        operands = [rows(g) for g in activations]
+        total = np.einsum(f"{subscripts}->{slots}", *operands, optimize=True)
+        return {"tensor": -np.asarray(total) / permutations(self.between)}
 
     def check_shapes(self, *shapes: Shape) -> None:
         ends = tuple(shape[-1] for shape in shapes)

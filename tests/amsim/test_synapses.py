@@ -141,6 +141,35 @@ def test_coupling_is_the_derivative_of_the_force(
         same(np.broadcast_to(block, (batch, *sizes)), expected)
 
 
+@every
+@settings(deadline=None, max_examples=10)
+@given(front=fronts, seed=seeds)
+def test_parameter_gradient_is_that_of_the_summed_energy(
+    kind: Kind, between: tuple[str, ...], front: tuple[int, ...], seed: int
+) -> None:
+    """The energy is linear in the weights, so that differences of step 1 are exact."""
+    synapse, active = example(kind, between, front, seed)
+    ((_, gradient),) = synapse.parameter_gradient(*active).items()
+    weights = synapse.weights if isinstance(synapse, Dense) else synapse.tensor
+    energy = synapse.energy(*active).sum()
+    expected = np.empty(weights.shape)
+    for index in np.ndindex(weights.shape):
+        moved = weights.copy()
+        moved[index] += 1
+        expected[index] = kind(moved, between=between).energy(*active).sum() - energy
+    same(gradient, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_parameter_gradient_of_small_weights_is_float64(dtype: Any) -> None:
+    """The gradient of int8 weights: products of int8 activations would wrap."""
+    synapse = Dense(np.ones((1, 1), dtype))
+    (gradient,) = synapse.parameter_gradient(
+        np.array([100], np.int8), np.array([100], np.int8)
+    ).values()
+    assert gradient.dtype == np.float64 and gradient == -1e4
+
+
 # Closed forms
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable
@@ -104,6 +105,54 @@ def test_coupling_is_the_derivative_of_the_force(
             np.testing.assert_allclose(
                 np.broadcast_to(block, found.shape), found, rtol=1e-7, atol=1e-9
             )
+
+
+PARAMETERS = {
+    Attention: {"keys", "queries", "beta"},
+    Convolution: {"kernel"},
+    Memories: {"weights", "bias"},
+    Epanechnikov: {"memories", "beta"},
+}
+
+
+def with_parameter(synapse: HyperSynapse, name: str, value: Array) -> HyperSynapse:
+    other = copy.copy(synapse)
+    object.__setattr__(other, name, value)
+    return other
+
+
+@every
+def test_parameter_gradient_is_that_of_the_summed_energy(
+    synapse: HyperSynapse, shapes: list[tuple[int, ...]]
+) -> None:
+    active = example(shapes, (2, 3))
+    gradients = synapse.parameter_gradient(*active)
+    assert set(gradients) == PARAMETERS[type(synapse)]
+    for name, gradient in gradients.items():
+        value = np.asarray(getattr(synapse, name))
+        assert gradient.shape == value.shape
+        for index in np.ndindex(value.shape):
+            unit = np.zeros(value.shape)
+            unit[index] = 1
+
+            def slope(step: float, name: str = name, x: Array = value, unit: Array = unit) -> float:
+                moved = (with_parameter(synapse, name, x + h * unit) for h in (step, -step))
+                up, down = (float(other.energy(*active).sum()) for other in moved)
+                return (up - down) / (2 * step)
+
+            wide, near = slope(2e-3), slope(1e-3)
+            np.testing.assert_allclose(gradient[index], (4 * near - wide) / 3, rtol=1e-7, atol=1e-8)
+
+
+@every
+def test_parameter_gradients_of_cues_add_up(
+    synapse: HyperSynapse, shapes: list[tuple[int, ...]]
+) -> None:
+    active = example(shapes, (3,))
+    single = [synapse.parameter_gradient(*(g[i] for g in active)) for i in range(3)]
+    for name, gradient in synapse.parameter_gradient(*active).items():
+        total = sum(part[name] for part in single)
+        np.testing.assert_allclose(gradient, total, rtol=1e-12, atol=1e-13)
 
 
 @every
