@@ -106,10 +106,13 @@ def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
         If the suffix is another one.
     FileExistsError
         If a file exists and force is false.
+    FileNotFoundError
+        If there is no such folder.
     """
     path = Path(path)
     if path.suffix != ".json":
         raise ValueError(f"{path}: a plan is saved as .json, with its arrays beside it as .npz")
+    require_folder(path)
     beside = path.with_suffix(".npz")
     for each in (path, beside):
         if each.exists() and not force:
@@ -148,9 +151,7 @@ def load(path: str | Path) -> Plan:
     """
     path = Path(path)
     try:
-        document = json.loads(path.read_bytes())
-        if document["format"] != _FORMAT:
-            raise ValueError(f"its format is {document['format']!r}, not {_FORMAT!r}")
+        document = _document(path)
         content = path.with_name(Path(document["arrays"]["file"]).name).read_bytes()
         if hashlib.sha256(content).hexdigest() != document["arrays"]["sha256"]:
             raise ValueError("its arrays are those of another plan, or are damaged")
@@ -159,10 +160,30 @@ def load(path: str | Path) -> Plan:
         plan = from_parts(document, arrays)
         ranges.check(plan)
         return plan
-    except FileNotFoundError:
+    except OSError:
         raise
+    except KeyError as error:
+        raise ValueError(f"{path} is not a plan or is damaged: {error} is missing") from error
     except Exception as error:
         raise ValueError(f"{path} is not a plan or is damaged: {error}") from error
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from error
+    if not isinstance(document, dict) or "format" not in document:
+        raise ValueError("it is JSON of something else; amsim map and Plan.save write plans")
+    if document["format"] != _FORMAT:
+        raise ValueError(f"its format is {document['format']!r}, not {_FORMAT!r}")
+    return document
+
+
+def require_folder(path: Path) -> None:
+    """Raise if the folder that a file is to go into is not there."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {path.parent}; make it")
 
 
 def _patterns(network: am.Network) -> NDArray[Any]:

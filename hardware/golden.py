@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike
 
 from .backends import SIGNALS
 from .emulator import emulate
-from .files import to_parts
+from .files import require_folder, to_parts
 from .plan import Plan
 from .run import prepare
 
@@ -58,6 +58,7 @@ def write_golden(
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"{path}: golden vectors are saved as .npz")
+    require_folder(path)
     if path.exists() and not force:
         raise FileExistsError(f"{path} exists; pass force=True to replace it")
     job, _ = prepare(plan, cues, steps=steps, **job_options)

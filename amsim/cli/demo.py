@@ -64,7 +64,15 @@ def _demo(args: argparse.Namespace) -> int:
         "solver": SOLVERS[0],
     }
     task = Task("demo", stored, cues, parameters, own=np.arange(_CUES))
-    return perform(task, folder, args.json, also=_on_a_chip)
+    return perform(task, folder, args.json, also=_integers)
+
+
+def _integers(task: Task, traj: Trajectory) -> dict[str, Any]:
+    try:
+        return _on_a_chip(task, traj)
+    except KeyboardInterrupt:
+        note("interrupted before the integers were done; the recall by the ODE is kept")
+        raise
 
 
 def _on_a_chip(task: Task, traj: Trajectory) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -108,6 +108,20 @@ def prepare(out: str, files: Sequence[str], force: bool) -> Path:
         reason = _reason(error) if isinstance(error, OSError) else str(error)
         raise UserError(f"cannot write to folder {out}: {reason}; pass another --out") from error
     return folder
+
+
+@contextmanager
+def output(out: str, files: Sequence[str], force: bool) -> Iterator[Path]:
+    """`prepare`; what was made for work that fails goes again, if it is still empty."""
+    made = [path for path in (Path(out), *Path(out).parents) if not path.exists()]
+    folder = prepare(out, files, force)
+    try:
+        yield folder
+    except BaseException:
+        for path in made:  # the innermost first
+            with suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def write(path: Path, save: Callable[[BinaryIO], object]) -> None:

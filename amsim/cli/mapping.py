@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .console import DONE, UserError, as_json, emit, not_negative, positive
-from .files import Floats, add_output, load, prepare
+from .files import Floats, add_output, load, output
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -66,20 +66,20 @@ def _map(args: argparse.Namespace) -> int:
             f"{args.patterns} has shape {stored.shape}; patterns need shape (memories, units): "
             f"flatten images, and put a single pattern in a list"
         )
-    folder = prepare(args.out, FILES, args.force)
     try:
-        plan = hw.compile(
-            _network(stored, args),
-            chip=args.chip,
-            weight_bits=args.weight_bits,
-            dt=args.dt,
-            quantum=args.quantum,
-            cue_limit=args.cue_limit,
-        )
-        validation = hw.validate(plan)
+        with output(args.out, FILES, args.force) as folder:
+            plan = hw.compile(
+                _network(stored, args),
+                chip=args.chip,
+                weight_bits=args.weight_bits,
+                dt=args.dt,
+                quantum=args.quantum,
+                cue_limit=args.cue_limit,
+            )
+            validation = hw.validate(plan)
+            plan.save(folder / PLAN, force=args.force)
     except ValueError as error:
         raise UserError(str(error)) from error
-    plan.save(folder / PLAN, force=args.force)
     if args.json:
         emit(as_json(_record(plan, validation, folder)))
     else:

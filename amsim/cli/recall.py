@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Also = Callable[[Task, Trajectory], dict[str, Any]]
 
 # Codes of runs that did not end well; every other run is done.
-_CODES = {"time_limit": NOT_SETTLED, "diverged": NOT_SETTLED, "interrupted": INTERRUPTED}
+_CODES = {"time_limit": NOT_SETTLED, "diverged": NOT_SETTLED}
 
 
 SOLVERS = ("exponential", "RK45", "DOP853", "Radau", "BDF", "LSODA", "fixed-point")
@@ -106,7 +106,12 @@ def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -
     # The states first: they took the time.
     with writing(folder / TRAJECTORY):
         traj.save(folder / TRAJECTORY, force=True)
-    more = also(task, traj) if also and traj.status != "interrupted" else {}
+    more, interrupted = {}, traj.status == "interrupted"
+    if also and not interrupted:
+        try:
+            more = also(task, traj)
+        except KeyboardInterrupt:
+            interrupted = True
     record = {
         "command": task.command,
         "status": traj.status,
@@ -123,9 +128,10 @@ def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -
     figure = draw(task, traj, results)
     write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
     emit(as_json(record) if json else table(record))
-    if traj.status == "interrupted":
+    if interrupted:
         note("interrupted; what was reached is written")
-    elif traj.status != "settled":
+        return INTERRUPTED
+    if traj.status != "settled":
         note("warning: not every cue settled; try another --beta, or am.simulate with a larger t1")
     return _CODES.get(traj.status, DONE)
 

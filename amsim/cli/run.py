@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .console import DONE, MISSING, UserError, as_json, count, emit, fail, note
-from .files import Floats, add_output, load, prepare, write
+from .files import Floats, add_output, load, output, write
 
 if TYPE_CHECKING:
     from hardware import Plan, Result
@@ -55,18 +55,18 @@ def _run(args: argparse.Namespace) -> int:
     cues = load(args.cues)
     if cues.ndim not in (1, 2):
         raise UserError(f"{args.cues} has shape {cues.shape}; cues need shape (cues, units)")
-    folder = prepare(args.out, FILES, args.force)
     cues = cues.reshape(-1, cues.shape[-1])
-    note(f"recalling {count(cues, 'cue')} on {args.backend} ...")
     try:
-        result = hw.run(plan, cues, backend=args.backend, steps=args.steps)
+        with output(args.out, FILES, args.force) as folder:
+            note(f"recalling {count(cues, 'cue')} on {args.backend} ...")
+            result = hw.run(plan, cues, backend=args.backend, steps=args.steps)
+            record = _record(plan, result, folder)
+            write(folder / STATES, lambda file: _save_states(file, result))
+            write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
     except (hw.BackendUnavailable, hw.lava.LavaError) as error:
         return fail(MISSING, str(error))
     except ValueError as error:
         raise UserError(str(error)) from error
-    record = _record(plan, result, folder)
-    write(folder / STATES, lambda file: _save_states(file, result))
-    write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
     emit(as_json(record) if args.json else _table(record, folder))
     return DONE
 

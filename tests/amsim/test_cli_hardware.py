@@ -108,6 +108,33 @@ def test_mistakes_end_in_one_line(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("amsim: error: ")
     assert message in error
+    assert not any((files / folder).exists() for folder in ("plan", "out", "o"))
+
+
+def test_a_failed_run_leaves_a_folder_that_was_there(files: Path) -> None:
+    assert main(mapped()) == 0
+    (files / "out").mkdir()
+    assert main([*RUN, "--steps", "0"]) == 2
+    assert (files / "out").is_dir()
+    assert main([*RUN[:5], "--out", "deep/er/out", "--steps", "0"]) == 2
+    assert not (files / "deep").exists()
+
+
+def test_demo_interrupted_in_the_integers_keeps_the_ode(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hw, "run", interrupted)
+    assert main(["demo", "--out", "demo"]) == 130
+    said = capsys.readouterr().err
+    assert "the recall by the ODE is kept" in said
+    assert said.splitlines()[-1] == "amsim: interrupted; what was reached is written"
+    record = json.loads((files / "demo" / "run.json").read_text())
+    assert len(record["results"]) == 8
+    assert "hardware" not in record
+    assert sorted(map(str, record["files"])) == sorted(map(str, Path("demo").iterdir()))
 
 
 def test_a_run_that_lava_gave_up_ends_without_our_traceback(

@@ -100,3 +100,27 @@ def test_golden_vectors_are_the_recall(plan: hw.Plan, tmp_path: Path) -> None:
         plan.golden(cues, path)
     with pytest.raises(ValueError, match=r"\.npz"):
         plan.golden(cues, tmp_path / "golden.json")
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    plan = hw.compile(NETWORKS["softmax"])
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none; make it"):
+        plan.golden(PATTERNS[0], tmp_path / "none" / "golden.npz", steps=5)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none; make it"):
+        plan.save(tmp_path / "none" / "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("hello", "it is not JSON"),
+        ('{"nodes": 3}', "it is JSON of something else"),
+        ('{"format": "nir"}', "its format is 'nir', not 'amsim plan 1'"),
+        ('{"format": "amsim plan 1"}', "'arrays' is missing"),
+    ],
+)
+def test_another_json_file_is_not_a_plan(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"plan.json is not a plan or is damaged: {problem}"):
+        hw.Plan.load(path)
