@@ -132,6 +132,9 @@ def judge(data: xr.Dataset) -> list[Claim]:
             share = float(part.same.where(proven).mean())
             text = f"{execution}: share of certified cues that end in the fixed point"
             claims.append(Claim(text, share, 1.0, share == 1))
+        there = part.distance.where(part.same == 1)
+        text = f"{execution}: largest distance at rest of cues that end there"
+        claims.append(Claim(text, float(there.max())))
     for memories in data.memories.values:
         for execution in data.execution.values:
             part = data.sel(memories=memories, execution=execution)
@@ -178,7 +181,7 @@ def draw(data: xr.Dataset) -> Figure:
 
 _FIXED = {
     "quantum": 0.05, "delay": 1.0, "jitter": 0.5, "drop": 0.1, "drift": 0.05, "tau_spread": 0.3,
-    "near": 0.1,
+    "near": 0.5,
 }  # fmt: skip
 
 EXPERIMENT = Experiment(

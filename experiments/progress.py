@@ -53,6 +53,7 @@ class Progress:
             desc="measuring",
             unit="unit",
             leave=False,
+            miniters=1,
             smoothing=0.05,  # units of a grid differ: the last few say little about the rest
             bar_format="{desc}: {n} of {total} units |{bar}| {elapsed}, "
             "{remaining} left ({rate_fmt}){postfix}",

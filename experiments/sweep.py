@@ -28,6 +28,7 @@ _BATCH = 0.2
 _TASKS_PER_SECOND = 200
 _WEIGHT = 0.3  # of the last batch in the running mean of seconds per unit
 _LOOK = 1.0  # seconds between two looks how many workers there are
+_DIED = PoolError("its process died twice, the second time alone: a crash, or out of memory")
 
 
 class Sweep:
@@ -173,8 +174,8 @@ class Sweep:
                 unit = [(number, *self._unit(number))]
                 futures[executor.submit(work, self._measure, unit, 0.0)] = number
             for future in as_completed(futures):
-                error = future.exception()
-                self._keep([failure(futures[future], error)] if error else future.result())
+                died = isinstance(future.exception(), BrokenExecutor)
+                self._keep([failure(futures[future], _DIED)] if died else future.result())
 
 
 def work(

@@ -1,0 +1,108 @@
+"""Experiments whose units misbehave on demand; also a driver: ``python small_experiments.py DIR``.
+
+A unit leaves a mark per measurement in the folder that the parameter ``marks`` names, so that tests
+can count how often each was measured, and by which process.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from experiments.design import Design
+from experiments.experiment import Claim, Experiment, Quantity
+
+# Unit numbers are not known to `measure`: x and the first draw tell which one it is.
+
+
+def measure(*, x, y, marks, seconds, trouble, seed):
+    draw = np.random.default_rng(seed).random()
+    if marks:
+        mark(marks, x, y, draw)
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    if trouble == "error" and x == 2:
+        raise ValueError("two is\nnot allowed")
+    if trouble == "shape" and x == 2:
+        return {"sum": 0.0, "curve": [1.0]}
+    if trouble == "name" and x == 2:
+        return {"sum": 0.0}
+    if trouble == "suicide" and x == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if trouble == "once" and x == 2:
+        first = Path(marks) / "died"
+        if not first.exists():
+            first.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return {"sum": x + y + draw, "curve": np.array([x, y, draw]) / 3}
+
+
+def mark(folder, x, y, draw):
+    name = f"{x}-{y}-{draw:.9f}-{os.getpid()}-{time.monotonic_ns()}"
+    (Path(folder) / name).touch()
+
+
+def draw(data):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 3))
+    ax = figure.subplots()
+    ax.plot(data.x, data["sum"].mean(("y", "repeat")))
+    return figure
+
+
+def judge(data):
+    gap = float(np.abs(data["sum"] - data.x - data.y).max())
+    return [
+        Claim("draws lie in [0, 1)", gap, 1.0, gap < 1),
+        Claim("mean", float(data["sum"].mean())),
+    ]
+
+
+EXPERIMENT = Experiment(
+    name="small",
+    question="Is the sum the sum?",
+    measure=measure,
+    parameters={
+        "x": Quantity("first term", "tau"),
+        "y": Quantity("second term"),
+        "marks": Quantity("folder for marks"),
+        "seconds": Quantity("work", "s"),
+        "trouble": Quantity("what goes wrong where x is 2"),
+    },
+    results={"sum": Quantity("their sum", "tau"), "curve": Quantity("thirds", "1", ("part",))},
+    sizes={
+        "toy": {
+            "x": (0, 1, 2, 3), "y": (0.5, 1.5), "marks": "", "seconds": 0.0, "trouble": "",
+            "repeats": 3,
+        },
+        "paper": {
+            "x": (0, 1, 2, 3), "y": (0.5, 1.5), "marks": "", "seconds": 0.0, "trouble": "",
+            "repeats": 1000,
+        },
+    },
+    draw=draw,
+    judge=judge,
+    coordinates=lambda parameters: {"part": [0, 1, 2]},
+)  # fmt: skip
+
+
+def main(out, options):
+    """Run as a driver of its own, which a test may kill."""
+    from experiments.record import run
+
+    keys = ("jobs", "scheduler", "resume", "force")
+    how = {key: options.pop(key) for key in keys if key in options}
+    run(Design.of(EXPERIMENT, **options), out, **how)
+
+
+if __name__ == "__main__":
+    # Units are found by workers as those of a module, not of __main__.
+    import small_experiments
+
+    small_experiments.main(sys.argv[1], json.loads(sys.argv[2]))

@@ -1,0 +1,254 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from small_experiments import EXPERIMENT
+
+import experiments
+from experiments.design import Design
+from experiments.files import FILES, RecordError, in_use, locked, read_record
+from experiments.record import UnitsFailed, run
+from experiments.rerun import changed_origin, differences, load, rerun
+
+
+def design(**options):
+    return Design.of(EXPERIMENT, **{"repeats": 2, **options})
+
+
+def times_measured(marks):
+    """How often each unit was measured."""
+    names = [path.name.rsplit("-", 2)[0] for path in Path(marks).iterdir()]
+    return [names.count(name) for name in sorted(set(names))]
+
+
+@pytest.fixture
+def marks(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Let records of these tests find their experiment by its name."""
+    monkeypatch.setattr("experiments.rerun.find", {"small": EXPERIMENT}.__getitem__)
+
+
+def test_what_a_run_leaves(tmp_path):
+    data = run(design(seed=3), tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {*FILES, ".lock"}
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["status"] == "complete"
+    assert record["seed"] == 3
+    assert record["parameters"]["y"] == [0.5, 1.5]
+    assert record["units"]["measured"] == record["units"]["total"] == 16
+    assert record["claims"][0] == {
+        "text": "draws lie in [0, 1)",
+        "measured": float((data["sum"] - data.x - data.y).max()),
+        "predicted": 1.0,
+        "holds": True,
+    }
+    (session,) = record["sessions"]
+    assert session["versions"]["numpy"] == np.__version__
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    if head.returncode == 0:  # a clone, not a source archive
+        assert session["commit"].startswith(head.stdout.strip())
+    assert session["seconds"] > 0
+    assert xr.load_dataset(tmp_path / "run/data.nc", engine="h5netcdf").identical(data)
+    assert (tmp_path / "run/figure.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "run/figure.pdf").read_bytes()[:5] == b"%PDF-"
+    summary = (tmp_path / "run/summary.md").read_text()
+    assert "1 of 1 predictions hold; 1 further observation" in summary
+    assert "| draws lie in [0, 1) |" in summary
+
+
+def test_a_record_is_the_same_for_any_number_of_workers(tmp_path):
+    one, two = run(design(), tmp_path / "one"), run(design(), tmp_path / "two", jobs=2)
+    assert one.identical(two)
+    assert (tmp_path / "one/figure.pdf").read_bytes() == (tmp_path / "two/figure.pdf").read_bytes()
+
+
+def test_a_complete_run_is_not_measured_again(tmp_path, marks):
+    first = run(design(marks=str(marks)), tmp_path / "run")
+    (tmp_path / "run/data.nc").unlink()
+    again = run(design(marks=str(marks)), tmp_path / "run", resume=True)
+    assert times_measured(marks) == [1] * 16
+    assert again.identical(first)
+    assert len(read_record(tmp_path / "run")["sessions"]) == 2
+
+
+def test_failures_are_listed_kept_and_retried_when_asked(tmp_path, marks):
+    # What fails once: the process dies where x is 2, and with it what runs in process.
+    folder = tmp_path / "run"
+    data = run(design(trouble="error", marks=str(marks)), folder)
+    record = read_record(folder)
+    assert record["units"] == {
+        "total": 16, "measured": 12, "failed": 4, "seconds": record["units"]["seconds"],
+    }  # fmt: skip
+    assert record["failures"][0]["at"] == {"x": 2, "y": 0.5}
+    assert record["failures"][0]["error"] == "ValueError: two is not allowed"
+    assert "in measure" in record["failures"][0]["traceback"]
+    assert np.isnan(data["sum"].sel(x=2)).all()
+    assert "4 failed" in (folder / "summary.md").read_text()
+    run(design(trouble="error", marks=str(marks)), folder, resume=True)
+    assert sorted(times_measured(marks)) == [1] * 16
+    run(design(trouble="error", marks=str(marks)), folder, resume=True, retry=True)
+    assert sorted(times_measured(marks)) == [1] * 12 + [2] * 4
+    assert read_record(folder)["units"]["failed"] == 4
+
+
+def test_all_failed_is_an_error_with_a_record(tmp_path):
+    with pytest.raises(UnitsFailed, match="all 4 units failed, the first with ValueError: two"):
+        run(design(trouble="error", x=2), tmp_path / "run")
+    assert read_record(tmp_path / "run")["units"]["failed"] == 4
+
+
+def test_judges_and_painters_that_fail_do_not_cost_the_data(tmp_path):
+    from dataclasses import replace
+
+    def fail(data):
+        raise KeyError("colour")
+
+    broken = replace(EXPERIMENT, draw=fail, judge=fail)
+    run(Design.of(broken), tmp_path / "run")
+    record = read_record(tmp_path / "run")
+    assert record["status"] == "complete"
+    assert record["problems"] == [
+        "the claims could not be judged: KeyError: 'colour'",
+        "the figure could not be drawn: KeyError: 'colour'",
+    ]
+    assert (tmp_path / "run/data.nc").exists()
+
+
+def test_other_parameters_are_not_mixed_in(tmp_path):
+    run(design(), tmp_path / "run")
+    for change, words in (
+        ({"y": 0.5}, r"y = \[0.5, 1.5\], not \[0.5\]"),
+        ({"seed": 1}, "seed = 0, not 1"),
+        ({"repeats": 3}, "repeats = 2, not 3"),
+    ):
+        with pytest.raises(RecordError, match=words):
+            run(design(**change), tmp_path / "run", resume=True)
+
+
+def test_what_a_folder_holds_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    run(design(), tmp_path)
+    with pytest.raises(RecordError, match=r"holds run.json.*--resume.*--force"):
+        run(design(), tmp_path)
+    run(design(seed=1), tmp_path, force=True)
+    assert read_record(tmp_path)["seed"] == 1
+    assert load(tmp_path).attrs["seed"] == 1
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_foreign_and_damaged_folders(tmp_path):
+    (tmp_path / "data.nc").write_text("not mine")
+    with pytest.raises(RecordError, match=r"has no run\.json"):
+        run(design(), tmp_path, resume=True)
+    for text, words in (
+        ("{", "is damaged"),
+        ("[]", "is not the record"),
+        ('{"command": "recall"}', "is not the record"),
+        ('{"format": "amsim experiment 1"}', "'experiment' is missing"),
+    ):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(RecordError, match=words):
+            read_record(tmp_path)
+    with pytest.raises(RecordError, match="does not exist"):
+        read_record(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match="is a file"):
+        run(design(), tmp_path / "file")
+    with pytest.raises(RecordError, match="is a file"):
+        read_record(tmp_path / "file")
+
+
+def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from experiments.files import locked\n"
+        "with locked(Path(sys.argv[1])):\n    print('in', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE
+    ) as owner:
+        owner.stdout.readline()
+        assert in_use(tmp_path)
+        with pytest.raises(RecordError, match=f"in use by process {owner.pid} on"):
+            run(design(), tmp_path)
+        with pytest.raises(RecordError, match="in use"):
+            run(design(), tmp_path, resume=True)
+        owner.kill()
+    assert not in_use(tmp_path)
+    run(design(), tmp_path)
+
+
+def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
+    with locked(tmp_path), pytest.raises(RecordError, match="in use"), locked(tmp_path):
+        pass
+    ready, wait = os.pipe(), os.pipe()
+    with locked(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os.write(ready[1], b"x")
+            os.read(wait[0], 1)
+            os._exit(0)
+        os.read(ready[0], 1)
+        assert in_use(tmp_path)
+    assert not in_use(tmp_path)
+    os.write(wait[1], b"x")
+    os.waitpid(child, 0)
+
+
+def test_a_rerun_is_identical_or_says_what_differs(tmp_path, known):
+    data = run(design(seed=4), tmp_path / "run", jobs=2)
+    assert rerun(tmp_path / "run") == []
+    assert rerun(tmp_path / "run", tmp_path / "second") == []
+    assert load(tmp_path / "second").identical(data)
+    path = tmp_path / "run/data.nc"
+    other = data.copy(deep=True)
+    other["sum"][1, 0, 1] += 1e-12
+    other["curve"][:, :, :, 2] = np.nan
+    other.to_netcdf(path, engine="h5netcdf")
+    curve, total = rerun(tmp_path / "run")
+    assert curve == "curve differs in 16 of 48 numbers"
+    assert total.startswith("sum differs in 1 of 16 numbers, by up to 1e-12")
+
+
+def test_what_a_comparison_sees():
+    one = EXPERIMENT.run(repeats=1)
+    assert differences(one, one.copy(deep=True)) == []
+    assert differences(one, one.drop_vars("curve")) == ["curve is only in the old run"]
+    assert "another shape" in differences(one, one.isel(x=slice(2)))[0]
+    other = one.copy(deep=True)
+    other["sum"].attrs["units"] = "s"
+    assert differences(one, other) == ["sum has other attributes or coordinates"]
+    origin = {
+        "versions": {"numpy": "1"},
+        "commit": "a",
+        "python": "3",
+        "platform": "p",
+        "processor": "q",
+    }
+    assert changed_origin(origin, {**origin, "versions": {"numpy": "2"}, "commit": "b"}) == [
+        "numpy: 1 then, 2 now",
+        "commit: a then, b now",
+    ]
+
+
+def test_reruns_of_what_cannot_be_rerun(tmp_path, known, monkeypatch):
+    run(design(), tmp_path / "run")
+    (tmp_path / "run/data.nc").write_bytes(b"nothing")
+    with pytest.raises(RecordError, match=r"data.nc is damaged.*--resume"):
+        rerun(tmp_path / "run")
+    (tmp_path / "run/data.nc").unlink()
+    with pytest.raises(RecordError, match=r"no data.nc.*--resume"):
+        rerun(tmp_path / "run")
+    monkeypatch.setattr("experiments.rerun.find", experiments.find)
+    with pytest.raises(RecordError, match="there is no experiment 'small'"):
+        rerun(tmp_path / "run")
