@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,17 +39,23 @@ class Model:
     Attributes
     ----------
     network : brian2.Network
+    clock : brian2.Clock
+        Of everything.
     groups : dict of str to brian2.NeuronGroup
         By layer; unit u of cue b is number b * size + u.
     quanta : dict of str to float
         By layer; empty unless units send events.
+    tau : dict of str to ndarray
+        By layer, with the spread of the timing.
     transit : float
         Largest delay.
     """
 
     network: Any
+    clock: Any
     groups: dict[str, Any] = field(default_factory=dict)
     quanta: dict[str, float] = field(default_factory=dict)
+    tau: dict[str, Array] = field(default_factory=dict)
     transit: float = 0.0
 
 
@@ -83,14 +90,15 @@ class _Builder:
         self.states = self.network.complete(problem.initial, inputs)
         self.active = self.network.activations(self.states, inputs)
         self.links = links_of(problem)
-        self.tau = {n: np.asarray(layer.tau) for n, layer in self.network.layers.items()}
-        self.delays: list[Array] = [np.zeros(()) for _ in self.links]
-        if self.events and options.timing is not None:
-            self.tau, self.delays = timed(problem, options, self.links)
         self.clock = b2.Clock(options.step(self.network) * self.unit)
-        self.model = Model(b2.Network())
+        self.model = Model(b2.Network(), self.clock)
+        layers = self.network.layers.items()
+        self.model.tau = {name: np.asarray(layer.tau) for name, layer in layers}
+        self.delays: list[Array] = [np.zeros(()) for _ in self.links]
         if self.events:
-            self.model.quanta = {n: self.quantum(n, x) for n, x in self.network.layers.items()}
+            self.model.quanta = {name: self.quantum(name, layer) for name, layer in layers}
+        if self.events and options.timing is not None:
+            self.model.tau, self.delays = timed(problem, options, self.links)
 
     def build(self, record: float | None) -> Model:
         """Add everything."""
@@ -118,7 +126,8 @@ class _Builder:
         group = self.b2.NeuronGroup(
             self.problem.batch * layer.size,
             equations(layer, sources, clamped=clamped, events=self.events),
-            method="exact",
+            # Without leak nothing on the right-hand side moves within a step.
+            method="exact" if layer.leak else "euler",
             events={"rise": f"g >= said + {quantum!r}", "fall": f"g <= said - {quantum!r}"}
             if self.events
             else {},
@@ -143,23 +152,20 @@ class _Builder:
     def set_start(self, name: str, layer: Layer, group: Any, clamped: bool) -> None:
         """Give every variable its value at t = 0."""
         group.g = self.spread(name, self.active[name])
-        drive = np.zeros((self.problem.batch, layer.size))
-        for link in self.links:
+        for link in self.links if not self.events else ():
             if link.target == name:
-                part = self.arriving(link).reshape(self.problem.batch, layer.size)
-                drive += part
-                if not self.events:
-                    setattr(group, link.sum, part.ravel())
+                setattr(group, link.sum, self.arriving(link, self.active).ravel())
         if layer.leak:
             group.I = self.spread(name, self.inputs[name])
         if layer.algebraic:
             return
         group.x = self.spread(name, self.states[name])
-        group.tau = self.spread(name, self.tau[name]) * self.unit
+        group.tau = self.spread(name, self.model.tau[name]) * self.unit
         if self.events:
-            group.drive, group.said = drive.ravel(), self.spread(name, self.active[name])
+            group.drive = self.drive(name, self.active)
+            group.said = self.spread(name, self.active[name])
         else:
-            group.before = drive.ravel()
+            group.before = self.drive(name, self.earlier())
         if clamped:
             group.free = self.spread(name, ~self.problem.clamped[name]).astype(float)
             group.held = self.spread(name, self.states[name])
@@ -249,6 +255,19 @@ class _Builder:
         shape = (self.problem.batch, *self.network.layers[name].shape)
         return np.broadcast_to(values, shape).ravel()
 
-    def arriving(self, link: Link) -> Array:
-        """What a link brings at t = 0."""
-        return np.asarray(self.active[link.source] @ link.weights)
+    def drive(self, name: str, active: Mapping[str, Array]) -> Array:
+        """The sum of all links on a layer, one number per unit of the group."""
+        size = self.problem.batch * self.network.layers[name].size
+        parts = [self.arriving(link, active) for link in self.links if link.target == name]
+        return np.asarray(np.sum([np.zeros(size), *(part.ravel() for part in parts)], axis=0))
+
+    def arriving(self, link: Link, active: Mapping[str, Array]) -> Array:
+        """What a link brings."""
+        return np.asarray(active[link.source] @ link.weights)
+
+    def earlier(self) -> dict[str, Array]:
+        """Outputs one step before the start: the first step is then as exact as the others."""
+        problem, x = self.problem, self.network.pack(self.problem.initial)
+        tau = np.concatenate([np.ravel(layer.tau) for layer in self.network.dynamic.values()])
+        x = x - self.options.step(self.network) * problem.force(0.0, x) / tau
+        return self.network.activations(self.network.unpack(x), problem.inputs_at(0.0))

@@ -52,6 +52,7 @@ class _Run:
         self.arrays = {name: self.model.groups[name].variables for name in problem.network.dynamic}
         self.x = self.initial = problem.network.pack(problem.initial)
         self.fixed = problem.clamped_units()
+        self.tau = np.concatenate([np.ravel(self.model.tau[n]) for n in problem.network.dynamic])
         self.limit = BLOW_UP * (1.0 + float(np.abs(self.x).max()))
         self.last = math.ceil(problem.t1 / self.dt * (1 - 1e-12))
         self.steps, self.time = 0, 0.0
@@ -66,7 +67,7 @@ class _Run:
     def to_end(self) -> None:
         """All steps."""
         self.model.network.add(
-            self.b2.NetworkOperation(self.after_step, dt=self.dt * self.b2.second, when="end")
+            self.b2.NetworkOperation(self.after_step, clock=self.model.clock, when="end")
         )
         try:
             with np.errstate(all="ignore"):
@@ -81,17 +82,17 @@ class _Run:
         problem = self.problem
         self.steps += 1
         before, since = self.x, self.time
-        time = self.steps * self.dt
-        x = np.where(self.fixed, self.initial, self.read("x"))
-        if self.steps == self.last:
-            x, time = before + (x - before) * (problem.t1 - since) / self.dt, problem.t1
+        x, time = np.where(self.fixed, self.initial, self.read("x")), self.steps * self.dt
         if not np.abs(x).max() < self.limit:
             self.end(DIVERGED)
             return
-        for moment in problem.times[len(self.rows) :]:
-            if moment > time:
-                break
-            self.rows.append(before + (x - before) * (moment - since) / (time - since))
+        wanted = problem.times[len(self.rows) :]
+        wanted = wanted[wanted <= min(time, problem.t1)]
+        if len(wanted) or self.steps == self.last:
+            ends = before, self.slope(since, before), x, self.slope(time, x)
+            self.rows += [_between(ends, since, time, moment) for moment in wanted]
+            if self.steps == self.last:
+                x, time = _between(ends, since, time, problem.t1), problem.t1
         self.x, self.time = x, time
         self.ends[:] = time
         if self.events:
@@ -101,6 +102,10 @@ class _Run:
         if self.steps == self.last and (self.codes == INTERRUPTED).any():
             self.end(TIME_LIMIT)
         self.progress.update(time, int(np.sum(np.isnan(self.quiet_since))))
+
+    def slope(self, time: float, x: Array) -> Array:
+        """dx/dt."""
+        return np.asarray(self.force(time, x) / self.tau)
 
     def listen(self) -> None:
         """Note which cues sent something, and how far the messages trail the outputs."""
@@ -114,7 +119,7 @@ class _Run:
 
     def look(self) -> None:
         """Settle the batch if every cue is at rest, with nothing on its way."""
-        residual = np.abs(self.force()).max(axis=1)
+        residual = np.abs(self.force(self.time, self.x)).max(axis=1)
         quiet = residual <= self.problem.tolerance
         if self.events:
             quiet &= self.time - self.sent_last >= self.wait
@@ -123,12 +128,12 @@ class _Run:
         if quiet.all():
             self.end(SETTLED)
 
-    def force(self) -> Array:
-        """tau dx/dt (B, N), of what has arrived."""
+    def force(self, time: float, x: Array) -> Array:
+        """tau dx/dt (B, N); with events, of what has arrived by now."""
         problem = self.problem
         if not self.events:
-            return problem.force(self.time, self.x)
-        network, states = problem.network, problem.network.unpack(self.x)
+            return problem.force(time, x)
+        network, states = problem.network, problem.network.unpack(x)
         inputs, parts = problem.inputs_at(0.0), {}
         for name, layer in network.dynamic.items():
             external = layer.bias + inputs.get(name, 0.0)
@@ -184,3 +189,14 @@ class _Run:
             )
             for name in self.problem.network.dynamic
         }
+
+
+def _between(
+    ends: tuple[Array, Array, Array, Array], start: float, stop: float, time: float
+) -> Array:
+    """The cubic through states and slopes at both ends of a step."""
+    a, slope_a, b, slope_b = ends
+    step = stop - start
+    s = (time - start) / step
+    bend_a, bend_b = step * slope_a - (b - a), (b - a) - step * slope_b
+    return np.asarray(a + s * (b - a) + s * (1 - s) * ((1 - s) * bend_a + s * bend_b))

@@ -1,0 +1,82 @@
+"""The synapses of a network one direction at a time, and what `Timing` does to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...synapses import Array, Dense
+from ..problem import Problem
+from .options import Brian2
+
+
+@dataclass(frozen=True)
+class Link:
+    """One direction of a `Dense`: weights (senders, receivers), shared by all copies."""
+
+    name: str
+    source: str
+    target: str
+    weights: Array
+
+    @property
+    def sum(self) -> str:
+        """The variable of the target that holds the sum."""
+        return f"from_{self.name}"
+
+
+def links_of(problem: Problem) -> list[Link]:
+    """Both directions of every `Dense`, in the order of the event engine."""
+    found: list[Link] = []
+    for source, target, weights in _directions(problem):
+        name = f"{source}_to_{target}"
+        same = sum(link.source == source and link.target == target for link in found)
+        found.append(Link(f"{name}_{same + 1}" if same else name, source, target, weights))
+    return found
+
+
+def _directions(problem: Problem) -> Iterator[tuple[str, str, Array]]:
+    for synapse in problem.network.synapses:
+        assert isinstance(synapse, Dense)
+        first, second = synapse.between
+        weights = synapse.weights.astype(np.float64)
+        if first == second:
+            yield first, first, (weights + weights.T) / 2
+        else:
+            yield first, second, weights
+            yield second, first, weights.T
+
+
+def timed(
+    problem: Problem, options: Brian2, links: list[Link]
+) -> tuple[dict[str, Array], list[Array]]:
+    """tau by layer, and delays (copies, senders, receivers) by link, as the event engine has."""
+    from ..events.options import EventDriven
+    from ..events.wiring import wire
+
+    assert options.timing is not None
+    network = problem.network
+    wiring = wire(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
+    tau = {
+        name: (layer.leak / wiring.rate[wiring.layers[name]]).reshape(layer.shape)
+        for name, layer in network.layers.items()
+    }
+    rows, delays = iter(wiring.projections), []
+    for link in links:
+        senders, receivers = np.ogrid[: link.weights.shape[0], : link.weights.shape[1]]
+        copies = network.layers[link.source].size // len(senders)
+        delays.append(
+            np.array(
+                [
+                    wiring.delays[
+                        row["delay"]
+                        + senders * row["delay_sender"]
+                        + receivers * row["delay_receiver"]
+                    ]
+                    for _, row in zip(range(copies), rows, strict=False)
+                ]
+            )
+        )
+    return tau, delays
