@@ -238,3 +238,8 @@ EXPERIMENT = Experiment(
     judge=judge,
 )
 run = EXPERIMENT.run
+
+if __name__ == "__main__":
+    from .command import main
+
+    raise SystemExit(main(EXPERIMENT))

@@ -229,3 +229,8 @@ EXPERIMENT = Experiment(
     coordinates=coordinates,
 )
 run = EXPERIMENT.run
+
+if __name__ == "__main__":
+    from .command import main
+
+    raise SystemExit(main(EXPERIMENT))

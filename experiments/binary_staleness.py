@@ -1,0 +1,216 @@
+"""What units that read old states do to a memory of two-state units.
+
+Units are checked one at a time and read what the others were a number of checks before
+(`amsim.binary`, F(x) = relu(x)^n / n). Two rules: the sign of the difference of energies, and the
+gradient rule with self terms.
+
+Predictions (docs/binary.md):
+
+- With current reads no flip raises the energy: the difference rule compares energies, and for the
+  gradient rule F lies above its tangent, F being convex.
+- With stale reads some flips do, more so under the difference rule, and recalls take longer, while
+  what is recalled hardly changes. This was seen, not proven.
+- Inside the basin a recall takes as many flips as the cue has wrong units: its Hamming distance.
+
+The second one needs an exception, which `judge` measures: at the edge of the basin the difference
+rule recalls more cues with stale reads than with current ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .experiment import Claim, Experiment, Quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+_INSIDE = 0.2  # flipped share up to which every cue is well inside the basin
+_HARDLY = 0.1  # change of the recalled share that passes for none
+
+
+def measure(
+    *,
+    seed: np.random.SeedSequence,
+    rule: str,
+    flipped: int,
+    staleness: int,
+    power: int,
+    units: int,
+    memories: int,
+    cues: int,
+    max_sweeps: int,
+) -> Mapping[str, float]:
+    """Recall damaged copies of the first memories."""
+    import amsim as am
+    from amsim import binary
+
+    draw, damage, order = (int(word) for word in seed.generate_state(3))
+    stored = am.patterns.random(memories, units, draw)
+    memory = binary.BinaryMemory(
+        stored, separation=binary.Power(power, rectified=True), self_terms=rule == "gradient"
+    )
+    right = stored[:cues]
+    starts = am.patterns.corrupt(right, flip=flipped / units, seed=damage)
+    recall = memory.recall(
+        starts, rule=rule, staleness=staleness, max_sweeps=max_sweeps, seed=order, record=True
+    )
+    energy, flip = recall.energy, recall.events
+    before, after = energy[flip.check, flip.cue], energy[flip.check + 1, flip.cue]
+    recalled = (recall.final == right).all(axis=1)
+    # Less is rounding of the sums.
+    raised = after - before > 1e-12 * np.abs(energy).max()
+    return {
+        "raising": raised.mean() if raised.size else 0.0,
+        "recalled": recalled.mean(),
+        "flips_per_error": recall.flips[recalled].mean() / flipped if recalled.any() else np.nan,
+        "checks": recall.checks.mean() / units,
+        "settled": float(np.mean(recall.statuses == "settled")),
+    }
+
+
+def draw(data: xr.Dataset) -> Figure:
+    """Flips that raise the energy, recalled cues, and flips for each wrong unit."""
+    from amsim.gallery.style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, label, panels
+
+    colors = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+    styles = {"difference": ("o-", "difference rule"), "gradient": ("s--", "gradient rule")}
+    figure, axes = panels(1, 3, 3.6)
+    mean = data.mean("repeat", keep_attrs=True)
+    percent = 100 * data.flipped / data.attrs["units"]
+    sweeps = data.staleness / data.attrs["units"]
+    for rule in data.rule.values:
+        part, (style, _) = mean.sel(rule=rule), styles[rule]
+        for color, flipped in zip(colors, data.flipped.values, strict=False):
+            share = 100 * part.raising.sel(flipped=flipped)
+            axes[0, 0].plot(sweeps, share, style, color=color, ms=3.5)
+        for color, staleness in zip(colors, data.staleness.values, strict=False):
+            late = part.sel(staleness=staleness)
+            axes[0, 1].plot(percent, 100 * late.recalled, style, color=color, ms=3.5)
+            axes[0, 2].plot(percent, late.flips_per_error, style, color=color, ms=3.5)
+    for color, share in zip(colors, percent.values, strict=False):
+        axes[0, 0].plot([], [], color=color, label=f"{share:.0f} % flipped")
+    for color, late in zip(colors, sweeps.values, strict=False):
+        axes[0, 1].plot([], [], color=color, label=f"{late:g} sweeps late")
+    for rule in data.rule.values:
+        axes[0, 2].plot([], [], styles[rule][0], color="k", ms=3.5, label=styles[rule][1])
+    axes[0, 2].axhline(1, color="k", ls=":", lw=1)
+    for ax in axes[0]:
+        ax.legend(fontsize=7.5)
+    axes[0, 0].set_ylim(top=1.4 * axes[0, 0].get_ylim()[1])
+    axes[0, 1].set_ylim(0, 105)
+    label(axes[0, 0], "staleness (sweeps)", "flips (%)", "flips that raise the energy")
+    label(axes[0, 1], "flipped units of the cue (%)", "cues (%)", "recalled exactly")
+    label(
+        axes[0, 2], "flipped units of the cue (%)", "flips / wrong units", "cost of exact recalls"
+    )
+    return figure
+
+
+def judge(data: xr.Dataset) -> Sequence[Claim]:
+    """Energy, recall and cost with current and with stale reads."""
+    mean = data.mean("repeat")
+    current = mean.sel(staleness=0) if 0 in data.staleness else None
+    claims = []
+    if current is not None:
+        for rule in data.rule.values:
+            share = float(current.raising.sel(rule=rule).max())
+            text = f"{rule} rule, current reads: share of flips that raise the energy"
+            claims.append(Claim(text, share, 0.0, share == 0))
+    raising = mean.raising.mean("flipped")
+    if data.sizes["staleness"] > 1:
+        least = float(raising.diff("staleness").min())
+        text = "least growth of that share from one staleness to the next (at least 0)"
+        claims.append(Claim(text, least, 0.0, least >= 0))
+    if data.sizes["rule"] == 2:
+        latest = raising.isel(staleness=-1)
+        ratio = float(latest.sel(rule="difference") / latest.sel(rule="gradient"))
+        text = "that share under the difference rule over that under the gradient rule (over 1)"
+        claims.append(Claim(text, ratio, 1.0, ratio > 1))
+    if current is not None:
+        claims += _recall_claims(
+            mean, current, data.flipped <= np.ceil(_INSIDE * data.attrs["units"])
+        )
+    longest = float((mean.checks.isel(staleness=-1) / mean.checks.isel(staleness=0)).max())
+    return [*claims, Claim("checks with the most stale reads over those with the least", longest)]
+
+
+def _recall_claims(mean: xr.Dataset, current: xr.Dataset, inside: xr.DataArray) -> list[Claim]:
+    """What stale reads change of recall, and flips for each wrong unit inside the basin."""
+    claims = []
+    for rule in mean.rule.values:
+        change = (mean.recalled - current.recalled).sel(rule=rule).values.ravel()
+        largest = float(change[np.abs(change).argmax()])
+        hardly = abs(largest) <= _HARDLY
+        note = "" if hardly else " (not so: stale reads help at the edge of the basin)"
+        note = note if largest > 0 else note.replace("help", "harm")
+        text = f"{rule} rule: largest change of the recalled share by stale reads{note}"
+        claims.append(Claim(text, largest, 0.0, hardly))
+    if inside.any():
+        least = float(mean.recalled.where(inside).min())
+        text = f"least recalled share of cues with up to {_INSIDE:.0%} flipped, any staleness"
+        claims.append(Claim(text, least, 1.0, least > 0.99))
+        cost = float(current.flips_per_error.where(inside).max())
+        text = "flips for each wrong unit of such cues, current reads, at most"
+        claims.append(Claim(text, cost, 1.0, abs(cost - 1) < 0.1))
+    return claims
+
+
+EXPERIMENT = Experiment(
+    name="binary_staleness",
+    question="What do stale reads change in two-state memories?",
+    measure=measure,
+    parameters={
+        "rule": Quantity("rule by which a unit takes its value"),
+        "flipped": Quantity("flipped units of the cue"),
+        "staleness": Quantity("age of what a unit reads", "checks"),
+        "power": Quantity("order n of F"),
+        "units": Quantity("units"),
+        "memories": Quantity("stored patterns"),
+        "cues": Quantity("cues, one for each of so many memories"),
+        "max_sweeps": Quantity("longest recall", "sweeps"),
+    },
+    results={
+        "raising": Quantity("share of flips that raise the energy"),
+        "recalled": Quantity("share of cues recalled exactly"),
+        "flips_per_error": Quantity("flips per flipped unit of exactly recalled cues"),
+        "checks": Quantity("checks until settled", "sweeps"),
+        "settled": Quantity("share of cues that settled"),
+    },
+    sizes={
+        "toy": {
+            "rule": ("difference", "gradient"),
+            "flipped": (13, 26, 38, 45),
+            "staleness": (0, 32, 128, 256),
+            "power": 3,
+            "units": 128,
+            "memories": 300,
+            "cues": 150,
+            "max_sweeps": 200,
+            "repeats": 2,
+        },
+        "paper": {
+            "rule": ("difference", "gradient"),
+            "flipped": (26, 51, 77, 102, 115, 128, 141, 154, 166, 179),
+            "staleness": (0, 64, 128, 256, 512, 1024, 4096),
+            "power": 3,
+            "units": 512,
+            "memories": 5000,
+            "cues": 1000,
+            "max_sweeps": 1000,
+            "repeats": 20,
+        },
+    },
+    draw=draw,
+    judge=judge,
+)
+run = EXPERIMENT.run
+
+if __name__ == "__main__":
+    from .command import main
+
+    raise SystemExit(main(EXPERIMENT))
