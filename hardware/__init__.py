@@ -8,6 +8,8 @@ from . import export, lava
 from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit, System
 from .compare import Comparison, compare, compare_bit_widths
+from .cost import Estimate, estimate
+from .cost_table import CostTable, compare_costs
 from .errors import LimitError, MappingError, NotPublicError, RangeError
 from .placement import Placement, place
 from .plan import Job, Plan
@@ -20,6 +22,8 @@ __all__ = [
     "BackendUnavailable",
     "Chip",
     "Comparison",
+    "CostTable",
+    "Estimate",
     "Job",
     "Limit",
     "LimitError",
@@ -34,7 +38,9 @@ __all__ = [
     "Validation",
     "compare",
     "compare_bit_widths",
+    "compare_costs",
     "compile",
+    "estimate",
     "export",
     "lava",
     "place",

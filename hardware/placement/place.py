@@ -18,7 +18,7 @@ from . import mesh as meshes
 from . import traffic
 from .arrange import arrange
 from .result import Placement, check_run, cores_per_chip, network_of
-from .split import DoesNotFit, Load, Network, split
+from .split import DoesNotFit, Load, Network, Rates, split
 
 _LEAST_BITS = 2
 
@@ -28,6 +28,7 @@ def place(
     chip: str | Path | Chip | None = None,
     *,
     system: str | None = None,
+    cores: int | None = None,
     run: Result | None = None,
     seed: int = 0,
 ) -> Placement:
@@ -41,6 +42,9 @@ def place(
         "loihi1" cannot run these neurons, and can be asked for to compare costs.
     system : str, optional
         A system of this chip; the smallest one that is large enough by default.
+    cores : int, optional
+        Neuro-cores to use, as few as possible by default. More of them work in parallel: a recall
+        takes less time, and less of the power that flows anyway.
     run : Result, optional
         Cores that talked much in it are put near each other; without, no unit is taken to be
         silent on its turn.
@@ -68,15 +72,16 @@ def place(
     """
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be what hardware.compile returns, got {type(plan).__name__}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    _check_whole("seed", seed, 0)
+    if cores is not None:
+        _check_whole("cores", cores, 1)
     table = chip_named(plan.chip if chip is None else chip)
     if run is not None:
         check_run(plan, run)
     network = network_of(plan)
     candidates = table.systems if system is None else (table.system(system),)
     counts = traffic.dense(plan) if run is None else traffic.of_run(run)
-    loads, found = _loads(network, table, candidates, counts.rates)
+    loads, found = _loads(network, table, candidates, counts.rates, cores)
     per_chip = int(cores_per_chip(table, found).value or 0)
     mesh = meshes.of(table, len(loads), per_chip)
     if table.programmable:
@@ -100,16 +105,22 @@ def place(
     )
 
 
+def _check_whole(name: str, number: int, least: int) -> None:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
+
+
 def _loads(
     network: Network,
     chip: Chip,
     candidates: tuple[System, ...],
-    rates: tuple[float, float, float, float],
+    rates: Rates,
+    cores: int | None,
 ) -> tuple[tuple[Load, ...], System]:
     """Cores for a network, and the first system that has so many."""
     largest = candidates[-1]
     try:
-        loads = split(network, chip, rates)
+        loads = split(network, chip, rates, cores)
     except DoesNotFit as error:
         raise LimitError(_with_remedies(str(error), network, chip, largest)) from None
     for system in candidates:

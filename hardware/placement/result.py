@@ -109,15 +109,6 @@ class Placement:
             network_of(self.plan), self.chip, self.loads[core], (with_features, with_memories)
         )
 
-    def check_run(self, run: Result) -> None:
-        """Raise if a run is not one of this plan.
-
-        Raises
-        ------
-        TypeError, ValueError
-        """
-        check_run(self.plan, run)
-
     def to_networkx(self) -> Any:
         """The cores and what passes between them, as a `networkx.DiGraph`.
 

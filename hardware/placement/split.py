@@ -28,6 +28,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..chips import Chip
+from ..errors import LimitError
+
+Rates = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,12 @@ def uses(network: Network, chip: Chip, load: Load, cores: tuple[int, int]) -> tu
 
 
 def split(
-    network: Network, chip: Chip, rates: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    network: Network,
+    chip: Chip,
+    rates: Rates = (1.0, 1.0, 1.0, 1.0),
+    cores: int | None = None,
 ) -> tuple[Load, ...]:
-    """Units of each core: as few cores as there can be with one shared core, then the least cut.
+    """Units of each core.
 
     Parameters
     ----------
@@ -108,23 +114,48 @@ def split(
     rates : (float, float, float, float)
         Messages of a feature, of a memory to the features and to the normaliser, and of the
         normaliser.
+    cores : int, optional
+        So many cores, that work in parallel: those numbers of cores for features and for memories
+        that leave the fewest synaptic operations one after the other. By default as few cores
+        as there can be with one shared core, and then the least cut.
 
     Raises
     ------
     DoesNotFit
         If a unit alone is too much for a core.
+    LimitError
+        If so many cores cannot be filled.
     """
     v, h = _least_cores(network, chip)
     for total in range(v + h - 1, v + h + 2):
         found = list(_candidates(network, chip, total, (v, h)))
         if found:
-            return min(found, key=lambda loads: cut(network, loads, rates))
-    raise DoesNotFit(_excess(network, chip, Load(0, 0, True), (v, h)))
+            break
+    else:
+        raise DoesNotFit(_excess(network, chip, Load(0, 0, True), (v, h)))
+    if cores is None or cores == total:
+        return min(found, key=lambda loads: cut(network, loads, rates))
+    found = list(_candidates(network, chip, cores, (v, h)))
+    if not found:
+        raise LimitError(
+            f"cores={cores} cannot be filled: {chip.name} needs {total:,} cores at least, and a core "
+            f"needs a unit; what fits: cores={total}"
+        )
+    return min(
+        found, key=lambda loads: (_in_a_row(network, loads, rates), cut(network, loads, rates))
+    )
 
 
-def cut(
-    network: Network, loads: tuple[Load, ...], rates: tuple[float, float, float, float]
-) -> float:
+def _in_a_row(network: Network, loads: tuple[Load, ...], rates: Rates) -> float:
+    """Synaptic operations of the busiest cores."""
+    feature, memory, _, normaliser = rates
+    most_features = max(load.features for load in loads)
+    most_memories = max(load.memories for load in loads)
+    to_memories = feature * network.features + normaliser
+    return to_memories * most_memories + memory * network.memories * most_features
+
+
+def cut(network: Network, loads: tuple[Load, ...], rates: Rates) -> float:
     """Messages between different cores."""
     feature, memory, rounds, normaliser = rates
     v, h = _held(loads)

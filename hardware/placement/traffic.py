@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..plan import Plan
 from ..run import Result
+from .split import Rates
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -36,7 +37,7 @@ class Counts:
     normaliser: float
 
     @property
-    def rates(self) -> tuple[float, float, float, float]:
+    def rates(self) -> Rates:
         """Of a unit on average, in the order of the attributes."""
         means = (float(x.mean()) for x in (self.visible, self.hidden, self.rounds))
         feature, memory, rounds = means
