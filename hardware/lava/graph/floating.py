@@ -1,9 +1,10 @@
 """Models in float: the same schedule, with the network's own numbers and functions.
 
 States are in the units of the network. A period solves the leak over `plan.dt` exactly, for a drive
-that is linear in time: between its values at both ends for the memories, which hear the new
-features first, and continued from the last two for the features. The error is of second order in
-`plan.dt`, and fixed points are those of the differential equation.
+that is quadratic in time: the parabola through its last three values. The memories hear the new
+features before they move, so that theirs ends at the end of the period; the features continue
+theirs. The error is of third order in `plan.dt`, and fixed points are those of the differential
+equation.
 """
 
 from typing import Any
@@ -26,10 +27,11 @@ _FAINT = -100.0
 
 
 class _Leak:
-    """tau dx/dt = drive - x over a period, the drive going linearly from one value to another.
+    """tau dx/dt = drive - x over a period, for a drive start + s (end - start) + s (s - 1) bend.
 
-    x + held (start - x) + sloped (end - start) with held = 1 - e^-z, sloped = 1 - held / z,
-    z = dt / tau; for tau = 0 the state is the drive at the end.
+    s goes from 0 to 1. x becomes x + held (start - x) + sloped (end - start) + curved bend with
+    held = 1 - e^-z, sloped = 1 - held / z, curved = 1 - sloped (1 + 2 / z), z = dt / tau; for
+    tau = 0 the state is the drive at the end.
     """
 
     def __init__(self, tau: Any, dt: float) -> None:
@@ -37,10 +39,11 @@ class _Leak:
             z = dt / np.asarray(tau, dtype=float)
         self.held = -np.expm1(-z)
         self.sloped = 1 - self.held / z
+        self.curved = 1 - self.sloped * (1 + 2 / z)
         self.algebraic = np.isinf(z)
 
-    def step(self, x: Any, start: Any, end: Any) -> Any:
-        return x + self.held * (start - x) + self.sloped * (end - start)
+    def step(self, x: Any, start: Any, end: Any, bend: Any) -> Any:
+        return x + self.held * (start - x) + self.sloped * (end - start) + self.curved * bend
 
 
 @implements(proc=FeatureNeurons, protocol=LoihiProtocol)
@@ -67,7 +70,7 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         scale = self.plan.visible.scale
         if self.recall.begin(self.time_step):
             self.v[...] = self.recall.start_value("visible", self.v) / scale
-            self.before = np.zeros_like(self.v)
+            self.drives: list[Any] = []  # the last three, the newest first
             self.sent[...] = 0
         message = np.zeros_like(self.v)
         if self.recall.turn == 0:
@@ -81,10 +84,11 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     def _relax(self, arriving: Any, driven: Any, scale: float) -> None:
         own = self.recall.drive("input_visible", self.layer.bias * scale, self.v)
         drive = arriving + (own + driven) / scale
-        before = drive if self.recall.period == 1 else self.before
-        ahead = np.where(self.leak.algebraic, drive, 2 * drive - before)
-        self.before[...] = drive
-        moved = self.leak.step(self.v, drive, ahead)
+        self.drives = drives = [drive, *self.drives[:2]]
+        slope = drive - drives[1] if len(drives) > 1 else np.zeros_like(drive)
+        bend = (slope - (drives[1] - drives[2])) / 2 if len(drives) > 2 else np.zeros_like(drive)
+        ahead = np.where(self.leak.algebraic, drive, drive + slope + 2 * bend)
+        moved = self.leak.step(self.v, drive, ahead, bend)
         if self.recall.period == 2:  # the first period did not know the slope; make up for it
             moved += (1 - self.leak.held) * self.leak.sloped * (ahead - drive)
         self.v[...] = np.where(self.recall.start_value("clamped", self.v), self.v, moved)
@@ -116,16 +120,14 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         scale = self.plan.hidden.scale
         if self.recall.begin(self.time_step):
             self.h[...] = self.recall.start_value("hidden", self.h) / scale
-            self.before = np.zeros_like(self.h)
+            self.drives: list[Any] = []  # the last two, the newest first
             self.total[...] = 0
             self.c = _octaves(self.recall.start_value("log_sum", c), self.plan)
         if self.recall.turn == 1:
             self.total += arriving
             own = self.recall.drive("input_hidden", self.layer.bias * scale, self.h)
             drive = self.total + own / scale
-            if self.recall.period > 0:
-                self.h[...] = self.leak.step(self.h, self.before, drive)
-            self.before[...] = drive
+            self._relax(drive)
         elif self.recall.turn % 2:
             self.c = c
         message = np.zeros_like(self.h)
@@ -137,6 +139,13 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         self.s_out.send(message if last else silence)
         unit = self.plan.hidden.output_scale if last else self._round_scale()
         self.recall.note("hidden", self.h * scale, message * unit, "hidden" if last else "rounds")
+
+    def _relax(self, drive: Any) -> None:
+        drives = [drive, *self.drives]
+        if len(drives) > 1:
+            bend = (drive - 2 * drives[1] + drives[2]) / 2 if len(drives) > 2 else 0.0
+            self.h[...] = self.leak.step(self.h, drives[1], drive, bend)
+        self.drives = drives[:2]
 
     def _round_scale(self) -> float:
         normaliser = self.plan.normaliser
