@@ -138,8 +138,8 @@ def split(
     found = list(_candidates(network, chip, cores, (v, h)))
     if not found:
         raise LimitError(
-            f"cores={cores} cannot be filled: {chip.name} needs {total:,} cores at least, and a core "
-            f"needs a unit; what fits: cores={total}"
+            f"cores={cores} cannot be filled: {total:,} are needed at least, and every one "
+            f"gets a unit; what fits: cores={total}"
         )
     return min(
         found, key=lambda loads: (_in_a_row(network, loads, rates), cut(network, loads, rates))
