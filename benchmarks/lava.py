@@ -6,7 +6,8 @@ CPU time of all processes of a graph and of the program that started it, per ste
 and over the same recalls; medians. "empty" are the same processes with the same messages and no
 arithmetic, once in a Session and once under Lava's own runtime. "kernel" is a period of the
 emulator's arithmetic without Lava, to compare with "fused", which does 16 periods in a step of Lava
-as the backend "lava-fused" does, or one.
+as the backend "lava-fused" does, or one. Of the emulator with many cues the time is per step of one
+cue, in turn with populations that recall one. "lava-float" is compared with DOP853.
 """
 
 from __future__ import annotations
@@ -142,6 +143,60 @@ def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
     return cost
 
 
+def emulated(rounds: int, size: int = 64, count: int = 100, batch: int = 256) -> dict[str, float]:
+    """CPU microseconds of one cue in one step: populations, the emulator with many cues; ratio."""
+    import numpy as np
+
+    import amsim as am
+    import hardware as hw
+    from hardware import emulator
+    from hardware.run import prepare
+
+    emulator._WORTH_COMPILING = 0  # in compiled loops, as for long recalls
+    plan, cue = network(size, count)
+    patterns = am.patterns.random(count, size, seed=0)
+    cues = am.patterns.corrupt(patterns[np.arange(batch) % count], flip=0.3, seed=1)
+    one, _ = prepare(plan, cue[None], steps=STEPS)
+    many, _ = prepare(plan, cues, steps=STEPS)
+    if (emulator.emulate(plan, many).settled >= 0).any():
+        raise RuntimeError("a cue came to rest: steps that are not computed must not be counted")
+    times: dict[str, list[float]] = {"populations": [], "emulator": []}
+    with ExitStack() as stack:
+        graph = Graph(stack, plan, one, hw.lava.config("lava"))
+        for turn in range(rounds + 1):
+            before = cpu_seconds(graph.pids)
+            graph()
+            between = cpu_seconds(graph.pids)
+            emulator.emulate(plan, many)
+            if turn:
+                times["populations"].append((between - before) / STEPS * 1e6)
+                seconds = cpu_seconds(graph.pids) - between
+                times["emulator"].append(seconds / (STEPS * batch) * 1e6)
+    ratio = median(a / b for a, b in zip(*times.values(), strict=True))
+    return {name: median(values) for name, values in times.items()} | {"ratio": ratio}
+
+
+def float_error(beta: float, parts: int, count: int = 100) -> list[float]:
+    """Largest error of "lava-float" with dt = tau / parts, after 1, 3 and 6 tau of recalls."""
+    import numpy as np
+
+    import amsim as am
+    import hardware as hw
+
+    digits = am.patterns.digits(count, seed=0)
+    cues = am.patterns.corrupt(digits[:8], flip=0.2, seed=1)
+    net = am.dense_am(digits, hidden=am.Softmax(beta), tau_hidden=0.1)
+    plan = hw.compile(net, dt=1 / parts)
+    steps = (6 * parts + 1) * plan.period
+    result = hw.run(plan, cues, steps=steps, backend="lava-float", record=("visible",))
+    found = result.states("visible")[:: plan.period] / plan.visible.scale
+    return [
+        float(np.abs(found[t * parts] - exact.final["visible"]).max())
+        for t in (1, 3, 6)
+        for exact in [am.simulate(net, cues, solver="DOP853", t1=float(t), until=None)]
+    ]
+
+
 def readout(count: int = 2000, batch: int = 256) -> float:
     """Values per second that Var.get reads from a running graph."""
     import numpy as np
@@ -224,13 +279,27 @@ def main() -> None:
     }
     rows = next(iter(costs.values()))
     harness.show({"": row} | {name: costs[name][row] for name in costs} for row in rows)
+    speed = emulated(options.rounds)
+    print(
+        f"one cue, one step: populations {speed['populations']:.0f} us, "
+        f"emulator with 256 cues {speed['emulator']:.2f} us, {speed['ratio']:.0f} times less"
+    )
+    errors = {
+        f"beta {beta:g}, dt = tau / {parts}": float_error(beta, parts)
+        for beta in (0.5, 1.0, 2.0)
+        for parts in (20, 40, 80)
+    }
+    print("\nlava-float: largest error over 8 cues of 100 digits")
+    after = ("after 1 tau", "3 tau", "6 tau")
+    harness.show({"": name} | dict(zip(after, row, strict=True)) for name, row in errors.items())
     values = readout()
     print(f"readout: {values / 1e6:.0f} M values/s")
     print(f"a killed child is an error after {failure() * 1e3:.0f} ms")
     cpu, wall = cold_recall()
     print(f"amsim run --backend lava on one cue: {wall:.2f} s ({cpu:.2f} s CPU)")
     if options.json:
-        harness.dump({"steps": costs, "readout": values, "cold": [cpu, wall]}, options.json)
+        found = {"steps": costs, "emulator": speed, "float": errors, "readout": values}
+        harness.dump(found | {"cold": [cpu, wall]}, options.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Each plan is a small network of random kind, weights, biases, taus and options. 
 chosen to press on the ranges (corners, memories, inputs that jump between their extremes), in
 Python's integers with the width of every value checked (`hardware.exact`). Also printed: how much
 larger the proven bounds are than the largest values seen, and what becomes of the plans that the
-planner refused if they are run all the same.
+planner drafted and then refused, if they are run all the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter, defaultdict
+from unittest.mock import patch
 
 import numpy as np
 
@@ -50,13 +51,28 @@ def largest(plan: hw.Plan, rng: np.random.Generator) -> dict[str, int]:
     return seen
 
 
+def refused(seed: int) -> str:
+    """What becomes of a refused plan without the proof: "no plan", "overflow" or "fits"."""
+    rng = np.random.default_rng(seed)
+    network = random_plans.network(rng)
+    try:
+        with patch.object(ranges, "check"):
+            plan = random_plans.plan(rng, network)
+        largest(plan, rng)
+    except hw.RangeError:
+        return "no plan"
+    except exact.Overflow:
+        return "overflow"
+    return "fits"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--plans", type=int, default=100_000, help="plans to accept")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     counts: Counter[str] = Counter()
-    refusals: Counter[str] = Counter()
+    refusals: defaultdict[str, Counter[str]] = defaultdict(Counter)
     slack: dict[str, list[float]] = defaultdict(list)
     start, seed = time.process_time(), args.seed
     while counts["accepted"] < args.plans:
@@ -67,7 +83,7 @@ def main() -> None:
             plan = random_plans.plan(rng, network)
         except hw.RangeError as error:
             counts["refused"] += 1
-            refusals[error.signal] += 1
+            refusals[error.signal][refused(seed - 1)] += 1
             continue
         counts["accepted"] += 1
         try:
@@ -88,7 +104,11 @@ def main() -> None:
         f"{counts['beyond']} values beyond their bound, "
         f"{counts['refused']} networks refused ({time.process_time() - start:.0f} s of CPU)"
     )
-    print("\nrefused for\n" + "\n".join(f"  {n:32} {c}" for n, c in refusals.most_common()))
+    print("\nrefused, and what two hard cues do if it is run all the same")
+    print(f"{'':34} {'refused':>8} {'no plan':>8} {'overflow':>8} {'fits':>8}")
+    for name, found in sorted(refusals.items(), key=lambda item: -item[1].total()):
+        numbers = (found.total(), found["no plan"], found["overflow"], found["fits"])
+        print(f"  {name:32} " + " ".join(f"{number:8}" for number in numbers))
     print("\nbits by which a proven bound exceeds the largest value seen")
     print(f"{'':34} {'least':>7} {'median':>7} {'95 %':>7}")
     for signal, bits in slack.items():
