@@ -62,7 +62,9 @@ def test_limits_are_decisions_over_the_corners_of_the_box():
 
 def test_unknown_patterns():
     with pytest.raises(ValueError, match="use 'random' or 'digits'"):
-        certified_basin.run(patterns=("faces",), beta=(1.0,), flipped=(0,))
+        certified_basin.measure(
+            seed=np.random.SeedSequence(0), patterns="faces", beta=1.0, flipped=0, memories=5
+        )
 
 
 def test_figure(data):
