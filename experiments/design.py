@@ -55,7 +55,7 @@ class Design:
         """
         if size not in experiment.sizes:
             raise ValueError(f"there is no size {size!r}; choose {_names(experiment.sizes)}")
-        defaults = experiment.sizes[size]
+        defaults = {name: _native(value) for name, value in experiment.sizes[size].items()}
         for name in parameters:
             if name not in defaults:
                 raise ValueError(
@@ -204,6 +204,13 @@ def parse(name: str, default: Any, text: str) -> Any:
         raise _unusable(name, default, text) from None
 
 
+def _native(value: Any) -> Any:
+    """Turn numbers of NumPy into those of Python, which JSON and netCDF know."""
+    if isinstance(value, tuple):
+        return tuple(map(_native, value))
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.ndim else value
+
+
 def _like(name: str, default: Any, value: Any) -> Any:
     """Check a value against the default that it replaces."""
     if not isinstance(default, tuple):
@@ -219,8 +226,7 @@ def _like(name: str, default: Any, value: Any) -> Any:
 
 def _scalar(name: str, default: Any, value: Any) -> Any:
     """Return a number of Python of the default's type; an integer is a float, too."""
-    if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
-        value = value.item()
+    value = _native(value)
     if isinstance(default, float) and isinstance(value, Real) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)

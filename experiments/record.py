@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .design import Design
+from .experiment import Claim
 from .files import (
     DATA,
     FILES,
@@ -262,7 +262,7 @@ def _conclude(folder: Path, design: Design, record: dict[str, Any]) -> xr.Datase
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / DATA))
     write(folder / DATA, lambda path: data.to_netcdf(path, engine="h5netcdf"))
     with _noted(record, "the claims could not be judged"):
-        record["claims"] = [asdict(claim) for claim in design.experiment.judge(data)]
+        record["claims"] = [_plain(claim) for claim in design.experiment.judge(data)]
     with _noted(record, "the figure could not be drawn"):
         figure = design.experiment.draw(data)
         write(folder / PNG, lambda path: figure.savefig(path, format="png", dpi=150))
@@ -270,6 +270,16 @@ def _conclude(folder: Path, design: Design, record: dict[str, Any]) -> xr.Datase
         write(folder / PDF, lambda path: figure.savefig(path, format="pdf", metadata=plain))
     write(folder / SUMMARY, lambda path: path.write_text(markdown(record)))
     return data
+
+
+def _plain(claim: Claim) -> dict[str, Any]:
+    """Turn what may be arrays without axes into numbers of JSON."""
+    return {
+        "text": claim.text,
+        "measured": float(claim.measured),
+        "predicted": None if claim.predicted is None else float(claim.predicted),
+        "holds": None if claim.holds is None else bool(claim.holds),
+    }
 
 
 @contextmanager

@@ -14,65 +14,67 @@ _NAMED = 5  # failed units in a summary
 def markdown(record: Mapping[str, Any]) -> str:
     """Write summary.md."""
     lines = [f"# {record['experiment']}", "", record["question"], "", "## Verdict", ""]
-    lines += [f"{verdict(record)}", ""]
-    if record["claims"]:
-        lines += _table(("claim", "measured", "predicted", "holds"), claim_rows(record))
+    lines += [verdict(record), ""]
+    if predictions(record):
+        lines += _table(("prediction", "measured", "predicted", "holds"), predictions(record))
+    if observations(record):
+        lines += _table(("observation", "measured"), observations(record))
     lines += ["## Parameters", ""]
     lines += _table(("parameter", "meaning", "value", "unit"), parameter_rows(record))
     lines += ["## Units of work", "", units(record), ""]
-    lines += [f"- {line}" for line in failure_lines(record)]
-    lines += [f"- {problem}" for problem in record["problems"]]
+    lines += [f"- {line}" for line in [*failure_lines(record), *record["problems"]]]
     lines += ["## Origin", "", origin(record), ""]
     return "\n".join(lines)
 
 
 def text(record: Mapping[str, Any], folder: str) -> str:
     """Write what a terminal shows."""
-    rows = [("", "measured", "predicted", "holds")]
-    rows += [(*cells[:3], cells[3].strip("*")) for cells in claim_rows(record)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    rows = [("", "measured", "predicted", "holds"), *predictions(record)]
+    seen = [("", "measured"), *observations(record)]
+    width = max(len(row[0]) for row in (*rows, *seen))
     lines = [record["question"], ""]
-    if record["claims"]:
-        lines += [
-            f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
-            for row in rows
-        ]
+    if len(rows) > 1:
+        lines += [f"{row[0]:{width}}  {row[1]:>10}  {row[2]:>10}  {row[3]}" for row in rows]
+        lines.append("")
+    if len(seen) > 1:
+        lines += [f"{row[0]:{width}}  {row[1]:>10}" for row in seen]
         lines.append("")
     written = ", ".join(name for name in FILES if (Path(folder) / name).exists())
-    return "\n".join(
-        [
-            *lines,
-            verdict(record),
-            units(record),
-            *failure_lines(record),
-            *record["problems"],
-            f"written to {folder}: {written}",
-        ]
-    )
+    lines += [verdict(record), units(record), *failure_lines(record), *record["problems"]]
+    return "\n".join([*lines, f"written to {folder}: {written}"])
 
 
 def verdict(record: Mapping[str, Any]) -> str:
-    """Count the claims that hold."""
-    tested = [claim for claim in record["claims"] if claim["holds"] is not None]
-    seen = len(record["claims"]) - len(tested)
+    """Count the predictions that hold."""
+    tested, seen = predictions(record), observations(record)
     if not record["claims"]:
         return "Nothing was judged."
-    holding = sum(claim["holds"] for claim in tested)
-    text = f"{holding} of {len(tested)} predictions hold" if tested else "Nothing was predicted"
-    return f"{text}; {seen} further observation{'' if seen == 1 else 's'}." if seen else f"{text}."
+    holding = sum(row[3] == "yes" for row in tested)
+    words = f"{holding} of {len(tested)} predictions hold" if tested else "Nothing was predicted"
+    more = f"; {len(seen)} further observation{'' if len(seen) == 1 else 's'}" if seen else ""
+    return f"{words}{more}."
 
 
-def claim_rows(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Return the cells of the claims: text, measured, predicted, whether it holds."""
-    words = {True: "yes", False: "**no**", None: "-"}
+def predictions(record: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the cells of claims that theory makes: text, measured, predicted, whether it holds."""
     return [
         (
             claim["text"],
             number(claim["measured"]),
-            number(claim["predicted"]) if claim["predicted"] is not None else "-",
-            words[claim["holds"]],
+            "-" if claim["predicted"] is None else number(claim["predicted"]),
+            "yes" if claim["holds"] else "no",
         )
         for claim in record["claims"]
+        if claim["holds"] is not None
+    ]
+
+
+def observations(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the cells of claims about which theory says nothing: text, measured."""
+    return [
+        (claim["text"], number(claim["measured"]))
+        for claim in record["claims"]
+        if claim["holds"] is None
     ]
 
 

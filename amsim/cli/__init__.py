@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import __version__
-from . import demo, doctor, experiment, gallery, mapping, recall, run, stability
+from . import demo, doctor, experiment, gallery, mapping, recall, report, run, stability
 from .console import (
     BAD_INPUT,
     DONE,
@@ -106,7 +106,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"amsim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, recall, stability, mapping, run, experiment, gallery, doctor):
+    for command in (demo, recall, stability, mapping, run, experiment, report, gallery, doctor):
         command.add(commands)
     return parser
 

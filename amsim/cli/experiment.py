@@ -124,7 +124,7 @@ def _run_parser(experiment: Experiment) -> Parser:
 
 def _add_workers(parser: Parser) -> None:
     add = parser.add_argument
-    add("--jobs", type=int, default=1, metavar="N", help="processes to measure with (default: 1)")
+    add("--jobs", type=_workers, default=1, metavar="N", help="processes to use (default: 1)")
     add("--scheduler", metavar="ADDRESS", help="measure on the Dask cluster with this scheduler")
     add("--resume", action="store_true", help="go on with the run that the folder holds")
 
@@ -207,20 +207,21 @@ def _ends(out: str | None) -> Iterator[None]:
         with _one_line(files.RecordError, UnitsFailed):
             yield
     except PoolError as error:
-        raise UserError(f"{error}{_kept(out)}") from error
+        raise UserError("; ".join([str(error), *_kept(out)])) from error
     except KeyboardInterrupt:
-        note(f"interrupted{_kept(out)}")
+        for line in _kept(out):
+            note(line)
         raise
 
 
-def _kept(out: str | None) -> str:
-    """Say how much of a run is safe."""
+def _kept(out: str | None) -> list[str]:
+    """Say how much of a run is safe, if there is a record of it."""
     try:
         units = files.read_record(Path(out or ""))["units"]
     except files.RecordError:
-        return ""
+        return []
     done = units.get("measured", 0) + units.get("failed", 0)
-    return f"; {done} of {units.get('total', 0)} units are in {out}, go on with --resume"
+    return [f"{done} of {units.get('total', 0)} units are in {out}; go on with --resume"]
 
 
 @contextmanager
@@ -230,6 +231,17 @@ def _one_line(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+def _workers(text: str) -> int:
+    """Read a number of processes, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes")
+    return value
+
+
+_workers.__name__ = "integer"
 
 
 def _written(value: Any) -> str:

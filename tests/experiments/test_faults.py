@@ -237,7 +237,7 @@ def test_a_dask_worker_is_lost(tmp_path, marks):
     out = tmp_path / "run"
     options = {**OPTIONS, "marks": str(marks)}
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1",
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1",
         silence_logs=50,
     ) as cluster:  # fmt: skip
         with start(out, scheduler=cluster.scheduler_address, **options) as driver:
