@@ -30,7 +30,7 @@ COPIES = am.Network(
     [am.Dense(XI / 2, between=("h", "v")), am.Dense(-np.eye(5), between=("v", "v"))],
 )
 SIGNS = am.dense_am(np.sign(XI), visible=am.Tanh(), hidden=am.Sign(), tau_hidden=0.5)
-T1 = 2.0
+T1 = 1.0
 STATES = {
     TANH: {"visible": CUE},
     SOFT: {"visible": CUE},
@@ -74,7 +74,7 @@ def numpy_only() -> Iterator[None]:
 def test_states_and_messages_are_those_of_the_event_engine(name: str) -> None:
     """On a grid a message leaves, and arrives, up to a step late: errors of the order of dt."""
     (network, timing), quantum, dt = TIMINGS[name], 0.05, 2e-3
-    options: dict[str, Any] = {"times": [0.0, 0.3, 1.0, T1], "until": None, "seed": 3}
+    options: dict[str, Any] = {"times": [0.0, 0.1, 0.5, T1], "until": None, "seed": 3}
     solver = am.EventDriven(quantum, timing or am.Timing(), record_events=True)
     ours = am.simulate(network, STATES[network], solver=solver, **options)
     theirs = am.simulate(
@@ -167,7 +167,7 @@ def test_xor_and_digits_with_messages() -> None:
     digits = am.dense_am(stored, hidden=am.Softmax(0.75), tau_hidden=0.5)
     cues = am.patterns.corrupt(stored, flip=0.2, seed=1)
     for net, start, clamp in ((xor, signs * [1, 1, 0], [0, 1]), (digits, cues, None)):
-        options: dict[str, Any] = {"times": [0.0, 6.0], "until": None, "clamp": clamp}
+        options: dict[str, Any] = {"times": [0.0, 4.0], "until": None, "clamp": clamp}
         timing = am.Timing(delay=0.1)
         ours = am.simulate(net, start, solver=am.EventDriven(0.02, timing), **options)
         theirs = am.simulate(net, start, solver=am.Brian2("events", timing, 0.02, 5e-3), **options)
