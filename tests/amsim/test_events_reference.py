@@ -262,3 +262,28 @@ def test_windows_give_the_events_of_the_queue(
         np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)
     for name in ("synaptic_operations", "last_message", "staleness", "register_error"):
         np.testing.assert_allclose(fast.stats[name], slow.stats[name], atol=1e-9)
+
+
+def test_more_messages_in_a_window_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units that were quiet for long windows wake up: the run begins anew with shorter ones."""
+    tanh = am.Tanh()
+    net = am.dense_am(
+        0.66 * np.array([[1.0, 1.0], [1.0, -1.0]]), visible=tanh, hidden=tanh, tau_hidden=1.0
+    )
+    solver = am.EventDriven(2e-3, am.Timing(10.0, scope="link"))
+    start = {"visible": [0.5, -0.35], "hidden": [-0.3, 0.45]}
+    shares: list[float] = []
+    original = engine_run.windows.begin_windows
+
+    def begin(*arguments: Any) -> Any:
+        shares.append(arguments[-1])
+        return original(*arguments)
+
+    monkeypatch.setattr(engine_run.windows, "begin_windows", begin)
+    fast = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
+    monkeypatch.setattr(engine_run.windows, "applies", lambda wiring: False)
+    slow = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
+    assert shares[0] == 1.0 and shares[1] < 1.0
+    for name in net.layers:
+        np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)
+        assert fast.stats["messages"][name] == slow.stats["messages"][name]

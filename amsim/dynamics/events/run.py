@@ -65,15 +65,23 @@ class _Run:
         target: Floats,
         fixed: Floats,
     ) -> None:
-        self.problem, self.wiring, self.start = problem, wiring, x
-        self.engine = _engine(wiring, x, target, fixed)
-        self.windows: windows.Windows | None = None
-        if links is not None:
-            said = _outputs(wiring, self.engine.populations, x)
-            self.windows = windows.begin_windows(wiring, self.engine, links, said)
+        self.problem, self.wiring, self.links = problem, wiring, links
+        self.start, self.target, self.fixed = x, target, fixed
+        self.share = 1.0  # of the smallest delay, in the longest window
         self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Go to t = 0."""
+        self.engine = _engine(self.wiring, self.start, self.target, self.fixed)
+        self.windows: windows.Windows | None = None
+        if self.links is not None:
+            said = _outputs(self.wiring, self.engine.populations, self.start)
+            self.windows = windows.begin_windows(
+                self.wiring, self.engine, self.links, said, self.share
+            )
         self.written = 0
 
     def to_end(self, progress: Progress, left: int) -> None:
@@ -90,6 +98,10 @@ class _Run:
                 self._check()
             elif ended == state.FULL:
                 self._grow()
+            elif ended == windows.OVERRUN:
+                self.share /= 8
+                self._begin()
+                loop.begin(self.engine)
             elif ended == state.STOPPED and self.written == len(self.outputs):
                 self.code = TIME_LIMIT
             elif ended == state.STOPPED:
@@ -162,10 +174,7 @@ class _Run:
         """Call the engine."""
         if self.windows is None:
             return int(loop.run(self.engine, stop, effort))
-        ended = int(windows.run_windows(self.engine, self.windows, stop, effort))
-        if ended == windows.OVERRUN:
-            raise RuntimeError("EventDriven: a window had more messages than expected; report this")
-        return ended
+        return int(windows.run_windows(self.engine, self.windows, stop, effort))
 
     def _grow(self) -> None:
         """Make room for twice as many messages and packets."""

@@ -71,7 +71,7 @@ OUT = np.dtype([("time", np.float64), ("value", np.float64), ("change", np.float
                 ("unit", np.int64), ("direction", np.float64)])  # fmt: skip
 FLIGHTS = 0
 TOTAL, MOMENT, SIZE, SUM_ROWS = range(4)
-OVERRUN = 9  # more messages in one window than it has room for: cannot be undone
+OVERRUN = 9  # more messages in one window than it has room for: begin anew with shorter ones
 
 
 class Windows(NamedTuple):
@@ -88,7 +88,7 @@ class Windows(NamedTuple):
     head: Ints  # last arrival of each unit that is gone through, or -1; -2 for others; then order
     said: Floats  # value that the next message is compared with
     numbers: Ints  # FLIGHTS
-    width: Floats  # of a window: the present one, the smallest delay
+    width: Floats  # of a window: the present one, the longest
 
 
 @compiled
@@ -327,10 +327,17 @@ def sorted_links(wiring: Wiring) -> tuple[Ints, Floats, Floats, Floats]:
 
 
 def begin_windows(
-    wiring: Wiring, engine: Engine, links: tuple[Ints, Floats, Floats, Floats], said: Floats
+    wiring: Wiring,
+    engine: Engine,
+    links: tuple[Ints, Floats, Floats, Floats],
+    said: Floats,
+    share: float,
 ) -> Windows:
-    """Working memory for one cue; `said` are the outputs at t = 0."""
-    units, smallest = engine.units.shape[1], float(wiring.delays.min())
+    """Working memory for one cue; `said` are the outputs at t = 0.
+
+    `share` is the width of the longest window, relative to the smallest delay.
+    """
+    units, longest = engine.units.shape[1], share * float(wiring.delays.min())
     return Windows(
         *links,
         flights=np.zeros(2 * _ROOM * units * len(wiring.outgoing), FLIGHT),
@@ -340,7 +347,7 @@ def begin_windows(
         head=np.zeros(units + max(_ARRIVALS, _ROOM * units), np.int64),
         said=said,
         numbers=np.zeros(1, np.int64),
-        width=np.array([1e-2 * smallest, smallest]),
+        width=np.array([1e-2 * longest, longest]),
     )
 
 
