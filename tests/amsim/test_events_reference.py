@@ -280,6 +280,7 @@ def test_more_messages_in_a_window_than_it_has_room_for(monkeypatch: pytest.Monk
         return original(*arguments)
 
     monkeypatch.setattr(engine_run.windows, "begin_windows", begin)
+    monkeypatch.setattr(engine_run.windows, "_LEAST_ROOM", 1)
     fast = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
     monkeypatch.setattr(engine_run.windows, "applies", lambda wiring: False)
     slow = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)

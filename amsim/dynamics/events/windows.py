@@ -51,7 +51,7 @@ from .state import (
 from .wiring import Wiring
 
 _LARGEST = 600.0  # exponent of rate times delay
-_ROOM = 16  # messages per unit and window
+_ROOM, _LEAST_ROOM = 16, 1024  # messages in a window: per unit, and at least
 _ARRIVALS = 1 << 18
 
 # A message on its way along one projection.
@@ -338,13 +338,14 @@ def begin_windows(
     `share` is the width of the longest window, relative to the smallest delay.
     """
     units, longest = engine.units.shape[1], share * float(wiring.delays.min())
+    room = max(_ROOM * units, _LEAST_ROOM)
     return Windows(
         *links,
-        flights=np.zeros(2 * _ROOM * units * len(wiring.outgoing), FLIGHT),
+        flights=np.zeros(2 * room * len(wiring.outgoing), FLIGHT),
         arrivals=np.zeros(_ARRIVALS, ARRIVAL),
-        out=np.zeros(_ROOM * units, OUT),
+        out=np.zeros(room, OUT),
         sums=np.zeros((SUM_ROWS, units)),
-        head=np.zeros(units + max(_ARRIVALS, _ROOM * units), np.int64),
+        head=np.zeros(units + max(_ARRIVALS, room), np.int64),
         said=said,
         numbers=np.zeros(1, np.int64),
         width=np.array([1e-2 * longest, longest]),
