@@ -260,7 +260,7 @@ JITTER = {"delay": 0.1, "jitter": 0.1}
         (one(am.Layer(3, am.LayerNorm())), {}, "layer 'x' is LayerNorm"),
         (one(am.Layer(3, am.Spherical())), {}, "ExponentialIntegrator"),
         (one(am.Layer(3, am.Tanh()), "a b"), {}, "layer 'a b' has a name"),
-        (one(am.Layer(3, am.Tanh()), "y_states"), {}, "two objects would be named 'y_states'"),
+        (one(am.Layer(3, am.Tanh()), "y_states"), {}, "two objects the name 'y_states'"),
         (one(am.Layer(3, am.Tanh(), tau=0.0)), {"solver": "events"}, "layer 'x' has tau = 0"),
         (one(am.Layer(3, am.Tanh(), leak=0.0)), {"solver": "events"}, "layer 'x' has no leak"),
         (

@@ -90,6 +90,7 @@ class _Builder:
         self.states = self.network.complete(problem.initial, inputs)
         self.active = self.network.activations(self.states, inputs)
         self.links = links_of(problem)
+        _check_names(problem, self.links)
         self.clock = b2.Clock(options.step(self.network) * self.unit)
         self.model = Model(b2.Network(), self.clock)
         layers = self.network.layers.items()
@@ -109,12 +110,6 @@ class _Builder:
             self.model.transit = max(self.model.transit, float(delay.max()))
         for name in self.network.layers:
             self.add_monitors(name, record)
-        names = Counter(item.name for item in self.model.network.objects)
-        for name, count in names.items():
-            if count > 1:
-                raise ValueError(
-                    f"Brian2: two objects would be named {name!r}; rename the layer of that name"
-                )
         return self.model
 
     def add_layer(self, name: str, layer: Layer) -> None:
@@ -271,3 +266,16 @@ class _Builder:
         tau = np.concatenate([np.ravel(layer.tau) for layer in self.network.dynamic.values()])
         x = x - self.options.step(self.network) * problem.force(0.0, x) / tau
         return self.network.activations(self.network.unpack(x), problem.inputs_at(0.0))
+
+
+def _check_names(problem: Problem, links: list[Link]) -> None:
+    """Raise ValueError if an object that comes with a layer would have the name of another."""
+    layers = problem.network.layers
+    kinds = ("states", "rise", "fall", "normaliser", "sum")
+    extra = [link.name for link in links] + [f"{n}_{kind}" for n in layers for kind in kinds]
+    for name, count in Counter([*layers, *extra]).items():
+        if count > 1:
+            raise ValueError(
+                f"Brian2: layers {', '.join(layers)} give two objects the name {name!r}; rename "
+                f"a layer"
+            )
