@@ -1,0 +1,49 @@
+"""Errors of rounded weights, messages of a leak, and the price of coarse messages."""
+
+import numpy as np
+import pytest
+
+from experiments import precision
+
+
+@pytest.fixture(scope="module")
+def data():
+    return precision.run(weight_bits=(2, 8), quantum=(0.0, 0.2, 0.8), memories=20)
+
+
+def test_claims(data):
+    claims = precision.judge(data)
+    assert [claim.holds for claim in claims[:3]] == [True] * 3
+    assert 0.8 < claims[0].measured < 1.05
+    assert all(claim.holds is None for claim in claims[3:])
+
+
+def test_basins_need_bits_and_errors_halve_with_each(data):
+    basin = data.same_basin.mean(("quantum", "repeat"))
+    assert basin.sel(weight_bits=2) < 0.8 < basin.sel(weight_bits=8)
+    steps = data.step.sel(quantum=0.0, repeat=0)
+    # Steps are the range over 2^(bits - 1) - 1 levels of one sign.
+    assert float(steps.sel(weight_bits=2) / steps.sel(weight_bits=8)) == pytest.approx(127)
+    assert data.error.std("quantum").max() < 0.05 * data.error.mean()
+
+
+def test_a_coarse_quantum_saves_messages_of_features_and_costs_energy(data):
+    fine, coarse = (data.sel(weight_bits=8, quantum=q, repeat=0) for q in (0.0, 0.8))
+    assert coarse.feature_messages < 0.05 * fine.feature_messages
+    assert coarse.steps > 2 * fine.steps
+    assert coarse.energy > 2 * fine.energy
+    assert fine.static_energy > 0.8 * fine.energy
+
+
+def test_messages_of_a_leak():
+    # From 1 to 0 in steps of 1/2: 1, then 0.5, 0.25 and so on, announced from 0.3 on.
+    sent = precision.messages_of_leak(np.array([[1.0]]), np.array([[0.0]]), 0.5, 0.3)
+    # Said: 1, 0.5, 0.125.
+    assert sent.tolist() == [3]
+    still = precision.messages_of_leak(np.array([[0.2, 1.0]]), np.array([[0.2, 1.0]]), 0.5, 0.3)
+    assert still.tolist() == [1]
+
+
+def test_figure(data):
+    figure = precision.draw(data)
+    assert figure.axes[3].get_ylabel() == "energy (µJ)"
