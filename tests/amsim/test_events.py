@@ -11,6 +11,9 @@ from scipy.optimize import brentq
 
 import amsim as am
 from amsim.dynamics.events import run as engine_run
+from amsim.dynamics.events import state
+from amsim.dynamics.events.gaps import messages_keep_apart, shortest_gap
+from amsim.dynamics.events.wiring import wire
 
 MU, UNIT = np.arange(4)[:, None], np.arange(5)
 XI = np.sin(1 + 2 * MU + 3 * UNIT + MU * UNIT)
@@ -85,12 +88,49 @@ def test_messages_are_not_closer_than_the_proven_gap() -> None:
             assert np.diff(times).min() >= quantum * tau / (2 * slope * reach)
 
 
+def test_messages_that_come_too_close_are_noticed() -> None:
+    """Every run asserts the gap; here the second message of a unit is moved to the first."""
+    problem_net = am.Network({"x": am.Layer(2, am.Tanh(), bias=1.0)}, [])
+    solver = am.EventDriven(1e-2)
+    wiring = wire(problem_net, solver, 0, True)
+    messages = np.zeros(3, state.MESSAGE)
+    messages["time"], messages["value"] = [0.1, 0.2, 0.3], [0.01, 0.01, 0.02]
+    messages["unit"], messages["previous"] = [0, 1, 0], [-1, -1, 0]
+    start = (np.zeros(2), np.ones(2), np.zeros(2))
+    assert messages_keep_apart(wiring, messages, *start)
+    messages["time"][0] = messages["time"][2] - 0.004
+    assert not messages_keep_apart(wiring, messages, *start)
+    np.testing.assert_allclose(shortest_gap(wiring, messages, *start), 0.005)
+
+
 def test_ties_are_in_the_order_of_units() -> None:
     net = am.Network({"x": am.Layer(5, am.Identity(), bias=1.0)}, [])
     solver = am.EventDriven(0.25, record_events=True)
     sent = am.simulate(net, np.zeros(5), solver=solver, t1=5.0, until=None).events
     assert sent.unit.tolist() == [0, 1, 2, 3, 4] * 3
     assert len(np.unique(sent.time)) == 3
+
+
+def test_a_target_that_is_a_level_is_not_reached() -> None:
+    """And its neighbours send as if it were not there."""
+    weights = np.array([[0.0], [0.125]])
+    net = am.Network(
+        {"x": am.Layer(2, am.Identity(), bias=[0.5, -0.125]), "s": am.Layer(1, am.Identity())},
+        [am.Dense(weights, between=("x", "s"))],
+    )
+    solver = am.EventDriven(0.25, record_events=True)
+    start = {"x": [0.75, 2.0], "s": [2.0]}
+    sent = am.simulate(net, start, solver=solver, t1=20.0, until=None).events
+    assert not ((sent.layer == "x") & (sent.unit == 0)).any()
+    x, target, last, count = 2.0, 0.125, 0.0, 0
+    for event in sent:
+        x, last = target + (x - target) * math.exp(last - event.time), event.time
+        if event.layer == "s":
+            target = 0.125 * event.value - 0.125
+        else:
+            count += 1
+            assert x == pytest.approx(event.value, rel=1e-12)
+    assert count > 6
 
 
 def test_sign_units_send_when_they_turn() -> None:
@@ -134,14 +174,16 @@ def test_the_error_falls_linearly_with_the_quantum(
 def test_digits_are_recalled_with_a_linear_error() -> None:
     patterns = am.patterns.digits(10, seed=0)
     net = am.dense_am(patterns, hidden=am.Softmax(0.2))
-    cues = am.patterns.corrupt(patterns[:2], flip=0.2, seed=1)
-    exact = am.simulate(net, cues, times=[0.5, 2.0, 5.0], until=None, solver=ACCURATE)
-    errors = []
-    for quantum in (1e-1, 1e-3):
+    cue, times = am.patterns.corrupt(patterns[1], flip=0.2, seed=1), [5.0]
+    exact = am.simulate(net, cue, times=times, until=None, solver=ACCURATE)
+    quanta, errors = np.array([1e-1, 1e-2, 1e-3, 1e-4, 1e-5]), []
+    for quantum in quanta:
         solver = am.EventDriven(quantum)
-        traj = am.simulate(net, cues, times=[0.5, 2.0, 5.0], until=None, solver=solver)
+        traj = am.simulate(net, cue, times=times, until=None, solver=solver)
         errors.append(np.abs(traj["visible"] - exact["visible"]).max())
-    assert 50 < errors[0] / errors[1] < 200
+    constants = errors / quanta
+    assert constants.max() / constants.min() < 2
+    assert 0.9 < np.polyfit(np.log(quanta), np.log(errors), 1)[0] < 1.1
 
 
 def test_announcing_ahead_is_more_accurate_at_the_same_number_of_messages() -> None:

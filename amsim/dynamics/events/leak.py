@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from .neurons import NORMALISER, SOFTMAX, compiled, vectorised
+from .neurons import NORMALISER, SOFTMAX, compiled, inlined, vectorised
 from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, SHARE, TARGET
 
 _INFINITY = 0x7FF0000000000000  # its bits
@@ -45,6 +45,12 @@ def _smallest(key, scratch):
     return scratch[0]
 
 
+@inlined
+def _reaches(gap, distance):
+    """Whether a target lies beyond the level; one that is the level itself does not."""
+    return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
+
+
 @vectorised
 def _keys(target, gap, low, high, key, shift):
     """Keys of units that share their rate."""
@@ -52,7 +58,7 @@ def _keys(target, gap, low, high, key, shift):
         rising = gap[k] > 0.0
         distance = target[k] - ((high[k] if rising else low[k]) + shift)
         e = gap[k] / distance
-        key[k] = e if (distance > 0.0) == rising else np.inf
+        key[k] = e if _reaches(gap[k], distance) else np.inf
 
 
 @vectorised
@@ -65,7 +71,7 @@ def _add_row(row, delta, e, target, gap, low, high, key, shift):
         rising = span > 0.0
         distance = goal - ((high[k] if rising else low[k]) + shift)
         reached = span / distance
-        key[k] = reached if (distance > 0.0) == rising else np.inf
+        key[k] = reached if _reaches(span, distance) else np.inf
 
 
 @vectorised
@@ -83,7 +89,7 @@ def _own_key(units, population, i):
     rising = units[GAP, i] > 0.0
     level = units[HIGH, i] if rising else units[LOW, i]
     distance = units[TARGET, i] - (level + population.shift)
-    if distance == 0.0 or (distance > 0.0) != rising:
+    if not _reaches(units[GAP, i], distance):
         return np.inf
     e = units[GAP, i] / distance
     return e if population.rate > 0.0 else population.base + math.log(e) / units[RATE, i]

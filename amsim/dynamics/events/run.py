@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,11 @@ from ..problem import (
     recorded_times,
 )  # fmt: skip
 from ..progress import Progress, announce_compilation
-from . import loop, neurons, state, windows
+from . import loop, state, window_loop, window_unit, windows
+from .gaps import messages_keep_apart
+from .initial import begin_engine, outputs_in, registers_of, starts
 from .options import EventDriven
-from .state import Engine, Floats, Ints, Records
+from .state import Floats, Ints
 from .wiring import Wiring, wire
 
 # Unit updates between two looks at Ctrl-C: some tenths of a second.
@@ -38,9 +39,9 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
         )
     wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
-    links = windows.sorted_links(wiring) if windows.applies(wiring) else None
+    links = windows.links_by_receiver(wiring) if windows.applies(wiring) else None
     runs, stopped = [], False
-    for b, start in enumerate(_starts(problem)):
+    for b, start in enumerate(starts(problem)):
         run = _Run(problem, wiring, links, *start)
         runs.append(run)
         try:
@@ -65,23 +66,15 @@ class _Run:
         target: Floats,
         fixed: Floats,
     ) -> None:
-        self.problem, self.wiring, self.links = problem, wiring, links
-        self.start, self.target, self.fixed = x, target, fixed
-        self.share = 1.0  # of the smallest delay, in the longest window
+        self.problem, self.wiring, self.start, self.target = problem, wiring, x, target
+        self.engine = begin_engine(wiring, x, target, fixed)
+        self.first = outputs_in(wiring, self.engine.populations, self.states())
+        self.windows: windows.Windows | None = None
+        if links is not None:
+            self.windows = windows.begin_windows(wiring, self.engine, links, self.first)
         self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
-        self._begin()
-
-    def _begin(self) -> None:
-        """Go to t = 0."""
-        self.engine = _engine(self.wiring, self.start, self.target, self.fixed)
-        self.windows: windows.Windows | None = None
-        if self.links is not None:
-            said = _outputs(self.wiring, self.engine.populations, self.start)
-            self.windows = windows.begin_windows(
-                self.wiring, self.engine, self.links, said, self.share
-            )
         self.written = 0
 
     def to_end(self, progress: Progress, left: int) -> None:
@@ -96,12 +89,8 @@ class _Run:
                 self.code = MAX_EVENTS
             elif ended == state.QUIET:
                 self._check()
-            elif ended == state.FULL:
-                self._grow()
-            elif ended == windows.OVERRUN:
-                self.share /= 8
-                self._begin()
-                loop.begin(self.engine)
+            elif ended in (state.FULL, window_unit.CROWDED):
+                self._grow(ended)
             elif ended == state.STOPPED and self.written == len(self.outputs):
                 self.code = TIME_LIMIT
             elif ended == state.STOPPED:
@@ -117,12 +106,15 @@ class _Run:
         self.end, last = float(clock[state.NOW]), self.states()
         self.last = last[: self.wiring.units]
         if self.windows is not None:
-            windows.settle_registers(engine, self.windows)
-        outputs = _outputs(self.wiring, engine.populations, last)
-        error = np.abs(engine.register - _registers(self.wiring, outputs))
+            windows.settle_registers(self.wiring, engine, self.windows)
+        outputs = outputs_in(self.wiring, engine.populations, last)
+        error = np.abs(engine.register - registers_of(self.wiring, outputs))
         shifts = self.wiring.projections["weights"] < 0  # their registers are not used
         used = self.wiring.projections["register"][shifts].min(initial=len(error))
         self.messages = engine.messages[: count[state.MESSAGES]].copy()
+        assert messages_keep_apart(
+            self.wiring, self.messages, self.start, self.target, self.first
+        ), "messages of a unit are closer than possible"
         self.stats: dict[str, float] = {
             "synaptic_operations": int(count[state.OPERATIONS]),
             "drops": int(count[state.DROPS]),
@@ -156,7 +148,7 @@ class _Run:
         waits = np.log(np.maximum(residual / tolerance, 1.0)) / units[state.RATE]
         if engine.rules["clocked"][0]:
             # A unit may not have had a look at its output yet.
-            output = _outputs(self.wiring, engine.populations, x)
+            output = outputs_in(self.wiring, engine.populations, x)
             moved = (output >= units[state.UP]) | (output <= units[state.DOWN])
             waits = np.maximum(waits, np.where(moved & free, 0.1 / units[state.RATE], 0.0))
         if not waits.any():
@@ -165,7 +157,7 @@ class _Run:
 
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
-        engine = loop.run if self.windows is None else windows.run_windows
+        engine = loop.run if self.windows is None else window_loop.run_windows
         with announce_compilation("the event engine", needed=not engine.signatures):
             self._run(0.0, -1)
             loop.begin(self.engine)
@@ -174,101 +166,18 @@ class _Run:
         """Call the engine."""
         if self.windows is None:
             return int(loop.run(self.engine, stop, effort))
-        return int(windows.run_windows(self.engine, self.windows, stop, effort))
+        return int(window_loop.run_windows(self.engine, self.windows, stop, effort))
 
-    def _grow(self) -> None:
+    def _grow(self, ended: int) -> None:
         """Make room for twice as many messages and packets."""
-        self.engine = self.engine._replace(
-            queue=np.concatenate([self.engine.queue, np.zeros_like(self.engine.queue)]),
-            messages=np.concatenate([self.engine.messages, np.zeros_like(self.engine.messages)]),
-        )
         if self.windows is not None:
-            self.windows = windows.grown(self.windows)
-
-
-def _starts(problem: Problem) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """State, target and clamped state (NaN where free) of every cue."""
-    network = problem.network
-    force = network.unchecked_force(problem.initial, problem.inputs_at(0.0))
-    targets = {n: x + force[n] / network.layers[n].leak for n, x in problem.initial.items()}
-    states, goals = network.pack(problem.initial), network.pack(targets)
-    for x, goal, fixed in zip(states, goals, problem.clamped_units(), strict=True):
-        yield x, goal, np.where(fixed, x, np.nan)
-
-
-def _engine(wiring: Wiring, x: Floats, target: Floats, fixed: Floats) -> Engine:
-    """The engine of one cue at t = 0."""
-    populations, rules, count = wiring.populations.copy(), wiring.rules, len(wiring.rate)
-    states = np.concatenate([x, np.zeros(count - len(x))])
-    for population in populations[populations["normaliser"] >= 0]:
-        part = states[population["start"] : population["stop"]]
-        beta, peak = population["parameter"], part.max()
-        states[population["normaliser"]] = peak + np.log(np.exp(beta * (part - peak)).sum()) / beta
-    shifted = populations["normaliser"] >= 0
-    populations["shift"][shifted] = states[populations["normaliser"][shifted]]
-    goals = np.concatenate([target, states[len(x) :]])
-    units = np.zeros((state.UNIT_ROWS, count))
-    for row, values in {
-        state.TARGET: goals,
-        state.GAP: goals - states,
-        state.RATE: wiring.rate,
-        state.FIXED: np.concatenate([fixed, np.full(count - len(x), np.nan)]),
-        state.LOW: -np.inf,
-        state.HIGH: np.inf,
-        state.KEY: np.inf,
-        state.SAID: states,
-        state.PHASE: wiring.phase,
-        state.PERIOD: wiring.period,
-    }.items():
-        units[row] = values
-    ranks = np.zeros((state.RANK_ROWS, count), np.int64)
-    ranks[state.OWNER] = np.repeat(
-        np.arange(len(populations)), populations["stop"] - populations["start"]
-    )
-    ranks[state.LATEST] = -1
-    check = rules["transit"][0] if rules["settles"][0] else np.inf
-    return Engine(
-        units=units,
-        ranks=ranks,
-        populations=populations,
-        projections=wiring.projections,
-        outgoing=wiring.outgoing,
-        rules=rules,
-        weights=wiring.weights,
-        delays=wiring.delays,
-        jitter=wiring.jitter,
-        register=_registers(wiring, _outputs(wiring, populations, states)),
-        heard=np.full(wiring.registers, -1),
-        queue=np.zeros(1024 + count + int(rules["fan"][0]), state.PACKET),
-        messages=np.zeros(1024 + 16 * count, state.MESSAGE),
-        clock=np.array([0.0, check, np.nan, 0.0]),
-        counts=np.zeros(6, np.int64),
-    )
-
-
-def _outputs(wiring: Wiring, populations: Records, states: Floats) -> Floats:
-    """Outputs of all units in given states."""
-    outputs = states.copy()
-    for name, part in wiring.layers.items():
-        layer = wiring.network.layers[name]
-        x = states[part].reshape(layer.shape)
-        outputs[part] = layer.lagrangian.activation(x).ravel()
-    for share in populations[populations["kind"] == neurons.SHARE]:
-        part = slice(share["start"], share["stop"])
-        outputs[part] = np.exp(
-            np.minimum(share["parameter"] * (states[part] - share["shift"]), 600.0)
-        )
-    return outputs
-
-
-def _registers(wiring: Wiring, outputs: Floats) -> Floats:
-    """What every register would hold if it knew the outputs."""
-    parts, populations = [np.zeros(0)], wiring.populations
-    for projection in wiring.projections:
-        source, target = populations[projection["source"]], populations[projection["target"]]
-        receivers = target["stop"] - target["start"] if projection["register_receiver"] else 1
-        parts.append(np.repeat(outputs[source["start"] : source["stop"]], receivers))
-    return np.concatenate(parts)
+            self.windows = windows.grown(self.windows, ended)
+        if ended == state.FULL:
+            queue, messages = self.engine.queue, self.engine.messages
+            self.engine = self.engine._replace(
+                queue=np.concatenate([queue, np.zeros_like(queue)]),
+                messages=np.concatenate([messages, np.zeros_like(messages)]),
+            )
 
 
 def _solution(problem: Problem, wiring: Wiring, options: EventDriven, runs: list[_Run]) -> Solution:

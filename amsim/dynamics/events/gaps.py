@@ -1,0 +1,72 @@
+"""How close messages of a unit may be: finitely many in any time, so no Zeno behaviour."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .neurons import EXPONENTIAL, IDENTITY, RECTIFIED, SIGMOID, SOFTMAX, TANH
+from .state import Floats, Records
+from .wiring import Wiring
+
+
+def shortest_gap(wiring: Wiring, messages: Records, x: Floats, target: Floats, y: Floats) -> Floats:
+    """A lower bound for each population, from what was said; 0 where none is known.
+
+    Between two messages of a unit, its output moves by a step q (or half of it, announced ahead).
+    Targets |T| <= R and states |x| <= R move it no faster than l rate 2 R, where l bounds the slope
+    of the output. `x`, `target` and `y` are states, targets and outputs at t = 0.
+    """
+    populations, rules = wiring.populations, wiring.rules[0]
+    moved = np.abs(y) if rules["zero"] else np.zeros(len(y))
+    unit = messages["unit"]
+    np.maximum.at(moved, unit, np.abs(messages["value"] - y[unit]))
+    gaps = np.zeros(len(populations))
+    for p, population in enumerate(populations):
+        part = slice(population["start"], population["stop"])
+        change = 0.0
+        for projection in wiring.projections[wiring.projections["target"] == p]:
+            source = populations[projection["source"]]
+            change += projection["largest"] * moved[source["start"] : source["stop"]].sum()
+        reach = np.abs(target[part]).max(initial=0.0) + change / population["leak"]
+        reach = max(reach, np.abs(x[part]).max(initial=0.0))
+        slope = _slope(int(population["kind"]), float(population["parameter"]), reach)
+        step = population["quantum"] * (0.5 if rules["ahead"] else 1.0)
+        if slope < math.inf and reach > 0:
+            gaps[p] = step / (slope * population["fastest"] * 2.0 * reach)
+    return np.minimum(gaps, rules["heartbeat"])
+
+
+def messages_keep_apart(
+    wiring: Wiring, messages: Records, x: Floats, target: Floats, y: Floats
+) -> bool:
+    """Whether no two messages of a unit are closer than they can be."""
+    populations = wiring.populations
+    gaps = np.repeat(
+        shortest_gap(wiring, messages, x, target, y), populations["stop"] - populations["start"]
+    )
+    later = messages[messages["previous"] >= 0]
+    waited = later["time"] - messages["time"][later["previous"]]
+    rounding = 1e-12 * (1.0 + later["time"])
+    return bool((waited >= (1 - 1e-6) * gaps[later["unit"]] - rounding).all())
+
+
+def _slope(kind: int, parameter: float, reach: float) -> float:
+    """The largest slope of an output; of SOFTMAX, whose states all move, twice a quarter of beta.
+
+    Infinite where there is no bound: signs jump, and shares do when their normaliser is heard.
+    """
+    if kind == IDENTITY:
+        return 1.0
+    if kind == TANH:
+        return parameter
+    if kind == SIGMOID:
+        return parameter / 4
+    if kind == SOFTMAX:
+        return parameter / 2
+    if kind == RECTIFIED and parameter >= 1:
+        return parameter * math.exp(min((parameter - 1) * math.log(max(reach, 1e-100)), 600.0))
+    if kind == EXPONENTIAL:
+        return parameter * math.exp(min(parameter * reach, 600.0))
+    return math.inf
