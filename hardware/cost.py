@@ -127,7 +127,7 @@ def estimate(
     >>> cost = hw.estimate(hw.place(plan), run, prices="loihi1")
     >>> low, high = cost.energy
     >>> print(f"{1e6 * low:.0f} to {1e6 * high:.0f} uJ, {1e3 * cost.latency[1]:.1f} ms")
-    304 to 374 uJ, 3.1 ms
+    123 to 193 uJ, 1.8 ms
     """
     if not isinstance(placement, Placement):
         raise TypeError(

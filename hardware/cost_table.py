@@ -125,7 +125,10 @@ def compare_costs(
     >>> import hardware as hw
     >>> patterns = am.patterns.random(5, 64, seed=0)
     >>> table = hw.compare_costs(
-    ...     am.dense_am(patterns), patterns[:1], chips=["loihi1"], quanta=(0.0, 0.1)
+    ...     am.dense_am(patterns),
+    ...     am.patterns.corrupt(patterns, flip=0.2, seed=1),
+    ...     chips=["loihi1"],
+    ...     quanta=(0.0, 0.01),
     ... )
     >>> exact, sparse = (row.estimate.energy[0] for row in table.rows)
     >>> sparse < exact

@@ -8,7 +8,21 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["chips", "compare", "planner", "run", "validate"])
+NAMES = [
+    "chip_tables",
+    "chips",
+    "compare",
+    "cost",
+    "cost_table",
+    "placement.place",
+    "placement.result",
+    "planner",
+    "run",
+    "validate",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_examples_run(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"hardware.{name}"))
     assert result.attempted > 0
