@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 
 import amsim as am
-from amsim.dynamics.events import draws
+from amsim.dynamics.events import draws, window_unit
 from amsim.dynamics.events import run as engine_run
 from amsim.dynamics.events.wiring import wire
 
@@ -265,26 +265,28 @@ def test_windows_give_the_events_of_the_queue(
 
 
 def test_more_messages_in_a_window_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units that were quiet for long windows wake up: the run begins anew with shorter ones."""
+    """Units that were quiet for long windows wake up; room grows while a window is open."""
     tanh = am.Tanh()
     net = am.dense_am(
         0.66 * np.array([[1.0, 1.0], [1.0, -1.0]]), visible=tanh, hidden=tanh, tau_hidden=1.0
     )
     solver = am.EventDriven(2e-3, am.Timing(10.0, scope="link"))
     start = {"visible": [0.5, -0.35], "hidden": [-0.3, 0.45]}
-    shares: list[float] = []
-    original = engine_run.windows.begin_windows
+    reasons: list[int] = []
+    original = engine_run.windows.grown
 
-    def begin(*arguments: Any) -> Any:
-        shares.append(arguments[-1])
-        return original(*arguments)
+    def grow(windows: Any, ended: int) -> Any:
+        reasons.append(ended)
+        return original(windows, ended)
 
-    monkeypatch.setattr(engine_run.windows, "begin_windows", begin)
-    monkeypatch.setattr(engine_run.windows, "_LEAST_ROOM", 1)
+    monkeypatch.setattr(engine_run.windows, "grown", grow)
+    monkeypatch.setattr(engine_run.windows, "_ARRIVALS", 20)  # windows in parts, too
     fast = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
     monkeypatch.setattr(engine_run.windows, "applies", lambda wiring: False)
     slow = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
-    assert shares[0] == 1.0 and shares[1] < 1.0
+    assert window_unit.CROWDED in reasons
+    assert sum(fast.stats["messages"].values()) > 500
     for name in net.layers:
         np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)
         assert fast.stats["messages"][name] == slow.stats["messages"][name]
+    assert fast.stats["synaptic_operations"] == slow.stats["synaptic_operations"]
