@@ -128,7 +128,7 @@ def compare_costs(
     ...     am.dense_am(patterns),
     ...     am.patterns.corrupt(patterns, flip=0.2, seed=1),
     ...     chips=["loihi1"],
-    ...     quanta=(0.0, 0.01),
+    ...     quanta=(0.0, 0.003),
     ... )
     >>> exact, sparse = (row.estimate.energy[0] for row in table.rows)
     >>> sparse < exact
