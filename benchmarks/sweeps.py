@@ -13,6 +13,7 @@ if __name__ == "__main__":  # workers import this module, too
 import argparse
 import tempfile
 import time
+from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -20,9 +21,9 @@ from statistics import median
 
 import numpy as np
 
-from experiments.pools import open_pool
-from experiments.sweep import Sweep
-from experiments.unit_log import UnitLog
+from experiments.pools import Pool, open_pool
+from experiments.sweep import Sweep, work
+from experiments.unit_log import UnitLog, read
 
 SECONDS = 0.1
 SHORT = 2000  # units that do nothing
@@ -112,6 +113,53 @@ def fsync_seconds(folder):
     return median(times)
 
 
+class Instantly(Executor):
+    """A cluster that has every task done at once, each unit in one second."""
+
+    def __init__(self):
+        self.tasks = 0
+
+    def submit(self, fn, measure, units, budget, /):
+        self.tasks += 1
+        results = {"distance": 0.123456789, "messages": 1234.0, "time": 12.3, "same": 1.0}
+        future = Future()
+        future.set_result(
+            [{"unit": number, "results": results, "seconds": 1.0} for number, *_ in units]
+        )
+        return future
+
+
+def driver(folder, units):
+    """What the driver does for a thousand workers, and what is left to do at the end."""
+    executor, path = Instantly(), Path(folder) / "driver.jsonl"
+    cpu, wall = time.process_time(), time.perf_counter()
+    with UnitLog(path) as log:
+        Sweep(spin, partial(unit, 1), log.append, Pool(executor, lambda: 1000)).run(range(units))
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    start = time.process_time()
+    assert sum(1 for _ in read(path)) == units
+    return {
+        "units": units,
+        "units per task": units / executor.tasks,
+        "units/s": units / wall,
+        "CPU per unit (us)": 1e6 * cpu / units,
+        "read a unit (us)": 1e6 * (time.process_time() - start) / units,
+        "log bytes per unit": path.stat().st_size / units,
+    }
+
+
+def task_costs(pool, tasks=400):
+    """A task of one empty unit, with many under way.
+
+    The CPU time is that of this process: of the driver, and of a Dask scheduler, but no worker.
+    """
+    units = [[(number, *unit(1, number))] for number in range(tasks)]
+    cpu, wall = time.process_time(), time.perf_counter()
+    wait([pool.executor.submit(work, spin_by_name(), one, 0.0) for one in units])
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return {"task (ms)": 1e3 * wall / tasks, "its CPU here (ms)": 1e3 * cpu / tasks}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--units", type=int, default=40, help="of 0.1 s, for each contender")
@@ -141,11 +189,18 @@ def main():
                 start = time.perf_counter()
                 short()
                 row["empty unit (ms)"] = 1e3 * (time.perf_counter() - start) / SHORT
+                row |= task_costs(run.args[0])
             else:
-                row["empty unit (ms)"] = float("nan")
+                row |= dict.fromkeys(
+                    ("empty unit (ms)", "task (ms)", "its CPU here (ms)"), float("nan")
+                )
             result["rows"].append(row)
+        result["driver"] = driver(folder, 100_000)
     print(f"units of {SECONDS} s of CPU; overhead = workers x wall time per unit - plain loop")
     harness.show(result["rows"])
+    print("empty unit: in batches of 0.2 s; task: one empty unit a task, with its thread limit")
+    print("driver of 1000 workers with units of one second:")
+    harness.show([result["driver"]])
     if args.json:
         harness.dump(result, args.json)
 

@@ -24,8 +24,8 @@ class Plan:
         Units of work.
     grid : str
         How they come about.
-    first : float
-        Seconds of the very first unit, with what is compiled and loaded once per process.
+    loading : float
+        Seconds that a process takes once: what its first units took longer than their repetition.
     sampled : tuple of float
         Seconds of units spread over the grid, one after the other on this machine.
     log_bytes, data_bytes : float
@@ -34,14 +34,14 @@ class Plan:
     hours : float
         Of work, on one worker.
     wall_seconds : float
-        On all workers, each starting with a first unit.
+        On all workers, with what each loads.
     errors : tuple of str
         Of sampled units that failed.
     """
 
     units: int
     grid: str
-    first: float
+    loading: float
     sampled: tuple[float, ...]
     log_bytes: float
     data_bytes: float
@@ -55,7 +55,7 @@ class Plan:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
 
-def plan(design: Design, *, workers: int = 1, samples: int = 3) -> Plan:
+def plan(design: Design, *, workers: int = 1, samples: int = 8, patience: float = 30.0) -> Plan:
     """Measure some units of a design, and multiply.
 
     Parameters
@@ -63,15 +63,22 @@ def plan(design: Design, *, workers: int = 1, samples: int = 3) -> Plan:
     design : Design
     workers : int
     samples : int
-        Units to measure, besides one that warms up: of the first point of the grid, of the last,
-        and of points between.
+        Units to measure, twice each: one in each part of the grid, in any order.
+    patience : float
+        Seconds after which no further unit is begun.
     """
     total = len(design)
-    numbers = sorted({round(i) for i in np.linspace(0, total - 1, min(samples, total))})
-    start = time.perf_counter()
-    _measure(design, numbers[0])
-    first = time.perf_counter() - start
-    rows = [_measure(design, number) for number in numbers]
+    draws = np.random.default_rng(0)
+    parts = draws.permutation(min(samples, total))
+    numbers = [int(total * (part + draws.random()) / len(parts)) for part in parts]
+    start, rows, loading = time.perf_counter(), [], 0.0
+    for number in numbers:
+        # The first time a unit may load and compile what the second finds ready.
+        once, again = _measure(design, number), _measure(design, number)
+        rows.append(again)
+        loading += max(once["seconds"] - again["seconds"], 0.0)
+        if time.perf_counter() - start > patience:
+            break
     seconds = [row["seconds"] for row in rows]
     size = sum(len(json.dumps(row)) + 10 for row in rows) / len(rows)
     numbers_per_unit = sum(
@@ -84,13 +91,13 @@ def plan(design: Design, *, workers: int = 1, samples: int = 3) -> Plan:
     return Plan(
         units=total,
         grid=" x ".join([*lengths, f"{design.repeats} repeats"]),
-        first=first,
+        loading=loading,
         sampled=tuple(seconds),
         log_bytes=size * total,
         data_bytes=8.0 * numbers_per_unit * total,
         workers=workers,
         hours=mean * total / 3600,
-        wall_seconds=mean * per_worker + max(first - seconds[0], 0.0),
+        wall_seconds=mean * per_worker + loading,
         errors=tuple(row["error"] for row in rows if "error" in row),
     )
 
@@ -102,7 +109,7 @@ def words(plan: Plan) -> str:
     lines = [
         f"{plan.units} units = {plan.grid}",
         f"{mean:.3g} s per unit, measured here on {len(plan.sampled)} of them: {sampled} s "
-        f"({plan.first:.3g} s for the first of a process)",
+        f"(and {plan.loading:.3g} s once in a process, to load and compile)",
         f"{_span(plan.hours * 3600)} of work; on {plan.workers} "
         f"{'worker' if plan.workers == 1 else 'workers'} about {_span(plan.wall_seconds)}, and "
         f"what sending and keeping units takes",

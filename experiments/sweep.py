@@ -24,8 +24,8 @@ Row: TypeAlias = dict[str, Any]
 # Short units are sent in batches that take about this long, in seconds: much longer than sending
 # them, and no great loss where a driver dies.
 _BATCH = 0.2
-# A Dask scheduler handles a few thousand tasks per second: with many workers batches are longer.
-_TASKS_PER_SECOND = 200
+# Driver and scheduler spend milliseconds on a task: with many workers batches are longer.
+_TASKS_PER_SECOND = 100
 _WEIGHT = 0.3  # of the last batch in the running mean of seconds per unit
 _LOOK = 1.0  # seconds between two looks how many workers there are
 _DIED = PoolError("its process died twice, the second time alone: a crash, or out of memory")
