@@ -72,7 +72,7 @@ def brian2(
     >>> from hardware import export
     >>> net = am.dense_am(am.patterns.random(3, 16, seed=0))
     >>> model = export.brian2(net, cue=am.patterns.random(3, 16, seed=0)[0])
-    >>> model["visible"].N, model["hidden_to_visible"].N[:]
+    >>> len(model["visible"]), len(model["hidden_to_visible"])
     (16, 48)
     """
     library = require_brian2()
