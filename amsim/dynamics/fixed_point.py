@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,8 @@ class FixedPoint:
     Notes
     -----
     `times` counts updates; the arguments t1 and times of `simulate` are not used. A cue settles
-    when an update changes no unit by more than the tolerance. The map may lead to another attractor
-    than the differential equation.
+    when an update changes no unit with tau > 0 by more than the tolerance. The map may lead to
+    another attractor than the differential equation.
 
     Examples
     --------
@@ -69,29 +69,52 @@ def update_order(network: Network) -> list[str]:
     return sorted(network.layers, key=lambda name: float(np.max(network.layers[name].tau)))
 
 
+def _follow(network: Network, given: Container[str]) -> set[str]:
+    """Layers that start at their algebraic value: not given themselves, but all that they read."""
+    reading = {name for name in network.layers if name in given}
+    for synapse in network.synapses:
+        for slot, name in enumerate(synapse.between):
+            others = synapse.between[:slot] + synapse.between[slot + 1 :]
+            read = synapse.between if synapse.reads_own else others
+            if any(other not in given for other in read):
+                reading.add(name)
+    return set(network.layers) - reading
+
+
 class _Iteration:
-    """States by layer, (B, *shape), and what became of each cue."""
+    """States and activations by layer of the cues that run, and what became of all B cues."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.order = problem, update_order(problem.network)
-        self.states = problem.network.complete(problem.initial, problem.inputs_at(0.0))
-        largest = max(float(np.abs(state).max()) for state in self.states.values())
+        network = problem.network
+        start = network.complete(problem.initial, problem.inputs_at(0.0))
+        largest = max(float(np.abs(state).max()) for state in start.values())
         self.limit = BLOW_UP * (1.0 + largest)
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.counts = np.zeros(problem.batch, np.int64)
-        self.rows = [problem.network.pack(self.states)]
+        self.rows = [network.pack(start)]
+        self.fresh = _follow(network, problem.given)  # the first update leaves them as they are
+        self.running = np.arange(problem.batch)
+        self.states = {name: state.copy() for name, state in start.items()}
+        self.active = {n: network.layers[n].lagrangian.activation(x) for n, x in start.items()}
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Select what stays the same while the same cues are running."""
+        self.part = self.problem.select(self.running)
+        inputs, layers = self.part.inputs_at(0.0), self.problem.network.layers
+        drives = {name: x.bias + inputs.get(name, 0.0) for name, x in layers.items()}
+        self.external = {name: drive for name, drive in drives.items() if drive.any()}
 
     def solve(self, max_updates: int) -> Solution:
         """Update until all cues have settled."""
         progress = Progress(max_updates, self.problem.batch)
         try:
             for update in range(1, max_updates + 1):
-                running = np.flatnonzero(self.codes == INTERRUPTED)
-                if not len(running):
+                if not len(self.running):
                     break
-                self.update(running)
-                self.rows.append(self.problem.network.pack(self.states))
-                progress.update(update, len(running))
+                self.update()
+                progress.update(update, len(self.running))
             self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
         except KeyboardInterrupt:
             pass  # reported as a status: what was reached is not lost
@@ -99,43 +122,64 @@ class _Iteration:
             progress.close()
         return self.solution()
 
-    def update(self, running: Array) -> None:
+    def update(self) -> None:
         """One update of the running cues; the state of a cue that overflows stays."""
-        part = self.problem.select(running)
-        states = {name: x[running] for name, x in self.states.items()}
         with np.errstate(over="ignore", invalid="ignore"):
-            new = self.updated(part, states)
-        flat = {name: (new[name] - states[name]).reshape(len(running), -1) for name in new}
-        change = np.max([np.abs(difference).max(axis=1) for difference in flat.values()], axis=0)
+            moved = [self.update_layer(name) for name in self.order]
+        change = np.maximum.reduce([size for size in moved if size is not None])
         bounded = change <= self.limit
-        for name, state in new.items():
-            self.states[name][running[bounded]] = state[bounded]
-        self.counts[running] += 1
-        self.codes[running[~bounded]] = DIVERGED
+        self.counts[self.running] += 1
+        self.record(bounded)
+        self.codes[self.running[~bounded]] = DIVERGED
         if self.problem.tolerance:
-            self.codes[running[change <= self.problem.tolerance]] = SETTLED
+            self.codes[self.running[change <= self.problem.tolerance]] = SETTLED
+        going = self.codes[self.running] == INTERRUPTED
+        if not going.all():
+            self.running = self.running[going]
+            self.states = {name: state[going] for name, state in self.states.items()}
+            self.active = {name: g[going] for name, g in self.active.items()}
+            self.prepare()
 
-    def updated(self, part: Problem, states: Mapping[str, Array]) -> dict[str, Array]:
-        """The layers after one update."""
-        network, new = part.network, dict(states)
-        active = {n: layer.lagrangian.activation(new[n]) for n, layer in network.layers.items()}
-        for name in self.order:
-            layer = network.layers[name]
-            force = network.synaptic_force(name, active) / layer.leak
-            state = np.zeros_like(states[name]) + layer.bias + part.inputs.get(name, 0.0) + force
-            if name in part.clamped:
-                state = np.where(part.clamped[name], states[name], state)
-            new[name], active[name] = state, layer.lagrangian.activation(state)
-        return new
+    def update_layer(self, name: str) -> Array | None:
+        """Set one layer to its algebraic value; how far its units move at most, (running,).
+
+        None for layers with tau = 0, which are no states: they only follow.
+        """
+        network, old = self.problem.network, self.states[name]
+        layer = network.layers[name]
+        if name in self.fresh:
+            self.fresh.remove(name)
+            return None
+        state = network.synaptic_force(name, self.active)
+        if layer.leak != 1:
+            state = state / layer.leak
+        if name in self.external:
+            state = state + self.external[name]
+        if name in self.part.clamped:
+            state = np.where(self.part.clamped[name], old, state)
+        if state.shape != old.shape:  # no synapse reaches the layer
+            state = np.array(np.broadcast_to(state, old.shape))
+        self.states[name], self.active[name] = state, layer.lagrangian.activation(state)
+        if layer.algebraic:
+            return None
+        np.subtract(state, old, out=old)
+        return np.asarray(np.abs(old, out=old).reshape(len(old), -1).max(axis=1))
+
+    def record(self, bounded: Array) -> None:
+        """Append the states of all cues."""
+        row = self.problem.network.pack(self.states)
+        if not bounded.all() or len(bounded) < self.problem.batch:
+            part, row = row[bounded], self.rows[-1].copy()
+            row[self.running[bounded]] = part
+        self.rows.append(row)
 
     def solution(self) -> Solution:
         """The record of all updates."""
         problem, times = self.problem, np.arange(len(self.rows), dtype=np.float64)
-        last = problem.network.pack(self.states)
         return Solution(
             times=times,
             record=problem.reader(times, np.array(self.rows)),
-            final=problem.reader(times[-1:], last[None]),
+            final=problem.reader(times[-1:], self.rows[-1][None]),
             codes=self.codes,
             ends=self.counts.astype(np.float64),
             rhs=self.counts.copy(),

@@ -74,7 +74,9 @@ class Problem:
     @cached_property
     def initial(self) -> dict[str, Array]:
         """States of the dynamic layers at t = 0, (B, *shape)."""
-        states = algebraic_start(self.network, self.given, self.inputs_at(0.0))
+        states = self.given
+        if not states.keys() >= self.network.dynamic.keys():
+            states = algebraic_start(self.network, states, self.inputs_at(0.0))
         return {
             name: np.array(np.broadcast_to(states[name], (self.batch, *layer.shape)))
             for name, layer in self.network.dynamic.items()

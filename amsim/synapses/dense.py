@@ -135,7 +135,7 @@ class Dense(HyperSynapse):
         source = activations[1 - slot]
         assert source is not None, "only the slot's own activation may be missing"
         force = (project, project_back)[slot](source, self.weights)
-        return force / permutations(self.between)
+        return force / 2 if self.between[0] == self.between[1] else force
 
     def coupling(self, *activations: Array) -> dict[tuple[int, int], Array]:
         block = self.weights / permutations(self.between)

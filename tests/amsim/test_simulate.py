@@ -609,15 +609,15 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
 
 def test_interrupted_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None)
-    updated, calls = fixed_point._Iteration.updated, [0]
+    update_layer, calls = fixed_point._Iteration.update_layer, [0]
 
     def interrupted(self: Any, *args: Any) -> Any:
         calls[0] += 1
-        if calls[0] > 3:
+        if calls[0] > 7:  # between the two layers of the fourth update
             raise KeyboardInterrupt
-        return updated(self, *args)
+        return update_layer(self, *args)
 
-    monkeypatch.setattr(fixed_point._Iteration, "updated", interrupted)
+    monkeypatch.setattr(fixed_point._Iteration, "update_layer", interrupted)
     traj = caught(lambda: am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None))
     assert traj.statuses.tolist() == ["interrupted"] * 3
     assert traj.times.tolist() == [0.0, 1.0, 2.0, 3.0]
@@ -800,3 +800,27 @@ def test_nothing_scales_with_batch_times_memories(until: am.Settled | None) -> N
     assert large <= SCALES_WITH_BATCH
     # A few numbers for each memory, such as the bias, but a tenth of one for each cue.
     assert large - small <= 8 * 2500 * (4 + 0.1 * BATCH)
+
+
+def test_layers_with_tau_zero_only_follow() -> None:
+    """A cue has settled when its features have: the memories are no state, whatever their scale."""
+    patterns = am.patterns.random(4, 16, seed=0)
+    net = am.dense_am(patterns, hidden=am.Softmax(0.1), tau_hidden=0.0)
+    cue = am.patterns.corrupt(patterns[0], flip=0.1, seed=1)
+    traj = am.simulate(net, cue, solver=am.FixedPoint(), until=am.Settled(1e-3))
+    features = np.abs(np.diff(traj["visible"], axis=0)).max(axis=1)
+    assert traj.status == "settled"
+    assert features[-1] <= 1e-3 < features[-2]
+    memories = np.abs(np.diff(traj["hidden"], axis=0)).max(axis=1)
+    assert memories[-1] > 1e-3
+
+
+def test_hidden_states_that_are_given_are_replaced_by_the_first_update() -> None:
+    """Memories come before the features, from the features' state; given ones change nothing."""
+    net = memory()
+    states = {"visible": CUES, "hidden": np.ones((3, len(net.layers["hidden"].tau)))}
+    free = am.simulate(net, CUES, solver=am.FixedPoint(3), until=None)
+    given = am.simulate(net, states, solver=am.FixedPoint(3), until=None)
+    np.testing.assert_array_equal(given["hidden"][0], states["hidden"])
+    np.testing.assert_array_equal(given["visible"], free["visible"])
+    np.testing.assert_array_equal(given["hidden"][1:], free["hidden"][1:])
