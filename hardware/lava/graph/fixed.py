@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from hardware import kernels
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
 from hardware.lava.recall import Recall
+from hardware.lava.sums import Sums
 from hardware.plan import Normaliser, Plan
 
-# Weights of silent units are left out of a product if at most one unit in so many speaks.
-_SPARSE = 4
 # NumPy takes as long for the steps of a logarithm as Python's integers for so many numbers.
 _FEW = 12
 
@@ -226,31 +225,20 @@ class FixedConnection(PyLoihiProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._factors: Any = None
+        self._sums: Any = None
         # In a list, since Lava looks at every assignment to an attribute of a model.
-        self._sums: list[Any] = [None]
+        self._next: list[Any] = [None]
 
     def on_var_update(self) -> None:
-        self._factors = None
+        self._sums = None
 
     def run_spk(self) -> None:
-        if self._factors is None:
-            # The planner keeps partial sums below 2**24, so float32 products are exact.
-            self._factors = np.ascontiguousarray(self.weights.astype(np.float32).T)
+        if self._sums is None:
+            self._sums = Sums(self.weights)
             self._silence = np.zeros(self.a_out.shape, np.int32)
-        (sums,) = self._sums
+        (sums,) = self._next
         self.a_out.send(self._silence if sums is None else sums)
-        self._sums[0] = self._product(self.s_in.recv())
-
-    def _product(self, messages: Any) -> Any:
-        factors = self._factors
-        count = np.count_nonzero(messages)
-        if count == 0:
-            return None
-        if _SPARSE * count <= len(factors):
-            speaking = np.flatnonzero(messages.reshape(-1, len(factors)).any(axis=0))
-            return messages[..., speaking].astype(np.float32) @ factors[speaking]
-        return messages.astype(np.float32) @ factors
+        self._next[0] = self._sums(self.s_in.recv())
 
 
 def _normaliser(plan: Plan) -> Normaliser:

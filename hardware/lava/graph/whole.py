@@ -22,6 +22,7 @@ from hardware.lava.graph.processes import (
     MemoryUnits,
 )
 from hardware.lava.shared_job import SharedJob
+from hardware.lava.sums import compiled_for
 from hardware.plan import Job, Plan
 from hardware.spec import read
 
@@ -59,7 +60,9 @@ class FixedPopulations(Populations):
     """With the integers of the plan."""
 
     def __init__(self, process: AbstractProcess) -> None:
-        self.wire(process, process.proc_params["plan"].weights)
+        weights = process.proc_params["plan"].weights
+        compiled_for(weights)
+        self.wire(process, weights)
 
 
 @implements(proc=DenseAM)
