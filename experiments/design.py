@@ -219,6 +219,9 @@ def _like(name: str, default: Any, value: Any) -> Any:
     values = tuple(_scalar(name, default[0], v) for v in (value if several else (value,)))
     if not values:
         raise ValueError(f"{name} is empty; give at least one value")
+    unknown = [v for v in values if isinstance(v, str) and v not in default]
+    if unknown:
+        raise ValueError(f"{name} is {unknown[0]!r}; choose from {_names(default)}")
     if len(set(values)) < len(values):
         raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
     return values

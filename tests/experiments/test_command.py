@@ -95,6 +95,7 @@ def test_failed_units_give_exit_code_1_and_are_retried_when_asked(small, tmp_pat
         (["asynchrony", "--flip", "much"], "flip is 'much'; use a finite number"),
         (["asynchrony", "--flip", "nan"], "flip is nan; use a finite number"),
         (["asynchrony", "--flip", "0.1,0.1"], "flip has a value twice"),
+        (["asynchrony", "--execution", "slow"], "'slow'; choose from equation, events, everything"),
         (["asynchrony", "--cues", "1.5"], "cues is '1.5'; use an integer"),
         (["asynchrony", "--repeats", "0"], "repeats is 0"),
         (["asynchrony", "--size", "huge"], "there is no size 'huge'; choose from toy, paper"),
