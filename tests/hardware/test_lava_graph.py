@@ -57,7 +57,7 @@ def assert_same(result, expected, signals=()):
 def test_whole_recalls_of_digits(backend):
     plan, digits = digits_plan()
     cues = am.patterns.corrupt(digits[:20], flip=0.3, seed=1)
-    steps = 400 * plan.period
+    steps = 300 * plan.period
     expected, result = run(plan, cues, steps=steps), run(plan, cues, steps=steps, backend=backend)
     assert_same(result, expected)
     np.testing.assert_array_equal(result.settled, expected.settled)
@@ -107,7 +107,7 @@ def test_random_networks_in_every_step(drawn):
 
 
 @pytest.mark.parametrize("backend", INTEGER_BACKENDS)
-@pytest.mark.parametrize(("periods", "rest"), [(0, 1), (20, 0), (33, 3), (200, 0), (205, 7)])
+@pytest.mark.parametrize(("periods", "rest"), [(0, 1), (33, 3), (200, 0), (205, 7)])
 def test_any_number_of_steps(small, backend, periods, rest):
     plan, cues = small
     steps = periods * plan.period + rest
