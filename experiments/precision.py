@@ -203,7 +203,7 @@ EXPERIMENT = Experiment(
     sizes={
         "toy": {
             "weight_bits": (2, 3, 4, 8),
-            "quantum": (0.0, 0.05, 0.2, 0.8),
+            "quantum": (0.0, 0.2, 0.8),
             "noise": 0.3,
             "memories": 30,
             "beta": 2.0,

@@ -8,7 +8,7 @@ from experiments import precision
 
 @pytest.fixture(scope="module")
 def data():
-    return precision.run(weight_bits=(2, 8), quantum=(0.0, 0.2, 0.8), memories=20)
+    return precision.run(weight_bits=(2, 8), quantum=(0.0, 0.8), memories=20)
 
 
 def test_claims(data):
