@@ -23,7 +23,8 @@ class EventDriven:
     Parameters
     ----------
     quantum : float or mapping of layer names to float, default 1e-3
-        How far an output moves before it is sent, in units of the output.
+        How far an output moves before it is sent, in units of the output. It is absolute: memories
+        with polynomial outputs, which may reach thousands, want a larger one than their features.
     timing : Timing
         Delays, losses and clocks; by default messages arrive at once.
     max_events : int, default 10_000_000
