@@ -9,7 +9,7 @@ from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit, System
 from .compare import Comparison, compare, compare_bit_widths
 from .cost import Estimate, estimate
-from .cost_table import CostTable, compare_costs
+from .cost_table import CostRow, CostTable, compare_costs
 from .errors import LimitError, MappingError, NotPublicError, RangeError
 from .placement import Placement, place
 from .plan import Job, Plan
@@ -22,6 +22,7 @@ __all__ = [
     "BackendUnavailable",
     "Chip",
     "Comparison",
+    "CostRow",
     "CostTable",
     "Estimate",
     "Job",

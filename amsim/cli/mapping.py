@@ -16,6 +16,7 @@ _HELP = """\
   amsim map --patterns stored.npy --beta 2 --out runs/plan
   amsim map --patterns stored.npy --memories power --power 3 --features tanh --beta-visible 1 \\
       --weight-bits 4 --out runs/plan
+  amsim map --patterns stored.npy --place kapoho-point --prices loihi1 --out runs/plan
 """
 
 
@@ -53,6 +54,15 @@ def add(commands: Any) -> None:
     add("--dt", type=positive, help="time of one period (default: 1/20 of the features' tau)")
     add("--quantum", type=not_negative, default=0.0, help="least change that is sent (default: 0)")
     add("--cue-limit", type=positive, help="largest value in a cue (default: in the patterns)")
+    add(
+        "--place",
+        metavar="SYSTEM",
+        nargs="?",
+        const="",
+        help="say how many cores and chips it takes, of this system or of the smallest one",
+    )
+    add("--cores", type=int, help="with --place: cores to use (default: as few as possible)")
+    add("--prices", metavar="CHIP", help="with --place: price the recall of each stored pattern")
     add_output(parser, FILES, default=None)
     parser.set_defaults(run=_map)
 
@@ -76,15 +86,53 @@ def _map(args: argparse.Namespace) -> int:
                 quantum=args.quantum,
                 cue_limit=args.cue_limit,
             )
-            validation = hw.validate(plan)
+            placement, cost = _placed(plan, stored, args)
+            validation = hw.validate(plan, chips=placement.n_chips if placement else 1)
             plan.save(folder / PLAN, force=args.force)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} cannot be read: there is no such file") from error
     except ValueError as error:
         raise UserError(str(error)) from error
     if args.json:
-        emit(as_json(_record(plan, validation, folder)))
+        emit(as_json(_record(plan, validation, folder) | _costs(placement, cost)))
     else:
-        emit(f"{plan.report()}\n\n{validation}\nwritten to {folder}: {', '.join(FILES)}")
+        reports = [plan.report(), str(validation)]
+        reports += [found.report() for found in (placement, cost) if found]
+        emit("\n\n".join(reports) + f"\nwritten to {folder}: {', '.join(FILES)}")
     return DONE
+
+
+def _placed(plan: Any, stored: Floats, args: argparse.Namespace) -> tuple[Any, Any]:
+    """A placement, and what recalls of the stored patterns cost; None where not asked for."""
+    import hardware as hw
+
+    if args.place is None:
+        if args.prices is not None or args.cores is not None:
+            raise UserError("--prices and --cores need --place")
+        return None, None
+    run = None if args.prices is None else hw.run(plan, stored)
+    placement = hw.place(plan, system=args.place or None, cores=args.cores, run=run)
+    return placement, None if run is None else hw.estimate(placement, run, args.prices)
+
+
+def _costs(placement: Any, cost: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if placement:
+        found["placement"] = {
+            "system": placement.system.name,
+            "cores": placement.n_cores,
+            "chips": placement.n_chips,
+            "messages_between_cores": placement.cut,
+            "hops": placement.hops,
+        }
+    if cost:
+        found["cost"] = {
+            "prices": cost.prices.name,
+            "energy_joules": cost.energy,
+            "latency_seconds": cost.latency,
+            "energy_by_part_joules": {part: joules for part, (joules, _) in cost.by_part.items()},
+        }
+    return found
 
 
 def _network(stored: Floats, args: argparse.Namespace) -> Network:
