@@ -26,7 +26,12 @@ def add_memories(parser: Parser, *, cue: str, shape: str) -> None:
     add = parser.add_argument
     add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
     add(cue, metavar="FILE.npy", required=True, help=shape)
-    add("--beta", type=positive, required=True, help="inverse temperature of the memories")
+    add(
+        "--beta",
+        type=positive,
+        default=1.0,
+        help="inverse temperature of the memories (default: 1)",
+    )
     add(
         "--tau-hidden",
         type=not_negative,

@@ -338,7 +338,7 @@ class TestBadInput:
             (["demo", "--sed", "1"], "unrecognized arguments"),
             (["demo", "--seed", "-1"], "-1 is negative"),
             (["demo", "--seed", "one"], "invalid integer value: 'one'"),
-            (["recall"], "required: --patterns, --cues, --beta, --out"),
+            (["recall"], "required: --patterns, --cues, --out"),
             (["doctor", "now"], "unrecognized arguments: now"),
         ],
     )

@@ -89,3 +89,11 @@ def test_missing_file_and_flat_patterns(folder: Path, capsys: pytest.CaptureFixt
     np.save(folder / "stored.npy", np.ones(36))
     assert run(folder) == 2
     assert "(memories, units)" in capsys.readouterr().err
+
+
+def test_beta_is_1_unless_given(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--patterns", str(folder / "stored.npy"), "--cue", str(folder / "cue.npy")]
+    assert main(["stability", *files]) == 0
+    plain = capsys.readouterr().out
+    assert run(folder, beta="1") == 0
+    assert capsys.readouterr().out == plain
