@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amsim import Dense, GuaranteeWarning, Network, Settled, simulate
 
-from .plan import Plan
+from .plan import Plan, require_plan
 from .planner import compile
 from .run import run
 from .schedule import float_schedule
@@ -115,6 +115,7 @@ def compare(plan: Plan, cues: ArrayLike, *, steps: int | None = None) -> Compari
     >>> bool(comparison.same_basin.all()), bool(comparison.total.max() < 1e-3)
     (True, True)
     """
+    require_plan(plan)
     rounded = rounded_network(plan)
     steps = 10 * plan.steps if steps is None else steps
     integers = run(plan, cues, steps=steps)

@@ -21,7 +21,8 @@ class RangeError(ValueError):
 
     def __init__(self, signal: str, bits: int | None, available: int, remedy: str) -> None:
         needs = "has no bound" if bits is None else f"needs {bits} bits"
-        super().__init__(f"{signal} {needs}, there are {available} bits: {remedy}")
+        there = "is 1 bit" if available == 1 else f"are {available} bits"
+        super().__init__(f"{signal} {needs}, there {there}: {remedy}")
         self.signal, self.bits, self.available, self.remedy = signal, bits, available, remedy
 
     def __reduce__(self) -> tuple[type[RangeError], tuple[str, int | None, int, str]]:

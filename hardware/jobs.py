@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import kernels
 from .emulator import product
 from .errors import RangeError
-from .plan import Integers, Job, Plan
+from .plan import Integers, Job, Plan, require_plan
 
 Floats = NDArray[np.float64]
 Inputs = Mapping[str, "ArrayLike | Callable[[float], ArrayLike]"]
@@ -27,6 +27,7 @@ def prepare(
     inputs: Inputs | None = None,
 ) -> tuple[Job, tuple[int, ...]]:
     """The integers that a backend starts from, and the batch axes; arguments as in `run`."""
+    require_plan(plan)
     size = plan.units[1]
     values, batch = _cues(cues, size)
     steps = plan.steps if steps is None else _steps(steps)

@@ -218,3 +218,9 @@ class Job:
     input_visible: Integers
     input_hidden: Integers
     steps: int
+
+
+def require_plan(plan: object) -> None:
+    """Raise a TypeError for what is not a `Plan`."""
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan must be a hardware.Plan, got {type(plan).__name__}")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .backends import SIGNALS, STATES, Trace, find
 from .jobs import Floats, Inputs, prepare
-from .plan import Integers, Plan
+from .plan import Integers, Plan, require_plan
 
 __all__ = ["Inputs", "Result", "prepare", "run"]
 
@@ -148,6 +148,7 @@ def run(
     >>> print(f"{am.patterns.overlap(result.final['visible'], patterns)[0]:.3f}")
     1.000
     """
+    require_plan(plan)
     function = find(backend)
     signals = _signals(plan, record)
     job, batch = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)

@@ -10,7 +10,7 @@ from . import ranges
 from .chips import Chip, Limit
 from .chips import chip as chip_named
 from .errors import LimitError
-from .plan import Plan
+from .plan import Plan, require_plan
 
 _FEWER = "take fewer memories or features"
 
@@ -99,6 +99,7 @@ def validate(plan: Plan, chip: str | Path | Chip | None = None, *, chips: int = 
     >>> all(check.fits is not False for check in hw.validate(plan).checks)
     True
     """
+    require_plan(plan)
     table = chip_named(plan.chip if chip is None else chip)
     checks = _checks(plan, table, chips)
     for check in checks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
@@ -73,3 +74,11 @@ def test_a_cue_beyond_the_plan_needs_more_bits_than_there_are(size: float) -> No
     assert raised.value.signal == "cue"
     assert raised.value.bits is not None
     assert raised.value.bits > raised.value.available
+
+
+@pytest.mark.parametrize(
+    "use", [lambda p: hw.run(p, [1.0]), hw.validate, lambda p: hw.compare(p, [1.0])]
+)
+def test_what_is_no_plan_is_refused(use: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match=r"plan must be a hardware\.Plan, got int"):
+        use(3)
