@@ -92,8 +92,15 @@ def _dask(address: str) -> Iterator[Pool]:
         raise PoolError(f"no Dask scheduler answers at {address!r}: {reason}") from error
     # Not pure: what is sent again has to run again.
     executor = client.get_executor(pure=False)
+
+    def width() -> int:
+        try:
+            return max(1, int(sum(client.nthreads().values())))
+        except OSError as error:
+            raise PoolError(f"the Dask scheduler at {address} is gone: {error}") from error
+
     try:
-        yield Pool(executor, lambda: max(1, sum(client.nthreads().values())))
+        yield Pool(executor, width)
     finally:
         executor.shutdown(wait=False)
         client.close(timeout=_PATIENCE)

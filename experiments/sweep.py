@@ -130,7 +130,7 @@ class Sweep:
         numbers = self._running.pop(future)
         error = None if future.cancelled() else future.exception()
         if future.cancelled() or isinstance(error, KeyboardInterrupt):
-            raise PoolError("the workers are gone")
+            raise PoolError("the workers are gone: what they were given was cancelled")
         if error is None:
             rows = future.result()
             self._todo.extendleft(reversed(numbers[len(rows) :]))
