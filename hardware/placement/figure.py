@@ -28,14 +28,14 @@ def draw(placement: Placement) -> Figure:
     from matplotlib.figure import Figure
 
     rows, columns = placement.mesh.shape
-    height = min(9.0, max(2.6, 1.5 + (_WIDTH - 1.2) * rows / columns))
+    height = min(9.0, max(2.6, 1.0 + (_WIDTH - 1.4) * rows / columns))
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     ax = figure.subplots()
     ax.set_aspect("equal")
     _routers(ax, placement)
     if placement.links.hottest > 0:
         loads = _draw_links(ax, placement)
-        bar = figure.colorbar(loads, ax=ax, fraction=0.03, pad=0.01)
+        bar = figure.colorbar(loads, cax=ax.inset_axes((1.01, 0.02, 0.02, 0.96)), format="{x:,.0f}")
         bar.set_label("messages per cue over a link")
     _cores(ax, placement)
     ax.set(xlim=(-0.6, columns - 0.4), ylim=(rows - 0.4, -0.6))

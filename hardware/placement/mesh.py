@@ -17,6 +17,7 @@ from ..chips import Chip
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -162,5 +163,7 @@ def _along(
         change, forward = np.zeros(shape), low < high
         np.add.at(change, (lane[forward], low[forward]), amount[forward])
         np.add.at(change, (lane[forward], high[forward]), -amount[forward])
-        loads.append(np.cumsum(change, axis=1)[:, :-1])
+        load = np.cumsum(change, axis=1)[:, :-1]
+        # What rounding leaves behind the last message is no message.
+        loads.append(np.where(load > _ROUNDING * amount.sum(), load, 0.0))
     return loads[0], loads[1]

@@ -272,7 +272,8 @@ def test_traffic_is_that_of_the_run() -> None:
 
 def test_links_carry_what_xy_routing_sends_over_them() -> None:
     plan, chip = small_plan(), tight(synapse_bytes_per_core=24, mesh_columns=1, mesh_rows=2)
-    placement = hw.place(plan, chip)
+    cues = am.patterns.corrupt(am.patterns.random(8, 12, seed=0)[:3], flip=0.2, seed=1)
+    placement = hw.place(plan, chip, run=hw.run(plan, cues))  # messages in thirds
     assert placement.n_chips == 3
     walked: Counter[tuple[tuple[int, int], tuple[int, int]]] = Counter()
     crossed = 0.0
@@ -291,6 +292,8 @@ def test_links_carry_what_xy_routing_sends_over_them() -> None:
         name = {(1, 0): "east", (-1, 0): "west", (0, 1): "south", (0, -1): "north"}
         load = getattr(links, name[to_x - x, to_y - y])[min(y, to_y), min(x, to_x)]
         assert load == pytest.approx(walked[(x, y), (to_x, to_y)])
+    used = sum(int((load > 0).sum()) for load in vars(links).values())
+    assert used == sum(load > 0 for load in walked.values())
     assert sum(links.hops) == pytest.approx(sum(walked.values())) == pytest.approx(placement.hops)
     assert links.hottest == pytest.approx(max(walked.values()))
     assert links.crossings(placement.mesh) == pytest.approx(crossed)
