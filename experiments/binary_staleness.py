@@ -119,24 +119,24 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     if current is not None:
         for rule in data.rule.values:
             share = float(current.raising.sel(rule=rule).max())
-            text = f"{rule} rule, current reads: share of flips that raise the energy"
+            text = f"{rule} rule, current reads: flips that raise the energy, share"
             claims.append(Claim(text, share, 0.0, share == 0))
     raising = mean.raising.mean("flipped")
     if data.sizes["staleness"] > 1:
         least = float(raising.diff("staleness").min())
-        text = "least growth of that share from one staleness to the next (at least 0)"
+        text = "least growth of that share with the staleness (at least 0)"
         claims.append(Claim(text, least, 0.0, least >= 0))
     if data.sizes["rule"] == 2:
         latest = raising.isel(staleness=-1)
         ratio = float(latest.sel(rule="difference") / latest.sel(rule="gradient"))
-        text = "that share under the difference rule over that under the gradient rule (over 1)"
+        text = "that share, difference over gradient rule (above 1)"
         claims.append(Claim(text, ratio, 1.0, ratio > 1))
     if current is not None:
         claims += _recall_claims(
             mean, current, data.flipped <= np.ceil(_INSIDE * data.attrs["units"])
         )
     longest = float((mean.checks.isel(staleness=-1) / mean.checks.isel(staleness=0)).max())
-    return [*claims, Claim("checks with the most stale reads over those with the least", longest)]
+    return [*claims, Claim("checks with the most stale reads over current ones", longest)]
 
 
 def _recall_claims(mean: xr.Dataset, current: xr.Dataset, inside: xr.DataArray) -> list[Claim]:
@@ -146,16 +146,16 @@ def _recall_claims(mean: xr.Dataset, current: xr.Dataset, inside: xr.DataArray) 
         change = (mean.recalled - current.recalled).sel(rule=rule).values.ravel()
         largest = float(change[np.abs(change).argmax()])
         hardly = abs(largest) <= _HARDLY
-        note = "" if hardly else " (not so: stale reads help at the edge of the basin)"
+        note = "" if hardly else " (they help at the edge)"
         note = note if largest > 0 else note.replace("help", "harm")
-        text = f"{rule} rule: largest change of the recalled share by stale reads{note}"
+        text = f"{rule} rule: change of recall by stale reads{note}"
         claims.append(Claim(text, largest, 0.0, hardly))
     if inside.any():
         least = float(mean.recalled.where(inside).min())
-        text = f"least recalled share of cues with up to {_INSIDE:.0%} flipped, any staleness"
+        text = f"up to {_INSIDE:.0%} flipped: least recalled share, any staleness"
         claims.append(Claim(text, least, 1.0, least > 0.99))
         cost = float(current.flips_per_error.where(inside).max())
-        text = "flips for each wrong unit of such cues, current reads, at most"
+        text = f"up to {_INSIDE:.0%} flipped: flips for each wrong unit, current reads"
         claims.append(Claim(text, cost, 1.0, abs(cost - 1) < 0.1))
     return claims
 

@@ -122,14 +122,12 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
                 spread = float(data.error.sel(separation=name, load=load).std("repeat", ddof=1))
                 slack = 0.05 * theory + 4 * spread / np.sqrt(data.sizes["repeat"])
             near = abs(found - theory) <= slack
-            note = "" if near else " (rare errors: the noise is not normal in its tail)"
+            note = "" if near else " (tail not normal)"
             text = f"{name}, {load:g} of the capacity: share of wrong units{note}"
             claims.append(Claim(text, found, theory, near))
         if name == EXPONENTIAL and 1.0 in data["load"]:
             size = int(data.attrs["units_exponential"])
-            text = (
-                "exp, 2^(D/2) memories: share of patterns with a wrong unit (at most D times that)"
-            )
+            text = "exp, 1 of the capacity: share of patterns with a wrong unit"
             found, most = float(part.damaged.sel(load=1.0)), size * 2.0 ** (-size / 2 - 1)
             claims.append(Claim(text, found, most, found <= 1.2 * most))
     return claims

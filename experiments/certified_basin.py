@@ -155,14 +155,14 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
             expected = _half(flips, np.array(theory))
             if np.isnan(found + expected):
                 continue  # the curve does not come down among these flips
-            where = f"flipped units at which half of the random cues are certified, {scope}"
+            where = f"flips at which half of the random cues are certified, {scope}"
             near = abs(found - expected) <= 1
-            note = "" if near else " (the limit of large beta, not reached)"
+            note = "" if near else " (limit not reached)"
             claims.append(Claim(f"beta = {beta:g}: {where}{note}", found, expected, near))
     first = data.isel(flipped=0).mean("repeat")
     for kind in data.patterns.values:
         share = float(first.sel(patterns=kind).link.min())
-        text = f"least share of {kind} cues certified per link at {first.flipped.item()} flips"
+        text = f"{kind}: share of cues with {first.flipped.item()} flips certified per link"
         claims.append(Claim(text, share))
     return claims
 

@@ -129,7 +129,7 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     claims = [
         Claim("windowed stops farther from rest than promised", windowed, 0.0, windowed == 0),
         Claim(
-            "naive stops farther than promised (at least where all is quiet before a message)",
+            "naive stops farther from rest than that (at least so many)",
             naive,
             float(deaf.sum()),
             naive >= int(deaf.sum()),
@@ -137,7 +137,7 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     ]
     if deaf.any():
         worst = float(late.max())
-        text = "naive stops before the first message: deviation from tau ln(max |F| / tolerance)"
+        text = "naive stops before any message: error of tau ln(|F| / tolerance)"
         claims.append(Claim(text, worst, 0.0, worst < 1e-6))
     for name, text in (
         ("updates", "updates per factor e in the lead"),
@@ -151,11 +151,9 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     longer = float((data.windowed_time / data.naive_time).where(~broken["naive"] & open_cues).max())
     return [
         *claims,
-        Claim(
-            "windowed stops at the border, of cues whose force is below the tolerance", still.sum()
-        ),
+        Claim("cues within the tolerance of the border: windowed stops there", still.sum()),
         Claim("largest distance from rest of a naive stop", float(data.naive_distance.max())),
-        Claim("time of the windowed rule over that of the naive one where that is right", longer),
+        Claim("windowed over naive time where naive is right", longer),
     ]
 
 

@@ -144,22 +144,20 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     worst = float((data.worst_error / half).max())
     typical = float((data.error / half).median())
     claims = [
-        Claim(
-            "largest error of a recall over half a weight step, at most 1", worst, 1.0, worst < 1.05
-        ),
+        Claim("largest error over half a weight step (at most 1)", worst, 1.0, worst < 1.05),
         Claim("median error over half a weight step", typical, 1.0, abs(typical - 1) < 0.1),
     ]
     ratio = (data.feature_messages / data.expected_messages).where(data["quantum"] > 0)
     if ratio.notnull().any():
         found = float(ratio.median())
-        text = "messages of features over those of a leak to the memory, median"
+        text = "messages of features over those of the leak alone"
         claims.append(Claim(text, found, 1.0, abs(found - 1) < 0.1))
     mean = data.mean("repeat")
     for bits in (data.weight_bits.values[0], data.weight_bits.values[-1]):
         share = float(mean.same_basin.sel(weight_bits=bits).mean())
         claims.append(Claim(f"share of cues in the same basin, {bits} bits", share))
     fine, coarse = mean.isel(weight_bits=-1, quantum=0), mean.isel(weight_bits=-1, quantum=-1)
-    which = f"coarsest over finest quantum, {data.weight_bits.values[-1]} bits"
+    which = "coarsest over finest quantum"
     claims += [
         Claim(f"{text}, {which}", float(coarse[name] / fine[name]))
         for name, text in (
