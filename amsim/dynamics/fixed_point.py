@@ -15,7 +15,7 @@ from .progress import Progress
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """Iterate every layer's algebraic value; one update of a modern Hopfield network is attention.
+    """Iterate every layer's algebraic value; with softmax memories one update is attention.
 
     One update sets the layers to their algebraic value one after the other, the one with the
     largest tau last. For features and memories this is  v <- Xi^T f(Xi g(v) + b) + a  (Ramsauer
