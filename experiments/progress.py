@@ -40,6 +40,8 @@ class Progress:
             if time.monotonic() - self._start < _PATIENCE or not sys.stderr.isatty():
                 return
             self._bar = self._open()
+            self._bar.n = self._done
+            self._bar.refresh()
         if self._failed:
             self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
         self._bar.update(self._done - self._bar.n)
@@ -54,7 +56,7 @@ class Progress:
             unit="unit",
             leave=False,
             miniters=1,
-            smoothing=0.05,  # units of a grid differ: the last few say little about the rest
+            smoothing=0,  # units of a grid differ: the last few say little about the rest
             bar_format="{desc}: {n} of {total} units |{bar}| {elapsed}, "
             "{remaining} left ({rate_fmt}){postfix}",
         )
