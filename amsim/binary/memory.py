@@ -16,7 +16,8 @@ from ..dynamics.progress import announce_compilation
 from . import inputs
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
 from .inputs import Signs
-from .recall import Flips, Integers, Recall
+from .recall import Integers, Recall
+from .record import along
 from .tables import BAND, FieldTable, Table, field_table, value_table
 from .ticks import schedule
 
@@ -204,7 +205,9 @@ class BinaryMemory:
                 from . import loops, ticked
 
                 states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
-                seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
+                seeds: Any = np.zeros(len(rows), np.uint64)
+                if shuffled or temperature:
+                    seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
                 agree = np.empty(self.shape[0], np.uint16)
                 # Some cues at a time, so that Ctrl-C is heard.
                 some = max(1, 10**8 // math.prod(self.shape))
@@ -227,7 +230,9 @@ class BinaryMemory:
             if record:  # the same again, now that the number of flips is known
                 log = np.empty((results[:, 3].sum(), 2), dtype=np.int64)
                 run(log)
-                recorded = self._recorded(rows, results, log, units is None, batch)
+                every = self.shape[1] if units is None else 1
+                sums, events = along(self._memories, self._values, rows, results, log, every)
+                recorded = self._energy(*sums).reshape(-1, *batch), events
         codes, period, checks, flips = (column.reshape(batch) for column in results.T)
         return Recall(
             final=states.astype(np.float64).reshape(*batch, -1),
@@ -274,28 +279,6 @@ class BinaryMemory:
             return Heat(gain, False, gradient)
         self._energy(self._values.hi, self._values.row)  # raises if a sum may not be positive
         return Heat(gain / self.scaling.beta, True, gradient)
-
-    def _recorded(
-        self,
-        cues: Signs,
-        results: Integers,
-        log: Integers,
-        parallel: bool,
-        batch: tuple[int, ...],
-    ) -> tuple[Floats, Flips]:
-        """Energies of the cues and after every check (or parallel sweep), and the flips."""
-        from .kernels import energies_along
-
-        every = self.shape[1] if parallel else 1
-        ends = every * np.arange(results[:, 2].max() // every + 1)
-        energy = np.empty((len(ends), len(cues)))
-        agree = np.empty(self.shape[0], np.uint16)
-        for b, part in enumerate(np.split(log, np.cumsum(results[:-1, 3]))):
-            sums = energies_along(self._memories, cues[b], part[:, 1].copy(), self._values, agree)
-            # After a number of checks, the flips of the checks below it have happened.
-            energy[:, b] = self._energy(*sums)[np.searchsorted(part[:, 0], ends)]
-        cue_of = np.repeat(np.arange(len(cues)), results[:, 3])
-        return energy.reshape(-1, *batch), Flips(cue_of, log[:, 0], log[:, 1])
 
     def _rows(self, states: ArrayLike) -> tuple[Signs, tuple[int, ...]]:
         """States as int8 (B, D), a copy, and the batch shape."""

@@ -1,0 +1,31 @@
+"""What a recorded recall went through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .energies import Floats
+from .inputs import Signs
+from .recall import Flips, Integers
+from .tables import Table
+
+
+def along(
+    memories: Any, values: Table, cues: Signs, results: Integers, log: Integers, every: int
+) -> tuple[tuple[Floats, Integers], Flips]:
+    """sum F (T, B) as numbers and bands, of the cues and after `every` checks; and the flips."""
+    from .kernels import energies_along
+
+    ends = every * np.arange(results[:, 2].max() // every + 1)
+    total = np.empty((len(ends), len(cues)))
+    band = np.empty(total.shape, np.int64)
+    agree = np.empty(memories.columns.shape[1], np.uint16)
+    for b, part in enumerate(np.split(log, np.cumsum(results[:-1, 3]))):
+        sums = energies_along(memories, cues[b], part[:, 1].copy(), values, agree)
+        # After a number of checks, the flips of the checks below it have happened.
+        place = np.searchsorted(part[:, 0], ends)
+        total[:, b], band[:, b] = (column[place] for column in sums)
+    cue_of = np.repeat(np.arange(len(cues)), results[:, 3])
+    return (total, band), Flips(cue_of, log[:, 0], log[:, 1])
