@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -99,6 +100,8 @@ def _dask(address: str) -> Iterator[Pool]:
         except OSError as error:
             raise PoolError(f"the Dask scheduler at {address} is gone: {error}") from error
 
+    if not client.nthreads():
+        warnings.warn(f"{address} has no workers yet; units wait for them", stacklevel=2)
     try:
         yield Pool(executor, width)
     finally:

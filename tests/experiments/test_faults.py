@@ -197,7 +197,7 @@ def finished_run(tmp_path_factory):
     return out, (out / "units.jsonl").read_bytes()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(damage=st.data())
 def test_a_damaged_log_is_seen_and_measured_again(finished_run, damage):
     out, intact = finished_run

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,21 +187,30 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
     run(design(), tmp_path)
 
 
+FORK = """
+import os, sys
+from pathlib import Path
+from experiments.files import in_use, locked
+folder = Path(sys.argv[1])
+with locked(folder):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)  # until the parent is gone
+        os._exit(0)
+    print(in_use(folder))
+print(in_use(folder))
+"""
+
+
 def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
     with locked(tmp_path), pytest.raises(RecordError, match="in use"), locked(tmp_path):
         pass
-    ready, wait = os.pipe(), os.pipe()
-    with locked(tmp_path):
-        child = os.fork()
-        if child == 0:
-            os.write(ready[1], b"x")
-            os.read(wait[0], 1)
-            os._exit(0)
-        os.read(ready[0], 1)
-        assert in_use(tmp_path)
-    assert not in_use(tmp_path)
-    os.write(wait[1], b"x")
-    os.waitpid(child, 0)
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]  # the child is still there then
 
 
 def test_a_rerun_is_identical_or_says_what_differs(tmp_path, known):
