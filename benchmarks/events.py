@@ -87,13 +87,13 @@ def make_problem(size: str, quantum: float, t1: float, delays: tuple[float, floa
     return Problem(stored / units**0.5, cue, quantum, t1, *delays)
 
 
-def speed(size: str, rounds: int) -> list[dict[str, Any]]:
+def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
     """Deliveries per CPU second, in turn."""
     from event_peers import brian2, python_heap
 
     rows = []
     for words, delays in (("delay 0.1", (0.1, 0.1)), ("delays 0.1 to 1.2 by link", (0.1, 1.2))):
-        problem = make_problem(size, 0.01, 1.0, delays)
+        problem = make_problem(size, quantum, 1.0, delays)
         small = make_problem("64x80", 0.05, 1.0, delays)
         builders: dict[str, Callable[[], Run]] = {
             "amsim": partial(amsim_events, problem, "broadcast"),
@@ -288,13 +288,14 @@ def main() -> None:
                         choices=["speed", "savings", "corruption"])  # fmt: skip
     parser.add_argument("--size", default="784x1000", metavar="DxK")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--quantum", type=float, default=0.01, help="of speed")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     harness.one_thread()
     tables: dict[str, list[dict[str, Any]]] = {}
     for part in options.parts:
-        tables[part] = (speed(options.size, options.rounds) if part == "speed"
+        tables[part] = (speed(options.size, options.rounds, options.quantum) if part == "speed"
                         else globals()[part](options.size))  # fmt: skip
         print(f"\n{part}, {options.size}")
         harness.show(tables[part])
