@@ -65,6 +65,8 @@ class Design:
             name: _like(name, default, parameters[name]) if name in parameters else default
             for name, default in defaults.items()
         }
+        for name in parameters:
+            _check_words(name, values[name], [size[name] for size in experiment.sizes.values()])
         repeats = values.pop("repeats")
         if repeats < 1:
             raise ValueError(f"repeats is {repeats}; use at least 1")
@@ -204,6 +206,14 @@ def parse(name: str, default: Any, text: str) -> Any:
         raise _unusable(name, default, text) from None
 
 
+def _check_words(name: str, value: Any, sizes: Iterable[Any]) -> None:
+    """Raise ValueError for a word on an axis that no size has."""
+    known = dict.fromkeys(word for size in sizes if isinstance(size, tuple) for word in size)
+    for word in value if isinstance(value, tuple) else ():
+        if isinstance(word, str) and word not in known:
+            raise ValueError(f"{name} is {word!r}; choose from {_names(known)}")
+
+
 def _native(value: Any) -> Any:
     """Turn numbers of NumPy into those of Python, which JSON and netCDF know."""
     if isinstance(value, tuple):
@@ -219,9 +229,6 @@ def _like(name: str, default: Any, value: Any) -> Any:
     values = tuple(_scalar(name, default[0], v) for v in (value if several else (value,)))
     if not values:
         raise ValueError(f"{name} is empty; give at least one value")
-    unknown = [v for v in values if isinstance(v, str) and v not in default]
-    if unknown:
-        raise ValueError(f"{name} is {unknown[0]!r}; choose from {_names(default)}")
     if len(set(values)) < len(values):
         raise ValueError(f"{name} has a value twice: {', '.join(map(str, values))}")
     return values

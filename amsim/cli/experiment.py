@@ -92,8 +92,12 @@ def _list(args: argparse.Namespace) -> int:
 
 def _run_parser(experiment: Experiment) -> Parser:
     """Make the parser of one experiment: its parameters, and the options of all."""
+    command = f"amsim experiment {experiment.name}"
     parser = Parser(
-        prog=f"amsim experiment {experiment.name}", description=experiment.question, epilog=_CODES
+        prog=command,
+        examples=f"  {command} --jobs 2\n  {command} --size paper --plan\n",
+        description=experiment.question,
+        epilog=_CODES,
     )
     group = parser.add_argument_group("parameters", "values of an axis are separated by commas")
     toy = experiment.sizes["toy"]
