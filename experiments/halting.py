@@ -62,13 +62,16 @@ def measure(
     rest, border = target["visible"], am.stability.find(net, stored[:2].mean(axis=0)).states
     cue = lead * rest + (1 - lead) * border["visible"]
 
+    sigma = float(beta * stored[0] @ border["visible"])
+    if sigma <= 1:
+        raise ValueError(f"beta = {beta:g} leaves no border between two memories; use a larger one")
     force = net.force({"visible": cue, "hidden": stored @ cue})
     largest = max(float(np.abs(part).max()) for part in force.values())
     promise = distance_bound(net, target, residual=tolerance, register_error=quantum)
     found = {
         "first_quiet": float(np.log(max(largest / tolerance, 1.0))),
         "promise": float(promise["visible"].max()),
-        "sigma": float(beta * stored[0] @ border["visible"]),
+        "sigma": sigma,
     }
     solver = am.EventDriven(quantum, am.Timing(delay=delay, jitter=jitter))
     for rule in RULES:
@@ -126,15 +129,7 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     deaf = open_cues & (data.first_quiet < data.delay)
     late = abs(data.naive_time - data.first_quiet).where(deaf)
     naive, windowed = (int(broken[rule].sum()) for rule in RULES)
-    claims = [
-        Claim("windowed stops farther from rest than promised", windowed, 0.0, windowed == 0),
-        Claim(
-            "naive stops farther from rest than that (at least so many)",
-            naive,
-            float(deaf.sum()),
-            naive >= int(deaf.sum()),
-        ),
-    ]
+    claims = [Claim("windowed stops farther from rest than promised", windowed, 0.0, windowed == 0)]
     if deaf.any():
         worst = float(late.max())
         text = "naive stops before any message: error of tau ln(|F| / tolerance)"
@@ -152,6 +147,8 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     return [
         *claims,
         Claim("cues within the tolerance of the border: windowed stops there", still.sum()),
+        Claim("naive stops farther from rest than promised", naive),
+        Claim("all naive stops before any message", int(deaf.sum())),
         Claim("largest distance from rest of a naive stop", float(data.naive_distance.max())),
         Claim("windowed over naive time where naive is right", longer),
     ]
@@ -226,9 +223,9 @@ EXPERIMENT = Experiment(
             "jitter": 0.2,
             "tolerance": 0.01,
             "quantum": 1e-3,
-            "units": 256,
-            "memories": 100,
-            "beta": 0.05,
+            "units": 128,
+            "memories": 20,
+            "beta": 0.1,
             "repeats": 20,
         },
     },

@@ -221,7 +221,7 @@ EXPERIMENT = Experiment(
         },
         "paper": {
             "beta": (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0),
-            "memories": tuple(int(x) for x in 2 ** np.arange(1, 12)),
+            "memories": tuple(int(x) for x in 2 ** np.arange(1, 10)),
             "samples": 1000,
             "distance": 1e-3,
             "repeats": 100,
