@@ -29,17 +29,17 @@ import hardware as hw  # noqa: E402
 from hardware.placement import mesh as meshes  # noqa: E402
 from hardware.placement import split as splitting  # noqa: E402
 from hardware.placement.arrange import arrange  # noqa: E402
-from hardware.placement.split import Load, Network  # noqa: E402
+from hardware.placement.core import Load, Sizes, uses  # noqa: E402
 
 RATES = (1.0, 1.0, 3.0, 3.0)
 
 
-def legal(network: Network, chip: hw.Chip, loads: list[Load]) -> bool:
+def legal(network: Sizes, chip: hw.Chip, loads: list[Load]) -> bool:
     held = sum(x.features > 0 for x in loads), sum(x.memories > 0 for x in loads)
-    return all(u.fits for x in loads for u in splitting.uses(network, chip, x, held))
+    return all(u.fits for x in loads for u in uses(network, chip, x, held))
 
 
-def best_of_all(network: Network, chip: hw.Chip, most: int) -> tuple[int, float]:
+def best_of_all(network: Sizes, chip: hw.Chip, most: int) -> tuple[int, float]:
     """Fewest cores, and their least cut, by trying everything."""
     from itertools import combinations_with_replacement, product
 
@@ -65,7 +65,7 @@ def exhaustive(cases: int) -> None:
         rng = np.random.default_rng(seed)
         seed += 1
         d, k = int(rng.integers(1, 7)), int(rng.integers(1, 7))
-        network = Network(d, k, bool(rng.random() < 0.5), 8)
+        network = Sizes(d, k, bool(rng.random() < 0.5), 8)
         values = {
             "neurons_per_core": int(rng.integers(1, 10)),
             "synapse_bytes_per_core": int(rng.integers(max(d, k) + 1, d * k + 2 * k + 8)),
@@ -90,7 +90,7 @@ def exhaustive(cases: int) -> None:
     )
 
 
-def filled(network: Network, chip: hw.Chip, order: str, greedy: bool) -> list[Load]:
+def filled(network: Sizes, chip: hw.Chip, order: str, greedy: bool) -> list[Load]:
     """Units one by one to a core with room: the least cut, or the first."""
     loads: list[Load] = []
     for unit in order:
@@ -107,13 +107,13 @@ def filled(network: Network, chip: hw.Chip, order: str, greedy: bool) -> list[Lo
     return loads
 
 
-def _cut(network: Network, loads: list[Load]) -> float:
+def _cut(network: Sizes, loads: list[Load]) -> float:
     if not any(x.normaliser for x in loads):
-        network = Network(network.features, network.memories, False, network.weight_bits)
+        network = Sizes(network.features, network.memories, False, network.weight_bits)
     return splitting.cut(network, tuple(loads), RATES)
 
 
-def kernighan_lin(network: Network, chip: hw.Chip) -> list[Load]:
+def kernighan_lin(network: Sizes, chip: hw.Chip) -> list[Load]:
     """Halve the graph of units with networkx until every part fits into a core."""
     import networkx as nx
     from networkx.algorithms.community import kernighan_lin_bisection
@@ -139,13 +139,13 @@ def kernighan_lin(network: Network, chip: hw.Chip) -> list[Load]:
         wrong = next(
             i
             for i, x in enumerate(loads)
-            if not all(use.fits for use in splitting.uses(network, chip, x, held))
+            if not all(use.fits for use in uses(network, chip, x, held))
         )
         part = parts.pop(wrong)
         parts += map(set, kernighan_lin_bisection(graph.subgraph(part), weight="weight", seed=0))
 
 
-def splitters(network: Network, chip: hw.Chip) -> dict[str, Callable[[], list[Load]]]:
+def splitters(network: Sizes, chip: hw.Chip) -> dict[str, Callable[[], list[Load]]]:
     grouped = "n" + "m" * network.memories + "f" * network.features
     shuffled = "".join(np.random.default_rng(0).permutation(list(grouped)))
     return {
@@ -161,7 +161,7 @@ def split(cases: int) -> None:
     exhaustive(cases)
     rows = []
     for features, memories, neurons, memory in ((30, 40, 12, 400), (64, 100, 64, 1000)):
-        network = Network(features, memories, True, 8)
+        network = Sizes(features, memories, True, 8)
         chip = hw.CHIPS["loihi2"].assuming(neurons_per_core=neurons, synapse_bytes_per_core=memory)
         for name, contender in splitters(network, chip).items():
             start = time.process_time()

@@ -17,8 +17,9 @@ from ..validate import validate
 from . import mesh as meshes
 from . import traffic
 from .arrange import arrange
-from .result import Placement, check_run, cores_per_chip, network_of
-from .split import DoesNotFit, Load, Network, Rates, split
+from .core import Load, Sizes
+from .result import Placement, check_run, cores_per_chip, sizes_of
+from .split import DoesNotFit, Rates, split
 
 _LEAST_BITS = 2
 
@@ -78,10 +79,10 @@ def place(
     table = chip_named(plan.chip if chip is None else chip)
     if run is not None:
         check_run(plan, run)
-    network = network_of(plan)
+    sizes = sizes_of(plan)
     candidates = table.systems if system is None else (table.system(system),)
     counts = traffic.dense(plan) if run is None else traffic.of_run(run)
-    loads, found = _loads(network, table, candidates, counts.rates, cores)
+    loads, found = _loads(sizes, table, candidates, counts.rates, cores)
     per_chip = int(cores_per_chip(table, found).value or 0)
     mesh = meshes.of(table, len(loads), per_chip)
     if table.programmable:
@@ -111,27 +112,27 @@ def _check_whole(name: str, number: int, least: int) -> None:
 
 
 def _loads(
-    network: Network,
+    sizes: Sizes,
     chip: Chip,
     candidates: tuple[System, ...],
     rates: Rates,
     cores: int | None,
 ) -> tuple[tuple[Load, ...], System]:
-    """Cores for a network, and the first system that has so many."""
+    """Units of each core, and the first system that has so many."""
     largest = candidates[-1]
     try:
-        loads = split(network, chip, rates, cores)
+        loads = split(sizes, chip, rates, cores)
     except DoesNotFit as error:
-        raise LimitError(_with_remedies(str(error), network, chip, largest)) from None
+        raise LimitError(_with_remedies(str(error), sizes, chip, largest)) from None
     for system in candidates:
         if len(loads) <= _cores(chip, system):
             return loads, system
     what = (
-        f"{network.features:,} features and {network.memories:,} memories at "
-        f"{network.weight_bits} bits need {len(loads):,} cores, {largest.name} has "
+        f"{sizes.features:,} features and {sizes.memories:,} memories at "
+        f"{sizes.weight_bits} bits need {len(loads):,} cores, {largest.name} has "
         f"{_cores(chip, largest):,}"
     )
-    raise LimitError(_with_remedies(what, network, chip, largest, len(loads)))
+    raise LimitError(_with_remedies(what, sizes, chip, largest, len(loads)))
 
 
 def _cores(chip: Chip, system: System) -> int:
@@ -139,11 +140,11 @@ def _cores(chip: Chip, system: System) -> int:
 
 
 def _with_remedies(
-    what: str, network: Network, chip: Chip, system: System, needed: int | None = None
+    what: str, sizes: Sizes, chip: Chip, system: System, needed: int | None = None
 ) -> str:
     """The message of an error, with the nearest changes that do fit."""
 
-    def fits(changed: Network) -> bool:
+    def fits(changed: Sizes) -> bool:
         try:
             return len(split(changed, chip)) <= _cores(chip, system)
         except DoesNotFit:
@@ -153,15 +154,13 @@ def _with_remedies(
     if needed is not None:
         larger = [each.name for each in chip.systems if _cores(chip, each) >= needed]
         remedies += [f"system={name!r}" for name in larger[:1]]
-    bits = _largest(
-        lambda n: fits(replace(network, weight_bits=n)), _LEAST_BITS, network.weight_bits
-    )
-    memories = _largest(lambda n: fits(replace(network, memories=n)), 1, network.memories)
-    features = _largest(lambda n: fits(replace(network, features=n)), 1, network.features)
+    bits = _largest(lambda n: fits(replace(sizes, weight_bits=n)), _LEAST_BITS, sizes.weight_bits)
+    memories = _largest(lambda n: fits(replace(sizes, memories=n)), 1, sizes.memories)
+    features = _largest(lambda n: fits(replace(sizes, features=n)), 1, sizes.features)
     if bits:
         remedies.append(f"weight_bits={bits}")
     if memories:
-        remedies.append(f"at most {memories:,} memories of {network.features:,}")
+        remedies.append(f"at most {memories:,} memories of {sizes.features:,}")
     if features and not memories:
         remedies.append(f"at most {features:,} features")
     nothing = "neither fewer bits nor fewer units of one kind are enough"

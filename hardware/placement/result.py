@@ -13,8 +13,8 @@ from ..plan import Plan
 from ..run import Result
 from . import mesh as meshes
 from . import traffic
+from .core import Load, Sizes, Use, uses
 from .mesh import Floats, Integers, Links, Mesh
-from .split import Load, Network, Use, uses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +106,7 @@ class Placement:
         with_features = sum(load.features > 0 for load in self.loads)
         with_memories = sum(load.memories > 0 for load in self.loads)
         return uses(
-            network_of(self.plan), self.chip, self.loads[core], (with_features, with_memories)
+            sizes_of(self.plan), self.chip, self.loads[core], (with_features, with_memories)
         )
 
     def to_networkx(self) -> Any:
@@ -165,10 +165,10 @@ class Placement:
         )
 
 
-def network_of(plan: Plan) -> Network:
+def sizes_of(plan: Plan) -> Sizes:
     """The sizes of a plan."""
     memories, features = plan.units
-    return Network(features, memories, plan.normaliser is not None, plan.weight_bits)
+    return Sizes(features, memories, plan.normaliser is not None, plan.weight_bits)
 
 
 def cores_per_chip(chip: Chip, system: System) -> Limit:

@@ -13,6 +13,7 @@ import amsim as am
 import hardware as hw
 from hardware import random_plans
 from hardware.placement import split
+from hardware.placement.core import Sizes
 
 UNKNOWN = float("inf")
 
@@ -206,7 +207,7 @@ def test_a_unit_that_is_too_much_for_a_core() -> None:
 def test_published_limits_are_met_at_their_edge() -> None:
     """4,096 axons into a core of Loihi 1: so many memories, and not one more."""
     for memories, fits in ((4096, True), (4097, False)):
-        network = split.Network(64, memories, False, 8)
+        network = Sizes(64, memories, False, 8)
         if fits:
             assert len(split.split(network, hw.CHIPS["loihi1"])) > 1
         else:
@@ -214,7 +215,7 @@ def test_published_limits_are_met_at_their_edge() -> None:
                 split.split(network, hw.CHIPS["loihi1"])
     # 128 KB a core: as many memories of 8 bits as a feature can listen to.
     for memories, fits in ((131_072, True), (131_073, False)):
-        network = split.Network(2, memories, False, 8)
+        network = Sizes(2, memories, False, 8)
         if fits:
             split.split(network, hw.CHIPS["loihi2"])
         else:
@@ -223,8 +224,8 @@ def test_published_limits_are_met_at_their_edge() -> None:
 
 
 def test_the_largest_systems() -> None:
-    assert len(split.split(split.Network(784, 2000, True, 8), hw.CHIPS["loihi2"])) == 25
-    cores = len(split.split(split.Network(784, 131_072, True, 8), hw.CHIPS["loihi2"]))
+    assert len(split.split(Sizes(784, 2000, True, 8), hw.CHIPS["loihi2"])) == 25
+    cores = len(split.split(Sizes(784, 131_072, True, 8), hw.CHIPS["loihi2"]))
     assert 8 * 128 < cores <= 1152 * 122
 
 
@@ -236,7 +237,7 @@ def test_an_own_number_of_cores() -> None:
         assert_legal(placement, hw.CHIPS["loihi2"])
     with pytest.raises(hw.LimitError, match="cores=22 cannot be filled"):
         hw.place(plan, cores=22)
-    with pytest.raises(hw.LimitError, match="cores=5 cannot be filled: 6 are needed"):
+    with pytest.raises(hw.LimitError, match="cores=5 cannot be filled: from 6 to at most 20"):
         hw.place(plan, tight(synapse_bytes_per_core=40), cores=5)
 
 

@@ -13,6 +13,7 @@ import amsim as am
 import hardware as hw
 from hardware.placement import split
 from hardware.placement.arrange import arrange
+from hardware.placement.core import Load, Sizes
 from hardware.placement.mesh import Mesh
 
 Parts = list[tuple[int, int, bool]]  # features, memories, normaliser of each core
@@ -30,7 +31,7 @@ def cut(parts: Parts) -> float:
     return total
 
 
-def legal(parts: Parts, network: split.Network, chip: hw.Chip) -> bool:
+def legal(parts: Parts, network: Sizes, chip: hw.Chip) -> bool:
     d, k, extra = network.features, network.memories, int(network.normaliser)
     with_a, with_b = sum(a > 0 for a, _, _ in parts), sum(b > 0 for _, b, _ in parts)
     limits = [
@@ -54,7 +55,7 @@ def legal(parts: Parts, network: split.Network, chip: hw.Chip) -> bool:
     return True
 
 
-def all_parts(network: split.Network, cores: int) -> Iterator[Parts]:
+def all_parts(network: Sizes, cores: int) -> Iterator[Parts]:
     kinds = list(itertools.product(range(network.features + 1), range(network.memories + 1)))
     for loads in itertools.combinations_with_replacement(kinds, cores):
         if sum(a for a, _ in loads) != network.features:
@@ -67,11 +68,11 @@ def all_parts(network: split.Network, cores: int) -> Iterator[Parts]:
                 yield parts
 
 
-def small_case(seed: int) -> tuple[split.Network, hw.Chip, Parts] | None:
+def small_case(seed: int) -> tuple[Sizes, hw.Chip, Parts] | None:
     """A network and a chip that it needs up to four cores of, and what we make of it."""
     rng = np.random.default_rng(seed)
     d, k = int(rng.integers(1, 6)), int(rng.integers(1, 6))
-    network = split.Network(d, k, bool(rng.random() < 0.5), 8)
+    network = Sizes(d, k, bool(rng.random() < 0.5), 8)
     values: dict[str, Any] = {
         "neurons_per_core": int(rng.integers(1, 10)),
         "synapse_bytes_per_core": int(rng.integers(max(d, k) + 1, d * k + 2 * k + 8)),
@@ -105,21 +106,21 @@ def test_cores_and_cut_against_the_optimum() -> None:
         optimal += len(parts) == len(found[0]) and cut(parts) == best
         assert len(parts) <= len(found[0]) + 1
         assert cut(parts) <= 1.4 * best + 1e-9 or len(parts) > len(found[0])
-        loads = tuple(split.Load(*part) for part in parts)
+        loads = tuple(Load(*part) for part in parts)
         assert split.cut(network, loads, RATES) == pytest.approx(cut(parts))
     assert fewest >= 0.98 * len(cases)
     assert optimal >= 0.9 * len(cases)
 
 
 def random_parts(
-    network: split.Network, chip: hw.Chip, cores: int, rng: np.random.Generator
+    network: Sizes, chip: hw.Chip, cores: int, rng: np.random.Generator
 ) -> Parts | None:
     """Units in random order, each to the first core with room."""
     units = "f" * network.features + "m" * network.memories + "n" * network.normaliser
     return greedy_parts(network, chip, cores, "".join(rng.permutation(list(units))))
 
 
-def greedy_parts(network: split.Network, chip: hw.Chip, cores: int, order: str) -> Parts | None:
+def greedy_parts(network: Sizes, chip: hw.Chip, cores: int, order: str) -> Parts | None:
     """Each unit to the core, of those with room, that adds least to the cut."""
     parts: Parts = [(0, 0, False)] * cores
     for unit in order:
@@ -143,7 +144,7 @@ def test_cut_against_random_and_greedy() -> None:
         (40, 16, 10, 400),
         (24, 24, 20, 200),
     ):
-        network = split.Network(features, memories, True, 8)
+        network = Sizes(features, memories, True, 8)
         chip = hw.CHIPS["loihi2"].assuming(neurons_per_core=neurons, synapse_bytes_per_core=memory)
         loads = split.split(network, chip, RATES)
         ours = cut([(x.features, x.memories, x.normaliser) for x in loads])
