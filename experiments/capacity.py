@@ -8,7 +8,7 @@ Predictions:
 
 - F = x^n: `capacity.bit_error_rate`, from the variance of the noise, taken as normal (Krotov and
   Hopfield 2016, arXiv:1606.01164). In its tail, which counts at loads below 1, the noise is not
-  normal: 1.6 times as many errors for x^3, D = 60 and half of the capacity.
+  normal: 1.5 times as many errors for x^3, D = 60 and half of the capacity.
 - F = exp: one memory alone outweighs the pattern if it agrees with it in all units but the one that
   is asked; what the others add decides either way. That is an error in (K - 1) 2^(-D) / 2 of the
   units, as long as K is much less than 2^D. A normal distribution would not give it: almost all of
