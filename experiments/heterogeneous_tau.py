@@ -84,7 +84,10 @@ def _network(group: str, beta: float, ratio: float, seed: int) -> tuple[Network,
     if group == "separable":
         weights = stored / np.sqrt(_FEATURES)
         tanh = am.Tanh(beta)
-        return am.dense_am(weights, visible=tanh, hidden=tanh, tau_hidden=slow), stored[0]
+        net = am.dense_am(weights, visible=tanh, hidden=tanh, tau_hidden=slow)
+        # Near a pattern, but on no symmetry of the weights that leads to a saddle.
+        start = stored[0] + np.random.default_rng(seed).normal(0, 0.1, _FEATURES)
+        return net, am.simulate(net, start).final["visible"]
     raise ValueError(f"group is {group!r}; use 'separable', 'stored' or 'mixture'")
 
 

@@ -98,7 +98,7 @@ def draw(data: xr.Dataset) -> Figure:
     right.set_ylim(-3, 105)
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
-        fontsize="small",
+        fontsize="small", title="memories start",
     )  # fmt: skip
     label(left, "delay of every message (units of τ)", "time to settle (units of τ)")
     label(right, "delay of every message (units of τ)", "cues recalled (%)")

@@ -157,7 +157,7 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
                     f"{_stored(memories)}, p = {purity:.3f}"
                 )
                 if purity > _PURE:
-                    claims.append(Claim(text, found, theory, abs(found / theory - 1) < 0.03))
+                    claims.append(Claim(text, found, theory, bool(np.isclose(found, theory, 0.03))))
                 else:
                     text += f" (for p = 1 it is {theory:.4g})"
                     claims.append(Claim(text, found))
