@@ -19,6 +19,7 @@ rule recalls more cues with stale reads than with current ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +78,7 @@ def draw(data: xr.Dataset) -> Figure:
     """Flips that raise the energy, recalled cues, and flips for each wrong unit."""
     from amsim.gallery.style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, label, panels
 
-    colors = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+    colors = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)  # and again, if there are more
     styles = {"difference": ("o-", "difference rule"), "gradient": ("s--", "gradient rule")}
     figure, axes = panels(1, 3, 3.6)
     mean = data.mean("repeat", keep_attrs=True)
@@ -85,16 +86,16 @@ def draw(data: xr.Dataset) -> Figure:
     sweeps = data.staleness / data.attrs["units"]
     for rule in data.rule.values:
         part, (style, _) = mean.sel(rule=rule), styles[rule]
-        for color, flipped in zip(colors, data.flipped.values, strict=False):
+        for color, flipped in zip(cycle(colors), data.flipped.values, strict=False):
             share = 100 * part.raising.sel(flipped=flipped)
             axes[0, 0].plot(sweeps, share, style, color=color, ms=3.5)
-        for color, staleness in zip(colors, data.staleness.values, strict=False):
+        for color, staleness in zip(cycle(colors), data.staleness.values, strict=False):
             late = part.sel(staleness=staleness)
             axes[0, 1].plot(percent, 100 * late.recalled, style, color=color, ms=3.5)
             axes[0, 2].plot(percent, late.flips_per_error, style, color=color, ms=3.5)
-    for color, share in zip(colors, percent.values, strict=False):
+    for color, share in zip(cycle(colors), percent.values, strict=False):
         axes[0, 0].plot([], [], color=color, label=f"{share:.0f} % flipped")
-    for color, late in zip(colors, sweeps.values, strict=False):
+    for color, late in zip(cycle(colors), sweeps.values, strict=False):
         axes[0, 1].plot([], [], color=color, label=f"{late:g} sweeps late")
     for rule in data.rule.values:
         axes[0, 2].plot([], [], styles[rule][0], color="k", ms=3.5, label=styles[rule][1])
@@ -196,7 +197,7 @@ EXPERIMENT = Experiment(
         "paper": {
             "rule": ("difference", "gradient"),
             "flipped": (13, 26, 38, 51, 64, 70, 77, 83, 90, 102),
-            "staleness": (0, 32, 64, 128, 256, 512, 1024),
+            "staleness": (0, 32, 64, 128, 256, 1024),
             "power": 3,
             "units": 256,
             "memories": 1200,

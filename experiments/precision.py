@@ -21,6 +21,7 @@ what arrives in a period may be larger, and costs energy instead of saving it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,7 +114,7 @@ def draw(data: xr.Dataset) -> Figure:
     mean = data.mean("repeat", keep_attrs=True)
     bits = data.weight_bits
     for color, quantum in zip(
-        (BLUE, ORANGE, GREEN, PURPLE, RED, SKY), data["quantum"].values, strict=False
+        cycle((BLUE, ORANGE, GREEN, PURPLE, RED, SKY)), data["quantum"].values, strict=False
     ):
         part = mean.sel(quantum=quantum)
         line = {"color": color, "marker": "o", "ms": 4, "label": f"{quantum:g}"}
@@ -209,7 +210,7 @@ EXPERIMENT = Experiment(
         },
         "paper": {
             "weight_bits": (2, 3, 4, 5, 6, 7, 8),
-            "quantum": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8),
+            "quantum": (0.0, 0.02, 0.05, 0.1, 0.2, 0.8),
             "noise": 0.3,
             "memories": 200,
             "beta": 2.0,

@@ -14,6 +14,7 @@ worst delays, and those drawn here are not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def draw(data: xr.Dataset) -> Figure:
     """Errors over time with their bounds, and the time to read over the staleness."""
     from amsim.gallery.style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, label, panels
 
-    colors = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
+    colors = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)  # and again, if there are more
     figure, axes = panels(1, 2, 3.4)
     decay, safe = axes[0]
     margin = data.attrs["margin"]
@@ -114,7 +115,7 @@ def draw(data: xr.Dataset) -> Figure:
     # The largest distance about which something is proven.
     proven = np.isfinite(worst.t_read).any("staleness")
     shown = worst.isel(distance=int(np.flatnonzero(proven)[-1]) if proven.any() else 0)
-    for color, staleness in zip(colors, data.staleness.values, strict=False):
+    for color, staleness in zip(cycle(colors), data.staleness.values, strict=False):
         part = shown.sel(staleness=staleness)
         decay.plot(data.time, part.error_jittered, color=color, label=f"{staleness:g}")
         decay.plot(data.time, bound(part), color=color, ls=":", lw=1)
@@ -125,7 +126,7 @@ def draw(data: xr.Dataset) -> Figure:
     label(
         decay, "time (τ)", "largest error", f"start within {float(shown.distance):g}, dots: bound"
     )
-    for color, distance in zip(colors, data.distance.values, strict=False):
+    for color, distance in zip(cycle(colors), data.distance.values, strict=False):
         part = worst.sel(distance=distance)
         text = f"{distance:g}" + ("" if np.isfinite(part.t_read).any() else ", nothing proven")
         safe.plot(data.staleness, last_unsafe(part), "o", color=color, ms=4, label=text)
@@ -211,8 +212,8 @@ EXPERIMENT = Experiment(
             "repeats": 1,
         },
         "paper": {
-            "staleness": (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
-            "distance": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+            "staleness": (0.0, 1.0, 2.0, 4.0, 8.0, 16.0),
+            "distance": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4),
             "window": 2.0,
             "horizon": 60.0,
             "margin": 0.005,
