@@ -195,11 +195,11 @@ def savings(size: str) -> list[dict[str, Any]]:
                 begun = time.process_time()
                 traj = am.simulate(net, cue, times=times, until=None, solver=solver)
                 seconds, error = time.process_time() - begun, rms(traj)
-                # Of first order, below the smallest step too.
+                # Of first order beyond the smallest and the largest step too.
                 step = float(
                     np.exp(np.interp(np.log(error), np.log(reached[::-1]), np.log(steps[::-1])))
                 )
-                step *= min(error / reached[-1], 1.0)
+                step *= min(error / reached[-1], 1.0) * max(error / reached[0], 1.0)
                 sent = sum(int(n) for n in traj.stats["messages"].values())
                 clock = (units + count) * times[-1] / step
                 rows.append({"features": features, "announce": announce, "quantum": quantum,
