@@ -7,7 +7,6 @@ import importlib
 
 import pytest
 
-
 NAMES = [
     "chip_tables",
     "chips",
