@@ -99,6 +99,8 @@ def draw(data: xr.Dataset) -> Figure:
         ax.axhline(0.005, color="0.6", lw=0.8)
         ax.set(xscale="log", yscale="log", ylim=(1e-5, 0.5))
         ax.grid(alpha=0.3)
+    axes[0, 0].set_xscale("log", base=2)
+    axes[0, 0].xaxis.set_major_formatter("{x:g}")
     axes[0, 0].plot([], [], "k:", label="theory")
     axes[0, 0].legend(fontsize=8)
     label(axes[0, 0], "memories / capacity", "share of wrong units")
