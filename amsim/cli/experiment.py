@@ -204,8 +204,8 @@ def _rerun(args: argparse.Namespace) -> int:
 @contextmanager
 def _ends(out: str | None) -> Iterator[None]:
     """Turn the ends of a run that a user can do something about into one line."""
+    from experiments.conclude import UnitsFailed
     from experiments.pools import PoolError
-    from experiments.record import UnitsFailed
 
     try:
         with _one_line(files.RecordError, UnitsFailed):

@@ -9,9 +9,10 @@ import xarray as xr
 from small_experiments import EXPERIMENT
 
 import experiments
+from experiments.conclude import UnitsFailed
 from experiments.design import Design
 from experiments.files import FILES, RecordError, in_use, locked, read_record
-from experiments.record import UnitsFailed, run
+from experiments.record import run
 from experiments.rerun import changed_origin, differences, load, rerun
 
 
@@ -193,12 +194,13 @@ from pathlib import Path
 from experiments.files import in_use, locked
 folder = Path(sys.argv[1])
 with locked(folder):
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(writer)
-        os.read(reader, 1)  # until the parent is gone
+    alive, gone = os.pipe(), os.pipe()
+    if os.fork() == 0:
+        os.close(gone[1])
+        os.write(alive[1], b"x")
+        os.read(gone[0], 1)  # until the parent is gone
         os._exit(0)
+    os.read(alive[0], 1)
     print(in_use(folder))
 print(in_use(folder))
 """
