@@ -86,16 +86,19 @@ def memory_with_gain(
         hidden = am.Softmax(float(np.exp(log_beta)))
         net = am.dense_am(stored, hidden=hidden, tau_hidden=tau_hidden)
         rest = am.stability.find(net, stored[0]).states
-        if am.patterns.overlap(rest["visible"], stored)[0] < 0.5:
-            raise ValueError(f"the first of the patterns is lost before its gain is {sigma:g}")
         gains, modes = np.linalg.eigh(stored.T @ hidden.hessian(rest["hidden"]) @ stored)
-        return net, rest["visible"], modes[:, -1], float(gains[-1]) - sigma
+        lost = am.patterns.overlap(rest["visible"], stored)[0] < 0.5
+        excess = 1.0 if lost else float(gains[-1]) - sigma
+        return net, rest["visible"], modes[:, -1], excess
 
     # The gain grows as beta falls, until the memory merges with others.
     high = 0.0
     while at(high - _STEP)[-1] < 0:
         high -= _STEP
-    net, rest, mode, _ = at(brentq(lambda b: at(b)[-1], high - _STEP, high, xtol=1e-10))
+    log_beta = brentq(lambda b: at(b)[-1], high - _STEP, high, xtol=1e-12)
+    net, rest, mode, excess = at(log_beta)
+    if abs(excess) > 1e-6:
+        raise ValueError(f"the first of the patterns is lost before its gain is {sigma:g}")
     return net, rest, mode
 
 
