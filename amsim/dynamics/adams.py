@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 MAX_ORDER = 8
 HISTORY = MAX_ORDER + 2
-GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
+GROWTH, SHRINK, SAFETY = 8.0, 0.2, 0.8
 # The first four in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
 # its drive is evaluated at its state, to begin the history or to see whether it really rests.
 SETTLED, TIME_LIMIT, DIVERGED, RUNNING, QUIET, STARTING = range(6)
