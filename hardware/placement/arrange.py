@@ -61,9 +61,11 @@ def _assigned(talk: Floats, offered: Integers, seed: int) -> list[Integers]:
     padded = np.zeros((size, size))
     padded[: len(talk), : len(talk)] = talk
     hops = distances(offered).astype(np.float64)
-    guesses = [quadratic_assignment(padded, hops).col_ind]
+    rng = np.random.default_rng(seed)
+    # FAQ from the middle draws nothing; with none given SciPy warns whoever seeded the global one.
+    guesses = [quadratic_assignment(padded, hops, options={"rng": rng}).col_ind]
     if size <= _EXCHANGES:
-        guesses.append(np.random.default_rng(seed).permutation(size))
+        guesses.append(rng.permutation(size))
         guesses = [_exchanged(padded, hops, guess) for guess in guesses]
     return [np.asarray(offered[guess[: len(talk)]]) for guess in guesses]
 

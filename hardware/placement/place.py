@@ -127,12 +127,36 @@ def _loads(
     for system in candidates:
         if len(loads) <= _cores(chip, system):
             return loads, system
+    least, there = len(split(sizes, chip, rates)), _cores(chip, largest)
+    if least <= there:
+        raise LimitError(_too_many(sizes, chip, rates, largest, len(loads), least))
     what = (
         f"{sizes.features:,} features and {sizes.memories:,} memories at "
-        f"{sizes.weight_bits} bits need {len(loads):,} cores, {largest.name} has "
-        f"{_cores(chip, largest):,}"
+        f"{sizes.weight_bits} bits need {least:,} cores, {largest.name} has {there:,}"
     )
     raise LimitError(_with_remedies(what, sizes, chip, largest, len(loads)))
+
+
+def _too_many(
+    sizes: Sizes, chip: Chip, rates: Rates, system: System, cores: int, least: int
+) -> str:
+    """The message where more cores are asked for than there are, and fewer would do."""
+
+    def filled(number: int) -> bool:
+        try:
+            return bool(split(sizes, chip, rates, number))
+        except LimitError:
+            return False
+
+    there = _cores(chip, system)
+    nearest = next(n for n in range(there, least - 1, -1) if filled(n))
+    remedies = ", or ".join([*_larger(chip, cores), f"cores={nearest}"])
+    return f"cores={cores} are asked for, {system.name} has {there:,}; what fits: {remedies}"
+
+
+def _larger(chip: Chip, cores: int) -> list[str]:
+    """The smallest system with so many cores, as a remedy; empty if there is none."""
+    return [f"system={each.name!r}" for each in chip.systems if _cores(chip, each) >= cores][:1]
 
 
 def _cores(chip: Chip, system: System) -> int:
@@ -150,10 +174,7 @@ def _with_remedies(
         except DoesNotFit:
             return False
 
-    remedies = []
-    if needed is not None:
-        larger = [each.name for each in chip.systems if _cores(chip, each) >= needed]
-        remedies += [f"system={name!r}" for name in larger[:1]]
+    remedies = [] if needed is None else _larger(chip, needed)
     bits = _largest(lambda n: fits(replace(sizes, weight_bits=n)), _LEAST_BITS, sizes.weight_bits)
     memories = _largest(lambda n: fits(replace(sizes, memories=n)), 1, sizes.memories)
     features = _largest(lambda n: fits(replace(sizes, features=n)), 1, sizes.features)

@@ -241,6 +241,17 @@ def test_an_own_number_of_cores() -> None:
         hw.place(plan, tight(synapse_bytes_per_core=40), cores=5)
 
 
+def test_more_cores_than_a_system_has() -> None:
+    """The plan fits on fewer: neither fewer bits nor fewer memories are the remedy."""
+    plan = hw.compile(am.dense_am(am.patterns.random(100, 100, seed=0)))
+    message = "cores=129 are asked for, oheo-gulch has 128; what fits: (.*)"
+    with pytest.raises(hw.LimitError, match=message) as caught:
+        hw.place(plan, system="oheo-gulch", cores=129)
+    assert str(caught.value).endswith("what fits: system='kapoho-point', or cores=128")
+    assert hw.place(plan, system="kapoho-point", cores=129).n_chips == 2
+    assert hw.place(plan, system="oheo-gulch", cores=128).n_chips == 1
+
+
 def test_traffic_is_that_of_the_run() -> None:
     """Flows from what was recorded, message by message, against the counts."""
     patterns = am.patterns.random(8, 12, seed=0)

@@ -232,6 +232,19 @@ def test_hops_against_random_and_greedy(cores: int) -> None:
     assert ours <= hops(flows, greedy_places(flows, slots))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_seeded_global_generator_is_left_alone() -> None:
+    flows = np.random.default_rng(0).random((6, 6))
+    before = np.random.get_bit_generator()
+    try:
+        np.random.set_bit_generator(np.random.MT19937())
+        np.random.seed(0)  # noqa: NPY002 - what a user's script may do
+        arrange(flows, Mesh(4, 2, 1, 8, 1, 1, 1).slots(), 1, 0)
+        assert np.random.randint(1000) == 684  # noqa: NPY002
+    finally:
+        np.random.set_bit_generator(before)
+
+
 def test_the_seed_decides() -> None:
     plan = hw.compile(am.dense_am(am.patterns.random(30, 40, seed=0)))
     once, again = (hw.place(plan, cores=12, seed=3) for _ in range(2))
