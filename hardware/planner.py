@@ -11,6 +11,7 @@ import numpy as np
 from amsim import Network
 
 from . import ranges
+from .chips import CHIPS
 from .chips import chip as chip_named
 from .errors import LimitError
 from .plan import Integers, Plan
@@ -40,6 +41,8 @@ def compile(
         Layers "visible" (Identity, Tanh or Sign features) and "hidden" (Softmax, ReLU or
         RectifiedPower(whole n) memories) joined by one Dense synapse, as `amsim.dense_am` builds.
     chip : str, default "loihi2"
+        One of `hardware.CHIPS`. For a chip of your own compile for "loihi2"; `hardware.place` and
+        `hardware.validate` take your table.
     weight_bits : int, default 8
         2 to 8, sign included. Weights that are whole multiples of one number within these bits,
         such as -1 and +1, are exact.
@@ -80,6 +83,12 @@ def compile(
     """
     spec = read(network)
     table = chip_named(chip)
+    if not isinstance(chip, str) or chip not in CHIPS:
+        raise ValueError(
+            f"chip {table.name!r} is a table of your own, and a plan has the integers of a "
+            f"published chip: compile for 'loihi2', and give your table to hardware.place or "
+            f"hardware.validate, which say whether the plan fits"
+        )
     if not table.programmable:
         raise LimitError(
             f"{chip} has fixed integrate-and-fire neurons and cannot run graded messages; "

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     )
     add = parser.add_argument
     add("--patterns", metavar="FILE.npy", required=True, help="array (memories, units) to store")
-    add("--chip", default="loihi2", help="loihi2 (default)")
+    add("--chip", default="loihi2", help="loihi2 (default), or limits of your own in a .toml file")
     add("--memories", choices=("softmax", "power"), default="softmax", help="default: softmax")
     add("--beta", type=positive, default=1.0, help="inverse temperature of softmax (default: 1)")
     add("--power", type=int, default=2, metavar="N", help="rectified power, 2 is ReLU (default: 2)")
@@ -62,7 +62,9 @@ def add(commands: Any) -> None:
         help="say how many cores and chips it takes, of this system or of the smallest one",
     )
     add("--cores", type=int, help="with --place: cores to use (default: as few as possible)")
-    add("--prices", metavar="CHIP", help="with --place: price the recall of each stored pattern")
+    add(
+        "--prices", metavar="CHIP", help="with --place: price recalls of the patterns; or FILE.toml"
+    )
     add_output(parser, FILES, default=None)
     parser.set_defaults(run=_map)
 
@@ -76,21 +78,23 @@ def _map(args: argparse.Namespace) -> int:
             f"{args.patterns} has shape {stored.shape}; patterns need shape (memories, units): "
             f"flatten images, and put a single pattern in a list"
         )
+    # A plan has the integers of a published chip; a table of one's own says where it fits.
+    own = args.chip if args.chip.endswith(".toml") else None
     try:
         with output(args.out, FILES, args.force) as folder:
             plan = hw.compile(
                 _network(stored, args),
-                chip=args.chip,
+                chip="loihi2" if own else args.chip,
                 weight_bits=args.weight_bits,
                 dt=args.dt,
                 quantum=args.quantum,
                 cue_limit=args.cue_limit,
             )
-            placement, cost = _placed(plan, stored, args)
-            validation = hw.validate(plan, chips=placement.n_chips if placement else 1)
+            placement, cost = _placed(plan, stored, own, args)
+            validation = hw.validate(plan, own, chips=placement.n_chips if placement else 1)
             plan.save(folder / PLAN, force=args.force)
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} cannot be read: there is no such file") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise UserError(str(error)) from error
     if args.json:
@@ -102,7 +106,9 @@ def _map(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _placed(plan: Any, stored: Floats, args: argparse.Namespace) -> tuple[Any, Any]:
+def _placed(
+    plan: Any, stored: Floats, own: str | None, args: argparse.Namespace
+) -> tuple[Any, Any]:
     """A placement, and what recalls of the stored patterns cost; None where not asked for."""
     import hardware as hw
 
@@ -111,7 +117,7 @@ def _placed(plan: Any, stored: Floats, args: argparse.Namespace) -> tuple[Any, A
             raise UserError("--prices and --cores need --place")
         return None, None
     run = None if args.prices is None else hw.run(plan, stored)
-    placement = hw.place(plan, system=args.place or None, cores=args.cores, run=run)
+    placement = hw.place(plan, own, system=args.place or None, cores=args.cores, run=run)
     return placement, None if run is None else hw.estimate(placement, run, args.prices)
 
 
@@ -119,6 +125,7 @@ def _costs(placement: Any, cost: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if placement:
         found["placement"] = {
+            "chip": placement.chip.name,
             "system": placement.system.name,
             "cores": placement.n_cores,
             "chips": placement.n_chips,

@@ -42,13 +42,45 @@ def test_map_writes_them_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert record["verified_on_hardware"] is False
 
 
+BOARD = """
+name = "board"
+programmable = true
+
+[limits]
+cores = { value = 4, unit = "cores", source = "data sheet", basis = "paper" }
+neurons_per_core = { value = 16, unit = "neurons", source = "data sheet", basis = "paper" }
+synapse_bytes_per_core = { value = 2000, unit = "bytes", source = "data sheet", basis = "paper" }
+weight_bits = { value = 8, unit = "bits", source = "data sheet", basis = "paper" }
+mesh_columns = { value = 2, unit = "routers", source = "ours", basis = "assumed" }
+mesh_rows = { value = 2, unit = "routers", source = "ours", basis = "assumed" }
+cores_per_router = { value = 1, unit = "cores", source = "ours", basis = "assumed" }
+"""
+
+
+def test_map_places_on_a_chip_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("board.toml").write_text(BOARD)
+    own = ["--chip", "board.toml", "--place", "--prices", "loihi1"]
+    assert main([*MAP, *own, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["chip"], record["placement"]["chip"]) == ("loihi2", "board")
+    # 32 features, 6 memories and a normaliser, 16 a core.
+    assert (record["placement"]["system"], record["placement"]["cores"]) == ("board-chip", 3)
+    assert {limit["name"]: limit["limit"] for limit in record["limits"]}["units of a chip"] == 64
+    Path("board.toml").write_text(BOARD.replace("value = 16", "value = 9"))
+    assert main([*MAP, *own, "--force"]) == 2
+    assert "board-chip has 4" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--place", "hala-poin"], "loihi2 has no system 'hala-poin'; there are oheo-gulch"),
         (["--prices", "loihi1"], "--prices and --cores need --place"),
         (["--place", "--prices", "loihi2"], "nobody published synapse_energy"),
-        (["--place", "--prices", "none.toml"], "none.toml"),
+        (["--place", "--prices", "none.toml"], "none.toml cannot be read: No such file"),
+        (["--place", "--prices", "folder.toml"], "folder.toml cannot be read: Is a directory"),
+        (["--chip", "none.toml", "--place"], "none.toml cannot be read"),
+        (["--chip", "loihi9"], "no chip 'loihi9'"),
         (["--place", "--cores", "0"], "cores must be a whole number of at least 1"),
         (["--place", "--cores", "500"], "cores=500 cannot be filled"),
     ],
@@ -56,6 +88,7 @@ def test_map_writes_them_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_mistakes_end_in_one_line(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("folder.toml").mkdir()
     assert main([*MAP, *options]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("amsim: error: ")

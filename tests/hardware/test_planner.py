@@ -203,6 +203,14 @@ def test_a_fixed_neuron_chip_is_for_prices_only() -> None:
         hw.compile(BINARY)  # type: ignore[arg-type]
 
 
+def test_a_chip_of_ones_own_is_for_placing() -> None:
+    own = hw.CHIPS["loihi2"].assuming(cores=8)
+    for chip in (own, replace(own, name="mine")):
+        with pytest.raises(ValueError, match=r"a table of your own.*compile for 'loihi2'"):
+            hw.compile(network(), chip=chip)  # type: ignore[arg-type]
+    assert hw.place(hw.compile(network()), own).chip is own
+
+
 def test_the_synapse_may_be_named_from_either_side() -> None:
     layers = {"visible": am.Layer(48, am.Identity()), "hidden": am.Layer(20, am.Softmax(0.5))}
     one = am.Network(layers, [am.Dense(BINARY, between=("hidden", "visible"))])
