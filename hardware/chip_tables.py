@@ -225,6 +225,8 @@ class Chip:
         for name, given in values.items():
             if name not in _KNOWN:
                 raise ValueError(f"no limit {name!r}; there are {', '.join(_KNOWN)}")
+            if isinstance(given, tuple) and len(given) != 2:
+                raise ValueError(f"{name} must be one number or two, got {given!r}")
             low, high = given if isinstance(given, tuple) else (given, None)
             unit = PRICES[name][0] if name in PRICES else LIMITS[name]
             limits[name] = Limit(low, unit, "assumed by the caller", "assumed", False, high)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -117,6 +118,12 @@ def compare_costs(
     CostTable
         A row for each chip, width and quantum.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such chip, or chips, weight_bits or quanta have nothing in them or are no
+        lists.
+
     Examples
     --------
     Fewer messages cost less:
@@ -134,6 +141,7 @@ def compare_costs(
     >>> sparse < exact
     True
     """
+    chips, weight_bits, quanta = _several(chips=chips, weight_bits=weight_bits, quanta=quanta)
     tables = [chip_named(chip) for chip in chips]
     rows = []
     for bits in weight_bits:
@@ -142,6 +150,18 @@ def compare_costs(
             result = run(plan, cues)
             rows += [_row(table, bits, quantum, result, prices, cores) for table in tables]
     return CostTable(tuple(rows))
+
+
+def _several(**given: Any) -> list[list[Any]]:
+    """Each argument as a list with something in it."""
+    found = []
+    for name, values in given.items():
+        if isinstance(values, (str, Path)) or not isinstance(values, Iterable):
+            raise TypeError(f"{name} must be a list, got {values!r}: put it in brackets")
+        found.append(list(values))
+        if not found[-1]:
+            raise ValueError(f"{name} is empty: nothing to compare")
+    return found
 
 
 def _row(

@@ -307,6 +307,8 @@ def test_wrong_arguments_are_named() -> None:
         hw.estimate(placement, run, prices="loihi9")
     with pytest.raises(TypeError, match="chip must be a name"):
         hw.estimate(placement, run, prices=5.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="static_power must be one number or two"):
+        hw.CHIPS["loihi1"].assuming(static_power=(1.0, 2.0, 3.0))  # type: ignore[arg-type]
     nothing = {name: count[:0] for name, count in run.trace.messages.items()}
     for trace in (replace(run.trace, messages=nothing), replace(run.trace, steps=0)):
         empty = replace(run, trace=trace, batch=(len(trace.messages["visible"]),))
@@ -315,3 +317,20 @@ def test_wrong_arguments_are_named() -> None:
     uncounted = replace(run, trace=replace(run.trace, messages={}))
     with pytest.raises(ValueError, match="did not count messages of visible, hidden, rounds"):
         hw.estimate(placement, uncounted)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"chips": "loihi1"}, TypeError, "chips must be a list, got 'loihi1'"),
+        ({"weight_bits": 8}, TypeError, "weight_bits must be a list, got 8"),
+        ({"chips": ()}, ValueError, "chips is empty"),
+        ({"quanta": []}, ValueError, "quanta is empty"),
+    ],
+)
+def test_a_comparison_needs_lists(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    net = am.dense_am(am.patterns.random(3, 8, seed=0))
+    with pytest.raises(error, match=message):
+        hw.compare_costs(net, am.patterns.random(1, 8, seed=1), **options)
