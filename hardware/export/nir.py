@@ -18,7 +18,7 @@ from amsim.errors import MissingDependencyError
 
 from .. import ranges
 from ..errors import MappingError
-from ..files import Arrays, from_parts, to_parts
+from ..files import Arrays, from_parts, require_folder, to_parts
 from ..plan import Plan
 from .nir_graph import describe, graph_of, losses
 
@@ -82,6 +82,7 @@ def nir(
             f"for read_nir"
         )
     path = Path(path)
+    require_folder(path)
     if path.exists() and not force:
         raise FileExistsError(f"{path} exists; pass force=True to replace it")
     library = _library()

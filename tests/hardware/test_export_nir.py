@@ -214,6 +214,11 @@ def refused(path: Path) -> str:
     return str(error.value)
 
 
+def test_a_folder_that_is_not_there_is_named(softmax: hw.Plan, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none; make it"):
+        export.nir(softmax, tmp_path / "none" / "plan.nir", lossy="metadata")
+
+
 def test_foreign_files_end_in_one_error(softmax: hw.Plan, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no file"):
         export.read_nir(tmp_path / "none.nir")
