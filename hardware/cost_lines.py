@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .chips import Chip
+from .chips import CHIPS, Chip
 from .errors import NotPublicError
 from .placement import Placement, mesh, traffic
 from .placement.mesh import Floats, Integers
@@ -84,10 +84,14 @@ def check_prices(table: Chip, placement: Placement) -> None:
         except NotPublicError:
             missing.append(name)
     if missing:
+        others = [
+            f"take prices={name!r}, or "
+            for name, other in CHIPS.items()
+            if all(other.whole(price) is not None for price in needed)
+        ]
         raise NotPublicError(
-            f"nobody published {', '.join(missing)} of {table.name}: take those of a chip that "
-            f"has them, such as prices='loihi1' for one chip, or give your own with "
-            f"chip.assuming({missing[0]}=...)"
+            f"nobody published {', '.join(missing)} of {table.name}: {''.join(others)}give your "
+            f"own with chip.assuming({missing[0]}=...)"
         )
 
 

@@ -49,7 +49,10 @@ class ScipyODE:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ValueError(f"unknown solver {self.method!r}; SciPy has {', '.join(METHODS)}")
+            raise ValueError(
+                f"unknown solver {self.method!r}; SciPy has {', '.join(METHODS)}, and simulate "
+                f"also takes 'brian2'"
+            )
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"ScipyODE: {name} must be positive, got {value!r}")

@@ -108,7 +108,11 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "t1 NaN": ({"t1": np.nan}, ValueError, ["t1 must be a positive, finite time", "nan"]),
     "t1 infinite": ({"t1": np.inf}, ValueError, ["t1 must be a positive, finite time", "inf"]),
     # solver and until
-    "unknown solver": ({"solver": "RK54"}, ValueError, ["unknown solver 'RK54'", *METHODS]),
+    "unknown solver": (
+        {"solver": "RK54"},
+        ValueError,
+        ["unknown solver 'RK54'", *METHODS, "brian2"],
+    ),
     "solver class": ({"solver": am.FixedPoint}, TypeError, ["solver must be a name", "FixedPoint"]),
     "solver number": ({"solver": 5}, TypeError, ["solver must be a name", "5"]),
     "until number": ({"until": 1e-6}, TypeError, ["Settled(...) or None", "1e-06"]),

@@ -259,8 +259,15 @@ def test_links_between_chips_have_no_published_price() -> None:
     chip = chip_of(26, cores=4, mesh_columns=2, mesh_rows=1, cores_per_router=2)
     placement = hw.place(plan, chip)
     assert placement.n_chips > 1
-    with pytest.raises(hw.NotPublicError, match="crossing_energy, crossing_time of small"):
+    with pytest.raises(
+        hw.NotPublicError, match="crossing_energy, crossing_time of small"
+    ) as caught:
         hw.estimate(placement, run)
+    assert "take prices=" not in str(caught.value)  # no chip has them
+    with pytest.raises(
+        hw.NotPublicError, match="of loihi2: take prices='loihi1', or give your own"
+    ):
+        hw.estimate(hw.place(plan), run)
     cost = hw.estimate(placement, run, chip.assuming(crossing_energy=50.0, crossing_time=100.0))
     line = lines_by_name(cost)["hops between chips"]
     measured = hw.place(plan, chip, run=run)
