@@ -97,7 +97,7 @@ def memory_with_gain(
         high -= _STEP
         if high < -np.log(stored.shape[1]):  # beta |xi|^2 < 1
             raise ValueError(f"the first of the patterns is lost before its gain is {sigma:g}")
-    log_beta = brentq(lambda b: at(b)[-1], high - _STEP, high, xtol=1e-12)
+    log_beta = brentq(lambda b: at(b)[-1], high - _STEP, high, xtol=1e-9)
     net, rest, mode, excess = at(log_beta)
     if abs(excess) > 1e-6:
         raise ValueError(f"the first of the patterns is lost before its gain is {sigma:g}")

@@ -27,7 +27,10 @@ from numpy.typing import NDArray
 
 MAX_ORDER = 8
 HISTORY = MAX_ORDER + 2
-GROWTH, SHRINK, SAFETY = 8.0, 0.2, 0.8
+GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
+# How much the first steps may grow, which are much shorter than they need to be. Later ones must
+# not jump far beyond what is stable: a cue near its rest would be thrown back each time.
+FIRST_GROWTH, FIRST = 8.0, 10
 # The first four in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
 # its drive is evaluated at its state, to begin the history or to see whether it really rests.
 SETTLED, TIME_LIMIT, DIVERGED, RUNNING, QUIET, STARTING = range(6)
@@ -402,7 +405,8 @@ def _choose(steps, segments, b, error, below, above, rtol, atol):
         if factor > best:
             best, order = factor, k + 1
     steps.cues[b].order = order
-    steps.cues[b].h *= min(GROWTH, max(SHRINK, SAFETY * best))
+    growth = FIRST_GROWTH if steps.cues[b].accepted <= FIRST else GROWTH
+    steps.cues[b].h *= min(growth, max(SHRINK, SAFETY * best))
 
 
 @inlined
@@ -570,7 +574,9 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
             distance = max(distance, steps.weight[b, s, 2])
     accepted = advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, scratch)
     if accepted and tolerance > 0.0:
-        steps.cues[b].floor = 0.1 * max(distance, tolerance)
+        # Much less than the distance: steps at the border of what is stable, which a tenth would
+        # let pass, could keep the cue at that distance for good.
+        steps.cues[b].floor = 0.02 * max(distance, tolerance)
         if distance <= tolerance and steps.cues[b].status != DIVERGED:
             steps.cues[b].status = QUIET
 

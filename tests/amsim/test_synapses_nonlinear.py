@@ -270,6 +270,9 @@ def test_epanechnikov_memories_and_their_mean_are_all_minima() -> None:
     expected = [[0.0], [0.0], [0.75], [0.75], [1.5], [1.5]]
     np.testing.assert_allclose(traj.final["visible"], expected, atol=2e-6)
     assert (np.diff(traj.energy, axis=0) <= 1e-9).all()
+    # Steps at the border of stability, where the slope jumps, must not keep a cue from its rest.
+    many = am.simulate(net, np.random.default_rng(0).uniform(-0.4, 1.9, (60, 1)))
+    assert many.status == "settled"
 
 
 # Networks
