@@ -56,6 +56,8 @@ def amsim_exponential(problem: Problem) -> Solve:
         tau_hidden=problem.tau_hidden,
     )
     h0 = np.zeros((len(problem.cues), len(problem.patterns)))
+    # Peers are timed compiled, and so are we: a job of this size does not go without.
+    simulate(network, np.resize(problem.cues, (100, problem.cues.shape[1])), t1=1e-3, until=None)
 
     def solve(rtol: float, atol: float) -> Solution:
         trajectory = simulate(

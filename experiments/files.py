@@ -21,6 +21,12 @@ _KEYS = {
     "claims": list, "problems": list, "sessions": list,
 }  # fmt: skip
 
+_ENTRIES = {
+    "failures": {"unit", "at", "repeat", "error"},
+    "claims": {"text", "measured", "predicted", "holds"},
+    "sessions": {"versions", "commit", "python", "platform", "processor", "started"},
+}
+
 
 class RecordError(ValueError):
     """A folder is not what is needed; the message says what to do."""
@@ -130,6 +136,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     for key, kind in _KEYS.items():
         if not isinstance(record.get(key), kind):
             raise RecordError(f"{path} is damaged: {key!r} is missing or of the wrong kind")
+    for key, needed in _ENTRIES.items():
+        if not all(isinstance(entry, dict) and needed <= entry.keys() for entry in record[key]):
+            raise RecordError(f"{path} is damaged: an entry of {key!r} is not complete")
+    if not record["sessions"]:
+        raise RecordError(f"{path} is damaged: it names no session")
     if record["status"] == "running" and not in_use(folder):
         record["status"] = "broken off"
     return record

@@ -81,11 +81,13 @@ def _dask(address: str) -> Iterator[Pool]:
 
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host
     except ImportError as error:
         raise MissingDependencyError(
             "a Dask cluster needs distributed; install it with: pip install 'amsim[cluster]'"
         ) from error
     try:
+        get_address_host(address)  # of what is no address a client would complain again at its end
         connect: Any = Client  # without types
         client = connect(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

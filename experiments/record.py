@@ -141,6 +141,11 @@ def _check_same(folder: Path, record: Mapping[str, Any], design: Design) -> None
     """Raise RecordError unless the units of the folder are units of this design."""
     ours = identity(design)
     theirs = {key: record[key] for key in ours}
+    if theirs["experiment"] != ours["experiment"]:
+        raise RecordError(
+            f"{folder} holds a run of {theirs['experiment']}, not of {ours['experiment']}; "
+            f"pass another folder"
+        )
     pairs = {**theirs.pop("parameters"), **theirs}, {**ours.pop("parameters"), **ours}
     for name in [*pairs[0], *(name for name in pairs[1] if name not in pairs[0])]:
         old, new = (pair.get(name) for pair in pairs)

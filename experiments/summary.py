@@ -114,8 +114,6 @@ def failure_lines(record: Mapping[str, Any]) -> list[str]:
 
 def origin(record: Mapping[str, Any]) -> str:
     """Name version, commit and machine of the last session."""
-    if not record["sessions"]:
-        return "Unknown."
     last = record["sessions"][-1]
     versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
     commit = f"commit {last['commit']}" if last["commit"] else "an installed release"

@@ -144,6 +144,8 @@ def _run(experiment: Experiment, args: argparse.Namespace) -> int:
         if name.startswith("parameter ") and text is not None
     }
     with _one_line(ValueError):
+        if args.retry and not args.resume:
+            raise ValueError("--retry measures the failed units of an earlier run; add --resume")
         if args.size not in experiment.sizes:
             raise ValueError(
                 f"there is no size {args.size!r}; choose from {', '.join(experiment.sizes)}"

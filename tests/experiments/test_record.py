@@ -169,6 +169,27 @@ def test_foreign_and_damaged_folders(tmp_path):
         read_record(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("claims", [1]), ("failures", [{}]), ("sessions", []), ("sessions", [{"commit": ""}])],
+)
+def test_damage_within_a_record_is_named(tmp_path, key, value):
+    run(design(), tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**record, key: value}))
+    with pytest.raises(RecordError, match=r"run\.json is damaged: .*(not complete|no session)"):
+        read_record(tmp_path)
+
+
+def test_a_folder_of_another_experiment_is_not_resumed(tmp_path):
+    from dataclasses import replace
+
+    run(design(), tmp_path)
+    other = Design.of(replace(EXPERIMENT, name="other"))
+    with pytest.raises(RecordError, match=r"holds a run of .*, not of other"):
+        run(other, tmp_path, resume=True)
+
+
 def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from experiments.files import locked\n"
