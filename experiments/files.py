@@ -130,7 +130,9 @@ def read_record(folder: Path) -> dict[str, Any]:
     except NotADirectoryError as error:
         raise RecordError(f"{folder} is a file; pass the folder of an experiment") from error
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"{path} is damaged: {error}; start anew with --force") from error
+        raise RecordError(
+            f"{path} is damaged: {error}; start anew with --force, which deletes {UNITS}, too"
+        ) from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise RecordError(f"{path} is not the record of an experiment; pass another folder")
     for key, kind in _KEYS.items():
