@@ -140,7 +140,7 @@ def test_a_plan_measures_a_few_units_and_writes_nothing(small, tmp_path, capsys)
     assert made["units"] == 8000
     assert made["grid"] == "4 x x 2 y x 1000 repeats"
     mean = sum(made["sampled"]) / 8
-    assert mean > 0.009  # a unit ends by another clock than it is timed with
+    assert mean >= 0.01
     assert made["hours"] == pytest.approx(mean * 8000 / 3600)
     assert made["wall_seconds"] == pytest.approx(mean * 2000 + made["loading"])
     assert made["data_bytes"] == 8 * 4 * 8000

@@ -142,6 +142,7 @@ def test_a_full_disk(tmp_path):
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        # A real disk that fills up; writes that fail in mid-line are tested for everybody.
         pytest.skip("mounting a small disk needs root")
     try:
         ballast = small / "ballast"

@@ -13,8 +13,9 @@ def data():
 
 def test_claims(data):
     claims = precision.judge(data)
-    assert [claim.holds for claim in claims[:3]] == [True, None, True]
-    assert claims[0].measured <= claims[1].measured < 1.05
+    # The largest error is beyond the weights' part: states round, too.
+    assert [claim.holds for claim in claims[:3]] == [True, False, True]
+    assert 1 < claims[1].measured < 1.05
     assert all(claim.holds is None for claim in claims[3:])
 
 
