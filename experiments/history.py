@@ -16,6 +16,7 @@ history is constant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,7 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
             factor = _growth(part.time.median("repeat"))
             text = f"memories start {_WORDS[start]}: growth of the settling time per tau of delay"
             if start == "random":
-                claims.append(Claim(text, factor, float(np.e), 2 < factor < 4))
+                claims.append(Claim(text, factor, math.e, 2 < factor < 4))
             else:
                 claims.append(Claim(text, factor))
             share = float(part.recalled.sel(delay=last).mean())
