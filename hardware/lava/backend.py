@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from hardware.backends import Trace
 from hardware.jobs import Inputs, prepare
+from hardware.lava.float_recall import float_steps
 from hardware.lava.install import require_lava
 from hardware.lava.session import Session, remove_log_handlers
 from hardware.lava.shared_job import SharedJob
@@ -137,7 +138,9 @@ def run(
             built = time.perf_counter()
             settled = None
             stride = FUSED_PERIODS * plan.period if fused else 1
-            if record or backend == "lava-float":
+            if backend == "lava-float":
+                session.run(float_steps(plan, job.steps))
+            elif record:
                 session.run(-(-job.steps // stride))
             else:
                 settled = _until_rest(session, plan, shared, stride)

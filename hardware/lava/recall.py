@@ -36,14 +36,19 @@ class Recall:
 
     def begin(self, time_step: int) -> bool:
         """Find out which step this is; return whether a recall starts with it."""
+        starts = self._enter(time_step, self.shared.steps)
+        self.period, self.turn = divmod(self.step, self.length)
+        return starts
+
+    def _enter(self, time_step: int, steps: int) -> bool:
+        """Set `step` and `rows`, for recalls of so many steps."""
         shared = self.shared
         if shared.generation != self._generation:
             self._generation = shared.generation
             self._origin = time_step
         since = time_step - self._origin + shared.skipped
-        group = min(since // shared.steps, shared.groups - 1)
-        self.step = since - group * shared.steps
-        self.period, self.turn = divmod(self.step, self.length)
+        group = min(since // steps, shared.groups - 1)
+        self.step = since - group * steps
         if self.step == 0:
             self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
             self._drive = None

@@ -243,51 +243,87 @@ def test_code_of_the_documentation_runs():
 
 # Float
 
-
-@pytest.mark.parametrize(
-    ("beta", "tau_hidden", "visible", "periods"),
-    [
-        (0.5, 0.1, am.Identity(), 61),
-        (1.0, 0.0, am.Tanh(beta=1.0), 61),
-        (2.0, 0.1, am.Identity(), 161),
-    ],
-)
-def test_float_model_agrees_with_scipy(beta, tau_hidden, visible, periods):
-    """At the default dt, 3 tau into a recall that is soft, and 8 tau into one that is abrupt."""
-    digits = am.patterns.digits(30, seed=0)
-    hidden = am.Softmax(beta=beta)
-    net = am.dense_am(digits, visible=visible, hidden=hidden, tau_hidden=tau_hidden)
-    plan = hw.compile(net)
-    cues = am.patterns.corrupt(digits[:3], flip=0.2, seed=1)
-    result = run(plan, cues, steps=periods * plan.period, backend="lava-float")
-    # The first period only tells everybody where the features are.
-    time = (periods - 1) * plan.dt
-    exact = am.simulate(net, cues, solver="DOP853", t1=time, until=None).final
-    np.testing.assert_allclose(result.final["visible"], exact["visible"], rtol=0, atol=1e-4)
+DIGITS = am.patterns.digits(30, seed=0)
+UNIFORM = np.random.default_rng(0).uniform(-1, 1, (4, 6))
+FLOAT_CASES = {
+    "beta 0.5": am.dense_am(DIGITS, hidden=am.Softmax(0.5)),
+    "beta 1": am.dense_am(DIGITS, hidden=am.Softmax(1.0)),
+    "beta 8": am.dense_am(DIGITS, hidden=am.Softmax(8.0)),
+    "algebraic": am.dense_am(DIGITS, hidden=am.Softmax(2.0), tau_hidden=0.0),
+    "tanh": am.dense_am(DIGITS, visible=am.Tanh(1.0), hidden=am.Softmax(1.0), bias_visible=0.1),
+    "relu": am.dense_am(DIGITS[:12] * 0.03, hidden=am.ReLU(), bias_hidden=0.1),
+    "power": am.dense_am(
+        UNIFORM, visible=am.Tanh(), hidden=am.RectifiedPower(3), tau_hidden=np.full(4, 0.3)
+    ),
+}
 
 
-def test_error_of_the_float_model_is_of_third_order():
-    digits = am.patterns.digits(5, seed=0)
-    net = am.dense_am(digits, hidden=am.Softmax(beta=0.1), tau_hidden=0.5)
-    cue = am.patterns.corrupt(digits[0], flip=0.3, seed=1)
-    exact = am.simulate(net, cue, solver="DOP853", t1=2.0, until=None).final["visible"]
-    errors = []
-    for periods in (20, 40):
-        plan = hw.compile(net, dt=2.0 / periods)
-        result = run(plan, cue, steps=(periods + 1) * plan.period, backend="lava-float")
-        errors.append(np.abs(result.final["visible"] - exact).max())
-    assert 6 < errors[0] / errors[1] < 11
+def float_recall(net, cues, *, periods, **options):
+    """Largest difference to DOP853 over all units and periods, and the result."""
+    limits = options.pop("limits", {})
+    plan = hw.compile(net, cue_limit=1.0, input_limits=limits, dt=options.pop("dt", None))
+    steps = (periods + 1) * plan.period  # period 0 only tells the memories where the features are
+    result = run(plan, cues, steps=steps, backend="lava-float", record=True, **options)
+    exact = am.simulate(
+        net,
+        cues,
+        solver=am.ScipyODE("DOP853", rtol=1e-9, atol=1e-9),
+        times=plan.dt * np.arange(periods + 1),
+        until=None,
+        **{name: value for name, value in options.items() if name in ("clamp", "inputs")},
+    )
+    found = result.states("visible")[:: plan.period] / plan.visible.scale
+    return np.abs(found - exact["visible"]).max(), result
 
 
-def test_float_powers_agree_with_scipy():
-    patterns = np.random.default_rng(0).uniform(-1, 1, (4, 6))
-    net = am.dense_am(patterns, visible=am.Tanh(), hidden=am.RectifiedPower(3), tau_hidden=0.3)
-    plan = hw.compile(net, dt=0.05)
-    cue = patterns[0]
-    periods = 300
-    result = run(plan, cue, steps=(periods + 1) * plan.period, backend="lava-float")
-    exact = am.simulate(net, cue, solver="DOP853", t1=periods * plan.dt, until=None).final
-    np.testing.assert_allclose(result.final["visible"], exact["visible"], rtol=0, atol=1e-4)
+@pytest.mark.parametrize("case", FLOAT_CASES)
+def test_float_model_agrees_with_scipy_in_every_period(case):
+    net = FLOAT_CASES[case]
+    cues = UNIFORM[:2] if case == "power" else am.patterns.corrupt(DIGITS[:2], flip=0.2, seed=1)
+    error, result = float_recall(net, cues, periods=60)
+    assert error < 1e-4
+    last = result.states("visible")[-1] / result.plan.visible.scale
+    np.testing.assert_allclose(result.final["visible"], last, rtol=1e-6)
+
+
+def test_float_model_clamped_and_driven():
+    inputs = {"visible": 0.3 * DIGITS[3], "hidden": np.linspace(-1, 1, 30)}
+    error, _ = float_recall(
+        am.dense_am(DIGITS, hidden=am.Softmax(1.0)),
+        am.patterns.corrupt(DIGITS[0], flip=0.2, seed=1),
+        periods=30,
+        clamp=np.arange(64) % 3 == 0,
+        inputs=inputs,
+        limits={"visible": 0.3, "hidden": 1.0},
+    )
+    assert error < 1e-4
+
+
+def test_error_of_the_float_model_is_of_fourth_order():
+    net = am.dense_am(DIGITS[:5], hidden=am.Softmax(beta=0.3), tau_hidden=0.5)
+    cue = am.patterns.corrupt(DIGITS[0], flip=0.3, seed=1)
+    coarse, fine = (float_recall(net, cue, periods=n, dt=4.0 / n)[0] for n in (5, 10))
+    assert 11 < coarse / fine < 24
+
+
+def test_float_model_keeps_messages_and_follows_groups(small):
+    plan, cues = small
+    steps = 3 * plan.period
+    signals = ("visible_out", "hidden_out", "normaliser_out")
+    result = run(plan, cues, steps=steps, record=signals, backend="lava-float")
+    told = result.states("visible_out").sum(axis=0) / plan.visible.output_scale
+    np.testing.assert_allclose(told, result.final["visible"], rtol=0, atol=1e-6)
+    p = result.states("hidden_out") / plan.hidden.output_scale
+    speaks = np.arange(steps) % plan.period == plan.period - 1
+    np.testing.assert_allclose(p.sum(axis=-1), np.tile(speaks[:, None], len(cues)), atol=1e-6)
+    exchanges = 1 + 2 * 8 + 3
+    assert hw.lava.float_steps(plan, steps) == 4 * exchanges
+    assert (result.messages["normaliser"] == exchanges).all()
+    process = build(plan, cues, steps=steps, batch=2)
+    with Session(process, config("lava-float")) as session:
+        session.run(2 * hw.lava.float_steps(plan, steps))
+        final = process.job.final["visible"] / plan.visible.scale
+    np.testing.assert_allclose(final, result.final["visible"], rtol=0, atol=1e-12)
 
 
 # Wrong arguments

@@ -1,10 +1,11 @@
-"""Models in float: the same schedule, with the network's own numbers and functions.
+"""Models in float: the network's own numbers and functions, to compare with solvers of ODEs.
 
-States are in the units of the network. A period solves the leak over `plan.dt` exactly, for a drive
-that is quadratic in time: the parabola through its last three values. The memories hear the new
-features before they move, so that theirs ends at the end of the period; the features continue
-theirs. The error is of third order in `plan.dt`, and fixed points are those of the differential
-equation.
+States are in the units of the network. Between two exchanges of messages (`float_recall` has the
+schedule) each population solves its leak exactly, for a drive that is a cubic in time: the one
+through its last four values, an exponential Adams method. The memories hear the new features before
+they move, so that their cubic ends where they do; the features continue theirs. The error is of
+fourth order in `plan.dt`, and fixed points are those of the differential equation. Inputs are held
+for a period, as on a chip.
 """
 
 from typing import Any
@@ -17,33 +18,73 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
+from scipy.special import hyp1f1
 
+from hardware.lava.float_recall import EXCHANGES, FloatRecall, moment
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.recall import Recall
 from hardware.plan import Plan
 
+_VALUES = 4  # that a drive is continued from
 # A message smaller than 2**_FAINT of the sum is not sent; it would also be slow to multiply.
 _FAINT = -100.0
+_EXTREME = 1000.0  # octaves that a float64 can hold
 
 
 class _Leak:
-    """tau dx/dt = drive - x over a period, for a drive start + s (end - start) + s (s - 1) bend.
+    """tau dx/dt = drive - x, from each exchange to the next.
 
-    s goes from 0 to 1. x becomes x + held (start - x) + sloped (end - start) + curved bend with
-    held = 1 - e^-z, sloped = 1 - held / z, curved = 1 - sloped (1 + 2 / z), z = dt / tau; for
-    tau = 0 the state is the drive at the end.
+    Parameters
+    ----------
+    tau : float or ndarray (n,)
+        0 is allowed.
+    spacing : float
+        Time between even exchanges.
     """
 
-    def __init__(self, tau: Any, dt: float) -> None:
+    def __init__(self, tau: Any, spacing: float) -> None:
         with np.errstate(divide="ignore"):
-            z = dt / np.asarray(tau, dtype=float)
-        self.held = -np.expm1(-z)
-        self.sloped = 1 - self.held / z
-        self.curved = 1 - self.sloped * (1 + 2 / z)
-        self.algebraic = np.isinf(z)
+            self._speed = spacing / np.asarray(tau, dtype=float)
+        self._weights: dict[tuple[float, ...], Any] = {}
 
-    def step(self, x: Any, start: Any, end: Any, bend: Any) -> Any:
-        return x + self.held * (start - x) + self.sloped * (end - start) + self.curved * bend
+    def step(self, x: Any, exchange: int, drives: list[tuple[float, Any]], constant: Any) -> Any:
+        """The state at an exchange, from that at the one before.
+
+        Parameters
+        ----------
+        drives
+            Values of the drive, and when; the drive is the polynomial through them.
+        constant
+            A further part of the drive.
+        """
+        start, end = moment(exchange - 1), moment(exchange)
+        places = tuple((when - start) / (end - start) for when, _ in drives)
+        key = (end - start, *places)
+        if key not in self._weights:
+            self._weights[key] = _adams(self._speed * (end - start), places)
+        gain, weights = self._weights[key]
+        pulls = (weight * drive for weight, (_, drive) in zip(weights, drives, strict=True))
+        return x + gain * (constant - x) + sum(pulls)
+
+
+def _adams(z: Any, places: tuple[float, ...]) -> tuple[Any, Any]:
+    """Weights of a constant drive, and of each value of a polynomial one, in x after a time z tau.
+
+    The integral of z e^(-z (1 - s)) s^j over 0 < s < 1 is z / (j + 1) 1F1(1; j + 2; -z).
+
+    Parameters
+    ----------
+    z : ndarray
+        Infinite for tau = 0.
+    places
+        Where the polynomial has its values, in units of the time: 0 at the start, 1 at the end.
+    """
+    powers = np.arange(len(places))[:, None]
+    slow = np.minimum(np.atleast_1d(z), 1e300)
+    with np.errstate(invalid="ignore"):
+        integrals = slow / (powers + 1) * hyp1f1(1.0, powers + 2.0, -slow)
+    integrals[:, np.isinf(np.atleast_1d(z))] = 1.0
+    weights = np.linalg.solve(np.vander(places, increasing=True).T, integrals)
+    return -np.expm1(-z), weights
 
 
 @implements(proc=FeatureNeurons, protocol=LoihiProtocol)
@@ -61,44 +102,40 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = Recall(self.plan, proc_params["job"])
+        self.recall = FloatRecall(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["visible"]
-        self.leak = _Leak(self.layer.tau, self.plan.dt)
+        self.leak = _Leak(self.layer.tau, self.plan.dt / EXCHANGES)
 
     def run_spk(self) -> None:
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
-        scale = self.plan.visible.scale
-        if self.recall.begin(self.time_step):
-            self.v[...] = self.recall.start_value("visible", self.v) / scale
-            self.drives: list[Any] = []  # the last three, the newest first
+        recall, visible = self.recall, self.plan.visible
+        if recall.begin(self.time_step):
+            self.v[...] = recall.start_value("visible", self.v) / visible.scale
+            self.drives: list[Any] = []
             self.sent[...] = 0
         message = np.zeros_like(self.v)
-        if self.recall.turn == 0:
-            if self.recall.period > 0:
-                self._relax(arriving, driven, scale)
+        if recall.turn == 0:
+            if recall.exchange > 0:
+                self._relax(arriving, driven)
             message = self.layer.lagrangian.activation(self.v) - self.sent
             self.sent += message
+            recall.keep("visible", self.v * visible.scale)
+            recall.keep_message("visible", message * visible.output_scale, 0, adds=True)
         self.s_out.send(message)
-        self.recall.note("visible", self.v * scale, message * self.plan.visible.output_scale)
 
-    def _relax(self, arriving: Any, driven: Any, scale: float) -> None:
-        own = self.recall.drive("input_visible", self.layer.bias * scale, self.v)
-        drive = arriving + (own + driven) / scale
-        self.drives = drives = [drive, *self.drives[:2]]
-        slope = drive - drives[1] if len(drives) > 1 else np.zeros_like(drive)
-        bend = (slope - (drives[1] - drives[2])) / 2 if len(drives) > 2 else np.zeros_like(drive)
-        ahead = np.where(self.leak.algebraic, drive, drive + slope + 2 * bend)
-        moved = self.leak.step(self.v, drive, ahead, bend)
-        if self.recall.period == 2:  # the first period did not know the slope; make up for it
-            moved += (1 - self.leak.held) * self.leak.sloped * (ahead - drive)
-        self.v[...] = np.where(self.recall.start_value("clamped", self.v), self.v, moved)
+    def _relax(self, arriving: Any, driven: Any) -> None:
+        recall, scale = self.recall, self.plan.visible.scale
+        own = recall.drive("input_visible", self.layer.bias * scale, self.v)
+        self.drives = [*self.drives, (moment(recall.exchange - 1), arriving)][-_VALUES:]
+        moved = self.leak.step(self.v, recall.exchange, self.drives, (own + driven) / scale)
+        self.v[...] = np.where(recall.start_value("clamped", self.v), self.v, moved)
 
 
 @implements(proc=MemoryUnits, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
 class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
-    """h and its messages, in the odd turns."""
+    """h in turn 1, with e to the normaliser; p (or f) in the last."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -110,59 +147,57 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = Recall(self.plan, proc_params["job"])
+        self.recall = FloatRecall(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["hidden"]
-        self.leak = _Leak(self.layer.tau, self.plan.dt)
-        self.beta = getattr(self.layer.lagrangian, "beta", 0.0)
+        self.leak = _Leak(self.layer.tau, self.plan.dt / EXCHANGES)
+        self.octaves_per_state = getattr(self.layer.lagrangian, "beta", 0.0) / np.log(2)
 
     def run_spk(self) -> None:
         arriving, c = self.a_in.recv(), self.c_in.recv()
-        scale = self.plan.hidden.scale
-        if self.recall.begin(self.time_step):
-            self.h[...] = self.recall.start_value("hidden", self.h) / scale
-            self.drives: list[Any] = []  # the last two, the newest first
+        recall = self.recall
+        if recall.begin(self.time_step):
+            self.drives: list[Any] = []
             self.total[...] = 0
-            self.c = _octaves(self.recall.start_value("log_sum", c), self.plan)
-        if self.recall.turn == 1:
-            self.total += arriving
-            own = self.recall.drive("input_hidden", self.layer.bias * scale, self.h)
-            drive = self.total + own / scale
-            self._relax(drive)
-        elif self.recall.turn % 2:
+            self.c = _octaves(recall.start_value("log_sum", c), self.plan)
+        ask = answer = np.zeros_like(self.h)
+        if recall.turn == 1:
+            self._relax(arriving)
+            if self.plan.normaliser is None:
+                answer = self.layer.lagrangian.activation(self.h)
+            else:
+                ask = np.exp2(np.clip(self._octaves_above(self.c), -_EXTREME, _EXTREME))
+                recall.count("rounds", ask)
+        elif recall.turn == 3:
             self.c = c
-        message = np.zeros_like(self.h)
-        if self.recall.turn % 2:
-            message = self._message()
-        last = self.recall.turn == self.plan.period - 1
-        silence = np.zeros_like(self.h)
-        self.e_out.send(silence if last else message)
-        self.s_out.send(message if last else silence)
-        unit = self.plan.hidden.output_scale if last else self._round_scale()
-        self.recall.note("hidden", self.h * scale, message * unit, "hidden" if last else "rounds")
+            octaves = self._octaves_above(c)
+            answer = np.where(octaves > _FAINT, np.exp2(np.maximum(octaves, _FAINT)), 0.0)
+        self.e_out.send(ask)
+        self.s_out.send(answer)
+        if recall.turn == (1 if self.plan.normaliser is None else 3):
+            hidden = self.plan.hidden
+            recall.keep("hidden", self.h * hidden.scale)
+            recall.keep_message("hidden", answer * hidden.output_scale, self.plan.period - 1)
 
-    def _relax(self, drive: Any) -> None:
-        drives = [drive, *self.drives]
-        if len(drives) > 1:
-            bend = (drive - 2 * drives[1] + drives[2]) / 2 if len(drives) > 2 else 0.0
-            self.h[...] = self.leak.step(self.h, drives[1], drive, bend)
-        self.drives = drives[:2]
+    def _relax(self, arriving: Any) -> None:
+        recall = self.recall
+        self.total += arriving
+        scale = self.plan.hidden.scale
+        own = recall.drive("input_hidden", self.layer.bias * scale, self.h) / scale
+        self.drives = [*self.drives, (moment(recall.exchange), self.total.copy())][-_VALUES:]
+        if recall.exchange == 0:  # memories start at rest
+            self.h[...] = self.total + own
+        else:
+            self.h[...] = self.leak.step(self.h, recall.exchange, self.drives, own)
 
-    def _round_scale(self) -> float:
-        normaliser = self.plan.normaliser
-        return 1.0 if normaliser is None else 2.0**normaliser.sum_bits
-
-    def _message(self) -> Any:
-        if self.plan.normaliser is None:
-            return self.layer.lagrangian.activation(self.h)
-        octaves = self.beta * self.h / np.log(2) - self.c
-        return np.where(octaves > _FAINT, np.exp2(np.maximum(octaves, _FAINT)), 0.0)
+    def _octaves_above(self, c: Any) -> Any:
+        return self.octaves_per_state * self.h - c
 
 
 @implements(proc=LogNormaliser, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
 class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
-    """c becomes the logarithm of the sum, in the even turns but 0."""
+    """c becomes the logarithm of the sum, in turn 2."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -171,7 +206,7 @@ class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = Recall(self.plan, proc_params["job"])
+        self.recall = FloatRecall(self.plan, proc_params["job"])
         self.arriving = self.message = np.zeros(proc_params["job"].shape(1))
         self.scale = 1 / _octaves(1.0, self.plan)
 
@@ -182,10 +217,11 @@ class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         if self.recall.begin(self.time_step):
             self.c[...] = _octaves(self.recall.start_value("log_sum", self.c), self.plan)
         self.message = np.zeros_like(self.c)
-        if self.recall.turn > 0 and self.recall.turn % 2 == 0:
+        if self.recall.turn == 2:
             self.c += np.log2(arriving)
             self.message = self.c.copy()
-        self.recall.note("normaliser", self.c * self.scale, self.message * self.scale)
+            self.recall.keep("normaliser", self.c * self.scale)
+            self.recall.keep_message("normaliser", self.c * self.scale, self.plan.period - 2)
 
 
 @implements(proc=Connection, protocol=LoihiProtocol)
