@@ -4,7 +4,8 @@
 
 F = x^3, random memories, a quarter of the units of each cue flipped, the same order of units for
 everybody. A check asks one unit whether flipping it lowers the energy, and flips it if so; the
-contenders must agree on the state they reach. The slow ones make a part of the checks.
+contenders must agree on the state they reach. The slow ones make a part of the checks. A call for
+one check shows what every call costs, and one cue has to pay alone.
 """
 
 from __future__ import annotations
@@ -175,9 +176,11 @@ def compare_checks(size: int, count: int, rounds: int) -> list[dict[str, Any]]:
     runs: dict[str, Callable[[], object]] = {
         "amsim, 20 cues": lambda: memory.recall(many, **options),
         "amsim, 1 cue": lambda: memory.recall(cue, **options),
+        "amsim, 1 check": lambda: memory.recall(cue, order=order[:1], max_sweeps=1),
     }
     checks = {name: SWEEPS * size for name in PEERS} | {
-        "amsim, 20 cues": 20 * int(expected.checks), "amsim, 1 cue": int(expected.checks)
+        "amsim, 20 cues": 20 * int(expected.checks), "amsim, 1 cue": int(expected.checks),
+        "amsim, 1 check": 1,
     }  # fmt: skip
     for name, (build, slow) in PEERS.items():
         try:
@@ -191,12 +194,18 @@ def compare_checks(size: int, count: int, rounds: int) -> list[dict[str, Any]]:
         runs[name] = partial(run, checks[name])
     timings = harness.interleave(runs, rounds)
     rate = {name: checks[name] / timing.cpu_median for name, timing in timings.items()}
+
+    def faster(ours: str, name: str) -> str:
+        return f"{rate[ours] / rate[name]:.3g} x" if rate[name] > 0 else "-"
+
     return [
         {
             "contender": name,
             "checks/s": rate[name],
-            "amsim is": f"{rate['amsim, 20 cues'] / rate[name]:.3g} x" if rate[name] > 0 else "-",
+            "20 cues are": faster("amsim, 20 cues", name),
+            "1 cue is": faster("amsim, 1 cue", name),
             "checks": checks[name],
+            "us a call": 1e6 * timings[name].cpu_median,
             "note": timings[name].note,
         }
         for name in runs

@@ -86,7 +86,7 @@ def signs(rows: ArrayLike, what: str) -> Signs:
         raise TypeError(f"{what} must be numbers -1 and +1, got dtype {array.dtype}")
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{what} have shape {array.shape}; give at least one row of units")
-    if not (np.abs(array) == 1).all():
+    if np.count_nonzero(np.abs(array) == 1) < array.size:
         raise ValueError(
             f"{what} must be -1 and +1; map bits b to 2 b - 1, and give masked units a value"
         )

@@ -56,9 +56,8 @@ class Fields(NamedTuple):
     """What the fields of all units follow from; valid for the agreements last weighed."""
 
     even: NDArray[np.float32]  # (K,) filled up with zeros to STRIDE
-    odd: NDArray[np.float32]  # (K,)
-    even_table: NDArray[np.float32]  # (D + 1,) in the current band
-    odd_table: NDArray[np.float32]
+    both: NDArray[np.float32]  # (2 K,) even and odd by turns: one look-up finds both
+    table: NDArray[np.float32]  # (2 D + 2,) the same over agreements, in the current band
     sums: Floats  # (4,) sum of even, sum of odd, largest rounding error of a field, band
 
 
@@ -100,13 +99,15 @@ def _look_up(agree, table, out):
 
 
 @vectorised
-def _sums(even, odd):
-    """Sum of even, of odd, and of their sizes."""
+def _part(both, even):
+    """Take what is even out of `both`; the sums of even, of odd, and of their sizes."""
     first = second = size = np.float32(0)
-    for mu in range(len(odd)):
-        first += even[mu]
-        second += odd[mu]
-        size += abs(even[mu]) + abs(odd[mu])
+    for mu in range(len(both) // 2):
+        a, b = both[2 * mu], both[2 * mu + 1]
+        even[mu] = a
+        first += a
+        second += b
+        size += abs(a) + abs(b)
     return first, second, size
 
 
@@ -114,8 +115,8 @@ def _sums(even, odd):
 def new_fields(count, size):
     """Room for the fields of `count` memories of `size` units."""
     return Fields(
-        np.zeros(-(-count // STRIDE) * STRIDE, np.float32), np.empty(count, np.float32),
-        np.empty(size + 1, np.float32), np.empty(size + 1, np.float32), np.full(4, np.nan),
+        np.zeros(-(-count // STRIDE) * STRIDE, np.float32), np.empty(2 * count, np.float32),
+        np.empty(2 * size + 2, np.float32), np.full(4, np.nan),
     )  # fmt: skip
 
 
@@ -131,19 +132,17 @@ def choose_band(table, agree, fields):
     fields.sums[3] = top
     for a in range(len(row)):
         factor = 2.0 ** (BAND * min(row[a] - top, 0))
-        fields.even_table[a] = table.even[a] * factor
-        fields.odd_table[a] = table.odd[a] * factor
+        fields.table[2 * a] = table.even[a] * factor
+        fields.table[2 * a + 1] = table.odd[a] * factor
 
 
 @compiled
-def weigh(agree, even_table, odd_table, even, odd, sums):
+def weigh(agree, table, both, even, sums):
     """Bring the fields up to the agreements, in the band that was chosen."""
-    _look_up(agree, even_table, even)
-    _look_up(agree, odd_table, odd)
+    _look_up(agree, table.view(np.int64), both.view(np.int64))
     even_sum = odd_sum = size = 0.0
     for start in range(0, len(agree), BLOCK):
-        block = slice(start, start + BLOCK)
-        first, second, third = _sums(even[block], odd[block])
+        first, second, third = _part(both[2 * start : 2 * (start + BLOCK)], even[start:])
         even_sum += first
         odd_sum += second
         size += third

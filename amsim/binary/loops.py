@@ -57,8 +57,8 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
     size = states.shape[1]
     fields = new_fields(len(agree), size)
     # Taking arrays out of tuples costs more than a check: once is enough.
-    columns, masks, even, odd = memories.columns, memories.masks, fields.even, fields.odd
-    even_table, odd_table, sums = fields.even_table, fields.odd_table, fields.sums
+    columns, masks, even, both = memories.columns, memories.masks, fields.even, fields.both
+    pairs, sums = fields.table, fields.sums
     listed = np.zeros(size, np.bool_)
     for i in order:
         listed[i] = True
@@ -83,7 +83,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                 if moved:
                     if table.banded:
                         choose_band(table, agree, fields)
-                    weigh(agree, even_table, odd_table, even, odd, sums)
+                    weigh(agree, pairs, both, even, sums)
                     version, fresh, moved = version + 1, 0, False
                 if stamp[i] != version:
                     h = field(masks, i, view[i], even, sums)
@@ -132,8 +132,8 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
     """
     size, depth = states.shape[1], staleness + 1
     fields = new_fields(len(agree), size)
-    columns, masks, even, odd = memories.columns, memories.masks, fields.even, fields.odd
-    even_table, odd_table, sums = fields.even_table, fields.odd_table, fields.sums
+    columns, masks, even, both = memories.columns, memories.masks, fields.even, fields.both
+    pairs, sums = fields.table, fields.sums
     history = np.empty((depth, size), np.int8)
     logged = 0
     for b in range(len(states)):
@@ -150,7 +150,7 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
             agreements(memories.bits, view, agree)
             if table.banded or sweep == 1:
                 choose_band(table, agree, fields)
-            weigh(agree, even_table, odd_table, even, odd, sums)
+            weigh(agree, pairs, both, even, sums)
             before = flips
             for i in range(size):
                 h = field(masks, i, view[i], even, sums)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -222,7 +222,8 @@ class BinaryMemory:
                         loops.one_by_one(
                             *given, staleness, max_sweeps, log, units, shuffled, result
                         )
-                    log = log[result[:, 3].sum() :]
+                    if record:
+                        log = log[result[:, 3].sum() :]
                 return states, results
 
             states, results = run(np.empty((0, 2), dtype=np.int64))
@@ -290,5 +291,6 @@ class BinaryMemory:
 
 def _announced() -> AbstractContextManager[None]:
     """Tell a user who waits for the compiler; nothing once the loops are in memory."""
-    loaded = f"{__package__}.loops" in sys.modules
-    return announce_compilation("binary recall", needed=not loaded)
+    if f"{__package__}.loops" in sys.modules:
+        return nullcontext()
+    return announce_compilation("binary recall", needed=True)

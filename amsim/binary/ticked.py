@@ -49,8 +49,8 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
     size, ticks = states.shape[1], len(schedule.unit)
     unit, time, arrival = schedule.unit, schedule.time, schedule.arrival
     fields = new_fields(len(agree), size)
-    columns, masks, even, odd = memories.columns, memories.masks, fields.even, fields.odd
-    even_table, odd_table, sums = fields.even_table, fields.odd_table, fields.sums
+    columns, masks, even, both = memories.columns, memories.masks, fields.even, fields.both
+    pairs, sums = fields.table, fields.sums
     answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
     latest, sent_at = np.empty(size, np.int64), np.empty(size)
     first, follow = np.empty(ticks, np.int64), np.empty(ticks, np.int64)
@@ -86,7 +86,7 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
             if moved:
                 if table.banded:
                     choose_band(table, agree, fields)
-                weigh(agree, even_table, odd_table, even, odd, sums)
+                weigh(agree, pairs, both, even, sums)
                 version, fresh, moved = version + 1, 0, False
             i = unit[tick]
             if stamp[i] != version:
