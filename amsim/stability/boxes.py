@@ -52,17 +52,25 @@ class Boxes(dict[str, Box]):
             }
         )
 
-    def grow(self, new: Boxes) -> Boxes:
-        """The hull with `new`, and a little more where it grew.
+    def growth(self, new: Boxes) -> Array:
+        """The largest distance by which `new` exceeds these boxes, shape (batch,)."""
+        return self._every(
+            lambda name, lo, hi: np.maximum(lo - new[name][0], new[name][1] - hi), np.maximum
+        )
 
-        The margin, a fraction of the layer's largest width, ends a growth that would only
-        converge; it costs next to nothing in certified cues.
+    def grow(self, new: Boxes, steps: Array | float = 1.0) -> Boxes:
+        """These boxes, grown towards the hull with `new` or beyond, and a little more there.
+
+        `steps`, shape (batch,), is by how many times what `new` adds. The margin, a fraction of
+        the layer's largest width, ends a growth that would only converge; it costs next to nothing
+        in certified cues.
         """
-        grown = Boxes()
-        for name, (lo, hi) in self.hull(new).items():
-            margin = _MARGIN * (hi - lo).max(axis=1, keepdims=True)
-            down, up = lo < self[name][0], hi > self[name][1]
-            grown[name] = np.where(down, lo - margin, lo), np.where(up, hi + margin, hi)
+        grown, steps = Boxes(), np.reshape(steps, (-1, 1))
+        for name, (lo, hi) in self.items():
+            down, up = np.maximum(lo - new[name][0], 0.0), np.maximum(new[name][1] - hi, 0.0)
+            down, up = steps * down, steps * up
+            margin = _MARGIN * (hi - lo + down + up).max(axis=1, keepdims=True)
+            grown[name] = lo - down - margin * (down > 0), hi + up + margin * (up > 0)
         return grown
 
     def where(self, chosen: Array, other: Boxes) -> Boxes:
@@ -81,6 +89,10 @@ class Boxes(dict[str, Box]):
             lambda _, lo, hi: np.maximum(np.abs(lo), np.abs(hi)), np.maximum, initial=0.0
         )
         return np.nan_to_num(worst, nan=np.inf, posinf=np.inf)
+
+    def width(self) -> Array:
+        """The largest width, shape (batch,)."""
+        return self._every(lambda _, lo, hi: hi - lo, np.maximum)
 
     def deviation(self, centre: Boxes) -> Array:
         """The largest distance from the points `centre` of any point, shape (batch,)."""

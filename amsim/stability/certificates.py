@@ -24,9 +24,11 @@ from .linear import Linearisation
 
 _PASSES = 200
 _STALLED = 0.99  # give up if no unit's box shrinks below this fraction of its width
+_BEYOND, _FARTHEST = 1.2, 20.0  # of the estimated rest of a growth; steps at once
+_NARROW = 1e-9  # relative width of a box that may be all rounding
 _OPEN, _HOLDS, _STUCK, _GROWS, _INEXACT = range(5)
 _REASONS = {
-    _STUCK: "the smallest invariant box of cue and target does not shrink to the target",
+    _STUCK: "the smallest box of cue and target does not shrink to the target",
     _GROWS: f"no invariant box of cue and target was found in {_PASSES} images",
     _INEXACT: "the fixed point may be farther from the target than the tolerance; take the last "
     "state of a longer run as the target",
@@ -164,11 +166,13 @@ class _Search:
     def run(self) -> None:
         rows, part = np.arange(self.claim.count), self.claim
         boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
+        last: Array = np.zeros(part.count)
         for _ in range(_PASSES):
             image = part.map.image(boxes)
             self.iterations[rows] += 1
             self._keep(rows[~invariant], image.states.take(~invariant))
             invariant |= image.new.within(boxes)
+            self.outcome[rows[~invariant & _repelled(boxes, image.new)]] = _STUCK
             self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
             smaller = image.new.meet(boxes, part.target)
             if invariant.any():
@@ -181,8 +185,10 @@ class _Search:
             going = self.outcome[rows] == _OPEN
             if not going.any():
                 return
-            boxes = smaller.where(invariant, boxes.grow(image.new)).take(going)
-            rows, part, invariant = rows[going], part.take(going), invariant[going]
+            steps, last = _steps(boxes.growth(image.new), last)
+            boxes = smaller.where(invariant, boxes.grow(image.new, steps)).take(going)
+            rows, part = rows[going], part.take(going)
+            invariant, last = invariant[going], last[going]
         self.outcome[rows] = np.where(invariant, _STUCK, _GROWS)
 
     def _keep(self, rows: Array, states: Boxes) -> None:
@@ -205,6 +211,23 @@ class _Search:
         result = np.where(proven & exact, _HOLDS, np.where(~stalled, _OPEN, _STUCK))
         result[proven & stalled & ~exact] = _INEXACT
         self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far
+
+
+def _repelled(boxes: Boxes, new: Boxes) -> Array:
+    """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
+    return boxes.within(new) & (boxes.width() > _NARROW * boxes.reach())
+
+
+def _steps(growth: Array, last: Array) -> tuple[Array, Array]:
+    """How many steps of a growth to take at once, and what to compare the next one with.
+
+    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). An invariant
+    box is one, however it was found.
+    """
+    ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, np.inf))
+    rest = _BEYOND / np.maximum(1 - ratio, _BEYOND / _FARTHEST)
+    steps = np.where(ratio < 1, np.maximum(rest, 1.0), 1.0)
+    return steps, np.where(steps > 1, 0.0, growth)
 
 
 def _best_shrinking(old: Boxes, new: Boxes) -> Array:

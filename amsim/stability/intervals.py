@@ -100,12 +100,14 @@ class BoxMap:
 
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
+        from .passes import middle
+
         states, active, sent = Boxes(boxes), Boxes(), Boxes()
         for name in (*self.kept, *(name for name in self.order if name not in self.kept)):
             if name not in states:
                 states[name] = self._receive(name, sent)
-            active[name] = self.net.layers[name].lagrangian.activation_bounds(*states[name])
-            sent[name] = _middle(active[name])
+            active[name] = self._activate(name, states[name])
+            sent[name] = middle(*active[name])
         new = Boxes({name: self._receive(name, sent) for name in self.kept})
         return Image(boxes, states, active, new)
 
@@ -130,26 +132,31 @@ class BoxMap:
             force = force + link.product(active[link.source])
         return np.asarray(layer.bias + force / layer.leak)
 
+    def _activate(self, name: str, box: Box) -> Box:
+        """Bounds on the activation of one layer."""
+        from .passes import softmax_bounds
+
+        lagrangian = self.net.layers[name].lagrangian
+        if isinstance(lagrangian, Softmax):
+            return softmax_bounds(lagrangian.beta, *box)
+        return lagrangian.activation_bounds(*box)
+
     def _receive(self, name: str, sent: Boxes) -> Box:
         """The box of F on one layer, out of centres and radii of activations."""
-        layer, winner = self.net.layers[name], self.winners.get(name)
+        from .passes import around
+
+        layer = self.net.layers[name]
         spread = self._spread(name, {source: radius for source, (_, radius) in sent.items()})
-        centre: Array = np.zeros_like(spread)
-        error: Array = np.zeros((len(spread), 1))
+        force: Array = np.zeros_like(spread)
+        error: Array = np.zeros(len(spread))
         for link in self.links[name]:
-            middle, _ = sent[link.source]
-            centre += link.product(middle)
-            error += link.error(middle)
-        centre /= layer.leak
-        scale = np.abs(layer.bias) + np.abs(centre)
-        state = self.relative(name, layer.bias + centre)
-        if winner is not None:
-            scale = scale + scale.max(axis=1, keepdims=True)
-        # 8 eps: the divisions, the bias, the shift and the two bounds round once each.
-        radius = (spread + 4 * error / layer.leak) * (1 + 8 * EPS) + 8 * EPS * scale
-        if winner is not None:
-            radius[np.arange(len(winner)), winner] = 0.0
-        return state - radius, state + radius
+            centre, _ = sent[link.source]
+            force += link.product(centre)
+            error += link.error(centre)
+        bias = np.full(layer.size, layer.bias, np.float64)
+        winner = self.winners.get(name, np.zeros(0, np.int64))
+        low, high = around(force, spread, error, bias, layer.leak, winner)
+        return low, high
 
     def _spread(self, name: str, radii: Mapping[str, Array]) -> Array:
         """How far radii of the activations move F on one layer, from above."""
@@ -175,12 +182,3 @@ def _softmax_slope(beta: float, active: Box, width: Array) -> Array:
     whole = (high * width).sum(axis=1, keepdims=True)
     moved = (1 - low) * width + (whole * (1 + slack) - high * width)
     return np.asarray(beta * high * moved * (1 + slack) + TINY)
-
-
-def _middle(box: Box) -> Box:
-    """Centre and radius of a box; centre +- radius contains it."""
-    low, high = box
-    centre = low + (high - low) / 2
-    # Products with numbers that are not normal are slow; the radius takes them in.
-    centre = np.where(np.abs(centre) < TINY, 0.0, centre)
-    return centre, np.maximum(high - centre, centre - low) * (1 + 4 * EPS) + TINY

@@ -7,7 +7,6 @@ gamma_n |W| |c| to W c and a relative one of gamma_n to |W| r, in any order of s
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,7 +17,6 @@ from ..synapses import Array, Dense, project, project_back
 EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-200  # above everything that underflow can lose, and its products are normal numbers
 _BLOCK = 1 << 17  # entries of a matrix that stays in the cache
-_KEPT = 1 << 20  # entries of all the magnitudes that a link of small weights keeps
 _FEW = 4
 
 
@@ -31,7 +29,7 @@ class Link:
     back: bool
     largest: float
     sizes: Array | None  # |weight| per source, where it is the same for all targets
-    kept: dict[int | None, Array] = field(default_factory=dict)  # |W|, or |W - W_w| by w
+    kept: list[Array] = field(default_factory=list)  # |W|, if it is small
 
     @property
     def targets(self) -> int:
@@ -55,6 +53,8 @@ class Link:
 
     def apart(self, radius: Array, winner: Array) -> Array:
         """|W - W_w| r from above, with W_w the weights of the winner; shape (batch, targets)."""
+        from .passes import difference_product
+
         if self.sizes is not None:
             # |a - b| = |a| - a sign(b) where |a| = |b|.
             own = self.weights[:, winner].T if self.back else self.weights[winner]
@@ -62,42 +62,30 @@ class Link:
             moved = total - self.product(np.sign(own) * radius) + 4 * self.relative_error * total
             moved = np.maximum(moved, 0)
         else:
-            moved = np.empty((len(radius), self.targets))
-            for w, rows in _groups(winner):
-                moved[rows] = self._magnitude_product(radius[rows], w)
+            moved = difference_product(self.weights, self.back, winner, radius)
             moved = moved * (1 + 2 * self.relative_error) + TINY
         moved[np.arange(len(winner)), winner] = 0.0
         return np.asarray(moved)
 
     def error(self, centre: Array) -> Array:
-        """What floating point may shift an entry of W c; shape (batch, 1)."""
-        total: Array = np.abs(centre).sum(axis=1, keepdims=True) + TINY
-        return self.relative_error * self.largest * total
+        """What floating point may shift an entry of W c; shape (batch,)."""
+        total = np.abs(centre).sum(axis=1) + TINY
+        return np.asarray(self.relative_error * self.largest * total)
 
-    def _magnitude_product(self, x: Array, origin: int | None = None) -> Array:
-        """|W| x, or |W - W_origin| x."""
-        size = self.weights.size
-        if origin not in self.kept and size <= _BLOCK and size * (len(self.kept) + 1) <= _KEPT:
-            ((_, block),) = _blocks(self.weights, self.back, origin)
-            self.kept[origin] = block if self.back else block.T
-        if origin in self.kept:
-            return _times(x, self.kept[origin])
+    def _magnitude_product(self, x: Array) -> Array:
+        """|W| x."""
+        if self.weights.size <= _BLOCK and not self.kept:
+            ((_, block),) = _blocks(self.weights)
+            self.kept.append(block if self.back else block.T)
+        if self.kept:
+            return _times(x, self.kept[0])
         out = np.zeros((len(x), self.targets))
-        for rows, block in _blocks(self.weights, self.back, origin):
+        for rows, block in _blocks(self.weights):
             if self.back:
                 out += _times(x[:, rows], block)
             else:
                 out[:, rows] = _times(x, block.T)
         return out
-
-
-def _groups(winner: Array) -> Iterator[tuple[int, Array]]:
-    """The winners that occur, each with the rows that have it."""
-    order = np.argsort(winner, kind="stable")
-    ordered = winner[order]
-    ends = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(order)]
-    for start, end in itertools.pairwise(ends):
-        yield int(ordered[start]), order[start:end]
 
 
 def _times(x: Array, matrix: Array) -> Array:
@@ -107,20 +95,14 @@ def _times(x: Array, matrix: Array) -> Array:
     return np.stack([row @ matrix for row in x])
 
 
-def _blocks(
-    weights: Array, back: bool = False, origin: int | None = None
-) -> Iterator[tuple[slice, Array]]:
-    """|W|, or |W - W_origin|, by blocks of rows that stay in the cache; one buffer for all."""
+def _blocks(weights: Array) -> Iterator[tuple[slice, Array]]:
+    """|W| by blocks of rows that stay in the cache; one buffer for all."""
     step = max(1, _BLOCK // weights.shape[1])
     buffer = np.empty((min(step, len(weights)), weights.shape[1]))
     for start in range(0, len(weights), step):
         rows = slice(start, min(start + step, len(weights)))
         block = buffer[: rows.stop - start]
-        if origin is not None:
-            own = weights[rows, [origin]] if back else weights[origin]
-            np.subtract(weights[rows], own, out=block, dtype=np.float64)
-            np.abs(block, out=block)
-        elif weights.dtype == np.int8:  # |-128| is no int8
+        if weights.dtype == np.int8:  # |-128| is no int8
             np.abs(weights[rows].astype(np.float64), out=block)
         else:
             np.abs(weights[rows], out=block)

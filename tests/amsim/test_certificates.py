@@ -182,9 +182,13 @@ def test_says_so_if_the_target_is_unstable() -> None:
 
 def test_growth_without_bound_ends() -> None:
     net = am.dense_am(2 * np.eye(3), visible=am.ReLU(), hidden=am.RectifiedPower(3))
-    found = certify(net, np.full(3, 5.0), np.zeros(3))
-    assert not found.holds
-    assert "no invariant box" in found.message
+    repelled = certify(net, np.full(3, 5.0), np.zeros(3))
+    assert not repelled.holds
+    assert repelled.iterations == 1
+    assert "does not shrink" in repelled.message
+    growing = certify(net, np.full(3, 1e16), np.zeros(3))
+    assert not growing.holds
+    assert "no invariant box" in growing.message
     assert found.margin == -np.inf
 
 
@@ -418,7 +422,7 @@ def test_magnitudes_that_are_kept_change_nothing(
     targets = am.simulate(net, xi, until=EXACT).final
     cues = am.patterns.corrupt(xi, flip=0.2, seed=3)
     quick = certify(net, cues, targets, scope)
-    monkeypatch.setattr("amsim.stability.links._KEPT", 0)
+    monkeypatch.setattr("amsim.stability.links._BLOCK", 100)
     slow = certify(net, cues, targets, scope)
     assert 0 < quick.holds.sum() < 20
     np.testing.assert_array_equal(quick.holds, slow.holds)
