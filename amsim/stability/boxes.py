@@ -84,11 +84,8 @@ class Boxes(dict[str, Box]):
         )
 
     def reach(self) -> Array:
-        """The largest absolute bound, shape (batch,); infinite where a bound is NaN."""
-        worst = self._every(
-            lambda _, lo, hi: np.maximum(np.abs(lo), np.abs(hi)), np.maximum, initial=0.0
-        )
-        return np.nan_to_num(worst, nan=np.inf, posinf=np.inf)
+        """The largest absolute bound, shape (batch,); NaN where a bound is."""
+        return self._every(lambda _, lo, hi: np.maximum(-lo, hi), np.maximum)
 
     def width(self) -> Array:
         """The largest width, shape (batch,)."""
@@ -100,9 +97,7 @@ class Boxes(dict[str, Box]):
             lambda name, lo, hi: np.maximum(hi - centre[name][0], centre[name][0] - lo), np.maximum
         )
 
-    def _every(
-        self, of: Callable[[str, Array, Array], Array], fold: np.ufunc, **options: float
-    ) -> Array:
+    def _every(self, of: Callable[[str, Array, Array], Array], fold: np.ufunc) -> Array:
         """Fold a value per unit over the units and layers."""
-        folded = [fold.reduce(of(n, lo, hi), axis=-1, **options) for n, (lo, hi) in self.items()]
+        folded = [fold.reduce(of(n, lo, hi), axis=-1) for n, (lo, hi) in self.items()]
         return np.asarray(fold.reduce(folded, axis=0))

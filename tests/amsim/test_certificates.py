@@ -189,7 +189,7 @@ def test_growth_without_bound_ends() -> None:
     growing = certify(net, np.full(3, 1e16), np.zeros(3))
     assert not growing.holds
     assert "no invariant box" in growing.message
-    assert found.margin == -np.inf
+    assert growing.margin == -np.inf
 
 
 # Radii
