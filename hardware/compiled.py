@@ -1,8 +1,8 @@
 """The emulator in compiled loops, for large batches; the same integers as `emulator.Machine`.
 
 The functions of `hardware.kernels` are compiled from their own code, so that the arithmetic still
-stands in one place. Products with the weights skip what is silent, in float32, which is exact
-(see `emulator`).
+stands in one place. Products with the weights are of matrices, or skip what is silent, in float32,
+which is exact (see `emulator`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .emulator import Machine
 
 _KINDS = ("identity", "tanh", "sign")
+_BLOCK = 64  # cues at a time
+# Products of matrices are as fast as loops that leave out all but one message in so many.
+_SPARSE = 6
 
 
 def _compiled(name: str) -> Any:
@@ -87,7 +90,7 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         visible.bias,
         visible.decay * ~job.clamped,
         hidden.bias,
-        hidden.decay,
+        hidden.decay[None],
         job.input_visible,
         job.input_hidden,
         _Features(
@@ -114,113 +117,165 @@ def _recall(  # type: ignore[no-untyped-def]
     v, sent, h, c, output, counts, rows, columns, bias_v, leak_v, bias_h, leak_h,
     input_v, input_h, features, memories, periods,
 ):  # fmt: skip
-    """Recall every cue by itself; returns the first period in which nothing changed."""
+    """Recall cues block by block; returns the first period in which nothing changed."""
     driven = max(len(input_v), len(input_h)) - 1
     moving = np.zeros(len(v), np.int64)
-    total = np.zeros(h.shape[1], np.float32)
-    arriving = np.zeros(v.shape[1], np.float32)
-    messages = np.zeros(v.shape[1], np.int64)
-    logit = np.zeros(h.shape[1], np.int64)
-    sent_now = np.zeros(4, np.int64)
-    for b in range(len(v)):
+    size = min(_BLOCK, len(v))
+    g = np.zeros((size, v.shape[1]), np.int64)
+    logit = np.zeros((size, h.shape[1]), np.int64)
+    from_features = np.zeros((size, v.shape[1]), np.float32)
+    from_memories = np.zeros((size, h.shape[1]), np.float32)
+    at_features = np.zeros((size, v.shape[1]), np.float32)
+    at_memories = np.zeros((size, h.shape[1]), np.float32)
+    total = np.zeros((size, h.shape[1]), np.float32)
+    moves = np.zeros(size, np.int64)
+    sent_now = np.zeros((size, 4), np.int64)
+    for start in range(0, len(v), size):
+        cues = np.arange(start, min(start + size, len(v)))  # those that move
         total[:] = 0
+        from_memories[:] = 0
         for period in range(periods):
-            sent_now[:] = 0
             held = period == 0
-            changed = _advance_features(
-                v[b], sent[b], output[b], total, arriving, messages, sent_now, rows, columns,
-                bias_v, leak_v[b], input_v[min(period, len(input_v) - 1), b], features, held,
-            )  # fmt: skip
-            changed |= _advance_memories(
-                h[b], c[b], output[b], total, logit, sent_now, bias_h, leak_h,
-                input_h[min(period, len(input_h) - 1), b], memories, held,
-            )  # fmt: skip
-            counts[b] += sent_now
-            if changed or held:
-                moving[b] = period + 1
-            elif period >= driven:
-                counts[b] += (periods - 1 - period) * sent_now
+            moves[:] = 0
+            sent_now[:] = 0
+            _products(from_memories[: len(cues)], rows, at_features)
+            drive = input_v[min(period, len(input_v) - 1)]
+            _drive(cues, at_features, features.gain, bias_v, drive, g)
+            if not held:
+                _relax(cues, v, g, leak_v, moves)
+            _outputs(cues, v, features, g)
+            _send_changes(cues, g, sent, features.threshold, from_features, moves, sent_now)
+            _products(from_features[: len(cues)], columns, at_memories)
+            total += at_memories
+            drive = input_h[min(period, len(input_h) - 1)]
+            _drive(cues, total, 0, bias_h, drive, logit)
+            if not held:
+                _relax(cues, h, logit, leak_h, moves)
+            if memories.rounds > 0:
+                _softmax(cues, h, c, memories, logit, moves, sent_now)
+            else:
+                _powers(cues, h, memories, logit)
+            _send(cues, logit, output, from_memories, moves, sent_now)
+            left = 0
+            for i, b in enumerate(cues):
+                counts[b] += sent_now[i]
+                if moves[i] > 0 or held:
+                    moving[b] = period + 1
+                elif period >= driven:
+                    counts[b] += (periods - 1 - period) * sent_now[i]
+                    continue
+                cues[left] = b
+                total[left] = total[i]
+                from_memories[left] = from_memories[i]
+                left += 1
+            cues = cues[:left]
+            if left == 0:
                 break
     return moving
 
 
 # A product and a sum in one instruction: nothing is rounded, so that nothing changes.
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _advance_features(  # type: ignore[no-untyped-def]
-    v, sent, output, total, arriving, messages, counts, rows, columns, bias, leak, inputs, n, held
-):  # fmt: skip
-    arriving[:] = 0
-    for k in range(len(output)):
-        if output[k] != 0:
-            message = np.float32(output[k])
-            for i in range(len(arriving)):
-                arriving[i] += message * rows[k, i]
-    moving = 0 if held else 1
-    moves = 0
-    for i in range(len(v)):
-        target = (np.int64(arriving[i]) << n.gain) + bias[i] + inputs[i]
-        moved = relax(v[i], target, leak[i] * moving)
-        moves += moved != v[i]
-        v[i] = moved
-    for i in range(len(v)):
+def _products(messages, weights, sums):  # type: ignore[no-untyped-def]
+    """Set sums to messages @ weights, without what is silent if much is."""
+    if np.count_nonzero(messages) * _SPARSE > messages.size:
+        np.dot(messages, weights, sums[: len(messages)])
+        return
+    sums[:] = 0
+    for i in range(len(messages)):
+        for j in range(messages.shape[1]):
+            message = messages[i, j]
+            if message != 0:
+                for k in range(sums.shape[1]):
+                    sums[i, k] += message * weights[j, k]
+
+
+# The functions below go over all cues of a block, each in loops over few arrays: the compiler makes
+# no vectors of loops over many, and a call for one cue alone costs as much as its work.
+@njit(cache=True, nogil=True)
+def _drive(cues, sums, gain, bias, inputs, targets):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
+        for k in range(len(bias)):
+            targets[i, k] = (np.int64(sums[i, k]) << gain) + bias[k] + inputs[b, k]
+
+
+@njit(cache=True, nogil=True)
+def _relax(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
+        row = b if len(leak) > 1 else 0
+        count = 0
+        for k in range(states.shape[1]):
+            moved = relax(states[b, k], targets[i, k], leak[row, k])
+            count += moved != states[b, k]
+            states[b, k] = moved
+        moves[i] += count
+
+
+@njit(cache=True, nogil=True)
+def _outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
         if n.kind == 0:
-            g = scale(v[i], n.mantissa, n.shift)
+            for d in range(v.shape[1]):
+                g[i, d] = scale(v[b, d], n.mantissa, n.shift)
         elif n.kind == 1:
-            octaves = scale(min(abs(v[i]), n.saturation), n.mantissa, n.shift)
-            g = sign(v[i]) * scale(tanh(octaves, _TANH_BITS), n.level, 16)
+            for d in range(v.shape[1]):
+                octaves = scale(min(abs(v[b, d]), n.saturation), n.mantissa, n.shift)
+                g[i, d] = sign(v[b, d]) * scale(tanh(octaves, _TANH_BITS), n.level, 16)
         else:
-            g = n.level * sign(v[i])
-        messages[i] = delta(g, sent[i], n.threshold)
-    for i in range(len(v)):
-        if messages[i] != 0:
-            moves += 1
-            counts[0] += 1
-            sent[i] += messages[i]
-            message = np.float32(messages[i])
-            for k in range(len(total)):
-                total[k] += message * columns[i, k]
-    return moves > 0
+            for d in range(v.shape[1]):
+                g[i, d] = n.level * sign(v[b, d])
 
 
 @njit(cache=True, nogil=True)
-def _advance_memories(  # type: ignore[no-untyped-def]
-    h, c, output, total, logit, counts, bias, leak, inputs, n, held
-):  # fmt: skip
-    moving = 0 if held else 1
-    moves = 0
-    for k in range(len(h)):
-        target = np.int64(total[k]) + bias[k] + inputs[k]
-        moved = relax(h[k], target, leak[k] * moving)
-        moves += moved != h[k]
-        h[k] = moved
-        logit[k] = scale(moved if n.rounds > 0 else max(moved, 0), n.mantissa, n.shift)
-    if n.rounds > 0:
-        c_before = c[0]
-        c[0] = _normalise(logit, c[0] + n.headroom, counts, n)
-        moves += c[0] != c_before
-    differ, sent = 0, 0
-    log_sum_now = c[0]
-    for k in range(len(h)):
-        if n.rounds == 0:
-            message = shift_round(power(logit[k], n.power), n.down)
-        else:
-            message = boltzmann(logit[k], log_sum_now, n.logit_bits, n.p_bits)
-        differ += message != output[k]
-        output[k] = message
-        sent += message != 0
-    counts[1] += sent
-    return moves + differ > 0
+def _send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
+        count = 0
+        for d in range(sent.shape[1]):
+            message = delta(g[i, d], sent[b, d], threshold)
+            messages[i, d] = message
+            sent[b, d] += message
+            count += message != 0
+        moves[i] += count
+        counts[i, 0] = count
 
 
 @njit(cache=True, nogil=True)
-def _normalise(logit, c, counts, n):  # type: ignore[no-untyped-def]
-    for _ in range(n.rounds):
-        total, sent = 0, 0
-        for k in range(len(logit)):
-            message = boltzmann(logit[k], c, n.logit_bits, n.sum_bits)
-            total += message
-            sent += message != 0
-        c = log_sum(c, total, n.logit_bits, n.sum_bits, n.floor)
-        counts[2] += sent
-        counts[3] += c != 0
-    return c
+def _powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
+        for k in range(h.shape[1]):
+            base = scale(max(h[b, k], 0), n.mantissa, n.shift)
+            logit[i, k] = shift_round(power(base, n.power), n.down)
+
+
+@njit(cache=True, nogil=True)
+def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
+        for k in range(h.shape[1]):
+            logit[i, k] = scale(h[b, k], n.mantissa, n.shift)
+        now = c[b, 0] + n.headroom
+        for _ in range(n.rounds):
+            total, sent = 0, 0
+            for k in range(h.shape[1]):
+                message = boltzmann(logit[i, k], now, n.logit_bits, n.sum_bits)
+                total += message
+                sent += message != 0
+            now = log_sum(now, total, n.logit_bits, n.sum_bits, n.floor)
+            counts[i, 2] += sent
+            counts[i, 3] += now != 0
+        moves[i] += now != c[b, 0]
+        c[b, 0] = now
+        for k in range(h.shape[1]):
+            logit[i, k] = boltzmann(logit[i, k], now, n.logit_bits, n.p_bits)
+
+
+@njit(cache=True, nogil=True)
+def _send(cues, now, output, messages, moves, counts):  # type: ignore[no-untyped-def]
+    for i, b in enumerate(cues):
+        changed, sent = 0, 0
+        for k in range(output.shape[1]):
+            changed += now[i, k] != output[b, k]
+            sent += now[i, k] != 0
+            output[b, k] = now[i, k]
+            messages[i, k] = now[i, k]
+        moves[i] += changed
+        counts[i, 1] = sent

@@ -76,6 +76,27 @@ def test_compiled_loops_give_the_same(plan: hw.Plan, monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(in_numpy.settled, compiled.settled)
 
 
+def test_compiled_blocks_of_cues_with_inputs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More cues than a block; they come to rest one by one."""
+    plan = hw.compile(NETWORKS["softmax"], cue_limit=1.0, input_limits={"visible": 0.5})
+    rng = np.random.default_rng(2)
+    cues = np.clip(PATTERNS[np.arange(150) % 20] + rng.normal(0, 0.4, (150, 32)), -1, 1)
+    pushes = rng.uniform(-0.5, 0.5, (150, 32))
+    options: dict[str, Any] = {
+        "steps": 350 * plan.period,
+        "clamp": rng.random((150, 32)) < 0.1,
+        "inputs": {"visible": pushes},
+    }
+    in_numpy = hw.run(plan, cues, **options)
+    monkeypatch.setattr(emulator, "_WORTH_COMPILING", 0)
+    compiled = hw.run(plan, cues, **options)
+    same(in_numpy, compiled)
+    np.testing.assert_array_equal(in_numpy.settled, compiled.settled)
+    settled = in_numpy.settled
+    assert settled is not None
+    assert len(np.unique(settled)) > 10
+
+
 def test_stopping_at_rest_changes_nothing(plan: hw.Plan) -> None:
     steps = 400 * plan.period
     stopped = hw.run(plan, CUES[:2], steps=steps)
