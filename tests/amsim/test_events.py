@@ -199,6 +199,42 @@ def test_announcing_ahead_is_more_accurate_at_the_same_number_of_messages() -> N
     assert error["ahead"] < error["output"] / 2
 
 
+def test_smooth_units_send_no_more_than_their_outputs_move() -> None:
+    """Every message stands for a quantum of movement, whatever sign memories do."""
+    stored = am.patterns.random(60, 40, seed=0)
+    cue = am.patterns.corrupt(stored[0], flip=0.25, seed=1) * np.linspace(0.5, 1.5, 40)
+    net = am.dense_am(stored / 40**0.5, visible=am.Tanh(), hidden=am.Sign(), tau_hidden=1.0)
+    solver = am.EventDriven(0.003)
+    traj = am.simulate(net, cue, times=np.linspace(0, 4, 2001), until=None, solver=solver)
+    moved = np.abs(np.diff(np.tanh(traj["visible"]), axis=0)).sum(axis=0) / 0.003
+    sent = int(traj.stats["messages"]["visible"])
+    assert sent <= moved.sum() + 1e-6
+    assert sent >= 0.9 * moved.sum()  # less than a quantum is left over where an output turns
+    assert 0 < traj.stats["messages"]["hidden"] < 60
+
+
+def test_networks_of_signs_are_exact_at_any_quantum() -> None:
+    """Small steps of a clock converge to the events, with first order."""
+    stored = am.patterns.random(60, 40, seed=0)
+    cue = am.patterns.corrupt(stored[0], flip=0.25, seed=1) * np.linspace(0.5, 1.5, 40)
+    net = am.dense_am(stored / 40**0.5, visible=am.Sign(), hidden=am.Sign(), tau_hidden=1.0)
+    coarse, fine = (
+        am.simulate(net, cue, times=[1.0, 2.0], until=None, solver=am.EventDriven(q))
+        for q in (0.5, 1e-3)
+    )
+    np.testing.assert_allclose(coarse["visible"], fine["visible"], rtol=0, atol=1e-12)
+    sent = [sum(map(int, run.stats["messages"].values())) for run in (coarse, fine)]
+    assert sent[0] == sent[1] > 5
+    errors = []
+    for step in (1e-2, 1e-3, 2e-4):
+        now, decay = {"visible": cue, "hidden": stored / 40**0.5 @ np.sign(cue)}, np.exp(-step)
+        for _ in range(round(2 / step)):
+            force = net.unchecked_force(now)
+            now = {n: x + force[n] * (1 - decay) for n, x in now.items()}
+        errors.append(float(np.abs(now["visible"] - fine["visible"][-1]).max()))
+    assert errors[1] < 0.3 * errors[0] and errors[2] < 0.4 * errors[1] and errors[2] < 1e-3
+
+
 @pytest.mark.parametrize("quantum", [3e-2, 1e-3])
 def test_the_rest_state_obeys_the_ultimate_bound(quantum: float) -> None:
     """|v - v*| <= (I - |Xi|'F|Xi|G)^-1 (|Xi|' delta_f + |Xi|'F|Xi| delta_g), rho < 1."""
