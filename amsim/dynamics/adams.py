@@ -78,6 +78,8 @@ class Steps(NamedTuple):
 CUE = np.dtype(
     [
         ("h", "f8"),  # step to try next
+        ("time", "f8"),  # when its drive is evaluated
+        ("beside", "f8"),  # residual then of layers that are not part of the state, if it is QUIET
         ("lead", "f8"),  # change of the drive over its divided difference, at the order in use
         ("floor", "f8"),  # error per step that would hide how far the state is from rest
         ("limit", "f8"),  # |x| beyond which the cue has diverged
@@ -467,7 +469,11 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     _remember(steps, segments, b, after, drives, below, above)
     while steps.cues[b].written < len(times) and times[steps.cues[b].written] <= after:
         row = steps.cues[b].written
-        _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs, row)
+        if times[row] < after:
+            _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs, row)
+        else:
+            for i in range(steps.x.shape[1]):
+                outputs[b, row, i] = steps.new[b, i]
         steps.cues[b].written += 1
     if _take(steps, segments, b) > steps.cues[b].limit:
         steps.cues[b].status = DIVERGED
@@ -479,8 +485,8 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
 
 
 @inlined
-def predict_running(steps, segments, scratch, cues, lead):
-    """Choose where to evaluate the drive of every running cue: at steps.new, after `lead`.
+def predict_running(steps, segments, scratch, cues):
+    """Choose where to evaluate the drive of every running cue: at steps.new, at its `time`.
 
     Lists these cues in `cues` and returns their number.
     """
@@ -491,11 +497,11 @@ def predict_running(steps, segments, scratch, cues, lead):
             continue
         if status == RUNNING:
             predict(steps, segments, b, scratch)
-            lead[b] = steps.cues[b].h
+            steps.cues[b].time = steps.past[b, 0] + steps.cues[b].h
         else:
             for i in range(steps.x.shape[1]):
                 steps.new[b, i] = steps.x[b, i]
-            lead[b] = 0.0
+            steps.cues[b].time = steps.past[b, 0]
         cues[size] = b
         size += 1
     return size
@@ -548,10 +554,10 @@ def _start(steps, segments, b, drives, times, outputs):
 
 
 @inlined
-def _look(steps, segments, b, drives, beside, tolerance, t1):
+def _look(steps, segments, b, drives, tolerance, t1):
     """Settle a quiet cue, or let it go on, by the drive at its state."""
     steps.cues[b].evaluated += 1
-    if max(residual(segments, drives, steps.x, b), beside[b]) <= tolerance:
+    if max(residual(segments, drives, steps.x, b), steps.cues[b].beside) <= tolerance:
         steps.cues[b].status = SETTLED
     elif steps.past[b, 0] >= t1:
         steps.cues[b].status = TIME_LIMIT
@@ -583,17 +589,14 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
 
 @inlined
 def finish_running(
-    steps, segments, cues, size, drives, beside, rtol, atol, tolerance, t1, times, outputs, scratch
+    steps, segments, cues, size, drives, rtol, atol, tolerance, t1, times, outputs, scratch
 ):
-    """Use drives[b], evaluated at steps.new[b], for the listed cues.
-
-    beside[b] is the residual of layers that are not part of the state, for quiet cues.
-    """
+    """Use drives[b], evaluated at steps.new[b], for the listed cues."""
     for c in range(size):
         b = cues[c]
         if steps.cues[b].status == STARTING:
             _start(steps, segments, b, drives, times, outputs)
         elif steps.cues[b].status == QUIET:
-            _look(steps, segments, b, drives, beside, tolerance, t1)
+            _look(steps, segments, b, drives, tolerance, t1)
         else:
             _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, outputs, scratch)

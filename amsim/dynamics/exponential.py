@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..lagrangians import Lagrangian, RectifiedPower, ReLU
 from .problem import Problem, Solution
 
 # Error per step in units of the tolerance: leaves room for the errors of many steps to add up, and
@@ -57,13 +56,6 @@ class ExponentialIntegrator:
         from .two_layer import TwoLayerRun
 
         kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
-        lagrangians = (layer.lagrangian for layer in problem.network.layers.values())
-        share = _SHARE_KINKED if any(map(_has_kink, lagrangians)) else _SHARE
+        kinked = any(layer.lagrangian.kinked for layer in problem.network.layers.values())
+        share = _SHARE_KINKED if kinked else _SHARE
         return integrate(kind, problem, share * self.rtol, share * self.atol)
-
-
-def _has_kink(lagrangian: Lagrangian) -> bool:
-    """Whether the activation's slope jumps."""
-    return isinstance(lagrangian, ReLU) or (
-        isinstance(lagrangian, RectifiedPower) and lagrangian.n < 3
-    )

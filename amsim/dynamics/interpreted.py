@@ -31,7 +31,7 @@ def preferred(compiled: Any, work: float, batch: int) -> bool:
     So it is for small jobs while there is none on disk. `work` counts the multiply-adds of one step
     of one cue.
     """
-    if not hasattr(compiled, "stats"):  # NUMBA_DISABLE_JIT
+    if not hasattr(compiled, "overloads"):  # NUMBA_DISABLE_JIT
         return True
     if compiled.overloads or is_compiled(compiled):
         return False
@@ -143,13 +143,13 @@ def _project_one(
     out[c, :count] = weights[first : first + count] @ query[b]
 
 
-def memory_force_(memories: Any, offset: Array, cues: Array, size: int, work: Any) -> None:
+def memory_force_(memories: Any, cues: Array, size: int, work: Any) -> None:
     """All listed cues at once: two matrix products."""
     listed = cues[:size]
     weights = memories.weights.astype(np.float64)
     state = work.query[listed] @ weights.T + memories.bias
-    if offset.shape[1]:
-        state += work.decay[listed, None] * offset[listed]
+    if memories.offset.shape[1]:
+        state += work.decay[listed, None] * memories.offset[listed]
     if memories.kind == memory_force.SOFTMAX:
         state *= memories.parameter
         shares = np.exp(state - state.max(axis=1, keepdims=True))

@@ -31,13 +31,17 @@ GROUP = 4  # cues that share one reading of the memories
 
 
 class Memories(NamedTuple):
-    """The constant part of the drive."""
+    """What the drive is made of."""
 
     weights: NDArray[Any]  # (K, D) int8, float32 or float64
     bias: Floats  # (K,)
     kind: int
     parameter: float  # beta, or the exponent of POWER
     skip: float  # softmax weights below this share of the largest are zero
+    rate: float  # 1 / tau of the memory units, 0 where they are algebraic
+    offset: Floats  # (B, K) what decays at that rate in their state, (B, 0) for nothing
+    external: Floats  # (B, D) input of the features
+    clamped: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
 
 
 class Work(NamedTuple):
@@ -51,7 +55,7 @@ class Work(NamedTuple):
     used: NDArray[np.int64]  # (GROUP,) how many do
     peak: Floats  # (B,) largest logit so far
     total: Floats  # (B,) normaliser so far
-    decay: Floats  # (B,) e^(-t / tau) of the initial memory state
+    decay: Floats  # (B,) e^(-t / tau) of the offset
     drive: Floats  # (B, D)
 
 
@@ -182,9 +186,9 @@ def _local_block(memories, count, c, work):
 
 
 @inlined
-def _logits(memories, offset, first, count, cues, g, members, work):
+def _logits(memories, first, count, cues, g, members, work):
     """States h of one block of memory units for the cues g to g + members - 1 of the list."""
-    weights, query, out = memories.weights, work.query, work.logits
+    weights, offset, query, out = memories.weights, memories.offset, work.query, work.logits
     if members == GROUP:
         _project_four(weights, first, count, query, cues, g, out)
     for c in range(members):
@@ -199,7 +203,7 @@ def _logits(memories, offset, first, count, cues, g, members, work):
 
 
 @inlined
-def memory_force(memories, offset, cues, size, work):
+def memory_force(memories, cues, size, work):
     """work.drive[b] = Xi^T f(Xi query[b] + bias + decay[b] offset[b]) for the cues listed."""
     softmax, units = memories.kind == SOFTMAX, work.drive.shape[1]
     for c in range(size):
@@ -211,7 +215,7 @@ def memory_force(memories, offset, cues, size, work):
         members = min(GROUP, size - g)
         for first in range(0, len(memories.bias), BLOCK):
             count = min(BLOCK, len(memories.bias) - first)
-            _logits(memories, offset, first, count, cues, g, members, work)
+            _logits(memories, first, count, cues, g, members, work)
             used = 0
             for c in range(members):
                 if softmax:
@@ -238,19 +242,17 @@ def memory_force(memories, offset, cues, size, work):
 
 
 @inlined
-def evaluate(memories, offset, rate, external, clamped, state, past, lead, cues, size, work):
-    """work.drive of the listed cues at `state`: the features, and their followers if any.
-
-    The time of cue b is past[b, 0] + lead[b].
-    """
+def evaluate(memories, steps, cues, size, work):
+    """work.drive of the listed cues at steps.new: the features, and their followers if any."""
+    state, external, clamped = steps.new, memories.external, memories.clamped
     units = external.shape[1]
     seen = state.shape[1] - units  # 0: the memory units are algebraic and see the features
     for c in range(size):
         b = cues[c]
-        work.decay[b] = math.exp(-rate * (past[b, 0] + lead[b]))
+        work.decay[b] = math.exp(-memories.rate * steps.cues[b].time)
         for j in range(units):
             work.query[b, j] = state[b, seen + j]
-    memory_force(memories, offset, cues, size, work)
+    memory_force(memories, cues, size, work)
     for c in range(size):
         b = cues[c]
         for j in range(units):
@@ -261,9 +263,9 @@ def evaluate(memories, offset, rate, external, clamped, state, past, lead, cues,
 
 
 @inlined
-def _memory_residual(memories, offset, state, b, work):
+def _memory_residual(memories, state, b, work):
     """Largest |tau dh/dt| of the memory units, |Xi (v - y) - decay offset|."""
-    units, change = work.query.shape[1], work.logits
+    units, offset, change = work.query.shape[1], memories.offset, work.logits
     largest: Any = 0.0
     if state.shape[1] == units:  # algebraic memory units have none
         return largest
@@ -282,8 +284,8 @@ def _memory_residual(memories, offset, state, b, work):
 
 @compiled
 def sweep(
-    steps, segments, memories, offset, rate, external, clamped,
-    rtol, atol, tolerance, exact, t1, times, outputs, scratch, work, cues, lead, beside, sweeps,
+    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
+    cues, sweeps,
 ):  # fmt: skip
     """Up to `sweeps` steps of every running cue; how many cues still run.
 
@@ -291,19 +293,16 @@ def sweep(
     """
     size = len(cues)
     for _ in range(sweeps):
-        size = predict_running(steps, segments, scratch, cues, lead)
+        size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        evaluate(
-            memories, offset, rate, external, clamped, steps.new, steps.past, lead, cues, size,
-            work,
-        )  # fmt: skip
+        evaluate(memories, steps, cues, size, work)
         for c in range(size):
             b = cues[c]
             if exact and steps.cues[b].status == QUIET:
-                beside[b] = _memory_residual(memories, offset, steps.x, b, work)
+                steps.cues[b].beside = _memory_residual(memories, steps.x, b, work)
         finish_running(
-            steps, segments, cues, size, work.drive, beside, rtol, atol, tolerance, t1, times,
-            outputs, scratch,
+            steps, segments, cues, size, work.drive, rtol, atol, tolerance, t1, times, outputs,
+            scratch,
         )  # fmt: skip
     return size

@@ -139,10 +139,11 @@ def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple
         last = float(t1) if t1 is not None else horizon(network)
         return default_times(network, last), last
     grid = np.array(times, dtype=np.float64)
-    if grid.ndim != 1 or grid.size == 0 or not np.isfinite(grid).all():
+    if grid.ndim != 1 or grid.size == 0:
         raise ValueError(f"times must be a non-empty list of finite times, got {times!r}")
-    if grid[0] < 0 or not (grid[1:] > grid[:-1]).all():
-        raise ValueError("times must be increasing and not negative")
+    if not (grid[0] >= 0 and (grid[1:] > grid[:-1]).all() and grid[-1] < np.inf):
+        rule = "increasing and not negative" if np.isfinite(grid).all() else "finite"
+        raise ValueError(f"times must be {rule}, got {times!r}")
     last = float(t1) if t1 is not None else float(grid[-1])
     if grid[-1] > last:
         raise ValueError(f"times go to {grid[-1]:g}, beyond t1 = {last:g}")
@@ -155,10 +156,10 @@ def _clamped(
     network: Network, clamp: Any, target: str | None, batch: Shape
 ) -> dict[str, NDArray[np.bool_]]:
     """Masks (B, *shape) of the units that keep their value."""
-    masks = {}
-    for name, value in _by_layer(
-        network, clamp if clamp is not None else {}, target, "clamp"
-    ).items():
+    masks: dict[str, NDArray[np.bool_]] = {}
+    if clamp is None:
+        return masks
+    for name, value in _by_layer(network, clamp, target, "clamp").items():
         layer, chosen = network.layers[name], np.asarray(value)
         if layer.algebraic:
             raise ValueError(f"clamp: layer {name!r} has tau = 0 and cannot be clamped")
@@ -187,8 +188,9 @@ def _index_mask(name: str, index: Array, shape: Shape) -> NDArray[np.bool_]:
 def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> dict[str, Any]:
     """Constant inputs as (B, *shape), callables wrapped to return (B or 1, *shape)."""
     found: dict[str, Any] = {}
-    given = _by_layer(network, inputs if inputs is not None else {}, target, "inputs")
-    for name, value in given.items():
+    if inputs is None:
+        return found
+    for name, value in _by_layer(network, inputs, target, "inputs").items():
         shape, what = network.layers[name].shape, f"input of layer {name!r}"
         if callable(value):
             found[name] = _driven(value, batch, shape, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,7 @@ class Run:
         network = problem.network
         layers = network.dynamic.values()
         self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers])
+        self.offset = np.zeros((problem.batch, 0))
         segments = segments_of(layers, _couplings(network))
         self.begin(network.pack(problem.initial), segments)
 
@@ -74,7 +76,6 @@ class Run:
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
         cues["status"] = adams.STARTING
         self.running = np.zeros(batch, np.int64)
-        self.lead, self.beside = np.zeros(batch), np.zeros(batch)
         self.outputs = np.empty((batch, 0, width))
         self.scratch = adams.new_scratch(pieces, layers)
 
@@ -131,11 +132,11 @@ class Run:
         drives = np.zeros_like(steps.used)
         size = len(drives)
         for _ in range(count):
-            size = self.code.predict_running(steps, self.segments, self.scratch, running, self.lead)
+            size = self.code.predict_running(steps, self.segments, self.scratch, running)
             if size == 0:
                 break
             cues = running[:size]
-            drives[cues] = self.drive(cues, steps.past[cues, 0] + self.lead[cues], steps.new[cues])
+            drives[cues] = self.drive(cues, steps.cues["time"][cues], steps.new[cues])
             self.finish(drives, size)
         if count == 0:
             self.finish(drives, 0)
@@ -145,8 +146,8 @@ class Run:
         """Use the drives of the cues that predict_running listed."""
         problem = self.problem
         self.code.finish_running(
-            self.steps, self.segments, self.running, size, drives, self.beside, self.rtol,
-            self.atol, problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
+            self.steps, self.segments, self.running, size, drives, self.rtol, self.atol,
+            problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
         )  # fmt: skip
 
     def outcome(self) -> Outcome:
@@ -157,7 +158,7 @@ class Run:
             last=self.steps.x,
             start=self.start,
             fixed=self.clamped_units(),
-            offset=np.zeros((len(self.start), 0)),
+            offset=self.offset,
         )
 
     def clamped_units(self) -> Array:
@@ -204,8 +205,9 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
             chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000)) if running else 0
             while running:
                 running = run.advance(chunk)
-                waiting = problem.batch - first - len(cues)
-                progress.update(float(run.steps.past[:, 0].min()), waiting + running)
+                if running:
+                    waiting = problem.batch - first - len(cues)
+                    progress.update(float(run.steps.past[:, 0].min()), waiting + running)
         except KeyboardInterrupt:
             stopped = True  # the cues that are left keep their first state
         outcomes.append(run.outcome())
@@ -235,9 +237,9 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
     last = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
     if len(times) > outputs.shape[1]:
         outputs = np.concatenate([outputs, last[:, None]], axis=1)
-    held = np.minimum(cues["written"], times.searchsorted(ends))
-    for b in np.flatnonzero(held < len(times)):
-        outputs[b, held[b] : len(times)] = last[b]
+    written = cues["written"]
+    for b in (written < len(times)).nonzero()[0]:
+        outputs[b, written[b] : len(times)] = last[b]
     if problem.clamped:
         np.copyto(outputs, start[:, None], where=fixed[:, None])
     record = outputs[:, : len(times)].swapaxes(0, 1)
@@ -257,21 +259,21 @@ def segments_of(
     layers: Iterable[Layer], couples: NDArray[np.bool_], lag: float = 0.0
 ) -> adams.Segments:
     """Runs of units with equal tau; those of followers, if any, decay at the rate `lag`."""
-    start, rate, gain, layer = [0], [], [], []
-    for index, population in enumerate(layers):
-        for length, tau in population.tau_runs:
-            start.append(start[-1] + length)
-            rate.append(population.leak / tau)
-            gain.append(1.0 / tau)
-            layer.append(index)
-    return adams.Segments(
-        start=np.array(start),
-        rate=np.array(rate),
-        gain=np.array(gain),
-        lag=np.full(len(rate), lag),
-        layer=np.array(layer),
-        couples=couples,
+    runs = tuple(
+        (index, length, population.leak / tau, 1.0 / tau)
+        for index, population in enumerate(layers)
+        for length, tau in population.tau_runs
     )
+    start, rate, gain, lags, layer = _columns(runs, lag)
+    return adams.Segments(start, rate, gain, lags, layer, couples)
+
+
+@lru_cache(maxsize=16)
+def _columns(runs: tuple[tuple[int, int, float, float], ...], lag: float) -> tuple[Array, ...]:
+    """Start, rate, gain, lag and layer of the segments; nobody writes to them."""
+    layer, length, rate, gain = zip(*runs, strict=True)
+    start = np.concatenate([[0], np.cumsum(length)])
+    return start, np.array(rate), np.array(gain), np.full(len(runs), lag), np.array(layer)
 
 
 def _couplings(network: Network) -> NDArray[np.bool_]:

@@ -36,6 +36,8 @@ _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
 _FLOAT32_LOGIT = 50.0
 # What the compiled loop was called with in this process: nobody waits for that again.
 _LOADED: set[tuple[str, str]] = set()
+# The features depend on each other, through the memories.
+_COUPLED = np.ones((1, 1), bool)
 # Memories whose share of the softmax is this far below the tolerance are left out.
 _NEGLIGIBLE = 0.03
 
@@ -69,8 +71,8 @@ class TwoLayerRun(Run):
         self.clamped = np.zeros((len(state), 0), bool)
         if self.visible in problem.clamped:
             self.clamped = np.array(problem.clamped[self.visible], order="C")
-        layers = [problem.network.layers[self.visible]]  # coupled to itself by the memories
-        self.begin(state, segments_of(layers, np.ones((1, 1), bool), lag=self.rate))
+        layers = [problem.network.layers[self.visible]]
+        self.begin(state, segments_of(layers, _COUPLED, lag=self.rate))
 
     @staticmethod
     def applies(problem: Problem) -> bool:
@@ -105,9 +107,17 @@ class TwoLayerRun(Run):
         weights.flags.writeable = False  # of one type, whether the user may write to them or not
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         kind, parameter = _activation_code(layers[self.hidden].lagrangian) or (0, 0.0)
-        negligible = _NEGLIGIBLE * min(self.rtol, problem.tolerance or np.inf) / len(weights)
+        external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
         self.memories = memory_force.Memories(
-            weights, self.bias, kind, float(parameter), negligible
+            weights=weights,
+            bias=self.bias,
+            kind=kind,
+            parameter=float(parameter),
+            skip=_NEGLIGIBLE * min(self.rtol, problem.tolerance or np.inf) / len(weights),
+            rate=self.rate,
+            offset=self.offset,
+            external=np.zeros((batch, units)) + external,
+            clamped=self.clamped,
         )
         # Softmax averages the memories, so that errors of products stay small.
         self.single = (
@@ -118,8 +128,6 @@ class TwoLayerRun(Run):
             and parameter * units * self.synapse.largest * self.reach() <= _FLOAT32_LOGIT
         )
         self.work = self.allocate(np.float32 if self.single else np.float64)
-        external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
-        self.external = np.zeros((batch, units)) + external
         return super().prepare()
 
     def work_per_cue(self) -> float:
@@ -165,10 +173,9 @@ class TwoLayerRun(Run):
         if self.single and tolerance:
             tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
         running: int = self.code.sweep(
-            self.steps, self.segments, self.memories, self.offset, self.rate, self.external,
-            self.clamped, self.rtol, self.atol, tolerance, not self.single, problem.t1,
-            problem.times, self.outputs, self.scratch, self.work, self.running, self.lead,
-            self.beside, count,
+            self.steps, self.segments, self.memories, self.rtol, self.atol, tolerance,
+            not self.single, problem.t1, problem.times, self.outputs, self.scratch, self.work,
+            self.running, count,
         )  # fmt: skip
         return running
 
@@ -207,7 +214,7 @@ class TwoLayerRun(Run):
         if self.single and self.problem.tolerance:
             # Interrupted: float32 alone settles nothing.
             status[status == adams.SETTLED] = adams.RUNNING
-        return super().outcome()._replace(offset=self.offset)
+        return super().outcome()
 
     def clamped_units(self) -> Array:
         mask = np.zeros(self.start.shape, bool)

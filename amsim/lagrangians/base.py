@@ -23,10 +23,16 @@ class Lagrangian(ABC):
         Whether L is a sum over units, so that the Hessian is diagonal.
     bounded : bool
         Whether the activation stays bounded over all inputs.
+    kinked : bool
+        Whether the slope of the activation jumps somewhere.
     """
 
     separable: ClassVar[bool]
     bounded: ClassVar[bool]
+
+    @property
+    def kinked(self) -> bool:
+        return False
 
     @property
     def growth(self) -> float:

@@ -182,6 +182,10 @@ class ReLU(SeparableLagrangian):
 
     bounded = False
 
+    @property
+    def kinked(self) -> bool:
+        return True
+
     def _density(self, x: Array) -> Array:
         return self._activation(x) ** 2 / 2
 
@@ -217,6 +221,10 @@ class RectifiedPower(SeparableLagrangian):
     @property
     def growth(self) -> float:
         return 1 - 1 / self.n
+
+    @property
+    def kinked(self) -> bool:
+        return self.n < 3
 
     def __post_init__(self) -> None:
         require(self, "n", at_least=2)
