@@ -212,26 +212,31 @@ def single_speed(units: int, count: int, rounds: int) -> list[dict[str, object]]
 
 def _count_products(net: am.Network, run: Callable[[], object]) -> float:
     """Products of the weights with one vector: passes over Xi, times vectors."""
-    from amsim.stability import links
+    from amsim.stability import links, passes
 
     count, size = 0.0, net.synapses[0].weights.size
-    plain = {name: getattr(links, name) for name in ("project", "project_back", "_times")}
+    plain = [(links, name) for name in ("project", "project_back", "_times")]
+    plain.append((passes, "difference_product"))
+    functions = [getattr(module, name) for module, name in plain]
 
-    def counted(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-        def wrapped(x: Array, matrix: Array) -> Array:
+    def counted(function: Callable[..., Array]) -> Callable[..., Array]:
+        def wrapped(*arrays: Any) -> Array:
             nonlocal count
-            count += len(x) * matrix.size / size
-            return function(x, matrix)
+            matrix = max(arrays, key=np.size)
+            count += len(arrays[-1] if matrix is arrays[0] else arrays[0]) * matrix.size / size
+            return function(*arrays)
 
         return wrapped
 
+    import numpy as np
+
     try:
-        for name, function in plain.items():
-            setattr(links, name, counted(function))
+        for (module, name), function in zip(plain, functions, strict=True):
+            setattr(module, name, counted(function))
         run()
     finally:
-        for name, function in plain.items():
-            setattr(links, name, function)
+        for (module, name), function in zip(plain, functions, strict=True):
+            setattr(module, name, function)
     return count
 
 
@@ -242,10 +247,16 @@ def batch_speed(rounds: int) -> list[dict[str, object]]:
     import amsim as am
     from amsim.stability import certify
 
+    real = np.random.default_rng(0).normal(size=(100, 64))
     rows = []
     for name, net in {
         "+-1": random_memory(),
-        "real": am.dense_am(np.random.default_rng(0).normal(size=(100, 64))),
+        "real": am.dense_am(real),
+        "+-1, beta 0.3": random_memory(0.3),
+        "+-1, beta 0.5": random_memory(0.5),
+        "real, beta 0.4": am.dense_am(real, hidden=am.Softmax(0.4)),
+        "digits, beta 0.4": digits_memory(0.4),
+        "digits, beta 0.6": digits_memory(0.6),
     }.items():
         patterns = net.synapses[0].weights
         targets = am.simulate(net, patterns, until=am.Settled(1e-10)).final

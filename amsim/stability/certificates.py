@@ -18,7 +18,7 @@ from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
 from .claim import Claim, Scope, States
-from .contraction import contraction, distance, least_gain
+from .contraction import contraction, distance, least_gain, residual
 from .intervals import Image
 from .linear import Linearisation
 
@@ -191,6 +191,11 @@ class _Search:
             invariant, last = invariant[going], last[going]
         self.outcome[rows] = np.where(invariant, _STUCK, _GROWS)
 
+    @cached_property
+    def residual(self) -> dict[str, Array]:
+        """Of all targets at once: many cues need it, at different times."""
+        return residual(self.claim)
+
     def _keep(self, rows: Array, states: Boxes) -> None:
         """Remember the boxes as they are before they shrink."""
         for name, (lo, hi) in states.items():
@@ -205,7 +210,9 @@ class _Search:
         proven = factor < 1
         vague = proven & ~(far <= self.limit[rows])
         if vague.any():
-            bound = distance(part.take(vague), image.given.take(vague), factor[vague])
+            off = {name: moved[rows[vague]] for name, moved in self.residual.items()}
+            box = image.given.take(vague)
+            bound = distance(part.map.take(vague), off, box, factor[vague])
             far[vague] = np.minimum(far[vague], bound)
         exact = far <= self.limit[rows]
         result = np.where(proven & exact, _HOLDS, np.where(~stalled, _OPEN, _STUCK))

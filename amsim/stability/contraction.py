@@ -23,20 +23,24 @@ def contraction(boxmap: BoxMap, image: Image) -> Array:
     return _worst(boxmap.gain(image, widths), widths)
 
 
-def distance(claim: Claim, boxes: Boxes, factor: Array) -> Array:
+def distance(boxmap: BoxMap, residual: Mapping[str, Array], boxes: Boxes, factor: Array) -> Array:
     """Bound on |x - target| for the fixed point x in a box; shape (batch,).
 
     In the max norm in which the update T contracts by `factor` on a box that holds the target t,
-    |x - t| <= |T(t) - t| / (1 - factor).
+    |x - t| <= |T(t) - t| / (1 - factor); |T(t) - t| is the `residual` of the target.
     """
-    widths = weights(claim.map, boxes)
+    widths = weights(boxmap, boxes)
+    widest = np.max([width.max(axis=1) for width in widths.values()], axis=0)
+    return np.asarray(_worst(residual, widths) * widest / (1 - factor) * (1 + 1e-15))
+
+
+def residual(claim: Claim) -> dict[str, Array]:
+    """How far one update may move each unit at the target, from above; (batch, units)."""
     moved = claim.map.image(claim.target).new
-    residual = {
+    return {
         name: np.maximum(hi - claim.target[name][0], claim.target[name][0] - lo)
         for name, (lo, hi) in moved.items()
     }
-    widest = np.max([width.max(axis=1) for width in widths.values()], axis=0)
-    return np.asarray(_worst(residual, widths) * widest / (1 - factor) * (1 + 1e-15))
 
 
 def weights(boxmap: BoxMap, boxes: Boxes) -> dict[str, Array]:

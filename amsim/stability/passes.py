@@ -106,14 +106,14 @@ def difference_product(weights, back, winner, radius):
         w = winner[row]
         if back:
             for i in range(weights.shape[0]):
-                own = float(weights[i, w])
+                own = np.float64(weights[i, w])
                 for target in range(weights.shape[1]):
-                    out[row, target] += abs(float(weights[i, target]) - own) * radius[row, i]
+                    out[row, target] += abs(np.float64(weights[i, target]) - own) * radius[row, i]
         else:
             for target in range(weights.shape[0]):
                 total = 0.0
                 for i in range(weights.shape[1]):
-                    moved = abs(float(weights[target, i]) - float(weights[w, i]))
+                    moved = abs(np.float64(weights[target, i]) - np.float64(weights[w, i]))
                     total += moved * radius[row, i]
                 out[row, target] = total
     return out

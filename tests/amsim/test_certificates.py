@@ -431,6 +431,30 @@ def test_magnitudes_that_are_kept_change_nothing(
         np.testing.assert_allclose(box, slow.box[name], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("beta", [1.0, 2.0])
+def test_shortcuts_certify_the_same_cues(
+    beta: float, scope: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refusing before a box is invariant, and several steps of growth at once."""
+    xi = np.random.default_rng(2).normal(size=(20, 24))
+    net = am.dense_am(xi, hidden=am.Softmax(beta))
+    targets = am.simulate(net, xi, until=EXACT).final
+    cues = am.patterns.corrupt(xi, flip=0.2, seed=3)
+    quick = certify(net, cues, targets, scope)
+    monkeypatch.setattr(
+        "amsim.stability.certificates._repelled",
+        lambda boxes, new: np.zeros(len(new.reach()), bool),
+    )
+    monkeypatch.setattr(
+        "amsim.stability.certificates._steps", lambda growth, last: (np.ones_like(growth), last)
+    )
+    slow = certify(net, cues, targets, scope)
+    assert 0 < slow.holds.sum() < 20
+    np.testing.assert_array_equal(quick.holds, slow.holds)
+    assert quick.iterations.sum() < slow.iterations.sum()
+
+
 def test_a_certificate_can_be_pickled_with_its_message() -> None:
     found = certify(tanh_pair(0.6), [0.01, 0.0], np.zeros(2))
     copy = pickle.loads(pickle.dumps(found))

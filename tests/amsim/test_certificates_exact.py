@@ -15,6 +15,7 @@ import amsim as am
 from amsim.stability import certify
 from amsim.stability.boxes import Boxes
 from amsim.stability.intervals import BoxMap
+from amsim.stability.passes import difference_product, softmax_bounds
 
 Array = npt.NDArray[Any]
 Exact = list[Any]
@@ -43,7 +44,8 @@ def numbers(array: Array, kind: Callable[[float], Any]) -> Any:
 
 def softmax_ends(beta: Any, lo: Exact, hi: Exact) -> Interval:
     def share(own: Any, mu: int, others: Exact) -> Any:
-        return 1 / (1 + sum((beta * (x - own)).exp() for j, x in enumerate(others) if j != mu))
+        rest = sum((beta * (x - own)).exp() for j, x in enumerate(others) if j != mu)
+        return 1 / (type(beta)(1) + rest)
 
     low = [share(lo[mu], mu, hi) for mu in range(len(lo))]
     return low, [share(hi[mu], mu, lo) for mu in range(len(lo))]
@@ -128,6 +130,42 @@ def contains(box: Any, exact: Interval, kind: Any) -> None:
         for x, end in zip(got[0], ends):
             beyond = sign * (kind(float(x)) - end)
             assert 0 <= beyond <= 1e-11 * scale
+
+
+@pytest.mark.parametrize("units", [1, 2, 7])
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0, 100.0, 299.0, 301.0, 1000.0, 1e5])
+def test_shares_of_a_softmax(units: int, scale: float) -> None:
+    """On both sides of where exponentials are too far apart to be taken as they are."""
+    rng = np.random.default_rng(3)
+    middle = scale * rng.uniform(-1, 1, (20, units))
+    radius = scale * rng.random((20, units)) * rng.choice([0.0, 1e-3, 1.0], (20, 1))
+    lo, hi, beta = middle - radius, middle + radius, 1.5
+    low, high = softmax_bounds(beta, lo, hi)
+    assert ((low >= 0) & (high <= 1)).all()
+    np.testing.assert_allclose(am.Softmax(beta).activation_bounds(lo, hi), (low, high), 1e-8)
+    for row in range(20):
+        ends = softmax_ends(Decimal(beta), numbers(lo[row], Decimal), numbers(hi[row], Decimal))
+        for got, end, sign in ((low[row], ends[0], -1), (high[row], ends[1], 1)):
+            for x, exact in zip(got, end):
+                beyond = sign * (Decimal(float(x)) - exact)
+                assert 0 <= beyond <= Decimal("1e-8") * exact + Decimal("3e-308")
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("kind", [np.int8, np.float32, np.float64])
+def test_products_with_differences_of_weights(back: bool, kind: Any) -> None:
+    rng = np.random.default_rng(4)
+    weights = (rng.choice([-128, -1, 3, 127], (6, 9)) * (1 if kind == np.int8 else 0.1)).astype(
+        kind
+    )
+    radius, winner = rng.random((3, 9)), np.array([5, 0, 5])
+    found = difference_product(weights.T if back else weights, back, winner, radius)
+    exact = numbers(weights, Fraction)
+    for row, w in enumerate(winner):
+        for target in range(6):
+            pairs = zip(exact[target], exact[w], numbers(radius[row], Fraction))
+            total = sum(abs(a - b) * r for a, b, r in pairs)
+            assert abs(Fraction(float(found[row, target])) - total) <= Fraction(2e-15) * total
 
 
 @pytest.mark.parametrize("scope", ["link", "broadcast"])
