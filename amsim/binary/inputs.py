@@ -81,7 +81,12 @@ def scaling(separation: Separation, chosen: Scaling | None) -> Scaling:
 
 def signs(rows: ArrayLike, what: str) -> Signs:
     """Rows of -1 and +1 as int8."""
-    array = np.asarray(rows)
+    try:
+        array = np.asarray(rows)
+    except ValueError:
+        raise ValueError(
+            f"{what} have rows of different lengths; give one entry per unit"
+        ) from None
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{what} must be numbers -1 and +1, got dtype {array.dtype}")
     if array.ndim == 0 or array.size == 0:

@@ -77,6 +77,8 @@ class BinaryMemory:
         inputs.check_function("separation", self.separation)
         inputs.check_function("similarity", self.similarity)
         self.scaling = inputs.scaling(self.separation, scaling)
+        if not isinstance(self_terms, (bool, np.bool_)):
+            raise TypeError(f"self_terms must be True or False, got {self_terms!r}")
         self.self_terms = bool(self_terms)
         self._columns: Signs = np.ascontiguousarray(stored.T)
         self._field_tables: dict[bool, FieldTable] = {}

@@ -357,6 +357,7 @@ def test_a_memory_is_built_without_the_compiler() -> None:
     [
         ([[1, 0]], ValueError), ([1, -1], ValueError), ([], ValueError),
         ([[1.0, math.nan]], ValueError), ([["a"]], TypeError), ([[True, False]], TypeError),
+        ([[1, -1], [1]], ValueError),
     ],
 )  # fmt: skip
 def test_patterns_must_be_signs(patterns: Any, error: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import amsim as am
 from amsim.dynamics.events import distance_bound
@@ -202,6 +203,37 @@ def test_a_softmax_memory_has_a_bound_at_rest() -> None:
         assert np.isfinite(bound[name]).all()
 
 
+def test_the_bound_of_sign_units_ends_where_one_may_turn() -> None:
+    """v = tanh(h), h = sign(v) rests at tanh(1), or at 0 where nothing decides."""
+    net = am.dense_am(np.eye(2), visible=am.Sign(), hidden=am.Tanh(), tau_hidden=1.0)
+    until = am.Settled(1e-4, certified=True)
+    sure = am.simulate(net, [1.0, -0.5], solver=am.EventDriven(1e-3), until=until)
+    assert "1 proven" in sure.message
+    bound = distance_bound(net, sure.final, residual=1e-4, register_error=1e-3)["visible"]
+    error = np.abs(sure.final["visible"] - np.tanh(1.0) * np.array([1.0, -1.0]))
+    assert (error <= bound).all() and (bound < 2e-3).all()
+    with pytest.warns(am.GuaranteeWarning, match="no distance to a fixed point is proven"):
+        unsure = am.simulate(net, [1.0, 0.0], solver=am.EventDriven(1e-3), until=until)
+    wide = distance_bound(net, unsure.final, residual=1e-4, register_error=1e-3)["visible"]
+    assert wide[1] > 0.7  # it may still go to tanh(1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"residual": math.nan}, ValueError, "residual"),
+        ({"register_error": -1.0}, ValueError, "register_error"),
+        ({"residual": "small"}, TypeError, "residual"),
+    ],
+)
+def test_bounds_of_nothing_are_refused(options: Any, error: Any, words: str) -> None:
+    states = am.simulate(network(), CUE, solver=am.EventDriven(0.1), t1=1.0).final
+    with pytest.raises(error, match=words):
+        distance_bound(network(), states, **options)
+    with pytest.raises(ValueError, match="hidden"):
+        distance_bound(network(), {"visible": CUE})
+
+
 def test_there_is_no_bound_where_the_network_does_not_contract() -> None:
     net = am.dense_am(3 * XI, hidden=am.ReLU())
     bound = distance_bound(net, {"visible": np.zeros(4), "hidden": np.zeros(3)})
@@ -237,6 +269,12 @@ def test_other_input_that_is_refused() -> None:
     for options in ({"quantum": 0.0}, {"max_events": 0}, {"announce": "x"}, {"normaliser": "y"}):
         with pytest.raises(ValueError, match=next(iter(options))):
             am.EventDriven(**options)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="max_events is True"):
+        am.EventDriven(max_events=True)
+    with pytest.raises(TypeError, match="record_events is 'yes'"):
+        am.EventDriven(record_events="yes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="freeze"):
+        am.Timing(delay=scipy.stats.uniform)
     with pytest.raises(ValueError, match="says nothing of layer 'hidden'"):
         am.simulate(network(), CUE, solver=am.EventDriven({"visible": 0.1}))
     with pytest.raises(ValueError, match="seed"):

@@ -72,9 +72,14 @@ class EventDriven:
             _number("EventDriven", "quantum", quantum, above=0.0)
         if not isinstance(self.timing, Timing):
             raise TypeError(f"EventDriven: timing is {self.timing!r}; use Timing(...)")
-        if not isinstance(self.max_events, (int, np.integer)) or self.max_events < 1:
+        whole = isinstance(self.max_events, (int, np.integer)) and self.max_events is not True
+        if not whole or self.max_events < 1:
             raise ValueError(
                 f"EventDriven: max_events is {self.max_events!r}; use a positive integer"
+            )
+        if not isinstance(self.record_events, (bool, np.bool_)):
+            raise TypeError(
+                f"EventDriven: record_events is {self.record_events!r}; use True or False"
             )
         for name, choices in (
             ("announce", ("output", "ahead")),

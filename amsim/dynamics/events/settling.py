@@ -9,6 +9,7 @@ import numpy as np
 
 from ...network import Network
 from ...synapses import Array, Dense
+from .timing import _number
 
 _ROUNDS = 1000
 _HUGE = 1e6
@@ -43,6 +44,12 @@ def distance_bound(
     dict of str to ndarray (*batch, *shape)
         In units of the state; infinite where the argument fails. Where the network does not
         contract, bounded activations give a radius of the order of the whole range of states.
+        Sign units that are within their radius of 0 may turn, which moves their output by 2.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If states do not fit the network, an error is negative, or a synapse is not `Dense`.
 
     Notes
     -----
@@ -62,6 +69,9 @@ def distance_bound(
     >>> print(bound["visible"].round(4))
     [0.0007 0.0004]
     """
+    for name, value in (("residual", residual), ("register_error", register_error)):
+        _number("distance_bound", name, value, at_least=0.0)
+    states = network.complete(states)
     absolute = Network(network.layers, [_absolute(synapse) for synapse in network.synapses])
     radii = {name: np.zeros_like(states[name], dtype=np.float64) for name in network.layers}
     for _ in range(_ROUNDS):

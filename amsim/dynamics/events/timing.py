@@ -179,6 +179,11 @@ class Timing:
 def _check_delay(value: Any, name: str = "delay") -> None:
     """Numbers and distributions that are finite and not negative."""
     if isinstance(value, Distribution):
+        if hasattr(value, "freeze"):
+            raise TypeError(
+                f"Timing: {name} is a family of distributions; give its parameters to freeze it, "
+                f"such as scipy.stats.uniform(0, 0.5)"
+            )
         lowest = float(value.support()[0])
         if not lowest >= 0:
             raise ValueError(
