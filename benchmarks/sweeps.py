@@ -21,9 +21,9 @@ from statistics import median
 
 import numpy as np
 
-from experiments.pools import Pool, open_pool
-from experiments.sweep import Sweep, work
-from experiments.unit_log import UnitLog, read
+from experiments.runner.pools import Pool, open_pool
+from experiments.runner.sweep import Sweep, work
+from experiments.runner.unit_log import UnitLog, read
 
 SECONDS = 0.1
 SHORT = 2000  # units that do nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .experiment import Experiment
+    from .runner.experiment import Experiment
 
 
 def find(name: str) -> Experiment:
@@ -43,4 +43,4 @@ def names() -> list[str]:
 def _modules() -> list[str]:
     from pkgutil import iter_modules
 
-    return [module.name for module in iter_modules(__path__)]
+    return [module.name for module in iter_modules(__path__) if not module.ispkg]

@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from experiments import command
-from experiments.experiment import Claim, Experiment, Quantity
+from .runner.experiment import Claim, Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -239,4 +238,6 @@ EXPERIMENT = Experiment(
 run = EXPERIMENT.run
 
 if __name__ == "__main__":
-    raise SystemExit(command.main(EXPERIMENT))
+    from .runner.command import main
+
+    raise SystemExit(main(EXPERIMENT))

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .experiment import Claim, Experiment, Quantity
+from .runner.experiment import Claim, Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -224,6 +224,6 @@ EXPERIMENT = Experiment(
 run = EXPERIMENT.run
 
 if __name__ == "__main__":
-    from .command import main
+    from .runner.command import main
 
     raise SystemExit(main(EXPERIMENT))

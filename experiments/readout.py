@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .experiment import Claim, Experiment, Quantity
+from .runner.experiment import Claim, Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -232,6 +232,6 @@ EXPERIMENT = Experiment(
 run = EXPERIMENT.run
 
 if __name__ == "__main__":
-    from .command import main
+    from .runner.command import main
 
     raise SystemExit(main(EXPERIMENT))

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import files, summary
+from experiments.runner import files, summary
 
 from .console import DONE, Parser, UserError, as_json, drop, emit, note, seed
 from .files import add_output
 
 if TYPE_CHECKING:
-    from experiments.experiment import Experiment
+    from experiments.runner.experiment import Experiment
 
 INCOMPLETE = 1  # some units failed, or a second run differs from the first
 _HELP = """\
@@ -74,7 +74,7 @@ def _list_parser() -> Parser:
 
 def _list(args: argparse.Namespace) -> int:
     import experiments
-    from experiments.design import Design
+    from experiments.runner.design import Design
 
     listed = []
     for name in experiments.names():
@@ -134,9 +134,9 @@ def _add_workers(parser: Parser) -> None:
 
 
 def _run(experiment: Experiment, args: argparse.Namespace) -> int:
-    from experiments.design import Design, parse
-    from experiments.plan import plan, words
-    from experiments.record import run
+    from experiments.runner.design import Design, parse
+    from experiments.runner.plan import plan, words
+    from experiments.runner.record import run
 
     given = {
         name.partition(" ")[2]: text
@@ -184,8 +184,8 @@ def _rerun_parser() -> Parser:
 
 
 def _rerun(args: argparse.Namespace) -> int:
-    from experiments.provenance import provenance
-    from experiments.rerun import changed_origin, rerun
+    from experiments.runner.provenance import provenance
+    from experiments.runner.rerun import changed_origin, rerun
 
     with _ends(args.out):
         found = rerun(
@@ -206,8 +206,8 @@ def _rerun(args: argparse.Namespace) -> int:
 @contextmanager
 def _ends(out: str | None) -> Iterator[None]:
     """Turn the ends of a run that a user can do something about into one line."""
-    from experiments.conclude import UnitsFailed
-    from experiments.pools import PoolError
+    from experiments.runner.conclude import UnitsFailed
+    from experiments.runner.pools import PoolError
 
     try:
         with _one_line(files.RecordError, UnitsFailed):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.design import Design
-from experiments.experiment import Claim, Experiment, Quantity
+from experiments.runner.design import Design
+from experiments.runner.experiment import Claim, Experiment, Quantity
 
 # Unit numbers are not known to `measure`: x and the first draw tell which one it is.
 
@@ -94,7 +94,7 @@ EXPERIMENT = Experiment(
 
 def main(out, options):
     """Run as a driver of its own, which a test may kill."""
-    from experiments.record import run
+    from experiments.runner.record import run
 
     keys = ("jobs", "scheduler", "resume", "force")
     how = {key: options.pop(key) for key in keys if key in options}

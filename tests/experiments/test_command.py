@@ -10,17 +10,17 @@ from small_experiments import EXPERIMENT
 
 import experiments
 from amsim.cli import main
-from experiments.design import Design
-from experiments.files import read_record
-from experiments.plan import plan, words
-from experiments.rerun import load
+from experiments.runner.design import Design
+from experiments.runner.files import read_record
+from experiments.runner.plan import plan, words
+from experiments.runner.rerun import load
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Put the small experiment in the place of all others."""
     monkeypatch.setattr(experiments, "find", {"small": EXPERIMENT}.__getitem__)
-    monkeypatch.setattr("experiments.rerun.find", {"small": EXPERIMENT}.__getitem__)
+    monkeypatch.setattr("experiments.runner.rerun.find", {"small": EXPERIMENT}.__getitem__)
 
 
 def error(capsys):

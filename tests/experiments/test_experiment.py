@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_experiments import EXPERIMENT
 
-from experiments.conclude import UnitsFailed
-from experiments.design import Design, parse
-from experiments.experiment import Experiment
+from experiments.runner.conclude import UnitsFailed
+from experiments.runner.design import Design, parse
+from experiments.runner.experiment import Experiment
 
 
 def test_every_unit_stands_in_its_place():

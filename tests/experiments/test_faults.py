@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_experiments import EXPERIMENT
 
-from experiments.design import Design
-from experiments.files import RecordError, in_use, read_record
-from experiments.record import run
-from experiments.unit_log import UnitLog, damaged, read
+from experiments.runner.design import Design
+from experiments.runner.files import RecordError, in_use, read_record
+from experiments.runner.record import run
+from experiments.runner.unit_log import UnitLog, damaged, read
 
 DRIVER = Path(__file__).with_name("small_experiments.py")
 ROOT = DRIVER.parents[2]

@@ -9,11 +9,11 @@ import xarray as xr
 from small_experiments import EXPERIMENT
 
 import experiments
-from experiments.conclude import UnitsFailed
-from experiments.design import Design
-from experiments.files import FILES, RecordError, in_use, locked, read_record
-from experiments.record import run
-from experiments.rerun import changed_origin, differences, load, rerun
+from experiments.runner.conclude import UnitsFailed
+from experiments.runner.design import Design
+from experiments.runner.files import FILES, RecordError, in_use, locked, read_record
+from experiments.runner.record import run
+from experiments.runner.rerun import changed_origin, differences, load, rerun
 
 
 def design(**options):
@@ -36,7 +36,7 @@ def marks(tmp_path):
 @pytest.fixture
 def known(monkeypatch):
     """Let records of these tests find their experiment by its name."""
-    monkeypatch.setattr("experiments.rerun.find", {"small": EXPERIMENT}.__getitem__)
+    monkeypatch.setattr("experiments.runner.rerun.find", {"small": EXPERIMENT}.__getitem__)
 
 
 def test_what_a_run_leaves(tmp_path):
@@ -192,7 +192,7 @@ def test_a_folder_of_another_experiment_is_not_resumed(tmp_path):
 
 def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from experiments.files import locked\n"
+        "import sys, time; from pathlib import Path; from experiments.runner.files import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -212,7 +212,7 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
 FORK = """
 import os, sys
 from pathlib import Path
-from experiments.files import in_use, locked
+from experiments.runner.files import in_use, locked
 folder = Path(sys.argv[1])
 with locked(folder):
     alive, gone = os.pipe(), os.pipe()
@@ -280,6 +280,6 @@ def test_reruns_of_what_cannot_be_rerun(tmp_path, known, monkeypatch):
     (tmp_path / "run/data.nc").unlink()
     with pytest.raises(RecordError, match=r"no data.nc.*--resume"):
         rerun(tmp_path / "run")
-    monkeypatch.setattr("experiments.rerun.find", experiments.find)
+    monkeypatch.setattr("experiments.runner.rerun.find", experiments.find)
     with pytest.raises(RecordError, match="there is no experiment 'small'"):
         rerun(tmp_path / "run")

@@ -6,10 +6,10 @@ import pytest
 from small_experiments import EXPERIMENT
 
 from amsim.cli import main
-from experiments.design import Design
-from experiments.files import RecordError, read_record, write_record
-from experiments.record import run
-from experiments.report import page
+from experiments.runner.design import Design
+from experiments.runner.files import RecordError, read_record, write_record
+from experiments.runner.record import run
+from experiments.runner.report import page
 
 
 class Reader(HTMLParser):

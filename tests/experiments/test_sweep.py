@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from small_experiments import EXPERIMENT
 
-from experiments.design import Design
-from experiments.pools import PoolError, open_pool
-from experiments.sweep import Sweep, work
+from experiments.runner.design import Design
+from experiments.runner.pools import PoolError, open_pool
+from experiments.runner.sweep import Sweep, work
 
 
 def same(one, other):
@@ -122,7 +122,7 @@ def test_workers_that_do_not_exist():
 
 
 def test_progress_appears_on_a_terminal_only(monkeypatch, capsys):
-    from experiments import progress
+    from experiments.runner import progress
 
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
     with progress.Progress(10, 2) as bar:

@@ -50,7 +50,8 @@ def _commit() -> str | None:
     if _git("ls-files", "--error-unmatch", "experiment.py", at=here) is None:
         return None
     commit = _git("rev-parse", "HEAD", at=here)
-    packages = [str(here.parent / name) for name in ("amsim", "hardware", "experiments")]
+    top = here.parents[1]
+    packages = [str(top / name) for name in ("amsim", "hardware", "experiments")]
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", *packages, at=here)
     return f"{commit}+changes" if changed else commit
 

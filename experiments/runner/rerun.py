@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import find
+from .. import find
 from .design import Design
 from .files import DATA, RecordError, read_record
 from .record import identity, run
@@ -86,7 +86,7 @@ def rerun(
     out : str or Path, optional
         Where the second record goes; by default it is thrown away.
     jobs, scheduler, executor, resume, force
-        As in `experiments.record.run`.
+        As in `experiments.runner.record.run`.
 
     Returns
     -------

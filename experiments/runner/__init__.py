@@ -1,0 +1,1 @@
+"""What runs experiments, keeps their records and judges them."""
