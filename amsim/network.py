@@ -180,6 +180,10 @@ class Network:
         _check_layers(self.layers)
         _check_synapses(self.layers, self.synapses)
 
+    def __reduce__(self) -> tuple[type[Network], tuple[dict[str, Layer], Sequence[HyperSynapse]]]:
+        """Pickle what it was built from: read-only mappings cannot be."""
+        return Network, (dict(self.layers), self.synapses)
+
     def __repr__(self) -> str:
         layers = ", ".join(f"{n}: {layer.shape}" for n, layer in self.layers.items())
         synapses = ", ".join(synapse.name for synapse in self.synapses)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -451,6 +453,16 @@ def test_unusable_networks_are_refused(
         Network(layers, synapses)
     for word in words:
         assert word in str(caught.value)
+
+
+@every
+def test_copies_and_pickles_move_alike(build: Callable[[], Network]) -> None:
+    net = build()
+    states, inputs = example(net, (2,), seed=0)
+    velocity = net.velocity(states, inputs)
+    for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        for name, value in other.velocity(states, inputs).items():
+            np.testing.assert_array_equal(value, velocity[name])
 
 
 def test_synapses_with_names_of_their_own_may_join_the_same_layers() -> None:
