@@ -62,12 +62,6 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     claim = Claim.of(net, None, state, scope)
     _check_single(claim)
     size = max(1.0, float(claim.target.reach()[0]))
-    moved = claim.map.image(claim.target).new
-    if not (off := float(moved.deviation(claim.target)[0])) <= _OFF * size:
-        raise ValueError(
-            f"state is no fixed point: one update moves it by {off:.3g}; take the last state of a "
-            f"recall, such as simulate(net, cue).final"
-        )
     good, known = 2 * size, None
     while (known := _shrunk(claim, good, None)) is None:
         good /= 2
@@ -167,7 +161,7 @@ def radius_bound(net: Network, state: States) -> float:
     Raises
     ------
     ValueError
-        If the network is another one.
+        If the network is another one, or as for `radius`.
 
     Examples
     --------
@@ -178,9 +172,9 @@ def radius_bound(net: Network, state: States) -> float:
     >>> 0.2 < radius_bound(net, patterns[0]) < radius(net, patterns[0])
     True
     """
+    features, memories = _two_layers(net)
     claim = Claim.of(net, None, state, "link")
     _check_single(claim)
-    features, memories = _two_layers(net)
     layer, synapse = net.layers[memories], net.synapses[0]
     assert isinstance(synapse, Dense)
     assert isinstance(layer.lagrangian, Softmax)
@@ -213,3 +207,10 @@ def _two_layers(net: Network) -> tuple[str, str]:
 def _check_single(claim: Claim) -> None:
     if claim.batch:
         raise ValueError(f"state has batch axes {claim.batch}; give one state, or loop over them")
+    size = max(1.0, float(claim.target.reach()[0]))
+    moved = claim.map.image(claim.target).new
+    if not (off := float(moved.deviation(claim.target)[0])) <= _OFF * size:
+        raise ValueError(
+            f"state is no fixed point: one update moves it by {off:.3g}; take the last state of a "
+            f"recall, such as simulate(net, cue).final"
+        )

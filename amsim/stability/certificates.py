@@ -126,7 +126,9 @@ def certify(
     >>> certify(net, cues, target).holds.tolist()
     [True, True]
     """
-    if not tolerance > 0:
+    if cue is None:
+        raise TypeError("cue is None; give the state from which executions start")
+    if not isinstance(tolerance, (int, float, np.number)) or not tolerance > 0:
         raise ValueError(f"tolerance must be a positive distance, got {tolerance!r}")
     claim = Claim.of(net, cue, target, scope)
     search = _Search(claim, scope, tolerance * np.maximum(1.0, claim.target.reach()))

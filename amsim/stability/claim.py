@@ -44,7 +44,7 @@ class Claim:
         """Validate; without a cue, executions start at the target."""
         check_covered(net, scope)
         visible = "visible" if "visible" in net.layers else next(iter(net.layers))
-        goal = _by_layer(net, target, "target")
+        goal = _by_layer(net, target, "state" if cue is None else "target")
         given = _by_layer(net, cue, "cue") if cue is not None else {}
         boxmap = BoxMap.of(net, visible, set(given))
         shapes = [state.shape[:-1] for state in (*goal.values(), *given.values())]

@@ -11,7 +11,7 @@ from ..network import Network
 from .delays import DelayedNetwork, Links, Pair, chosen_links
 from .linear import Floats, Linearisation
 from .spectrum import Complex, check_size
-from .states import State, one_state
+from .states import State, rest_state
 
 LARGEST = 400  # units: a sweep solves one eigenvalue problem of that size per frequency
 FREQUENCIES = 240
@@ -41,7 +41,8 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
     Raises
     ------
     ValueError, TypeError
-        If the state or the links do not fit the network, or it is too large.
+        If the state is no fixed point, or it or the links do not fit the network, or the network
+        is too large.
 
     Notes
     -----
@@ -61,7 +62,7 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
     >>> print(f"{found:.6f} {am.theory.timing.critical_delay_one_layer(2.0):.6f}")
     1.209200 1.209200
     """
-    linear = Linearisation(net, one_state(net, state))
+    linear = Linearisation(net, rest_state(net, state))
     return first_crossing(linear, chosen_links(linear, links))
 
 
@@ -141,7 +142,8 @@ def critical_tau(net: Network, state: State, layer: str, unit: int) -> float:
     Raises
     ------
     ValueError, TypeError
-        If there is no such unit, the state is unstable already, or the network is too large.
+        If there is no such unit, the state is unstable already or no fixed point, or the network
+        is too large.
 
     Notes
     -----
@@ -158,7 +160,7 @@ def critical_tau(net: Network, state: State, layer: str, unit: int) -> float:
     >>> print(f"{am.stability.critical_tau(net, [3.5], 'hidden', 0):.6f}")
     2.074638
     """
-    linear = Linearisation(net, one_state(net, state))
+    linear = Linearisation(net, rest_state(net, state))
     check_size(linear, LARGEST)
     place = _position(linear, layer, unit)
     if linear.slowest[0].real >= 0:

@@ -29,6 +29,10 @@ def link_delays(linear: Linearisation, delay: Delay) -> dict[Pair, Floats]:
     spec = delay if isinstance(delay, Mapping) else dict.fromkeys(linear.blocks, delay)
     delays = {pair: np.zeros(block.shape) for pair, block in linear.blocks.items()}
     for pair, value in _spread(linear, spec, "delay"):
+        if np.asarray(value).dtype.kind not in "biuf":
+            raise TypeError(
+                f"delays of {pair} must be real numbers, got dtype {np.asarray(value).dtype}"
+            )
         array = np.asarray(value, dtype=np.float64)
         if not (np.isfinite(array) & (array >= 0)).all():
             raise ValueError(f"delays of {pair} must be finite and not negative")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ..network import Network
 from ..synapses import Array
 from .linear import DENSE, Floats, Linearisation, solve_krylov
-from .states import State, one_state, stacked_states
+from .states import State, one_state, rest_state, stacked_states
 
 Kind = Literal["memory", "mixture", "spurious"]
 Shape = Literal["minimum", "saddle", "degenerate"]
@@ -212,7 +212,7 @@ def classify(
     Raises
     ------
     ValueError, TypeError
-        If the state or the patterns do not fit the network.
+        If the state is no fixed point, or it or the patterns do not fit the network.
 
     Notes
     -----
@@ -229,7 +229,7 @@ def classify(
     >>> found.kind, found.stability, found.index
     ('mixture', 'saddle', 1)
     """
-    states = one_state(net, state)
+    states = rest_state(net, state)
     if layer not in states:
         raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")
     stored = np.asarray(patterns, dtype=np.float64)
@@ -239,6 +239,8 @@ def classify(
             f"patterns have shape {stored.shape}, layer {layer!r} has {units} units; "
             f"they need shape (patterns, {units})"
         )
+    if not np.isfinite(stored).all():
+        raise ValueError("patterns contain NaN or infinity")
     active = net.layers[layer].lagrangian.activation(states[layer]).ravel()
     weights, distance = _combination(active, stored)
     total = float(np.abs(weights).sum())

@@ -82,8 +82,7 @@ def t_read(
     >>> times[0] < times[1] < 40
     True
     """
-    check_covered(report.network, "link")
-    _check_layer(report.network, layer)
+    _check_report(report, layer)
     for name, value in (("margin", margin), ("distance", distance)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be positive and finite, got {value!r}")
@@ -125,8 +124,7 @@ def reach(report: StabilityReport, *, layer: str = "visible") -> float:
     ValueError
         As for `t_read`.
     """
-    check_covered(report.network, "link")
-    _check_layer(report.network, layer)
+    _check_report(report, layer)
     if not report.rho < 1:
         return 0.0
     boxes = _Boxes(report.linear, layer)
@@ -285,6 +283,11 @@ class _Boxes:
         return np.asarray(vector) if proven else None
 
 
-def _check_layer(net: Network, layer: str) -> None:
-    if layer not in net.layers:
-        raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")
+def _check_report(report: StabilityReport, layer: str) -> None:
+    if not isinstance(report, StabilityReport):
+        raise TypeError(f"report must come from analyse(net, state), got {type(report).__name__}")
+    check_covered(report.network, "link")
+    if layer not in report.network.layers:
+        raise ValueError(
+            f"there is no layer {layer!r}; the network has {', '.join(report.network.layers)}"
+        )

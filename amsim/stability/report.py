@@ -14,13 +14,11 @@ from ..theory.timing import uniform_delay_rate
 from .fixed_points import find
 from .linear import Linearisation
 from .spectrum import rightmost_roots
-from .states import State, one_state
+from .states import NEAR, State, no_rest, one_state
 from .verdicts import SETTINGS, Verdict, judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_NEAR = 1e-2  # how far a state may be from the fixed point, relative to 1 + the largest |state|
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,14 +198,8 @@ def analyse(net: Network, state: State) -> StabilityReport:
     rest = find(net, given)
     scale = 1 + max(float(np.abs(x).max()) for x in given.values())
     moved = max(float(np.abs(rest.states[name] - x).max()) for name, x in given.items())
-    if not rest.converged or moved > _NEAR * scale:
-        force = net.force(given)
-        worst = max(force, key=lambda name: float(np.abs(force[name]).max()))
-        raise ValueError(
-            f"the state is no fixed point: |tau dx/dt| is up to "
-            f"{float(np.abs(force[worst]).max()):.3g} in layer {worst!r}; pass the last state of a "
-            f"run that settled, or find(net, state).states"
-        )
+    if not rest.converged or moved > NEAR * scale:
+        raise no_rest(net, given)
     linear = Linearisation(net, rest.states)
     value, mode = linear.slowest
     return StabilityReport(

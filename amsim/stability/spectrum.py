@@ -11,7 +11,7 @@ from ..network import Network
 from .collocation import Collocation
 from .delays import Delay, DelayedNetwork, link_delays
 from .linear import Linearisation
-from .states import State, one_state
+from .states import State, rest_state
 
 LARGEST = 2000  # units, for matrices of all of them
 
@@ -49,7 +49,8 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     Raises
     ------
     ValueError, TypeError
-        If the state or the delays do not fit the network, or it is too large.
+        If the state is no fixed point, or it or the delays do not fit the network, or the network
+        is too large.
 
     Notes
     -----
@@ -69,7 +70,7 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     """
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise ValueError(f"count must be a positive integer, got {count!r}")
-    linear = Linearisation(net, one_state(net, state))
+    linear = Linearisation(net, rest_state(net, state))
     return rightmost_roots(linear, delay, count)
 
 

@@ -12,6 +12,8 @@ from ..dynamics.problem import algebraic_start
 from ..network import Network
 from ..synapses import Array
 
+NEAR = 1e-2  # relative to 1 + |state|: what passes for a fixed point
+
 State: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 
@@ -55,6 +57,25 @@ def one_state(network: Network, given: State) -> dict[str, Array]:
     return {name: state[0] for name, state in states.items()}
 
 
+def rest_state(network: Network, given: State) -> dict[str, Array]:
+    """`one_state`, checked to be a fixed point to within 1 %."""
+    states = one_state(network, given)
+    scale = 1 + max(float(np.abs(x).max()) for x in states.values())
+    if max(float(np.abs(x).max()) for x in network.force(states).values()) > NEAR * scale:
+        raise no_rest(network, states)
+    return states
+
+
+def no_rest(network: Network, states: Mapping[str, Array]) -> ValueError:
+    """What to raise where a state is no fixed point."""
+    force = {name: float(np.abs(x).max()) for name, x in network.force(states).items()}
+    worst = max(force, key=lambda name: force[name])
+    return ValueError(
+        f"the state is no fixed point: |tau dx/dt| is up to {force[worst]:.3g} in layer {worst!r}; "
+        f"pass the last state of a run that settled, or find(net, state).states"
+    )
+
+
 def _main_layer(network: Network) -> str:
     if "visible" in network.layers:
         return "visible"
@@ -70,12 +91,16 @@ def _main_layer(network: Network) -> str:
 def _stacked(name: str, value: Array, shape: tuple[int, ...]) -> Array:
     if value.dtype.kind not in "biuf":
         raise TypeError(f"state of layer {name!r} must be real numbers, got dtype {value.dtype}")
+    if value.shape == (0,):  # an empty list
+        raise ValueError(f"state of layer {name!r} is empty; give one of shape {shape}")
     axes = value.ndim - len(shape)
     if axes < 0 or value.shape[axes:] != shape:
         raise ValueError(
             f"state of layer {name!r} has shape {value.shape}, layer {name!r} has shape {shape}; "
             f"further axes may only stand in front"
         )
-    if value.size == 0 or not np.isfinite(value).all():
-        raise ValueError(f"state of layer {name!r} is empty or not finite")
+    if value.size == 0:
+        raise ValueError(f"state of layer {name!r} is empty, of shape {value.shape}; give a state")
+    if not np.isfinite(value).all():
+        raise ValueError(f"state of layer {name!r} contains NaN or infinity")
     return value.reshape(-1, *shape).astype(np.float64)

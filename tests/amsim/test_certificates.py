@@ -384,6 +384,20 @@ def test_target_has_to_fix_every_layer() -> None:
         certify(chain(), np.zeros(10), np.zeros(10))
 
 
+def test_closed_form_wants_a_fixed_point() -> None:
+    patterns = am.patterns.random(3, 32, seed=0)
+    with pytest.raises(ValueError, match=r"state is no fixed point: .*; take the last state"):
+        radius_bound(am.dense_am(patterns), 3 * patterns[0])
+
+
+def test_certify_wants_a_cue() -> None:
+    net = am.dense_am(am.patterns.random(3, 32, seed=0))
+    with pytest.raises(TypeError, match="cue is None; give the state"):
+        certify(net, None, np.ones(32))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="tolerance must be a positive distance, got 'a'"):
+        certify(net, np.ones(32), np.ones(32), tolerance="a")  # type: ignore[arg-type]
+
+
 def test_radius_takes_one_state() -> None:
     with pytest.raises(ValueError, match="batch axes"):
         radius(am.dense_am(np.ones((2, 3))), np.zeros((2, 3)))

@@ -432,3 +432,21 @@ def test_critical_tau_of_bad_units() -> None:
     strong = dense_am([[2.0]], visible=Tanh(), hidden=Tanh())
     with pytest.raises(ValueError, match="not stable"):
         critical_tau(strong, np.zeros(1), "visible", 0)
+
+
+def test_spectra_and_thresholds_are_those_of_fixed_points() -> None:
+    net = dense_am(patterns.random(3, 16, seed=0), tau_hidden=1.0)
+    nowhere = np.linspace(-3, 3, 16)
+    for ask in (
+        lambda: delay_spectrum(net, nowhere, 1.0),
+        lambda: critical_delay(net, nowhere),
+        lambda: critical_tau(net, nowhere, "hidden", 0),
+    ):
+        with pytest.raises(ValueError, match=r"no fixed point: .* in layer 'visible'; pass"):
+            ask()
+
+
+def test_delays_are_numbers() -> None:
+    net = dense_am([[1.0, 1.0]], visible=Tanh(), hidden=Tanh())
+    with pytest.raises(TypeError, match="must be real numbers, got dtype"):
+        delay_spectrum(net, [0.0, 0.0], "x")  # type: ignore[arg-type]

@@ -225,10 +225,11 @@ def test_many_patterns_are_searched_among_the_similar_ones() -> None:
     ("state", "message"),
     [
         (np.ones(31), "shape"),
-        (np.full(32, np.nan), "not finite"),
+        (np.full(32, np.nan), "NaN"),
         (np.ones((3, 32)), "batch of 3"),
         ({"nowhere": np.ones(32)}, "nowhere"),
         ({}, "no layer"),
+        ([], "is empty; give one of shape"),
     ],
 )
 def test_bad_states(state: Any, message: str) -> None:
@@ -252,3 +253,11 @@ def test_bad_patterns_and_types() -> None:
         find(nameless, [0.0, 1.0])
     with pytest.raises(ValueError, match="different numbers"):
         find_all(nameless, {"a": np.zeros((3, 2)), "b": np.zeros((2, 2))})
+
+
+def test_classify_wants_a_fixed_point_and_finite_patterns() -> None:
+    net, patterns = two()
+    with pytest.raises(ValueError, match=r"no fixed point: .*; pass the last state"):
+        classify(net, np.linspace(-3, 3, 32), patterns)
+    with pytest.raises(ValueError, match="patterns contain NaN"):
+        classify(net, find(net, patterns[0]).states, np.full_like(patterns, np.nan))
