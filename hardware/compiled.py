@@ -15,7 +15,7 @@ from numba import njit
 
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
-from .plan import Integers
+from .plan import Integers, Plan
 
 if TYPE_CHECKING:
     from .emulator import Machine
@@ -43,7 +43,9 @@ relax, delta, exp2, log2 = map(_compiled, ("relax", "delta", "exp2", "log2"))
 tanh, power, boltzmann, log_sum = map(_compiled, ("tanh", "power", "boltzmann", "log_sum"))
 
 
-class _Features(NamedTuple):
+class Features(NamedTuple):
+    """Numbers of the feature units; see `hardware.units.Visible`."""
+
     kind: int
     gain: int
     mantissa: int
@@ -53,7 +55,9 @@ class _Features(NamedTuple):
     threshold: int
 
 
-class _Memories(NamedTuple):
+class Memories(NamedTuple):
+    """Numbers of the memory units and their normaliser; see `hardware.units`."""
+
     mantissa: int
     shift: int
     power: int
@@ -75,8 +79,7 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         Steps after which nothing of a cue changed any more, -1 where something still did.
     """
     plan, job = machine.plan, machine.job
-    visible, hidden, n = plan.visible, plan.hidden, plan.normaliser
-    rounds = (n.rounds, n.headroom, n.floor, n.logit_bits, n.sum_bits, n.p_bits) if n else (0,) * 6
+    visible, hidden = plan.visible, plan.hidden
     counts = np.zeros((len(machine.v), 4), np.int64)
     moving = _recall(
         machine.v,
@@ -93,16 +96,8 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         hidden.decay[None],
         job.input_visible,
         job.input_hidden,
-        _Features(
-            _KINDS.index(visible.kind),
-            visible.gain,
-            visible.mantissa,
-            visible.shift,
-            visible.saturation,
-            visible.level,
-            visible.threshold,
-        ),
-        _Memories(hidden.mantissa, hidden.shift, hidden.power, hidden.down, *rounds),
+        features(plan),
+        memories(plan),
         periods,
     )
     machine.heard = machine.c
@@ -110,6 +105,20 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         if kind in machine.messages:
             machine.messages[kind] += count
     return np.where(moving < periods, moving * plan.period, -1)
+
+
+def features(plan: Plan) -> Features:
+    """What compiled loops know of the feature units, besides arrays."""
+    n = plan.visible
+    kind = _KINDS.index(n.kind)
+    return Features(kind, n.gain, n.mantissa, n.shift, n.saturation, n.level, n.threshold)
+
+
+def memories(plan: Plan) -> Memories:
+    """What compiled loops know of the memory units, besides arrays."""
+    hidden, n = plan.hidden, plan.normaliser
+    rounds = (n.rounds, n.headroom, n.floor, n.logit_bits, n.sum_bits, n.p_bits) if n else (0,) * 6
+    return Memories(hidden.mantissa, hidden.shift, hidden.power, hidden.down, *rounds)
 
 
 @njit(cache=True, nogil=True)
@@ -142,19 +151,19 @@ def _recall(  # type: ignore[no-untyped-def]
             drive = input_v[min(period, len(input_v) - 1)]
             _drive(cues, at_features, features.gain, bias_v, drive, g)
             if not held:
-                _relax(cues, v, g, leak_v, moves)
-            _outputs(cues, v, features, g)
-            _send_changes(cues, g, sent, features.threshold, from_features, moves, sent_now)
+                move(cues, v, g, leak_v, moves)
+            outputs(cues, v, features, g)
+            send_changes(cues, g, sent, features.threshold, from_features, moves, sent_now)
             _products(from_features[: len(cues)], columns, at_memories)
             total += at_memories
             drive = input_h[min(period, len(input_h) - 1)]
             _drive(cues, total, 0, bias_h, drive, logit)
             if not held:
-                _relax(cues, h, logit, leak_h, moves)
+                move(cues, h, logit, leak_h, moves)
             if memories.rounds > 0:
                 _softmax(cues, h, c, memories, logit, moves, sent_now)
             else:
-                _powers(cues, h, memories, logit)
+                powers(cues, h, memories, logit)
             _send(cues, logit, output, from_memories, moves, sent_now)
             left = 0
             for i, b in enumerate(cues):
@@ -200,7 +209,8 @@ def _drive(cues, sums, gain, bias, inputs, targets):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def _relax(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
+def move(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
+    """States towards their targets."""
     for i, b in enumerate(cues):
         row = b if len(leak) > 1 else 0
         count = 0
@@ -212,7 +222,8 @@ def _relax(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
+def outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
+    """g of features."""
     for i, b in enumerate(cues):
         if n.kind == 0:
             for d in range(v.shape[1]):
@@ -227,7 +238,8 @@ def _outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ignore[no-untyped-def]
+def send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ignore[no-untyped-def]
+    """Messages of features; the first count is theirs."""
     for i, b in enumerate(cues):
         count = 0
         for d in range(sent.shape[1]):
@@ -240,7 +252,8 @@ def _send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def _powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
+def powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
+    """f of memories without a softmax."""
     for i, b in enumerate(cues):
         for k in range(h.shape[1]):
             base = scale(max(h[b, k], 0), n.mantissa, n.shift)

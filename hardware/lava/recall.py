@@ -7,6 +7,11 @@ import numpy as np
 from hardware.lava.shared_job import SharedJob
 from hardware.plan import Plan
 
+BEYOND_THE_PLAN = (
+    "a memory unit's logit is far above c: a Var was set, or an input arrived, beyond what the "
+    "plan was made for (cue_limit, input_limits)"
+)
+
 
 class Recall:
     """The schedule of a plan, as one population follows it.
@@ -30,8 +35,12 @@ class Recall:
         self.length = plan.period
         self.step = self.turn = self.period = 0
         self.rows = slice(0, shared.batch)
+        self._group = 0
         self._generation = -1
         self._origin = 0
+        self._last = shared.steps - 1
+        self._keeps_signals = bool(shared.signals)
+        self._counts: dict[str, Any] = {}
         self._drive: Any = None
 
     def begin(self, time_step: int) -> bool:
@@ -43,16 +52,22 @@ class Recall:
     def _enter(self, time_step: int, steps: int) -> bool:
         """Set `step` and `rows`, for recalls of so many steps."""
         shared = self.shared
-        if shared.generation != self._generation:
-            self._generation = shared.generation
+        generation, skipped = shared.marks
+        if generation != self._generation:
+            self._generation = generation
             self._origin = time_step
-        since = time_step - self._origin + shared.skipped
-        group = min(since // steps, shared.groups - 1)
-        self.step = since - group * steps
-        if self.step == 0:
-            self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
-            self._drive = None
-        return self.step == 0
+            self._group = 0
+        step = time_step - self._origin + skipped - self._group * steps
+        if step >= steps and self._group < shared.groups - 1:
+            self._group += 1
+            step -= steps
+        self.step = step
+        if step:
+            return False
+        self.rows = slice(self._group * shared.batch, (self._group + 1) * shared.batch)
+        self._counts = {kind: counts[self.rows] for kind, counts in shared.messages.items()}
+        self._drive = None
+        return True
 
     def start_value(self, name: str, like: Any) -> Any:
         """A part of the job for the cues of this recall, in the shape of a Var."""
@@ -66,12 +81,15 @@ class Recall:
             self._drive = bias + now.reshape(like.shape)
         return self._drive
 
-    def moved(self, name: str, before: Any, after: Any) -> None:
-        """Remember which cues' states changed in this period, unless it will be cut short."""
-        if self.period >= self.shared.steps // self.length:
-            return
-        changed = before != after
-        if np.count_nonzero(changed):  # faster than any()
+    def moved(self, name: str, changed: Any) -> None:
+        """Remember which cues changed in this period, unless it will be cut short.
+
+        Parameters
+        ----------
+        changed
+            Not 0 where something changed, in the shape of a Var.
+        """
+        if self.period < self.shared.steps // self.length and np.count_nonzero(changed):
             moving = self.shared.moving[name][self.rows]
             rows = changed.reshape(len(moving), -1).any(axis=1) if len(moving) > 1 else 0
             moving[rows] = self.period + 1
@@ -88,18 +106,23 @@ class Recall:
         kind
             What the message counts as; its layer by default.
         """
-        shared, batch = self.shared, self.shared.batch
-        if self.step >= shared.steps - 1:
-            shared.final[name][self.rows] = state.reshape(batch, -1)
-        if self.step >= shared.steps:
-            return
-        if name in shared.signals:
-            shared.signals[name][self.step, self.rows] = state.reshape(batch, -1)
+        if self.step >= self._last:
+            self.shared.final[name][self.rows] = state.reshape(self.shared.batch, -1)
+            if self.step > self._last:
+                return
+        if self._keeps_signals:
+            self._keep(name, state)
         if message is None:
             return
-        rows = message.reshape(batch, -1)
-        if shared.signals and f"{name}_out" in shared.signals:
-            shared.signals[f"{name}_out"][self.step, self.rows] = rows
-        # Without an axis, NumPy counts ten times faster.
-        count = np.count_nonzero(rows, axis=1) if batch > 1 else np.count_nonzero(rows)
-        shared.messages[kind or name][self.rows] += count
+        if self._keeps_signals:
+            self._keep(f"{name}_out", message)
+        counts = self._counts[kind or name]
+        if len(counts) == 1:  # without an axis, NumPy counts ten times faster
+            counts[0] += np.count_nonzero(message)
+        else:
+            counts += np.count_nonzero(message.reshape(len(counts), -1), axis=1)
+
+    def _keep(self, name: str, values: Any) -> None:
+        shared = self.shared
+        if name in shared.signals:
+            shared.signals[name][self.step, self.rows] = values.reshape(shared.batch, -1)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.plan import Plan
+
 # Weights from which compiled loops are worth their import: they read one byte a weight, a product
 # of matrices four, and a connection finds its weights in memory more often than in a cache.
 _WORTH_COMPILING = 1 << 16
@@ -53,3 +55,19 @@ def compiled_for(weights: Any) -> Any:
 
     products(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int8))
     return products
+
+
+def compiled_units(plan: Plan) -> Any:
+    """What `compiled_for` is for the products, for the turns of features and memories."""
+    if np.size(plan.weights) < _WORTH_COMPILING:
+        return None
+    from hardware.lava.compiled_units import CompiledUnits
+
+    units = CompiledUnits(plan)
+    count, size = plan.units
+    h, v = np.zeros(count, np.int64), np.zeros(size, np.int64)
+    units.features(v, v, v.astype(np.int32), v, plan.visible.decay, True)
+    units.memories(h, h, h, h.astype(np.int32), h, plan.hidden.decay, True)
+    units.message(h, h[:1], 14)
+    units.log_sum(0, 1)
+    return units

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import amsim as am
 import hardware as hw
 from hardware import kernels
-from hardware.lava import LavaError, Session, build, config
+from hardware.lava import LavaError, Session, build, config, sums
 from hardware.lava.shared_job import SharedJob
 from hardware.run import prepare, run
 
@@ -134,6 +134,35 @@ def test_clamped_and_driven(backend):
     cues = am.patterns.corrupt(digits[:2], flip=0.2, seed=3)
     expected = run(plan, cues, **options)
     assert_same(run(plan, cues, backend=backend, **options), expected, options["record"])
+
+
+@pytest.mark.parametrize(
+    ("visible", "hidden"),
+    [
+        (am.Identity(), am.Softmax(1.0)),
+        (am.Sign(), am.Softmax(1.0)),
+        (am.Tanh(0.5), am.RectifiedPower(3)),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2])
+def test_compiled_populations(visible, hidden, count, monkeypatch):
+    """As connections of many weights have them; here for a few."""
+    monkeypatch.setattr(sums, "_WORTH_COMPILING", 0)
+    digits = am.patterns.digits(6, seed=0)
+    net = am.dense_am(digits / 8, visible=visible, hidden=hidden, tau_hidden=0.2)
+    plan = hw.compile(net, cue_limit=1.0, input_limits={"visible": 0.5})
+    signals = SIGNALS if plan.normaliser is None else SIGNALS + NORMALISER
+    cues = am.patterns.corrupt(digits[:count], flip=0.2, seed=3)
+    options = {"clamp": [1, 5], "inputs": {"visible": lambda t: 0.5 * np.sin(t) * np.ones(64)}}
+    for record in (signals, ()):
+        chosen = {**options, "record": record, "steps": 12 * plan.period + 1}
+        expected = run(plan, cues, **chosen)
+        assert_same(run(plan, cues, backend="lava", **chosen), expected, record)
+
+
+def test_drive_beyond_the_plan_is_an_error_when_compiled(small, monkeypatch):
+    monkeypatch.setattr(sums, "_WORTH_COMPILING", 0)
+    test_drive_beyond_the_plan_is_an_error(small)
 
 
 @pytest.mark.parametrize("backend", INTEGER_BACKENDS)

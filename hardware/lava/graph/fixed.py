@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from hardware import kernels
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.recall import Recall
-from hardware.lava.sums import Sums
+from hardware.lava.recall import BEYOND_THE_PLAN, Recall
+from hardware.lava.sums import Sums, compiled_units
 from hardware.plan import Normaliser, Plan
 
 # NumPy takes as long for the steps of a logarithm as Python's integers for so many numbers.
@@ -39,6 +39,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         self.recall = Recall(self.plan, proc_params["job"])
         self.silence = np.zeros(proc_params["job"].shape(self.plan.units[1]), np.int32)
         self.clamped: Any = None  # a mask, or None if no feature is
+        self.compiled = compiled_units(self.plan)
 
     def run_spk(self) -> None:
         recall = self.recall
@@ -53,23 +54,31 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             recall.note("visible", self.v)
             return
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
-        if recall.period > 0:
-            self._relax(arriving.astype(np.int64), driven)
         visible = self.plan.visible
-        message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
-        self.s_out.send(message)
-        np.add(self.sent, message, out=self.sent)
-        recall.note("visible", self.v, message)
-        recall.moved("visible", message, self.silence)
-
-    def _relax(self, arriving: Any, driven: Any) -> None:
-        visible, recall = self.plan.visible, self.recall
         drive = recall.drive("input_visible", visible.bias, self.v) + driven
-        moved = kernels.relax(self.v, (arriving << visible.gain) + drive, visible.decay)
-        if self.clamped is not None:
-            moved = np.where(self.clamped, self.v, moved)
-        recall.moved("visible", self.v, moved)
-        self.v[...] = moved
+        if self.compiled is None:
+            message = self._advance(arriving, drive)
+        else:
+            leak = visible.decay if self.clamped is None else visible.decay * ~self.clamped
+            held = recall.period == 0
+            message, moved = self.compiled.features(self.v, self.sent, arriving, drive, leak, held)
+            recall.moved("visible", moved)
+        self.s_out.send(message)
+        recall.note("visible", self.v, message)
+
+    def _advance(self, arriving: Any, drive: Any) -> Any:
+        visible, recall = self.plan.visible, self.recall
+        if recall.period > 0:
+            target = (arriving.astype(np.int64) << visible.gain) + drive
+            moved = kernels.relax(self.v, target, visible.decay)
+            if self.clamped is not None:
+                moved = np.where(self.clamped, self.v, moved)
+            recall.moved("visible", self.v != moved)
+            self.v[...] = moved
+        message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
+        recall.moved("visible", message)
+        np.add(self.sent, message, out=self.sent)
+        return message
 
 
 @implements(proc=MemoryUnits, protocol=LoihiProtocol)
@@ -91,10 +100,11 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         shared = proc_params["job"]
         self.recall = Recall(self.plan, shared)
         self.silence = np.zeros(shared.shape(self.plan.units[0]), np.int32)
-        self.logit = np.zeros(self.silence.shape, np.int64)
+        self.logit = np.zeros(self.silence.shape, np.int64)  # f, if there is no softmax
+        self.compiled = compiled_units(self.plan)
         self.c = np.zeros(shared.shape(1), np.int64)
         part = self.plan.normaliser
-        if part is not None:
+        if part is not None and self.compiled is None:
             self.messages = _Table(part.message, part.sum_bits, part.logit_bits)
             self.probabilities = _Table(part.probability, part.p_bits, part.logit_bits)
 
@@ -115,29 +125,40 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
             recall.note("hidden", self.h)
             return
         if recall.turn == 1:
-            self._relax(arriving)
-        message = self.plan.hidden.output(self.h) if self.plan.normaliser is None else self._ask(c)
+            self._advance(arriving)
+        message = self.logit if self.plan.normaliser is None else self._ask(c)
         (self.s_out if last else self.e_out).send(message)
         recall.note("hidden", self.h, message, "hidden" if last else "rounds")
 
-    def _relax(self, arriving: Any) -> None:
+    def _advance(self, arriving: Any) -> None:
+        """Move h; find the logits, or the messages of memories without a softmax."""
+        hidden, recall = self.plan.hidden, self.recall
+        drive, held = recall.drive("input_hidden", hidden.bias, self.h), recall.period == 0
+        if self.compiled is not None:
+            parts = self.h, self.total, self.logit
+            moved = self.compiled.memories(*parts, arriving, drive, hidden.decay, held)
+            recall.moved("hidden", moved)
+            return
         np.add(self.total, arriving, out=self.total)
-        if self.recall.period > 0:
-            hidden = self.plan.hidden
-            target = self.total + self.recall.drive("input_hidden", hidden.bias, self.h)
-            moved = kernels.relax(self.h, target, hidden.decay)
-            self.recall.moved("hidden", self.h, moved)
+        if not held:
+            moved = kernels.relax(self.h, self.total + drive, hidden.decay)
+            recall.moved("hidden", self.h != moved)
             self.h[...] = moved
+        self.logit[...] = (
+            hidden.output(self.h) if self.plan.normaliser is None else hidden.logit(self.h)
+        )
 
     def _ask(self, c: Any) -> Any:
         """Message of softmax memories: e to the normaliser, and at last p."""
         if self.recall.turn == 1:
-            self.logit[...] = self.plan.hidden.logit(self.h)
             np.add(self.c, _normaliser(self.plan).headroom, out=self.c)
         else:
             self.c[...] = c
         last = self.recall.turn == self.recall.length - 1
-        return (self.probabilities if last else self.messages)(self.logit, self.c)
+        if self.compiled is None:
+            return (self.probabilities if last else self.messages)(self.logit, self.c)
+        part = _normaliser(self.plan)
+        return self.compiled.message(self.logit, self.c, part.p_bits if last else part.sum_bits)
 
 
 class _Table:
@@ -155,10 +176,7 @@ class _Table:
         try:
             return self._messages[np.maximum(logit - (c + self._lowest), 0)]
         except IndexError:
-            raise OverflowError(
-                "a memory unit's logit is far above c: a Var was set, or an input arrived, beyond "
-                "what the plan was made for (cue_limit, input_limits)"
-            ) from None
+            raise OverflowError(BEYOND_THE_PLAN) from None
 
 
 @implements(proc=LogNormaliser, protocol=LoihiProtocol)
@@ -175,6 +193,8 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
         self.recall = Recall(self.plan, proc_params["job"])
+        compiled = compiled_units(self.plan)
+        self.log_sum = self._log_sum if compiled is None else compiled.log_sum
         # What arrives and what is sent in the next step, and c at the end of the last period.
         self.arriving, self.message, self.before = np.zeros(
             (3, *proc_params["job"].shape(1)), np.int64
@@ -204,13 +224,16 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         if c.size > _FEW:
             self.c[...] = normaliser.update(c, self.arriving)
         else:
-            bits = normaliser.logit_bits, normaliser.sum_bits, normaliser.floor
             pairs = zip(c.ravel().tolist(), self.arriving.ravel().tolist(), strict=True)
-            self.c.flat[:] = [kernels.log_sum(one, total, *bits) for one, total in pairs]
+            self.c.flat[:] = [self.log_sum(one, total) for one, total in pairs]
         self.message[...] = self.c
         if turn == self.recall.length - 2:
-            self.recall.moved("normaliser", self.before, self.c)
+            self.recall.moved("normaliser", self.before != self.c)
             self.before[...] = self.c
+
+    def _log_sum(self, c: int, total: int) -> int:
+        part = _normaliser(self.plan)
+        return int(kernels.log_sum(c, total, part.logit_bits, part.sum_bits, part.floor))
 
 
 @implements(proc=Connection, protocol=LoihiProtocol)

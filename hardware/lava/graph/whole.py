@@ -22,7 +22,7 @@ from hardware.lava.graph.processes import (
     MemoryUnits,
 )
 from hardware.lava.shared_job import SharedJob
-from hardware.lava.sums import compiled_for
+from hardware.lava.sums import compiled_for, compiled_units
 from hardware.plan import Job, Plan
 from hardware.spec import read
 
@@ -60,9 +60,10 @@ class FixedPopulations(Populations):
     """With the integers of the plan."""
 
     def __init__(self, process: AbstractProcess) -> None:
-        weights = process.proc_params["plan"].weights
-        compiled_for(weights)
-        self.wire(process, weights)
+        plan = process.proc_params["plan"]
+        compiled_for(plan.weights)
+        compiled_units(plan)
+        self.wire(process, plan.weights)
 
 
 @implements(proc=DenseAM)
