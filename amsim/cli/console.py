@@ -17,7 +17,7 @@ DONE, NOT_SETTLED, BAD_INPUT, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
 _EXTREME = 1e9
 
 _CODES_HELP = """\
-exit codes: 0 done; 1 a cue did not settle; 2 wrong usage or input; 3 a package is missing;
+exit codes: 0 done; 1 {incomplete}; 2 wrong usage or input; 3 a package is missing;
 130 interrupted (Ctrl-C; what was reached is written).
 """
 
@@ -27,11 +27,19 @@ class UserError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """Examples first, and one line for an error."""
+    """Examples first, and one line for an error; `incomplete` is what exit code 1 means."""
 
-    def __init__(self, *, examples: str = "", epilog: str = "", **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        examples: str = "",
+        epilog: str = "",
+        incomplete: str = "a cue did not settle",
+        **settings: Any,
+    ) -> None:
+        codes = _CODES_HELP.format(incomplete=incomplete)
         super().__init__(
-            epilog=epilog + ("\n" if epilog else "") + _CODES_HELP,
+            epilog="\n".join(filter(None, (epilog, codes))),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
             **settings,

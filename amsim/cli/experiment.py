@@ -24,9 +24,7 @@ _HELP = """\
   amsim experiment asynchrony --help
   amsim experiment rerun runs/asynchrony
 """
-_CODES = """\
-exit code 1: some units failed, or a second run differs from the first.
-"""
+_INCOMPLETE = "a unit failed, or a rerun differs"
 
 
 def add(commands: Any) -> None:
@@ -36,7 +34,7 @@ def add(commands: Any) -> None:
         examples=_HELP,
         help="ask a question by experiment: many runs, a record, a verdict in numbers",
         description="Measure a grid of parameters times seeds, and judge it by theory.",
-        epilog=_CODES,
+        incomplete=_INCOMPLETE,
     )
     parser.add_argument(
         "name", metavar="NAME", help="list; rerun DIR; or the name of an experiment"
@@ -97,7 +95,7 @@ def _run_parser(experiment: Experiment) -> Parser:
         prog=command,
         examples=f"  {command} --jobs 2\n  {command} --size paper --plan\n",
         description=experiment.question,
-        epilog=_CODES,
+        incomplete=_INCOMPLETE,
     )
     group = parser.add_argument_group("parameters", "values of an axis are separated by commas")
     toy = experiment.sizes["toy"]
@@ -172,7 +170,7 @@ def _rerun_parser() -> Parser:
     parser = Parser(
         prog="amsim experiment rerun",
         description="Repeat a run, and compare all arrays.",
-        epilog=_CODES,
+        incomplete=_INCOMPLETE,
     )
     parser.add_argument("folder", metavar="DIR", help="folder of a run")
     parser.add_argument("--out", metavar="DIR", help="keep the second run (default: do not)")
