@@ -6,9 +6,13 @@
 
 `speed` runs one network of tanh units everywhere, in turn: the same units, weights, quantum and
 delays; laying out links and compiling is not counted. amsim and the plain heap (a smaller network)
-are exact in time; Brian2 has a grid of dt. The floor is the memory
-traffic of a delivery (a weight, target and gap read and written, two levels, one key: 64 bytes)
-over the bandwidth of a copy loop on arrays of the size of the weights, in the same run.
+are exact in time; Brian2 has a grid of dt. Where all delays are equal, it puts a message into a
+queue once for all links, as in a broadcast; with "half of the links longer by dt" it has to keep
+links apart. There are two floors in the same run. The copy loop has the memory traffic of a
+delivery (a weight, target and gap read and written, two levels, one key: 64 bytes), on arrays of
+the size of the weights. The link floor goes through the links of senders that have messages on
+their way, in windows of the smallest delay as amsim does, and adds up what arrives: no order, no
+levels, no messages of its own; "read only" does not even add, and counts links.
 `savings` compares the messages of send-on-delta with those of a clock (exponential Euler, every
 unit sends its output at every step) of the same RMS error, by layer, and with the fewest that
 send-on-delta can do with. `corruption` counts messages and synaptic operations to settle over
@@ -30,7 +34,6 @@ import harness
 if TYPE_CHECKING:
     from event_peers import Problem, Run
 
-BYTES = 64  # of a delivery: 5 numbers read, 3 written, all float64
 GRID = 1e-3  # Brian2's step, in units of tau
 
 
@@ -59,23 +62,6 @@ def amsim_events(problem: Problem, scope: str = "broadcast") -> Run:
     return run
 
 
-def copy_floor(problem: Problem) -> Run:
-    """How many deliveries fit through memory if nothing is computed."""
-    import numpy as np
-
-    source = problem.weights.copy()
-    target = np.empty_like(source)
-
-    def run() -> tuple[int, float]:
-        begun, rounds = time.process_time(), 60
-        for _ in range(rounds):
-            np.copyto(target, source)
-        seconds = time.process_time() - begun
-        return int(rounds * 2 * source.nbytes / BYTES), seconds
-
-    return run
-
-
 def make_problem(size: str, quantum: float, t1: float, delays: tuple[float, float]) -> Problem:
     """Weights of random patterns, scaled so that the network recalls; a cue with 25 % flipped."""
     from event_peers import Problem
@@ -90,6 +76,7 @@ def make_problem(size: str, quantum: float, t1: float, delays: tuple[float, floa
 
 def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
     """Deliveries per CPU second, in turn."""
+    from event_floors import copy_floor, link_floor
     from event_peers import brian2, python_heap
 
     rows = []
@@ -100,12 +87,17 @@ def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
             "amsim": partial(amsim_events, problem, "broadcast"),
             "amsim, link by link": partial(amsim_events, problem, "link"),
             "Brian2 C++ standalone": partial(brian2, "cpp_standalone", GRID, problem),
+            "Brian2 C++, half of the links longer by dt": partial(
+                brian2, "cpp_standalone", GRID, problem, uneven=True
+            ),
             "Brian2 Cython": partial(brian2, "cython", GRID, problem),
             "plain Python heap (64x80)": partial(python_heap, small),
             "copy floor": partial(copy_floor, problem),
+            "link floor": partial(link_floor, problem, added=True),
+            "link floor, read only": partial(link_floor, problem, added=False),
         }
         if delays[0] < delays[1]:
-            del builders["amsim"]
+            del builders["amsim"], builders["Brian2 C++, half of the links longer by dt"]
         rows += [{"delays": words, **row} for row in _rates(builders, rounds)]
     rows.append({"delays": "", "simulator": "NEST", "M deliveries/s": float("nan"),
                  "deliveries": 0, "note": _nest()})  # fmt: skip
