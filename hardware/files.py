@@ -7,6 +7,7 @@ and the name and SHA-256 of the file with the arrays, whose names are those of t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -152,7 +153,7 @@ def load(path: str | Path) -> Plan:
     path = Path(path)
     try:
         document = _document(path)
-        content = path.with_name(Path(document["arrays"]["file"]).name).read_bytes()
+        content = _arrays(path, Path(document["arrays"]["file"]).name)
         if hashlib.sha256(content).hexdigest() != document["arrays"]["sha256"]:
             raise ValueError("its arrays are those of another plan, or are damaged")
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -166,6 +167,14 @@ def load(path: str | Path) -> Plan:
         raise ValueError(f"{path} is not a plan or is damaged: {error} is missing") from error
     except Exception as error:
         raise ValueError(f"{path} is not a plan or is damaged: {error}") from error
+
+
+def _arrays(path: Path, name: str) -> bytes:
+    beside = path.with_name(name)
+    if not beside.exists():
+        why = f"no such file; it holds the arrays of {path.name} and belongs beside it"
+        raise FileNotFoundError(errno.ENOENT, why, str(beside))
+    return beside.read_bytes()
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def prepare(
     require_plan(plan)
     size = plan.units[1]
     values, batch = _cues(cues, size)
-    steps = plan.steps if steps is None else _steps(steps)
+    steps = plan.steps if steps is None else whole("steps", steps)
     periods = -(-steps // plan.period)
     remedy = f"compile(..., cue_limit={np.abs(values).max():.4g})"
     limit = int(plan.visible.limit.min())
@@ -81,10 +82,11 @@ def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) 
     return integers
 
 
-def _steps(steps: int) -> int:
-    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
-        raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
-    return int(steps)
+def whole(name: str, count: int) -> int:
+    """A count of steps or the like, or the error that it is none."""
+    if isinstance(count, bool) or not isinstance(count, Real) or count % 1 or not count >= 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+    return int(count)
 
 
 def _clamped(clamp: ArrayLike | None, batch: tuple[int, ...], size: int) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 
@@ -137,7 +138,7 @@ def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
     >>> quantise(np.array([[1.0, -0.5]]), 8)
     (array([[ 2, -1]]), 2.0)
     """
-    if isinstance(bits, bool) or bits != int(bits) or not 2 <= bits <= 8:
+    if bits not in range(2, 9):
         raise ValueError(f"weight_bits must be a whole number from 2 to 8, got {bits!r}")
     levels = (1 << (int(bits) - 1)) - 1
     sizes = np.unique(np.abs(patterns))
@@ -157,8 +158,8 @@ def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
 
 def _dt(spec: TwoLayer, dt: float | None) -> float:
     if dt is not None:
-        if not (math.isfinite(dt) and dt > 0):
-            raise ValueError(f"dt must be a positive, finite time, got {dt!r}")
+        if _number("dt", dt) == 0:
+            raise ValueError("dt must be positive, got 0")
         return float(dt)
     tau = spec.hidden.tau if spec.visible.algebraic else spec.visible.tau
     return float(np.min(tau)) / _STEPS_PER_TAU
@@ -178,6 +179,8 @@ def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
 
 
 def _number(name: str, value: float) -> float:
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be finite and not negative, got {value!r}")
     return float(value)

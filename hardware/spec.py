@@ -115,6 +115,8 @@ def _patterns(network: Network) -> Floats:
             f"'hidden' and 'visible' can be mapped"
         )
     weights = np.asarray(synapse.weights, dtype=np.float64)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"the weights of synapse {synapse.name!r} contain NaN or infinity")
     return weights if synapse.between == ("hidden", "visible") else weights.T
 
 

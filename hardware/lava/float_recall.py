@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from hardware.jobs import whole
 from hardware.lava.recall import Recall
 from hardware.lava.shared_job import SharedJob
 from hardware.plan import Plan
@@ -99,7 +100,8 @@ def float_steps(plan: Plan, steps: int | None = None) -> int:
     steps : int, optional
         `plan.steps` by default. Periods are done to their end.
     """
-    later = -(-(plan.steps if steps is None else steps) // plan.period) - 1  # after period 0
+    steps = plan.steps if steps is None else whole("steps", steps)
+    later = -(-steps // plan.period) - 1  # periods after period 0
     exchanges = 1 + (_SMALL + EXCHANGES * later if later else 0)
     return exchanges * _steps_of_exchange(plan)
 

@@ -8,6 +8,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from hardware.jobs import whole
 from hardware.lava.crew import Crew, LavaError, LavaTimeoutError
 from hardware.lava.install import require_lava
 
@@ -80,9 +81,7 @@ class Session:
         """
         from lava.magma.core.run_conditions import RunSteps
 
-        if isinstance(steps, bool) or int(steps) != steps or steps < 1:
-            raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
-        self._runtime.start(RunSteps(num_steps=int(steps)))
+        self._runtime.start(RunSteps(num_steps=whole("steps", steps)))
 
     def stop(self) -> None:
         """End the graph; the end of a ``with`` block does it."""

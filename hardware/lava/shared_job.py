@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.jobs import whole
 from hardware.lava.crew import shared_array
 from hardware.plan import Job, Plan
 
@@ -68,6 +69,7 @@ class SharedJob:
             raise ValueError(f"batch must divide the {count} cues, got {batch}")
         if flat and self.batch != 1:
             raise ValueError(f"flat needs a batch of 1, got {self.batch}")
+        periods = whole("periods", periods)
         unknown = [name for name in record if name not in SIGNALS]
         if unknown:
             raise ValueError(f"cannot record {unknown[0]!r}; one of {', '.join(SIGNALS)}")

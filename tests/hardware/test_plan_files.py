@@ -102,6 +102,14 @@ def test_golden_vectors_are_the_recall(plan: hw.Plan, tmp_path: Path) -> None:
         plan.golden(cues, tmp_path / "golden.json")
 
 
+def test_arrays_that_are_missing_are_named(plan: hw.Plan, tmp_path: Path) -> None:
+    path = plan.save(tmp_path / "plan.json")
+    path.with_suffix(".npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"it holds the arrays of plan\.json") as caught:
+        hw.Plan.load(path)
+    assert caught.value.filename == str(path.with_suffix(".npz"))
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     plan = hw.compile(NETWORKS["softmax"])
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*none; make it"):

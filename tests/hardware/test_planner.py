@@ -196,6 +196,31 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
         hw.compile(network(), **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"weight_bits": float("nan")}, ValueError, "weight_bits must be .* from 2 to 8, got nan"),
+        ({"weight_bits": "8"}, ValueError, "weight_bits must be a whole number .* got '8'"),
+        ({"dt": "fast"}, TypeError, "dt must be a number, got 'fast'"),
+        ({"cue_limit": "1"}, TypeError, "cue_limit must be a number, got '1'"),
+    ],
+)
+def test_options_that_are_no_numbers_are_named(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        hw.compile(network(), **options)
+
+
+def test_weights_that_became_nan_are_refused() -> None:
+    net = am.dense_am(BINARY.copy(), hidden=am.Softmax(0.5))
+    (synapse,) = net.synapses
+    assert isinstance(synapse, am.Dense)
+    synapse.weights[0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"the weights of synapse .* contain NaN or infinity"):
+        hw.compile(net)
+
+
 def test_a_fixed_neuron_chip_is_for_prices_only() -> None:
     with pytest.raises(hw.LimitError, match="fixed integrate-and-fire"):
         hw.compile(network(), chip="loihi1")
