@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..lagrangians import Softmax
+from ..lagrangians import Identity, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
 from .boxes import Box, Boxes
@@ -139,6 +139,8 @@ class BoxMap:
         lagrangian = self.net.layers[name].lagrangian
         if isinstance(lagrangian, Softmax):
             return softmax_bounds(lagrangian.beta, *box)
+        if isinstance(lagrangian, Identity):
+            return box
         return lagrangian.activation_bounds(*box)
 
     def _receive(self, name: str, sent: Boxes) -> Box:
@@ -170,6 +172,8 @@ class BoxMap:
     def _respond(self, name: str, image: Image, width: Array) -> Array:
         """|Hessian| u of one layer from above."""
         lagrangian = self.net.layers[name].lagrangian
+        if isinstance(lagrangian, Identity):
+            return width
         if isinstance(lagrangian, Softmax):
             return _softmax_slope(lagrangian.beta, image.active[name], width)
         return lagrangian.slope_bounds(*image.states[name])[1] * width * (1 + 2 * EPS)
