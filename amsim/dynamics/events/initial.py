@@ -15,11 +15,12 @@ from .wiring import Wiring
 def starts(problem: Problem) -> Iterator[tuple[Floats, Floats, Floats]]:
     """State, target and clamped state (NaN where free) of every cue."""
     network = problem.network
-    force = network.unchecked_force(problem.initial, problem.inputs_at(0.0))
-    targets = {n: x + force[n] / network.layers[n].leak for n, x in problem.initial.items()}
-    states, goals = network.pack(problem.initial), network.pack(targets)
-    for x, goal, fixed in zip(states, goals, problem.clamped_units(), strict=True):
-        yield x, goal, np.where(fixed, x, np.nan)
+    for b in range(problem.batch):
+        alone = problem.select(np.array([b]))  # products of a batch would be rounded differently
+        force = network.unchecked_force(alone.initial, alone.inputs_at(0.0))
+        target = {n: x + force[n] / network.layers[n].leak for n, x in alone.initial.items()}
+        x, fixed = network.pack(alone.initial)[0], alone.clamped_units()[0]
+        yield x, network.pack(target)[0], np.where(fixed, x, np.nan)
 
 
 def begin_engine(wiring: Wiring, x: Floats, target: Floats, fixed: Floats) -> Engine:
