@@ -125,14 +125,15 @@ def measure(size: int, count: int, rounds: int, batch: int) -> dict[str, float]:
         }
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(rounds + 1):
-            for name, run in contenders.items():
+            # Back and forth, so that nobody always follows the same one.
+            for name, run in list(contenders.items())[:: -1 if turn % 2 else 1]:
                 pids = getattr(run, "pids", [])
                 before = cpu_seconds(pids)
                 steps = run()
                 if turn:
                     times[name].append((cpu_seconds(pids) - before) / steps * 1e3)
     cost = {name: median(values) for name, values in times.items()}
-    # The two of a ratio ran one after the other: ratios first, then the median.
+    # The two of a ratio ran in the same turn: ratios first, then the median.
     for above, below in (
         ("populations", "empty, Lava's runtime"),
         ("populations", "empty, in a Session"),

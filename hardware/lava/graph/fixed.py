@@ -174,7 +174,8 @@ class _Table:
 
     def __call__(self, logit: Any, c: Any) -> Any:
         try:
-            return self._messages[np.maximum(logit - (c + self._lowest), 0)]
+            places = logit - (c + self._lowest)
+            return self._messages.take(np.maximum(places, 0, out=places))
         except IndexError:
             raise OverflowError(BEYOND_THE_PLAN) from None
 

@@ -99,16 +99,17 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         first, end = self._begin()
         machine, shared = self.machine, self.shared
         sent = machine.sent
+        moving = shared.moving["visible"][self.rows]
+        varies = self._drive_varies()
         for start in range(first, end, self.plan.period):
-            if start == first or self._drive_varies():
+            if start == first or varies:
                 self._set_drive(start // self.plan.period, driven)
             before = machine.state()
             for t in range(start, min(start + self.plan.period, end)):
                 machine.step(t)
-                for name, rows in shared.signals.items():
-                    rows[t, self.rows] = machine.signal(name)
+                if shared.signals:
+                    self._keep_signals(t)
             if start + self.plan.period <= end:
-                moving = shared.moving["visible"][self.rows]
                 moving[_changed(before, machine.state())] = start // self.plan.period + 1
         self.v[...] = machine.v.reshape(self.v.shape)
         self.h[...] = machine.h.reshape(self.h.shape)
@@ -119,6 +120,10 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         for name, count in machine.messages.items():
             shared.messages[name][self.rows] += count
             count[...] = 0
+
+    def _keep_signals(self, step: int) -> None:
+        for name, rows in self.shared.signals.items():
+            rows[step, self.rows] = self.machine.signal(name)
 
     def _begin(self) -> tuple[int, int]:
         """First and last chip step of this step of Lava; a new machine where a recall starts."""
@@ -166,6 +171,9 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
 
 def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> Any:
     """Which cues are in another state; most often the first arrays tell of all."""
+    if len(before[0]) == 1:  # without an axis, NumPy looks ten times faster
+        pairs = zip(before, after, strict=True)
+        return [any(np.count_nonzero(old != new) for old, new in pairs)]
     changed = np.zeros(len(before[0]), bool)
     for old, new in zip(before, after, strict=True):
         changed |= (old != new).any(axis=1)
