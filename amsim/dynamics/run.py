@@ -79,10 +79,13 @@ class Run:
         self.outputs = np.empty((batch, 0, width))
         self.scratch = adams.new_scratch(pieces, layers)
 
-    def prepare(self) -> float:
-        """Get ready for `advance`; returns the multiply-adds of one step, roughly."""
+    def prepare(self, left: int) -> float:
+        """Get ready for `advance`; returns the multiply-adds of one step, roughly.
+
+        `left` counts the cues of this run and of those that follow.
+        """
         work = self.work_per_cue()
-        if preferred(self.outermost, work, self.problem.batch):
+        if preferred(self.outermost, work, left):
             self.code = interpreted()
         else:
             self.compile()
@@ -200,19 +203,22 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
         if not outputs.size:
             outputs = np.empty((*outputs.shape[:2], run.start.shape[1]))
         run.outputs = outputs[first : first + len(cues)]
-        try:
-            running = 0 if stopped else len(cues)
-            chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000)) if running else 0
-            while running:
-                running = run.advance(chunk)
-                if running:
-                    waiting = problem.batch - first - len(cues)
-                    progress.update(float(run.steps.past[:, 0].min()), waiting + running)
-        except KeyboardInterrupt:
-            stopped = True  # the cues that are left keep their first state
+        if not stopped:
+            try:
+                _finish(run, problem.batch - first, progress)
+            except KeyboardInterrupt:
+                stopped = True  # the cues that are left keep their first state
         outcomes.append(run.outcome())
     progress.close()
     return _solution(kind, problem, _joined(outcomes), outputs)
+
+
+def _finish(run: Run, left: int, progress: Progress) -> None:
+    """Step until every cue of the run has ended; `left` counts those of later runs, too."""
+    chunk = int(min(max(_CHUNK / run.prepare(left), 1), 20000))
+    waiting = left - run.problem.batch
+    while running := run.advance(chunk):
+        progress.update(float(run.steps.past[:, 0].min()), waiting + running)
 
 
 def _joined(outcomes: list[Outcome]) -> Outcome:

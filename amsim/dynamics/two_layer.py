@@ -102,7 +102,7 @@ class TwoLayerRun(Run):
             return np.zeros_like(visible), self.offset
         return visible, rest - project(visible, self.synapse.weights)
 
-    def prepare(self) -> float:
+    def prepare(self, left: int) -> float:
         problem, weights = self.problem, self.synapse.compact.view()
         weights.flags.writeable = False  # of one type, whether the user may write to them or not
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
@@ -128,7 +128,7 @@ class TwoLayerRun(Run):
             and parameter * units * self.synapse.largest * self.reach() <= _FLOAT32_LOGIT
         )
         self.work = self.allocate(np.float32 if self.single else np.float64)
-        return super().prepare()
+        return super().prepare(left)
 
     def work_per_cue(self) -> float:
         return 2.0 * self.synapse.weights.size
