@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from amsim.dynamics.progress import announce_compilation
+
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
 from .plan import Integers, Plan
@@ -81,7 +83,7 @@ def until_rest(machine: Machine, periods: int) -> Integers:
     plan, job = machine.plan, machine.job
     visible, hidden = plan.visible, plan.hidden
     counts = np.zeros((len(machine.v), 4), np.int64)
-    moving = _recall(
+    arguments = (
         machine.v,
         machine.sent,
         machine.h,
@@ -98,8 +100,10 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         job.input_hidden,
         features(plan),
         memories(plan),
-        periods,
     )
+    with announce_compilation("the emulator", needed=not _recall.signatures):
+        _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
+    moving = _recall(*arguments, periods)
     machine.heard = machine.c
     for kind, count in zip(("visible", "hidden", "rounds", "normaliser"), counts.T, strict=True):
         if kind in machine.messages:
