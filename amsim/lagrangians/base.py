@@ -89,6 +89,14 @@ class Tempered:
     def __post_init__(self) -> None:
         require(self, "beta")
 
+    def _error(self, lo: Array, hi: Array) -> Array:
+        """Rounding beta x moves exp(beta x) by a relative |beta x| eps / 2, exp(2 beta x) by twice.
+
+        Beyond 1000 they have saturated.
+        """
+        exponent = np.minimum(self.beta * np.maximum(np.abs(lo), np.abs(hi)), 1000)
+        return np.asarray((4 + exponent) * float(np.finfo(lo.dtype).eps))
+
 
 def require(owner: object, *names: str, at_least: float = 0.0) -> None:
     """Check parameters of a frozen dataclass: finite, > 0 and >= at_least.

@@ -75,7 +75,7 @@ def slack(x: Array) -> float:
     return float(8 * x.shape[-1] * np.finfo(x.dtype).eps)
 
 
-def outward(lo: Array, hi: Array, relative: float | None = None) -> Bounds:
+def outward(lo: Array, hi: Array, relative: float | Array | None = None) -> Bounds:
     """Widen by a few units in the last place: elementwise functions round no worse."""
     step = 4 * float(np.finfo(lo.dtype).eps) if relative is None else relative
     return lo - step * np.abs(lo), hi + step * np.abs(hi)

@@ -51,7 +51,8 @@ class SeparableLagrangian(Lagrangian):
 
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         lo, hi = box(lo, hi)
-        low, high = outward(self._activation(lo), self._activation(hi))
+        error = self._error(lo, hi)
+        low, high = outward(self._activation(lo), self._activation(hi), error)
         return np.clip(low, *self._range), np.clip(high, *self._range)
 
     def slope_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
@@ -59,7 +60,12 @@ class SeparableLagrangian(Lagrangian):
         ends = self._slope(lo), self._slope(hi)
         # The peak at 0, if there is one; a monotone slope lies between its ends here as well.
         peak = self._slope(nearest(0, lo, hi))
-        return outward(np.minimum(*ends), np.maximum(peak, np.maximum(*ends)))
+        error = self._error(lo, hi)
+        return outward(np.minimum(*ends), np.maximum(peak, np.maximum(*ends)), error)
+
+    def _error(self, lo: Array, hi: Array) -> Array:
+        """Relative error of l' and l'' at the ends: elementwise functions round by a few units."""
+        return np.full_like(lo, 4 * np.finfo(lo.dtype).eps)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     float
         In units of the state of layer "visible" (or of the first layer). 0.0 if the image of no
         uniform box is a smaller one: then rho >= 1, or the features need boxes of unequal widths,
-        which `certify` finds. inf if every box shrinks to the fixed point.
+        which `certify` finds. inf if every box up to 1e30 times max(1, |state|) shrinks to it.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     bad = 2 * good
     while (boxes := _shrunk(claim, bad, known)) is not None:
         good, bad, known = bad, 2 * bad, boxes
-        if bad > 1e6 * size:
+        if bad > LARGEST * size:
             return math.inf
     while bad - good > _PRECISION * good:
         middle = (good + bad) / 2

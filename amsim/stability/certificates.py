@@ -25,7 +25,7 @@ from .linear import Linearisation
 _PASSES = 200
 _STALLED = 0.99  # give up if no unit's box shrinks below this fraction of its width
 _BEYOND, _FARTHEST = 1.2, 20.0  # of the estimated rest of a growth; steps at once
-_NARROW = 1e-9  # relative width of a box that may be all rounding
+_NARROW = 1e-9  # width, relative to max(1, states), of a box that may be all rounding
 _OPEN, _HOLDS, _STUCK, _GROWS, _INEXACT = range(5)
 _REASONS = {
     _STUCK: "the smallest box of cue and target does not shrink to the target",
@@ -224,7 +224,7 @@ class _Search:
 
 def _repelled(boxes: Boxes, new: Boxes) -> Array:
     """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
-    return boxes.within(new) & (boxes.width() > _NARROW * boxes.reach())
+    return boxes.within(new) & (boxes.width() > _NARROW * np.maximum(1.0, boxes.reach()))
 
 
 def _steps(growth: Array, last: Array) -> tuple[Array, Array]:

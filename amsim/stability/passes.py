@@ -46,6 +46,8 @@ def _softmax_bounds(beta, lo, hi, least, most):
             error = 8 * units * EPS * (1 + spread)
             _shares(least[row], most[row], 1 + error, low[row])
             _shares(most[row], least[row], 1 - error, high[row])
+        elif not spread < np.inf:
+            low[row], high[row] = 0.0, 1.0
         else:
             error = 8 * units * EPS
             _shares_by_logarithms(beta, lo[row], hi[row], error, low[row])

@@ -11,6 +11,7 @@ import numpy as np
 from ..lagrangians import Softmax
 from ..network import Network
 from ..synapses import Array
+from .boxes import LARGEST
 from .certificates import certify
 from .claim import check_covered
 from .linear import DENSE, Floats, Linearisation, solve_krylov
@@ -132,7 +133,7 @@ def reach(report: StabilityReport, *, layer: str = "visible") -> float:
     good, bad = 0.0, scale
     while boxes.invariant(bad) is not None:
         good, bad = bad, 2 * bad
-        if bad > 1e6 * scale:
+        if bad > LARGEST * scale:
             return math.inf
     while bad - good > _PRECISION * bad and bad > 1e-9 * scale:
         middle = (good + bad) / 2 if good else bad / 2
@@ -181,9 +182,9 @@ def distance_to_rest(net: Network, state: State) -> Array:
     >>> bool(am.stability.distance_to_rest(net, patterns[0]) < 1e-9)
     True
     """
-    given = state if isinstance(state, Mapping) else {"visible": state}
     name = "visible" if "visible" in net.layers else next(iter(net.layers))
-    found = certify(net, given[name], state, tolerance=1.0)
+    features = state[name] if isinstance(state, Mapping) else state
+    found = certify(net, features, state, tolerance=1.0)
     return np.where(found.holds, found.distance, np.inf)
 
 

@@ -475,3 +475,21 @@ def test_a_certificate_can_be_pickled_with_its_message() -> None:
     assert not copy.holds
     assert copy.message == found.message
     assert "rho = 1.44" in copy.message
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_silence_is_certified_at_the_origin(scope: Any) -> None:
+    net = am.dense_am(
+        0.3 * np.array([[1, 1], [1, -1]]), visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0
+    )
+    assert certify(net, np.zeros(2), np.zeros(2), scope).holds
+    assert am.stability.distance_to_rest(net, np.zeros(2)) < 1e-100
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_radius_next_to_a_memory_far_away(scope: Any) -> None:
+    net = am.dense_am([[0.0], [1e8]], hidden=am.Softmax(1e-14), similarity="euclidean")
+    assert am.simulate(net, [9e7]).final["visible"] > 9.9e7
+    assert 1e7 < radius(net, [0.0], scope) < 5e7
+    report = am.stability.analyse(net, [0.0])
+    assert 1e7 < am.stability.reach(report) <= radius(net, [0.0]) * 1.001

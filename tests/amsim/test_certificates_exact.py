@@ -239,3 +239,35 @@ def test_the_least_int8_weight(winner: int | None) -> None:
         found.append([*image.states["hidden"], *image.new["visible"], gain["visible"]])
     for small, full in zip(*found):
         np.testing.assert_allclose(small, full, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [am.Sigmoid, am.Tanh, am.Exponential])
+@pytest.mark.parametrize("exponent", [-250.0, -40.0, 3.0, 40.0, 250.0])
+def test_large_exponents(kind: Any, exponent: float) -> None:
+    # Rounding beta x matters more than that of exp.
+    for beta in np.random.default_rng(0).uniform(0.1, 3, size=20):
+        x = exponent / beta
+        e = (Decimal(beta) * Decimal(x)).exp()
+        value, slope = {
+            am.Sigmoid: (e / (1 + e), e / (1 + e) ** 2),
+            am.Tanh: ((e - 1 / e) / (e + 1 / e), 4 / (e + 1 / e) ** 2),
+            am.Exponential: (e, e),
+        }[kind]
+        low, high = kind(beta).activation_bounds([x], [x])
+        assert Decimal(low[0]) <= value <= Decimal(high[0])
+        low, high = kind(beta).slope_bounds([x], [x])
+        assert Decimal(low[0]) <= Decimal(beta) * slope <= Decimal(high[0])
+
+
+@pytest.mark.parametrize("end", [np.inf, np.nan])
+def test_shares_of_states_that_overflowed(end: float) -> None:
+    with np.errstate(invalid="ignore"):
+        low, high = softmax_bounds(1.0, np.array([[0.0, -end, -end]]), np.array([[0.0, end, end]]))
+    assert low.tolist() == [[0, 0, 0]]
+    assert high.tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_overflow_certifies_nothing(scope: Any) -> None:
+    net = am.dense_am(np.eye(3), hidden=am.Softmax(0.1), bias_hidden=1e308)
+    assert not certify(net, np.full(3, 0.9), np.ones(3), scope).holds  # the target is 1 / 3

@@ -299,3 +299,11 @@ def test_times_and_distances_come_from_a_report() -> None:
     for ask in (lambda: t_read(net, 0.1, 0.0), lambda: reach(net)):  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="report must come from analyse"):
             ask()
+
+
+def test_distance_of_a_layer_of_any_name() -> None:
+    weights = am.Dense([[0.2, 0.1], [0.1, 0.2]], between=("x", "x"))
+    net = am.Network({"x": am.Layer(2, am.Tanh())}, [weights])
+    distance = am.stability.distance_to_rest(net, [0.1, 0.1])
+    assert 0.1 <= distance < 0.2
+    assert distance == am.stability.distance_to_rest(net, {"x": [0.1, 0.1]})
