@@ -79,7 +79,7 @@ def find(name: str) -> Backend:
         )
     try:
         backend: Backend = found[0].load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise BackendUnavailable(
             f"backend {name!r} ({found[0].value}) cannot be imported: {error}; repair or "
             f"reinstall the package that registers it"

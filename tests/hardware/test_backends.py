@@ -46,10 +46,11 @@ def test_a_registered_backend_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(result.final["visible"], CUE, atol=1 / PLAN.visible.scale)
 
 
+@pytest.mark.parametrize("value", ["package_that_is_not_there:run", "sys:function_that_is_not"])
 def test_a_registered_backend_that_is_broken_is_unavailable(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    register(monkeypatch, "package_that_is_not_there:run")
+    register(monkeypatch, value)
     with pytest.raises(hw.BackendUnavailable, match="reinstall the package"):
         hw.run(PLAN, CUE, backend="our-board")
 
