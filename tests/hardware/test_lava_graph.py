@@ -227,6 +227,23 @@ def test_wired_to_processes_of_lava(backend):
     np.testing.assert_array_equal(heard.T, sent[:: plan.period] if length == periods else sent)
 
 
+def test_states_that_are_set_hold_from_the_next_step(small):
+    plan, cues = small
+    states = {}
+    for backend, period in (("lava", plan.period), ("lava-fused", 1)):
+        process = build(plan, cues[0])
+        with Session(process, config(backend)) as session:
+            session.run(3 * period)
+            process.v.set(-process.v.get())
+            process.h.set(process.h.get() - 1)
+            session.run(period)
+            states[backend] = process.v.get(), process.h.get()
+    np.testing.assert_array_equal(states["lava"][0], states["lava-fused"][0])
+    np.testing.assert_array_equal(states["lava"][1], states["lava-fused"][1])
+    undisturbed = run(plan, cues[0], steps=4 * plan.period).integers["visible"]
+    assert (states["lava"][0] != undisturbed).any()
+
+
 def test_drive_beyond_the_plan_is_an_error(small):
     from lava.proc.io.source import RingBuffer as Source
 

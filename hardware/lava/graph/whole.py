@@ -93,6 +93,12 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         self.shared: SharedJob = proc_params["job"]
         self._generation = -1
         self._origin = 0
+        self.machine: Any = None
+
+    def on_var_update(self) -> None:
+        if self.machine is not None:
+            self.machine.v = self.v.reshape(self.machine.v.shape).copy()
+            self.machine.h = self.h.reshape(self.machine.h.shape).copy()
 
     def run_spk(self) -> None:
         driven = self.a_in.recv()
