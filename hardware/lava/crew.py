@@ -97,7 +97,10 @@ class Board:
 
     def report(self) -> None:
         """Keep the traceback of the exception that is being handled."""
-        text = traceback.format_exc().encode(errors="replace")[-_REPORT_BYTES:]
+        text = traceback.format_exc().encode(errors="replace")
+        if len(text) > _REPORT_BYTES:  # the calls come first, what was raised last
+            half = _REPORT_BYTES // 2
+            text = text[:half] + text[-half:]
         start = self._HEADER.size
         self._memory[start : start + len(text)] = text
         struct.pack_into("d", self._memory, 24, time.monotonic())

@@ -153,7 +153,8 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the value has not the shape of the variable. The graph goes on.
+            If the value has not the shape of the variable, or is beyond its integers. The graph
+            goes on.
         """
         self._require_idle()
         model = self._var_model(var_id)
@@ -170,8 +171,13 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         with self._ended_by_error():
             service = self._ask(model, MGMT_COMMAND.SET_DATA, 0)
             answer = self._receive(service)
-            if answer != MGMT_RESPONSE.SET_COMPLETE[0]:
+            if answer not in (MGMT_RESPONSE.SET_COMPLETE[0], MGMT_RESPONSE.ERROR[0]):
                 raise self._unexpected("Var.set", answer)
+        if answer == MGMT_RESPONSE.ERROR[0]:
+            raise ValueError(
+                f"Var {model.name!r} of {self._process_name(model)} keeps its value: the new one "
+                f"is not finite, or beyond the integers that its model holds"
+            )
 
     def _ask(self, model: Any, command: Any, *more: int) -> Any:
         request = self.runtime_to_service[model.runtime_srv_id]

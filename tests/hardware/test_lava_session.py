@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hardware.lava import LavaError, LavaTimeoutError, Session
+from hardware.lava.crew import Board
 
 # Lava installs on one Python only. There it has to work: a broken one fails, and is not skipped.
 if sys.version_info[:2] != (3, 10):
@@ -184,6 +185,18 @@ def test_exception_that_cannot_be_pickled():
         session.run(10)
 
 
+def test_exception_with_a_very_long_message():
+    board = Board()
+    try:
+        raise ValueError("long " * 100_000 + "end")
+    except ValueError:
+        board.report()
+    _, report = board.failure
+    board.close()
+    assert "in test_exception_with_a_very_long_message" in report
+    assert report.rstrip().endswith("end")
+
+
 def test_model_that_calls_exit():
     with Session(pair("exit")[0]) as session, pytest.raises(LavaError, match="SystemExit: 7"):
         session.run(10)
@@ -264,6 +277,18 @@ def test_wrong_shape():
             first.total.set(np.zeros(4))
         session.run(1)
         assert first.total.get()[0] == 2
+
+
+@pytest.mark.parametrize("value", [1e20, -1e20, np.nan, np.inf])
+def test_value_that_integers_cannot_hold(value):
+    first, _ = pair()
+    with Session(first) as session:
+        session.run(1)
+        with pytest.raises(ValueError, match="'total' of Counter keeps its value"):
+            first.total.set(np.array([5.0, value, 5.0]))
+        first.scale.set(np.array([1e20]))
+        session.run(1)
+        np.testing.assert_array_equal(first.total.get(), [2, 2, 2])
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1.5, True])
