@@ -50,6 +50,8 @@ class Layer:
     ------
     ValueError
         If the shape, tau, bias or leak is not usable; the message names the remedy.
+    TypeError
+        If tau, bias or leak are no real numbers.
 
     Examples
     --------
@@ -76,13 +78,14 @@ class Layer:
             raise TypeError(
                 f"lagrangian must be a Lagrangian such as Identity(), got {lagrangian!r}"
             )
+        leak = float(_real("leak", leak))
         if not (math.isfinite(leak) and leak >= 0):
-            raise ValueError(f"leak must be finite and not negative, got {leak!r}")
+            raise ValueError(f"leak must be finite and not negative, got {leak:g}")
         object.__setattr__(self, "shape", _checked_shape(shape))
         object.__setattr__(self, "lagrangian", lagrangian)
         object.__setattr__(self, "tau", self._unit_array("tau", tau))
         object.__setattr__(self, "bias", self._unit_array("bias", bias))
-        object.__setattr__(self, "leak", float(leak))
+        object.__setattr__(self, "leak", leak)
         lowest, highest = float(self.tau.min()), float(self.tau.max())
         if lowest < 0 or (lowest == 0 < highest):
             raise ValueError(
@@ -98,7 +101,7 @@ class Layer:
 
     def _unit_array(self, what: str, value: ArrayLike) -> Array:
         """A read-only float64 copy of shape `shape`: what was checked cannot change afterwards."""
-        array = np.array(value, dtype=np.float64)
+        array = _real(what, value)
         try:
             array = np.broadcast_to(array, self.shape)
         except ValueError:
@@ -132,6 +135,14 @@ class Layer:
         legendre = np.sum((state - external) * activation, axis=-1) - self.lagrangian.value(state)
         copies = tuple(range(-len(self.shape) + 1, 0))
         return np.asarray(self.leak * legendre.sum(axis=copies))
+
+
+def _real(what: str, value: ArrayLike) -> Array:
+    """A float64 copy of real numbers."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} must be real numbers, got {value!r}")
+    return array.astype(np.float64)
 
 
 def _checked_shape(shape: int | Sequence[int]) -> tuple[int, ...]:

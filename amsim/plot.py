@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .errors import MissingDependencyError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
@@ -30,6 +32,23 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 _MAX_LINES = 200  # more lines than this are one blot
 _NAMED = 8  # lines beyond this number have no legend
 _DECADES = 1.7  # a longer span of times is drawn on a logarithmic axis
+
+
+def blank(height: float) -> Figure:
+    """Make an empty figure, 8 inches wide.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Matplotlib cannot be imported.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"matplotlib cannot be imported ({error}); install it with: pip install matplotlib"
+        ) from error
+    return Figure(figsize=(_WIDTH, height), layout="constrained")
 
 
 def recall(
@@ -72,11 +91,9 @@ def recall(
     >>> len(figure.axes)
     6
     """
-    from matplotlib.figure import Figure
-
     rows = _rows(cues, recalled, stored)
     height = _images_height(rows, shape)
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    figure = blank(height)
     _draw_images(figure, rows, shape, titles, labels)
     return figure
 
@@ -215,9 +232,7 @@ def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> F
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['energy', 'visible states']
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH, 5.0), layout="constrained")
+    figure = blank(5.0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     energy(traj, top, cue=cue)
     layer = layer or ("visible" if "visible" in traj else next(iter(traj)))
@@ -323,8 +338,6 @@ def overview(
     >>> len(am.plot.overview(traj, patterns).axes)
     7
     """
-    from matplotlib.figure import Figure
-
     batch = math.prod(traj.statuses.shape)
     chosen = _cues(cues, batch)
     first = traj["visible"][0].reshape(batch, -1)[chosen]
@@ -333,7 +346,7 @@ def overview(
     if titles is None:
         titles = [f"cue {number}" for number in chosen]
     heights = _images_height(rows, shape), 2.8
-    figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
+    figure = blank(sum(heights))
     top, bottom = figure.subfigures(2, 1, height_ratios=heights)
     _draw_images(top, rows, shape, titles, labels)
     energy(traj, bottom.subplots(), cue=chosen)
@@ -414,9 +427,7 @@ def _cues(cue: int | Sequence[int] | None, batch: int) -> list[int]:
 
 
 def _new_axes() -> Axes:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(_WIDTH, 3.2), layout="constrained").subplots()
+    return blank(3.2).subplots()
 
 
 def _plot(ax: Axes, times: Floats, values: Floats, **style: Any) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from amsim.plot import blank
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -16,15 +18,12 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _BLUE, _ORANGE, _GREEN = "#0072B2", "#E69F00", "#009E73"
-_WIDTH = 8.0
 _LEAST = 1e-9  # errors below are drawn here: a logarithmic axis has no 0
 
 
 def causes(comparison: Comparison) -> Figure:
     """Draw the errors of every settled cue of the same basin, by cause; one point a cue."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH, 3.4), layout="constrained")
+    figure = blank(3.4)
     ax = figure.subplots()
     rows = {"all": comparison.total, **comparison.by_cause}
     spread = np.linspace(-0.25, 0.25, max(1, int(comparison.good.sum())))
@@ -46,9 +45,7 @@ def bit_widths(comparisons: Sequence[Comparison]) -> Figure:
     comparisons : sequence of Comparison
         As `compare_bit_widths` returns.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH, 3.4), layout="constrained")
+    figure = blank(3.4)
     errors, basins = figure.subplots(1, 2)
     bits = [c.plan.weight_bits for c in comparisons]
     for label, name, colour, marker in (

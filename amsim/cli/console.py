@@ -53,17 +53,17 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def positive(text: str) -> float:
+def positive(text: str, fault: str = "not between") -> float:
     """Read a positive number, for argparse."""
     value = float(text)
     if not 1 / _EXTREME <= value <= _EXTREME:
-        raise argparse.ArgumentTypeError(f"{text} is not between {1 / _EXTREME:g} and {_EXTREME:g}")
+        raise argparse.ArgumentTypeError(f"{text} is {fault} {1 / _EXTREME:g} and {_EXTREME:g}")
     return value
 
 
 def not_negative(text: str) -> float:
     """Read a positive number or 0, for argparse."""
-    return 0.0 if float(text) == 0 else positive(text)
+    return 0.0 if float(text) == 0 else positive(text, "neither 0 nor between")
 
 
 def seed(text: str) -> int:

@@ -163,11 +163,9 @@ class Trajectory(Mapping[str, Array]):
 
     def plot_raster(self, cue: int = 0) -> Figure:
         """Messages of one cue, a row per unit; needs `EventDriven(record_events=True)`."""
-        from matplotlib.figure import Figure
+        from ..plot import blank, raster
 
-        from ..plot import raster
-
-        figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+        figure = blank(4.5)
         raster(self, figure.subplots(), cue=cue)
         return figure
 
@@ -255,6 +253,8 @@ class Trajectory(Mapping[str, Array]):
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(f"{path} is not a trajectory: {error}") from error
+        except (AttributeError, KeyError) as error:  # an array, or an archive of other arrays
+            raise ValueError(f"{path} is not a trajectory: Trajectory.save writes them") from error
         except Exception as error:
             raise ValueError(f"{path} is not a trajectory or is damaged: {error}") from error
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..plot import blank
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
-WIDTH = 8.0  # inches: a page shows the figure at about 800 pixels
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00",
 )  # fmt: skip
@@ -22,9 +23,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
 
 def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, Any]:
     """Make a figure and its axes (rows, columns)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = blank(height)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..plot import blank
 from .spectrum import rightmost_roots
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ _ROOTS = 16
 
 def stability(report: StabilityReport) -> Figure:
     """Draw the characteristic roots for three uniform delays, and the rate over the delay."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
+    figure = blank(3.6)
     left, right = figure.subplots(1, 2)
     _draw_roots(report, left)
     _draw_rate(report, right)

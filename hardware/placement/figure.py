@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amsim.plot import blank
+
 from .result import Placement
 
 if TYPE_CHECKING:
@@ -25,11 +27,9 @@ _NAMED = 12  # with more routers across, cores carry no text
 
 def draw(placement: Placement) -> Figure:
     """What `Placement.plot` returns."""
-    from matplotlib.figure import Figure
-
     rows, columns = placement.mesh.shape
     height = min(9.0, max(2.6, 1.0 + (_WIDTH - 1.4) * rows / columns))
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    figure = blank(height)
     ax = figure.subplots()
     ax.set_aspect("equal")
     _routers(ax, placement)

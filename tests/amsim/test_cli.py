@@ -358,6 +358,10 @@ class TestBadInput:
         assert main(recall(arrays.folder, *option)) == 2
         assert_one_error(capsys, *option)
 
+    def test_a_time_constant_may_be_0(self, arrays, capsys):
+        assert main(recall(arrays.folder, "--tau-hidden", "-1")) == 2
+        assert_one_error(capsys, "-1 is neither 0 nor between 1e-09 and 1e+09")
+
 
 class TestOutput:
     @pytest.mark.parametrize("name", sorted(FILES))

@@ -411,6 +411,10 @@ def test_settings_cannot_change_behind_the_layer() -> None:
         ({"leak": -1.0}, ValueError, ["leak", "-1"]),
         ({"leak": np.inf}, ValueError, ["leak", "finite"]),
         ({"leak": 0.0, "tau": 0.0}, ValueError, ["leak", "tau > 0"]),
+        ({"tau": "slow"}, TypeError, ["tau", "real numbers", "'slow'"]),
+        ({"tau": None}, TypeError, ["tau", "real numbers", "None"]),
+        ({"bias": np.full(3, 1j)}, TypeError, ["bias", "real numbers"]),
+        ({"leak": "no"}, TypeError, ["leak", "real numbers", "'no'"]),
     ],
 )  # fmt: skip
 def test_unusable_layers_are_refused(

@@ -198,6 +198,14 @@ class TestFigures:
         png(plot.trajectory(run))
 
 
+def test_without_matplotlib_an_error_says_how_to_get_it(traj, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(am.MissingDependencyError, match="pip install matplotlib"):
+        traj.plot()
+    with pytest.raises(am.MissingDependencyError, match="pip install matplotlib"):
+        am.simulate(am.dense_am([[1, -1]]), [1, 1], solver="RK45").plot_raster()
+
+
 def test_pyplot_is_never_touched(tmp_path):
     """No global figure, no display, and `import amsim` alone loads no Matplotlib."""
     code = (

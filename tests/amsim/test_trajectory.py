@@ -359,6 +359,9 @@ def test_other_files_of_numpy_are_refused(tmp_path: Path) -> None:
     np.savez(pickled, json=np.array({"format": "amsim trajectory 1"}, dtype=object))
     for path in (array, archive, pickled):
         refused(path)
+    for path in (array, archive):
+        with pytest.raises(ValueError, match=r"Trajectory\.save"):
+            am.Trajectory.load(path)
     refused(tmp_path)
 
 
