@@ -28,7 +28,9 @@ class EventDriven:
     timing : Timing
         Delays, losses and clocks; by default messages arrive at once.
     max_events : int, default 10_000_000
-        Messages of a cue after which it ends with status "max_events".
+        Messages of a cue after which it ends with status "max_events". With scope="link" it also
+        does with this number, or 2^27 if that is larger, of deliveries on their way (48 bytes
+        each).
     announce : {"output", "ahead"}, default "output"
         What a message says: the output itself, or half a quantum further in the direction in which
         it moves, which about halves the error at the same number of messages.

@@ -28,6 +28,9 @@ from .wiring import Wiring, wire
 
 # Unit updates between two looks at Ctrl-C: some tenths of a second.
 _EFFORT = 50_000_000
+# Messages by link that may be on their way in the queue: 6 GB. Growth or long delays can fill any
+# memory long before max_events messages were sent.
+_ON_THE_WAY = 1 << 27
 
 
 def solve(problem: Problem, options: EventDriven) -> Solution:
@@ -76,6 +79,7 @@ class _Run:
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
         self.written = 0
+        self.flooded = False
 
     def to_end(self, progress: Progress, left: int) -> None:
         """Compute all events; Ctrl-C is noticed between calls of the engine."""
@@ -169,15 +173,22 @@ class _Run:
         return int(window_loop.run_windows(self.engine, self.windows, stop, effort))
 
     def _grow(self, ended: int) -> None:
-        """Make room for twice as many messages and packets."""
+        """Make room for twice as many messages or packets, or give up."""
+        engine = self.engine
         if self.windows is not None:
             self.windows = windows.grown(self.windows, ended)
-        if ended == state.FULL:
-            queue, messages = self.engine.queue, self.engine.messages
-            self.engine = self.engine._replace(
-                queue=np.concatenate([queue, np.zeros_like(queue)]),
-                messages=np.concatenate([messages, np.zeros_like(messages)]),
-            )
+        if ended != state.FULL:
+            return
+        if self.windows is not None or engine.counts[state.MESSAGES] == len(engine.messages):
+            messages = np.concatenate([engine.messages, np.zeros_like(engine.messages)])
+            self.engine = engine._replace(messages=messages)
+            return
+        spare = max(_ON_THE_WAY, int(self.wiring.rules["limit"][0])) - len(engine.queue)
+        if spare <= 0:
+            self.code, self.flooded = MAX_EVENTS, True
+            return
+        more = np.zeros(min(spare, len(engine.queue)), state.PACKET)
+        self.engine = engine._replace(queue=np.concatenate([engine.queue, more]))
 
 
 def _solution(problem: Problem, wiring: Wiring, options: EventDriven, runs: list[_Run]) -> Solution:
@@ -206,6 +217,18 @@ def _solution(problem: Problem, wiring: Wiring, options: EventDriven, runs: list
         rejected=None,
         stats={"messages": _messages(wiring, runs), **stats},
         events=_events(wiring, runs) if options.record_events else None,
+        note=_note(runs),
+    )
+
+
+def _note(runs: list[_Run]) -> str:
+    """Which cues ended although they had not sent so many messages."""
+    flooded = sum(run.flooded for run in runs)
+    if not flooded:
+        return ""
+    return (
+        f"{flooded} of them stopped earlier, with too many deliveries on their way to keep in "
+        f"memory: shorten delays, or use scope='broadcast'"
     )
 
 
