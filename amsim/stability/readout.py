@@ -183,8 +183,10 @@ def distance_to_rest(net: Network, state: State) -> Array:
     True
     """
     name = "visible" if "visible" in net.layers else next(iter(net.layers))
-    features = state[name] if isinstance(state, Mapping) else state
-    found = certify(net, features, state, tolerance=1.0)
+    given = state if isinstance(state, Mapping) else {name: state}
+    if name not in given:
+        raise ValueError(f"state has no layer {name!r}; give all layers, as traj.final does")
+    found = certify(net, given[name], given, tolerance=1.0)
     return np.where(found.holds, found.distance, np.inf)
 
 

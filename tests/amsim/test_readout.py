@@ -307,3 +307,5 @@ def test_distance_of_a_layer_of_any_name() -> None:
     distance = am.stability.distance_to_rest(net, [0.1, 0.1])
     assert 0.1 <= distance < 0.2
     assert distance == am.stability.distance_to_rest(net, {"x": [0.1, 0.1]})
+    with pytest.raises(ValueError, match="no layer 'x'"):
+        am.stability.distance_to_rest(net, {"y": [0.1, 0.1]})
