@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..dynamics.progress import announce_compilation
 from ..lagrangians import Identity, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
@@ -100,6 +101,13 @@ class BoxMap:
 
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
+        from .passes import around
+
+        compiled = bool(getattr(around, "signatures", True))  # no such thing if Numba is off
+        with announce_compilation("certificates", needed=not compiled):
+            return self._image(boxes)
+
+    def _image(self, boxes: Boxes) -> Image:
         from .passes import middle
 
         states, active, sent = Boxes(boxes), Boxes(), Boxes()

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.stability import certify, radius, radius_bound
+from amsim.dynamics import progress
+from amsim.stability import certify, passes, radius, radius_bound
 
 Array = npt.NDArray[Any]
 EXACT = am.Settled(1e-12)
@@ -493,3 +494,17 @@ def test_radius_next_to_a_memory_far_away(scope: Any) -> None:
     assert 1e7 < radius(net, [0.0], scope) < 5e7
     report = am.stability.analyse(net, [0.0])
     assert 1e7 < am.stability.reach(report) <= radius(net, [0.0]) * 1.001
+
+
+def test_a_wait_for_the_compiler_is_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_LOADING", 0.0)
+    monkeypatch.setattr(passes, "around", passes.around.py_func)
+    monkeypatch.setattr(passes.around, "signatures", [], raising=False)
+    net = am.dense_am(np.eye(2))
+    certify(net, np.ones(2), np.ones(2))
+    assert "amsim: compiled in" in capsys.readouterr().err
+    monkeypatch.setattr(passes.around, "signatures", [()])
+    certify(net, np.ones(2), np.ones(2))
+    assert "amsim: compiled in" not in capsys.readouterr().err
