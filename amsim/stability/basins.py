@@ -61,6 +61,13 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     """
     claim = Claim.of(net, None, state, scope)
     _check_single(claim)
+    found = _first_root(claim)
+    # Between mixed memories the boxes of h_mu - h_w can be the wider ones; what any links
+    # cannot break, broadcasts cannot either.
+    return max(found, radius(net, state, "link")) if scope == "broadcast" else found
+
+
+def _first_root(claim: Claim) -> float:
     size = max(1.0, float(claim.target.reach()[0]))
     good, known = 2 * size, None
     while (known := _shrunk(claim, good, None)) is None:

@@ -508,3 +508,10 @@ def test_a_wait_for_the_compiler_is_announced(
     monkeypatch.setattr(passes.around, "signatures", [()])
     certify(net, np.ones(2), np.ones(2))
     assert "amsim: compiled in" not in capsys.readouterr().err
+
+
+def test_radius_is_never_smaller_for_broadcasts() -> None:
+    for seed in range(40):
+        net = am.dense_am(np.random.default_rng(seed).normal(size=(4, 3)), hidden=am.Softmax(0.5))
+        rest = am.stability.find(net, np.zeros(3)).states
+        assert radius(net, rest, "broadcast") >= radius(net, rest, "link")
