@@ -52,6 +52,13 @@ def rms(found: Any, exact: Any) -> float:
     return float(np.sqrt(np.mean((found - exact) ** 2)))
 
 
+def clock_errors(net: Any, cue: Any, exact: Any) -> list[float]:
+    """RMS error of the clock with each of its steps."""
+    first = am.simulate(net, cue, times=[0.0, 1e-9], until=None, solver=am.EventDriven(0.5))
+    start = {name: first[name][0] for name in net.layers}
+    return [rms(euler(net, start, float(step)), exact) for step in STEPS]
+
+
 def variation(network: Any, cue: Any, smooth: list[str], quantum: float) -> float:
     """How far the outputs of smooth units move in all, there and back."""
     times = np.linspace(0.0, TIMES[-1], 801)
@@ -84,9 +91,7 @@ def _one_pair(
     if "sign" not in (visible, hidden):
         solver = am.ExponentialIntegrator(1e-10, 1e-11)
     exact = am.simulate(net, cue, times=TIMES, until=None, solver=solver)["visible"]
-    first = am.simulate(net, cue, times=[0.0, 1e-9], until=None, solver=am.EventDriven(0.5))
-    start = {name: first[name][0] for name in net.layers}
-    reached = [rms(euler(net, start, float(step)), exact) for step in STEPS]
+    reached = clock_errors(net, cue, exact)
     smooth = [n for n, kind in (("visible", visible), ("hidden", hidden)) if kind != "sign"]
     moved = variation(net, cue, smooth, finest) if smooth else 0.0
     sizes = {name: layer.size for name, layer in net.layers.items()}
@@ -119,13 +124,14 @@ def _one_pair(
 def step_for(error: float, reached: list[float]) -> float | None:
     """The step with which the clock is as accurate; None if it never is.
 
-    Of first order beyond the largest step. Where its errors go up and down, the best one counts.
+    Of first order beyond the largest step, up to the first of the times at which it has to have a
+    state. Where its errors go up and down, the best one counts.
     """
     best = np.minimum.accumulate(reached)
     if error < best[-1]:
         return None
     step = float(np.exp(np.interp(np.log(error), np.log(best[::-1]), np.log(STEPS[::-1]))))
-    return step * max(error / best[0], 1.0)
+    return min(step * max(error / best[0], 1.0), float(TIMES[0]))
 
 
 def _without_events(net: Any, cue: Any, exact: Any) -> list[dict[str, Any]]:
@@ -142,29 +148,42 @@ def _without_events(net: Any, cue: Any, exact: Any) -> list[dict[str, Any]]:
 
 
 def messages_to_settle(size: str) -> list[dict[str, Any]]:
-    """Messages and synaptic operations until a damaged cue has settled."""
+    """Messages and synaptic operations until a damaged cue has settled.
+
+    Those of a clock of the same RMS error go on for as long. At rest it is as accurate with any
+    step, so that errors are taken on the way there, at `TIMES`.
+    """
     units, count = map(int, size.split("x"))
     stored, rows = am.patterns.random(count, units, seed=0), []
-    net = am.dense_am(stored, visible=am.Tanh(), hidden=am.Softmax(0.1))
+    net = am.dense_am(stored, visible=am.Tanh(), hidden=am.Softmax(0.1), tau_hidden=1.0)
+    accurate, settled = am.ExponentialIntegrator(1e-10, 1e-11), am.Settled(1e-3)
     for flip in (0.0, 0.1, 0.2, 0.3, 0.4):
         cue = am.patterns.corrupt(stored[0], flip=flip, seed=1)
-        for quantum in (0.1, 0.01):
-            traj = am.simulate(net, cue, solver=am.EventDriven(quantum), until=am.Settled(1e-3))
-            ode = am.simulate(net, cue, until=am.Settled(1e-3),
-                              solver=am.ExponentialIntegrator(rtol=quantum / 10))  # fmt: skip
+        exact = am.simulate(net, cue, times=TIMES, until=None, solver=accurate)["visible"]
+        reached = clock_errors(net, cue, exact)
+        for quantum in (0.1, 0.01, 0.001):
+            traj = am.simulate(net, cue, times=TIMES, t1=1000.0, until=settled,
+                               solver=am.EventDriven(quantum, announce="ahead"))  # fmt: skip
+            error = rms(traj["visible"], exact)
             sent = sum(int(n) for n in traj.stats["messages"].values())
             operations = int(traj.stats["synaptic_operations"])
-            clocked = 2 * units * count * int(ode.stats["rhs"])
-            rows.append({"flipped": flip, "quantum": quantum, "status": traj.status,
-                         "messages": sent, "synaptic operations": operations,
-                         "of an ODE solver": clocked, "ratio": clocked / max(operations, 1),
-                         "settled at": float(traj.settle_times)})  # fmt: skip
+            step, end = step_for(error, reached), float(traj.settle_times)
+            ticks, more = end / (step or STEPS[-1]), "" if step else "> "
+            rows.append({
+                "flipped": flip, "quantum": quantum, "status": traj.status, "settled at": end,
+                "RMS error": error, "clock's step": step or float("nan"), "messages": sent,
+                "clock's messages": f"{more}{ticks * (units + count):.3g}",
+                "synaptic operations": operations,
+                "clock's": f"{more}{ticks * 2 * units * count:.3g}",
+                "saved": f"{more}{ticks * (units + count) / max(sent, 1):.3g}",
+            })  # fmt: skip
     return rows
 
 
 def draw(saved: list[dict[str, Any]], damaged: list[dict[str, Any]], path: Path) -> None:
     """Savings over the quantum, messages over the damage."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -180,12 +199,18 @@ def draw(saved: list[dict[str, Any]], damaged: list[dict[str, Any]], path: Path)
         )
     left.set(xlabel="quantum (units of the output)", ylabel="messages of a clock / of events")
     left.legend(frameon=False, fontsize="x-small")
-    for quantum, colour in ((0.1, "#0072B2"), (0.01, "#E69F00")):
+    for quantum, colour in ((0.1, "#0072B2"), (0.01, "#E69F00"), (0.001, "#009E73")):
         part = [row for row in damaged if row["quantum"] == quantum]
-        right.semilogy([r["flipped"] for r in part], [max(r["messages"], 0.5) for r in part], "o-",
-                       color=colour, label=f"quantum {quantum}")  # fmt: skip
+        flips = [row["flipped"] for row in part]
+        clocked = [float(row["clock's messages"].strip("> ")) for row in part]
+        right.plot(flips, [row["messages"] for row in part], "o-", color=colour,
+                   label=f"events, quantum {quantum}")  # fmt: skip
+        right.plot(flips, clocked, "s:", markersize=4, color=colour)
+    right.set_yscale("symlog", linthresh=100)
+    right.plot([], [], "s:", markersize=4, color="0.4", label="a clock, as accurate")
     right.set(xlabel="share of flipped units in the cue", ylabel="messages until settled")
     right.legend(frameon=False, fontsize="x-small")
+    left.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=100)
