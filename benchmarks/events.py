@@ -144,10 +144,10 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=["speed", "savings", "corruption"],
                         choices=["speed", "savings", "corruption"])  # fmt: skip
     parser.add_argument("--size", default="784x1000", metavar="DxK")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="of speed")
     parser.add_argument("--quantum", type=float, default=0.01, help="of speed")
-    parser.add_argument("--figure", type=Path)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--figure", type=Path, help="of savings and corruption")
+    parser.add_argument("--json", type=Path, help="also write the tables here")
     options = parser.parse_args()
     harness.one_thread()
     tables: dict[str, list[dict[str, Any]]] = {}

@@ -152,7 +152,7 @@ class Trajectory(Mapping[str, Array]):
         return self._compute_energy().reshape(-1, *self._batch)
 
     def overlap(self, patterns: ArrayLike, layer: str = "visible") -> Array:
-        """Overlap of a layer with patterns (K, D) over time: (T, *batch, K)."""
+        """Overlap x . xi / D of the states x of a layer with patterns (K, D): (T, *batch, K)."""
         return overlap(self[layer], patterns)
 
     def plot(self, cue: int = 0) -> Figure:
