@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from ..lagrangians.base import require
 from .problem import Problem, Solution
 
 # Error per step in units of the tolerance: leaves room for the errors of many steps to add up, and
@@ -43,11 +43,8 @@ class ExponentialIntegrator:
     atol: float = 1e-9
 
     def __post_init__(self) -> None:
-        for name, value, lowest in (("rtol", self.rtol, 1e-13), ("atol", self.atol, 1e-300)):
-            if not (math.isfinite(value) and value >= lowest):
-                raise ValueError(
-                    f"ExponentialIntegrator: {name} must be at least {lowest:g}, got {value!r}"
-                )
+        require(self, "rtol", at_least=1e-13)
+        require(self, "atol", at_least=1e-300)
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""

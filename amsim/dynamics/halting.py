@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -48,7 +50,8 @@ class Settled:
     naive: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.tolerance) and self.tolerance > 0):
+        number = isinstance(self.tolerance, (int, float, np.number))
+        if not (number and math.isfinite(self.tolerance) and self.tolerance > 0):
             raise ValueError(
                 f"Settled: tolerance must be positive, got {self.tolerance!r}; "
                 f"pass until=None to run to t1"

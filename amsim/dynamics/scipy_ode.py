@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..lagrangians.base import require
 from ..synapses import Array
 from .problem import (
     BLOW_UP,
@@ -53,9 +53,7 @@ class ScipyODE:
                 f"unknown solver {self.method!r}; SciPy has {', '.join(METHODS)}, and simulate "
                 f"also takes 'brian2'"
             )
-        for name, value in (("rtol", self.rtol), ("atol", self.atol)):
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"ScipyODE: {name} must be positive, got {value!r}")
+        require(self, "rtol", "atol")
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch as one system."""
