@@ -253,7 +253,7 @@ class Trajectory(Mapping[str, Array]):
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(f"{path} is not a trajectory: {error}") from error
-        except (AttributeError, KeyError) as error:  # an array, or an archive of other arrays
+        except (AttributeError, KeyError, TypeError) as error:  # arrays, but others
             raise ValueError(f"{path} is not a trajectory: Trajectory.save writes them") from error
         except Exception as error:
             raise ValueError(f"{path} is not a trajectory or is damaged: {error}") from error
