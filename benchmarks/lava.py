@@ -260,7 +260,8 @@ def cold_recall() -> tuple[float, float]:
         command = [sys.executable, "-m", "amsim", "run", "--backend", "lava"]
         files = ["--plan", str(plan), "--cues", str(cue), "--out", str(out)]
         before, start = children(), time.perf_counter()
-        subprocess.run([*command, *files], check=True, capture_output=True)
+        # Not in this folder: `-m` would find this very file under the name of Lava.
+        subprocess.run([*command, *files], check=True, capture_output=True, cwd=folder)
         return children() - before, time.perf_counter() - start
 
 
