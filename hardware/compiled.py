@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from amsim.dynamics.progress import announce_compilation
+from amsim.dynamics.progress import announce_compilation, in_memory
 
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
@@ -101,7 +101,7 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         features(plan),
         memories(plan),
     )
-    with announce_compilation("the emulator", needed=not _recall.signatures):
+    with announce_compilation("the emulator", needed=not in_memory(_recall)):
         _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
     moving = _recall(*arguments, periods)
     machine.heard = machine.c

@@ -44,6 +44,11 @@ class Progress:
             self._bar.close()
 
 
+def in_memory(function: Any) -> bool:
+    """Whether a compiled function is there to be called; so it is where Numba is switched off."""
+    return bool(getattr(function, "signatures", True))
+
+
 @contextmanager
 def announce_compilation(what: str, *, needed: bool) -> Iterator[None]:
     """Say so on stderr if the block, which compiles or loads machine code, takes long.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..dynamics.progress import announce_compilation
+from ..dynamics.progress import announce_compilation, in_memory
 from ..lagrangians import Identity, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
@@ -103,8 +103,7 @@ class BoxMap:
         """The image of the boxes of the kept layers."""
         from .passes import around
 
-        compiled = bool(getattr(around, "signatures", True))  # no such thing if Numba is off
-        with announce_compilation("certificates", needed=not compiled):
+        with announce_compilation("certificates", needed=not in_memory(around)):
             return self._image(boxes)
 
     def _image(self, boxes: Boxes) -> Image:

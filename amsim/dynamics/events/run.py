@@ -18,7 +18,7 @@ from ..problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from ..progress import Progress, announce_compilation
+from ..progress import Progress, announce_compilation, in_memory
 from . import loop, state, window_loop, window_unit, windows
 from .gaps import messages_keep_apart
 from .initial import begin_engine, outputs_in, registers_of, starts
@@ -162,7 +162,7 @@ class _Run:
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
         engine = loop.run if self.windows is None else window_loop.run_windows
-        with announce_compilation("the event engine", needed=not engine.signatures):
+        with announce_compilation("the event engine", needed=not in_memory(engine)):
             self._run(0.0, -1)
             loop.begin(self.engine)
 
