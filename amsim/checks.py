@@ -1,0 +1,296 @@
+"""What an array, a number, a count, a seed, a flag, a choice and a path are, for all packages.
+
+Each function takes the name of the argument and what the user gave for it, and returns that in the
+form the rest of the code works with, or raises: TypeError where the kind is wrong, ValueError where
+the value is. The message is one line that names the argument, the rule, and what came instead.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Floats = NDArray[np.float64]
+Seed = int | np.random.SeedSequence | np.random.Generator
+T = TypeVar("T")
+
+LARGEST_COUNT = 2**53  # beyond, whole numbers are no longer exact as floats
+LARGEST_ARRAY = 2**31  # values; 16 GB of float64
+_KINDS = {
+    "b": "booleans: convert them, as in np.where(mask, 1.0, -1.0) or mask.astype(float)",
+    "c": "complex numbers: pass their real part, if that is meant",
+    "M": "dates",
+    "m": "time differences: divide them by a unit, as in x / np.timedelta64(1, 's')",
+    "O": "objects: numbers of one type in rows of one length are needed",
+    "S": "text",
+    "U": "text",
+    "V": "records: pass one field",
+}
+
+
+def shown(value: Any) -> str:
+    """What the user gave, on one short line."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value) and hasattr(value, "__name__"):
+        return f"the function {value.__name__}"
+    try:
+        text = repr(value) if isinstance(value, (float, np.generic)) else reprlib.repr(value)
+    except Exception:  # a repr of the user's own may raise anything, and so do very long integers
+        text = f"an object of type {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def array(
+    what: str,
+    value: Any,
+    *,
+    ndim: int | None = None,
+    finite: bool = True,
+    dtype: DTypeLike = np.float64,
+) -> NDArray[Any]:
+    """Real numbers in the given precision; not a copy, if they have it already.
+
+    Masked arrays, booleans, complex numbers, text, dates and objects are no real numbers.
+    """
+    given = plain(what, value)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"{what} must be real numbers, got {_kind(given, value)}")
+    if ndim is not None and given.ndim != ndim:
+        raise ValueError(f"{what} must have {_axes(ndim)}, got shape {given.shape}")
+    with np.errstate(over="ignore"):
+        numbers = given.astype(dtype, copy=False)
+    if finite and given.size and not np.isfinite(numbers).all():
+        raise ValueError(f"{what} must be finite, got NaN, infinity, or beyond {_range(numbers)}")
+    return numbers
+
+
+def plain(what: str, value: Any) -> NDArray[Any]:
+    """An array of whatever the value holds, unless that is masked, sparse, or of uneven rows."""
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(item, np.ma.MaskedArray) for item in items):
+        raise TypeError(
+            f"{what} is a masked array: fill it (x.filled(0.0)) or leave the masked entries out"
+        )
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{what} is a sparse array: pass its toarray()")
+    try:
+        return np.asarray(value)
+    except Exception:  # rows of different lengths; whatever __array__ of a foreign object raises
+        raise ValueError(
+            f"{what} must be an array of numbers with rows of one length, got {shown(value)}"
+        ) from None
+
+
+def owned(value: NDArray[Any]) -> NDArray[Any]:
+    """A copy that can be changed neither through the caller's array nor through what we show."""
+    copy = np.array(value, order="C")
+    copy.flags.writeable = False
+    return copy.view()  # a view of read-only data cannot be made writeable again
+
+
+def mask(what: str, value: Any) -> NDArray[np.bool_]:
+    """Booleans."""
+    given = plain(what, value)
+    if given.dtype.kind != "b":
+        raise TypeError(f"{what} must be booleans, got {_kind(given, value)}")
+    return given
+
+
+def indices(what: str, value: Any, size: int) -> NDArray[np.int64]:
+    """Whole numbers that index `size` things, negative ones from the end."""
+    given = plain(what, value)
+    if given.dtype.kind not in "iu" and given.size:
+        raise TypeError(f"{what} must be whole numbers, got {_kind(given, value)}")
+    if given.size and (given.min() < -size or given.max() >= size):
+        raise ValueError(f"{what} must lie between {-size} and {size - 1}, got {shown(value)}")
+    return given.astype(np.int64)
+
+
+def number(
+    what: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    """A finite real number, Python's or NumPy's, as a float."""
+    rule = "a finite number" + _limits(above, at_least, below, at_most)
+    item = _scalar(value)
+    if isinstance(item, bool) or not isinstance(item, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{what} must be {rule}, got {shown(value)}")
+    try:
+        found = float(item)
+    except OverflowError:
+        found = math.inf
+    if not (
+        math.isfinite(found)
+        and (above is None or found > above)
+        and (at_least is None or found >= at_least)
+        and (below is None or found < below)
+        and (at_most is None or found <= at_most)
+    ):
+        raise ValueError(f"{what} must be {rule}, got {shown(value)}")
+    return found
+
+
+def count(what: str, value: Any, *, at_least: int = 1, at_most: int = LARGEST_COUNT) -> int:
+    """A whole number, Python's or NumPy's, as an int. 8.0 is none: floats are not counted with."""
+    rule = f"a whole number from {at_least} to {_short(at_most)}"
+    item = _scalar(value)
+    if isinstance(item, bool) or not isinstance(item, (int, np.integer)):
+        raise TypeError(f"{what} must be {rule}, got {shown(value)}")
+    if not at_least <= item <= at_most:
+        raise ValueError(f"{what} must be {rule}, got {shown(value)}")
+    return int(item)
+
+
+def room(what: str, *axes: int) -> None:
+    """Raise ValueError if an array with these axes is larger than any that is made here."""
+    if math.prod(axes) > LARGEST_ARRAY:
+        raise ValueError(
+            f"{what} would have {' x '.join(map(_short, axes))} values, "
+            f"more than {_short(LARGEST_ARRAY)}"
+        )
+
+
+def flag(what: str, value: Any) -> bool:
+    """True or False. Anything else is refused: "no" is true, and an array is neither."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{what} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def choice(what: str, value: Any, known: Sequence[str], more: str = "") -> str:
+    """One of the known words; `more` says what else there is."""
+    if isinstance(value, str) and value in known:
+        return str(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{what} must be one of {', '.join(known)}{more}, got {shown(value)}")
+
+
+def text(what: str, value: Any) -> str:
+    """Text; "" as well."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be text, got {shown(value)}")
+    return str(value)
+
+
+def instance(what: str, value: Any, kind: type[T], example: str) -> T:
+    """An object of a class; `example` shows how to make one."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} must be {example}, got {shown(value)}")
+    return value
+
+
+def path(what: str, value: Any) -> Path:
+    """A name of a file or folder."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{what} must be a path, as text or pathlib.Path, got {shown(value)}")
+    name = os.fspath(value)
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ValueError(f"{what} must be a path with a name in it, got {shown(value)}")
+    return Path(name)
+
+
+# Seeds. A whole number or a SeedSequence gives the same result in every call, and is not changed. A
+# Generator is drawn from, and so gives another result in the next call. None would be entropy of
+# the operating system, which nobody can repeat, and is refused.
+
+
+def seed_sequence(value: Any, what: str = "seed") -> np.random.SeedSequence:
+    """A sequence to spawn from."""
+    if isinstance(value, np.random.Generator):
+        return np.random.SeedSequence(_draw(value))
+    if isinstance(value, np.random.SeedSequence):
+        # A copy: spawning counts the children in the object that is asked.
+        entropy: Any = value.entropy
+        return np.random.SeedSequence(
+            entropy,
+            spawn_key=value.spawn_key,
+            pool_size=value.pool_size,
+            n_children_spawned=value.n_children_spawned,
+        )
+    return np.random.SeedSequence(seed_number(value, what))
+
+
+def generator(value: Any, what: str = "seed") -> np.random.Generator:
+    """A generator to draw from; the user's own, if that is what came."""
+    if isinstance(value, np.random.Generator):
+        return value
+    return np.random.default_rng(seed_sequence(value, what))
+
+
+def seed_number(value: Any, what: str = "seed") -> int:
+    """A whole number >= 0 that stands for the seed: in hashes, and in records of a run."""
+    if isinstance(value, np.random.Generator):
+        return _draw(value)
+    if isinstance(value, np.random.SeedSequence):
+        return int(value.generate_state(1, np.uint64)[0])
+    item = _scalar(value)
+    if isinstance(item, bool) or not isinstance(item, (int, np.integer)):
+        raise TypeError(
+            f"{what} must be a whole number >= 0, a numpy.random.SeedSequence or a "
+            f"numpy.random.Generator, got {shown(value)}"
+        )
+    if not 0 <= item < 2**64:
+        raise ValueError(
+            f"{what} must be a whole number from 0 to 2**64 - 1 (numpy.random.SeedSequence takes "
+            f"longer ones), got {shown(value)}"
+        )
+    return int(item)
+
+
+def _draw(given: np.random.Generator) -> int:
+    return int(given.integers(2**63))
+
+
+def _scalar(value: Any) -> Any:
+    """The only value of an array without axes."""
+    is_array = isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
+    return value[()] if is_array and value.ndim == 0 else value
+
+
+def _kind(given: NDArray[Any], value: Any) -> str:
+    """What an array holds, in words, where it should have held something else."""
+    if given.ndim == 0 and given.dtype.kind == "O":
+        return shown(value)
+    if given.dtype.kind in "iuf":
+        return f"numbers of dtype {given.dtype}"
+    return _KINDS.get(given.dtype.kind, f"dtype {given.dtype}")
+
+
+def _axes(ndim: int) -> str:
+    return "1 axis" if ndim == 1 else f"{ndim} axes"
+
+
+def _range(numbers: NDArray[Any]) -> str:
+    return f"{np.finfo(numbers.dtype).max:.2g}"
+
+
+def _short(value: int) -> str:
+    """A count as people write it: 1000, 2**53 - 1."""
+    for power in range(20, value.bit_length() + 1):
+        if value in (2**power, 2**power - 1):
+            return f"2**{power}" + (" - 1" if value < 2**power else "")
+    return str(value) if value < 10**15 else f"{value:.3e}"
+
+
+def _limits(
+    above: float | None, at_least: float | None, below: float | None, at_most: float | None
+) -> str:
+    sides = ((">", above), (">=", at_least), ("<", below), ("<=", at_most))
+    found = [f"{sign} {limit:g}" for sign, limit in sides if limit is not None]
+    return "".join(f" {side}" if not i else f" and {side}" for i, side in enumerate(found))
