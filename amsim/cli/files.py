@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from ..files import write_atomically
 from .console import Parser, UserError, not_negative, positive
 
 if TYPE_CHECKING:
@@ -130,15 +131,9 @@ def output(out: str, files: Sequence[str], force: bool) -> Iterator[Path]:
 
 
 def write(path: Path, save: Callable[[BinaryIO], object]) -> None:
-    """Write beside and rename: what breaks off leaves no half file under the name."""
-    partial = path.with_name(path.name + ".partial")
+    """Write a file whole or not at all."""
     with writing(path):
-        try:
-            with partial.open("wb") as file:
-                save(file)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(path, save)
 
 
 @contextmanager

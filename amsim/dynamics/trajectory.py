@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..files import refuse_existing, write_atomically
 from ..patterns import overlap
 from ..synapses import Array
 from .problem import SETTLED, STATUSES, Problem, Reader, Solution
@@ -184,8 +185,7 @@ class Trajectory(Mapping[str, Array]):
             If the file exists and force is false.
         """
         path = Path(path)
-        if path.exists() and not force:
-            raise FileExistsError(f"{path} exists; pass force=True to replace it")
+        refuse_existing(path, force=force)
         meta = {
             "format": _FORMAT,
             "layers": self._layers,
@@ -205,14 +205,8 @@ class Trajectory(Mapping[str, Array]):
         }
         if self.events is not None:
             arrays["events"] = np.asarray(self.events)
-        # Written beside and renamed: a full disk or Ctrl-C leaves no half file under the name.
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        # Not compressed: that takes ten times as long, and a person who interrupted a run waits.
+        write_atomically(path, lambda file: np.savez(file, **arrays))
         return path
 
     @classmethod

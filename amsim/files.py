@@ -1,0 +1,189 @@
+"""Files that are written whole or not at all, and archives of arrays that are read with limits."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FORMAT: Any = np.lib.format  # which NumPy leaves untyped
+# What a file may unpack to, in bytes, unless it is larger itself: nothing that is not compressed
+# is refused for its size.
+MAX_BYTES = 1 << 30
+_MAX_HEADER = 10_000  # bytes; NumPy evaluates the text of a header
+# Bzip2 and LZMA are unpacked without a limit by Python's zipfile, and NumPy writes neither.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise FileExistsError for a name that is taken, also by a link to nothing, without force."""
+    if os.path.lexists(path) and not force:
+        raise FileExistsError(f"{path} exists; pass force=True to replace it")
+
+
+def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file beside its place and rename it once everything is on the disk.
+
+    Whatever breaks off leaves the old file, or none. The file beside has a name of its own, which
+    nobody can foresee, and is never one that exists; a link at `path` is replaced, not followed.
+
+    Parameters
+    ----------
+    path : str or Path
+        Replaced if it is a file or a link.
+    write : callable
+        Gets the open binary file.
+
+    Raises
+    ------
+    FileExistsError
+        If a folder or a device has this name.
+    OSError
+        If the file cannot be written; its `filename` is the path.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomically(Path(folder, "note.txt"), lambda file: file.write(b"kept"))
+    ...     Path(folder, "note.txt").read_bytes()
+    b'kept'
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "it is not a file; pass another path", str(path))
+    partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.partial")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    made = False
+    try:
+        descriptor = os.open(partial, flags, 0o666)  # the user's umask decides, as with open()
+        made = True
+        with open(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        made = False
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(partial)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
+        if made:
+            with suppress(OSError):
+                partial.unlink()
+
+
+class Archive(Mapping[str, NDArray[Any]]):
+    """The arrays of an .npz file by name, each read when it is asked for; see `open_archive`."""
+
+    def __init__(self, path: Path, zipped: zipfile.ZipFile, max_bytes: int) -> None:
+        self.path, self._zipped = path, zipped
+        members = zipped.infolist()
+        self._members = {member.filename.removesuffix(".npy"): member for member in members}
+        if len(self._members) < len(members):
+            raise ValueError(f"{path}: two of its members have one name")
+        total = sum(member.file_size for member in members)
+        if total > max_bytes:
+            raise ValueError(
+                f"{path} unpacks to {total:,} bytes, more than max_bytes={max_bytes:,}; raise "
+                f"max_bytes if you trust the file"
+            )
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes that each array unpacks to, with its header."""
+        return MappingProxyType({name: x.file_size for name, x in self._members.items()})
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        member = self._members[name]
+        try:
+            return self._read(member)
+        except Exception as error:  # NumPy evaluates headers: text can fail in many ways
+            raise ValueError(f"{self.path}: its member {name!r} is damaged: {error}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def _read(self, member: zipfile.ZipInfo) -> NDArray[Any]:
+        if member.compress_type not in _METHODS:
+            raise ValueError("it is compressed by a method that NumPy does not write")
+        with self._zipped.open(member) as file:
+            shape, dtype = _header(file)
+            held = math.prod(shape) * dtype.itemsize
+            if min(shape, default=0) < 0 or file.tell() + held != member.file_size:
+                raise ValueError(f"{member.file_size} bytes do not hold shape {shape} of {dtype}")
+        with self._zipped.open(member) as file:
+            array: NDArray[Any] = _FORMAT.read_array(
+                file, allow_pickle=False, max_header_size=_MAX_HEADER
+            )
+            if file.read(1):  # reading to the end compares the checksum
+                raise ValueError("it is longer than its array")
+        return array
+
+
+@contextmanager
+def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Archive]:
+    """Open an .npz file to read its arrays one by one; nothing is unpickled.
+
+    Sizes are checked before memory is taken for them: those that the file declares, together, and
+    that of each array against its shape. No more than the declared bytes are unpacked.
+
+    Parameters
+    ----------
+    path : str or Path
+    max_bytes : int, default 2**30
+        What the arrays may take in memory together, unless the file itself is larger.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no archive, damaged, or unpacks to more; also when a damaged array is read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "two.npz")
+    ...     write_atomically(path, lambda file: np.savez(file, a=np.arange(3), b=np.ones(2)))
+    ...     with open_archive(path) as archive:
+    ...         sorted(archive), archive["a"]
+    (['a', 'b'], array([0, 1, 2]))
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError(f"{path} is not a file; pass that of an archive (.npz)")
+    with path.open("rb") as file:
+        try:
+            zipped = zipfile.ZipFile(file)
+        except Exception as error:  # zipfile documents only some of what it raises
+            raise ValueError(f"{path} is not an archive (.npz), or is damaged: {error}") from error
+        with zipped:
+            yield Archive(path, zipped, max(max_bytes, os.fstat(file.fileno()).st_size))
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array in an open .npy file."""
+    versions = {(1, 0): _FORMAT.read_array_header_1_0, (2, 0): _FORMAT.read_array_header_2_0}
+    version = _FORMAT.read_magic(file)
+    if version not in versions:
+        raise ValueError(f"version {version} of the format is not one that is written here")
+    shape, _, dtype = versions[version](file, max_header_size=_MAX_HEADER)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    return shape, dtype
