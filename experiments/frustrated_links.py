@@ -84,11 +84,6 @@ def _unstable(net: Network, late: str, delay: float, rng: np.random.Generator) -
     roots = []
     for _ in range(_DRAWS if late == "links at random" else 1):
         delays: Any = _timing(late, delay, rng).delay
-        # From (sender, receiver) to (target, source).
-        delays = {
-            pair[::-1] if isinstance(pair, tuple) else pair: np.transpose(value)
-            for pair, value in delays.items()
-        }
         roots.append(delay_spectrum(net, np.zeros(2), delays, count=1)[0].real)
     return float(np.mean(np.array(roots) > 0))
 

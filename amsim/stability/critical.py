@@ -29,8 +29,9 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
         One fixed point.
     links : str, pair, list or mapping, optional
         The links that are delayed, all by the same time: the name of a layer, for all that its
-        units send, a pair (target, source), or a list of these; a mapping from these to boolean
-        masks, (units,) or (target units, source units), chooses some of them. All by default.
+        units send, a pair (source, target), as for `Timing`, or a list of these; a mapping from
+        these to boolean masks, (units,) for a layer and (source units, target units) for a pair,
+        chooses some of them. All by default.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def first_crossing(
     masks: Mapping[Pair, NDArray[np.bool_]],
     frequencies: int = FREQUENCIES,
 ) -> float:
-    """`critical_delay` of a linearisation, for masks by (target, source)."""
+    """`critical_delay` of a linearisation, for masks by (source, target)."""
     check_size(linear, LARGEST)
     if linear.slowest[0].real >= 0:
         return 0.0

@@ -7,6 +7,7 @@ A solution e^(s t) x has M(s) x = 0 with M(s) = s tau + leak - (C * e^(-s d)) H.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..synapses import Array
 from .linear import Floats, Linearisation
 
-Pair = tuple[str, str]
+Pair = tuple[str, str]  # (source, target), as in `Timing`
 Delay: TypeAlias = ArrayLike | Mapping[Any, ArrayLike]
 Links: TypeAlias = Iterable[Any] | Mapping[Any, ArrayLike]
 
@@ -25,38 +26,41 @@ _FEW = 8  # distinct delays up to which each has a matrix of its own
 
 
 def link_delays(linear: Linearisation, delay: Delay) -> dict[Pair, Floats]:
-    """Delays by (target, source), each of the shape of the block."""
+    """Delays by (source, target), each of the shape of the block."""
     spec = delay if isinstance(delay, Mapping) else dict.fromkeys(linear.blocks, delay)
     delays = {pair: np.zeros(block.shape) for pair, block in linear.blocks.items()}
     for pair, value in _spread(linear, spec, "delay"):
-        if np.asarray(value).dtype.kind not in "biuf":
-            raise TypeError(
-                f"delays of {pair} must be real numbers, got dtype {np.asarray(value).dtype}"
-            )
-        array = np.asarray(value, dtype=np.float64)
+        if value.dtype.kind not in "biuf":
+            raise TypeError(f"delays of {pair} must be real numbers, got dtype {value.dtype}")
+        array = value.astype(np.float64)
         if not (np.isfinite(array) & (array >= 0)).all():
             raise ValueError(f"delays of {pair} must be finite and not negative")
-        delays[pair] = delays[pair] + array
+        delays[pair] = array
     return delays
 
 
+def by_link(delays: Mapping[Pair, Array]) -> dict[Pair, Array]:
+    """What `link_delays` made, as a user gives it: a row for each sender."""
+    return {pair: value.T for pair, value in delays.items()}
+
+
 def chosen_links(linear: Linearisation, links: Links | None) -> dict[Pair, NDArray[np.bool_]]:
-    """Masks by (target, source), each of the shape of the block; all of them for None."""
+    """Masks by (source, target), each of the shape of the block; all of them for None."""
     if links is None:
         return {pair: np.ones(block.shape, bool) for pair, block in linear.blocks.items()}
     spec = links if isinstance(links, Mapping) else dict.fromkeys(_keys(linear, links), np.True_)
     masks = {pair: np.zeros(block.shape, bool) for pair, block in linear.blocks.items()}
     for pair, value in _spread(linear, spec, "links"):
-        if np.asarray(value).dtype != bool:
+        if value.dtype != bool:
             raise TypeError(f"links of {pair} must be chosen by booleans")
-        masks[pair] |= np.asarray(value)
+        masks[pair] = value
     if not any(mask.any() for mask in masks.values()):
         raise ValueError("links chooses no link")
     return masks
 
 
 def _keys(linear: Linearisation, links: Iterable[Any]) -> list[Any]:
-    """What a sequence chooses; a tuple that is a pair (target, source) is one choice."""
+    """What a sequence chooses; a tuple that is a pair (source, target) is one choice."""
     single = isinstance(links, str) or (isinstance(links, tuple) and links in linear.blocks)
     return [links] if single else list(links)
 
@@ -64,30 +68,44 @@ def _keys(linear: Linearisation, links: Iterable[Any]) -> list[Any]:
 def _spread(
     linear: Linearisation, spec: Mapping[Any, ArrayLike], what: str
 ) -> Iterable[tuple[Pair, Array]]:
-    """Values for (target, source) pairs; a layer's name stands for all links that leave it."""
-    layers = linear.network.layers
-    for key, value in spec.items():
-        pairs = [pair for pair in linear.blocks if key in (pair, pair[1])]
-        if not pairs:
+    """Values for pairs (source, target), of the shape (target units, source units) of the block.
+
+    A layer's name stands for all links that leave it; as in `Timing`, a pair counts before it.
+    """
+    for key in spec:
+        if not any(key in (pair, pair[0]) for pair in linear.blocks):
             known = ", ".join(map(repr, linear.blocks))
             raise ValueError(
                 f"{what} names {key!r}; give the name of a layer, for all links that leave it, or "
-                f"a pair (target, source) out of {known}"
+                f"a pair (source, target) out of {known}"
             )
-        for pair in pairs:
-            array = np.asarray(value)
-            if isinstance(key, str) and array.shape == layers[key].shape:
-                array = array.ravel()
-            shape = linear.blocks[pair].shape
-            try:
-                array = np.broadcast_to(array, shape)
-            except ValueError:
-                raise ValueError(
-                    f"{what} of {key!r} has shape {array.shape}; give a number, "
-                    f"{layers[pair[1]].shape} per unit for the name of a layer, or {shape} per "
-                    f"link for a pair (target, source)"
-                ) from None
-            yield pair, array
+    for pair, block in linear.blocks.items():
+        if pair in spec:
+            yield pair, _of_links(np.asarray(spec[pair]), pair, block.shape[::-1], what).T
+        elif pair[0] in spec:
+            shape = linear.network.layers[pair[0]].shape
+            units = _of_units(np.asarray(spec[pair[0]]), pair[0], shape, what)
+            yield pair, np.broadcast_to(units, block.shape)
+
+
+def _of_links(value: Array, pair: Pair, shape: tuple[int, ...], what: str) -> Array:
+    if value.ndim and value.shape != shape:
+        turned = value.shape == shape[::-1]
+        raise ValueError(
+            f"{what} of {pair} has shape {value.shape}; it needs one row per unit of {pair[0]!r}, "
+            f"which sends, and one column per unit of {pair[1]!r}, {shape}, or be a number"
+            + ("; transpose it, or name the pair (source, target)" if turned else "")
+        )
+    return np.broadcast_to(value, shape)
+
+
+def _of_units(value: Array, name: str, shape: tuple[int, ...], what: str) -> Array:
+    if value.ndim and value.shape not in (shape, (math.prod(shape),)):
+        raise ValueError(
+            f"{what} of layer {name!r} has shape {value.shape}, the layer has shape {shape}; give "
+            f"a number or one per sending unit"
+        )
+    return value.ravel()
 
 
 class DelayedNetwork:
@@ -96,7 +114,7 @@ class DelayedNetwork:
     Attributes
     ----------
     linear : Linearisation
-    delays : dict of (target, source) to ndarray
+    delays : dict of (source, target) to ndarray (target units, source units)
     longest : float
     """
 

@@ -42,9 +42,9 @@ class Linearisation:
     spans : dict of layer name to slice
         Where a layer stands in vectors of length `size`.
     tau, leak : ndarray (size,)
-    blocks : dict of (target, source) to ndarray (units, units)
+    blocks : dict of (source, target) to ndarray (target units, source units)
         C, for the pairs of layers that a synapse joins.
-    parallel : dict of (target, source) to ndarray (units, units)
+    parallel : dict of (source, target) to ndarray (target units, source units)
         |C| where several synapses join the same layers: their links do not cancel.
     """
 
@@ -97,9 +97,9 @@ class Linearisation:
         return out
 
     def assemble(self, blocks: Mapping[tuple[str, str], Array]) -> Floats:
-        """One matrix (size, size) out of blocks by (target, source)."""
+        """One matrix (size, size) out of blocks by (source, target)."""
         out = np.zeros((self.size, self.size), np.result_type(np.float64, *blocks.values()))
-        for (target, source), block in blocks.items():
+        for (source, target), block in blocks.items():
             out[self.spans[target], self.spans[source]] = block
         return out
 
@@ -133,7 +133,7 @@ class Linearisation:
 
     def _through(self, blocks: Mapping[tuple[str, str], Array], vector: Array) -> Array:
         out = np.zeros(self.size)
-        for (target, source), block in blocks.items():
+        for (source, target), block in blocks.items():
             out[self.spans[target]] += block @ vector[self.spans[source]]
         return out
 
@@ -249,7 +249,7 @@ class Linearisation:
 def _couplings(
     network: Network, states: Mapping[str, Array]
 ) -> tuple[dict[tuple[str, str], Array], dict[tuple[str, str], Array]]:
-    """C by (target, source), and the summed magnitudes where synapses are parallel."""
+    """C by (source, target), and the summed magnitudes where synapses are parallel."""
     active = {n: x.lagrangian.activation(states[n])[None] for n, x in network.layers.items()}
     total: dict[tuple[str, str], Array] = {}
     magnitudes: dict[tuple[str, str], Array] = {}
@@ -257,7 +257,7 @@ def _couplings(
         own: dict[tuple[str, str], Array] = {}
         coupling = synapse.coupling(*(active[name] for name in synapse.between))
         for (a, b), block in coupling.items():
-            pair = synapse.between[a], synapse.between[b]
+            pair = synapse.between[b], synapse.between[a]
             own[pair] = own[pair] + block[0] if pair in own else block[0]
         for pair, block in own.items():
             if pair in total:

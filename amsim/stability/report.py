@@ -223,7 +223,7 @@ def _normal(mode: Array) -> Array:
 def _taus_of_two_layers(linear: Linearisation) -> tuple[float, float] | None:
     """Time constants per leak of two layers that only act on each other, one each; else None."""
     layers = list(linear.network.layers.items())
-    if len(layers) != 2 or any(target == source for target, source in linear.blocks):
+    if len(layers) != 2 or any(source == target for source, target in linear.blocks):
         return None
     if not linear.leak.all() or any(np.ptp(layer.tau) > 0 for _, layer in layers):
         return None

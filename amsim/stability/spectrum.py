@@ -33,10 +33,10 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
         One fixed point, such as `find(...).states`.
     delay : number or mapping, default 0.0
         How long a message is under way. A number: on every link, in both directions. A mapping
-        sets some delays, the others are 0: by the name of a layer, for all that its units send (a
-        number, or one per unit), or by a pair (target, source), for the links from one layer to
-        another (a number, or an array (target units, source units)). Delays that are given for a
-        link in two ways add up.
+        sets some delays, the others are 0, and is read as `Timing` with scope="link" reads it: by
+        the name of a layer, for all that its units send (a number, or one per unit), or by a pair
+        (source, target), for the links from one layer to another (a number, or an array (source
+        units, target units)), which counts before the name of its source.
     count : int, default 10
         How many roots at most.
 

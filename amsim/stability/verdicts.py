@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from .critical import LARGEST, first_crossing
-from .delays import Delay, Pair
+from .delays import Delay, Pair, by_link
 from .linear import Linearisation
 from .spectrum import rightmost_roots
 
@@ -49,7 +49,7 @@ class Verdict:
     delay: Delay | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it; pairs (target, source) become "target <- source"."""
+        """As JSON takes it; pairs (source, target) become "source -> target"."""
         return {"status": self.status, "reason": self.reason, "delay": _plain(self.delay)}
 
 
@@ -59,7 +59,7 @@ def _plain(delay: Delay | None) -> Any:
     if not isinstance(delay, Mapping):
         return np.asarray(delay).tolist()
     return {
-        key if isinstance(key, str) else " <- ".join(key): np.asarray(value).tolist()
+        key if isinstance(key, str) else " -> ".join(key): np.asarray(value).tolist()
         for key, value in delay.items()
     }
 
@@ -146,7 +146,7 @@ def _per_link(linear: Linearisation) -> Verdict:
         return Verdict(
             "refuted",
             f"rho = {linear.rho:.3g} >= 1: oscillates when negative links are late by {delay:.3g}",
-            cast("Delay", found),
+            cast("Delay", by_link(found)),
         )
     if linear.rho > 1 and not _groups(linear) and not linear.parallel:
         return Verdict("refuted", f"rho = {linear.rho:.3g} > 1: some delays of the links oscillate")
@@ -186,7 +186,7 @@ def _candidates(linear: Linearisation, groups: list[str]) -> Iterator[tuple[str,
 
 def _leaving(linear: Linearisation, name: str, mask: Any) -> dict[Pair, Any]:
     return {
-        pair: np.broadcast_to(mask, block.shape) if pair[1] == name else np.zeros(block.shape, bool)
+        pair: np.broadcast_to(mask, block.shape) if pair[0] == name else np.zeros(block.shape, bool)
         for pair, block in linear.blocks.items()
     }
 
@@ -200,7 +200,7 @@ def _search(linear: Linearisation, masks: Mapping[Pair, Any]) -> dict[Pair, Any]
         return None
     for factor in _BEYOND:
         delays = {pair: factor * critical * mask for pair, mask in masks.items()}
-        if rightmost_roots(linear, delays, 1)[0].real > 0:
+        if rightmost_roots(linear, by_link(delays), 1)[0].real > 0:
             return delays
     return None
 

@@ -13,6 +13,7 @@ from scipy.special import lambertw
 
 from amsim import (
     Dense,
+    EventDriven,
     Identity,
     Layer,
     LayerNorm,
@@ -21,8 +22,10 @@ from amsim import (
     Sigmoid,
     Softmax,
     Tanh,
+    Timing,
     dense_am,
     patterns,
+    simulate,
 )
 from amsim.stability import collocation, critical_delay, critical_tau, delay_spectrum, find
 
@@ -134,8 +137,8 @@ def characteristic(net: Network, x: dict[str, Array], delays: Delays) -> Callabl
             e = 1e-6 * np.eye(net.layers[source].size)[j]
             slope = lagrangian.activation(x[source] + e) - lagrangian.activation(x[source] - e)
             hessian[span[source], span[source].start + j] = slope / 2e-6
-    for (target, source), lag in delays.items():
-        lags[span[target], span[source]] = lag
+    for (source, target), lag in delays.items():
+        lags[span[target], span[source]] = lag.T
     tau = np.concatenate([np.ravel(layer.tau) for layer in net.layers.values()])
     leak = np.concatenate([np.full(layer.size, layer.leak) for layer in net.layers.values()])
     return lambda s: np.diag(s * tau + leak) - (coupling * np.exp(-s * lags)) @ hessian
@@ -213,7 +216,7 @@ def test_a_larger_network_by_arnoldi() -> None:
     stored = patterns.random(30, 34, seed=0)
     net = dense_am(stored, hidden=Softmax(0.03), tau_hidden=0.2)
     x = find(net, stored[0]).states
-    late = {("hidden", "visible"): np.random.default_rng(0).choice([0.5, 1.0, 2.0], (30, 34))}
+    late = {("visible", "hidden"): np.random.default_rng(0).choice([0.5, 1.0, 2.0], (34, 30))}
     assert collocation._WHOLE < 64 * 24
     roots = delay_spectrum(net, x, late, count=3)
     matrix = characteristic(net, x, late)
@@ -231,8 +234,9 @@ def test_a_delay_can_be_given_in_several_ways(build: Callable[[], Network]) -> N
     by_layer = delay_spectrum(net, x, dict.fromkeys(net.layers, 0.6))
     by_unit = delay_spectrum(net, x, {n: np.full(v.shape, 0.6) for n, v in net.layers.items()})
     by_link = delay_spectrum(net, x, dict.fromkeys(links(net), 0.6))
-    added = delay_spectrum(net, x, dict.fromkeys(net.layers, 0.4) | dict.fromkeys(links(net), 0.2))
-    for other in (by_layer, by_unit, by_link, added):
+    # As in `Timing`, a pair counts before the layer.
+    both = delay_spectrum(net, x, dict.fromkeys(net.layers, 0.4) | dict.fromkeys(links(net), 0.6))
+    for other in (by_layer, by_unit, by_link, both):
         np.testing.assert_allclose(other, number, atol=1e-9)
 
 
@@ -240,9 +244,33 @@ def test_per_unit_delays_are_those_of_the_source() -> None:
     net = pair()
     x = rest(net)
     by_unit = delay_spectrum(net, x, {"visible": [0.1, 0.7, 1.5]})
-    matrix = np.broadcast_to([0.1, 0.7, 1.5], (2, 3))
-    by_link = delay_spectrum(net, x, {("hidden", "visible"): matrix})
+    matrix = np.repeat([[0.1], [0.7], [1.5]], 2, axis=1)
+    by_link = delay_spectrum(net, x, {("visible", "hidden"): matrix})
     np.testing.assert_allclose(by_unit, by_link, atol=1e-10)
+
+
+def test_one_mapping_of_delays_says_the_same_to_timing_and_here() -> None:
+    """Square weights, so that no shape tells senders from receivers: the growth does."""
+    net = dense_am([[0.3, 0.9], [0.5, -0.7]], visible=Tanh(), hidden=Tanh(), tau_hidden=0.5)
+    lag = np.array([[0.0, 4.0], [1.0, 0.0]])
+    delays = {("visible", "hidden"): lag, "hidden": np.array([0.2, 0.0])}
+    turned = {("visible", "hidden"): lag.T, "hidden": np.array([0.2, 0.0])}
+    grows, otherwise = (delay_spectrum(net, np.zeros(2), d)[0].real for d in (delays, turned))
+    assert abs(otherwise / grows - 1) > 0.2
+    times = np.linspace(20.0, 35.0, 31)
+    start = {"visible": [1e-4, -2e-5], "hidden": [0.0, 5e-5]}
+    solver = EventDriven(1e-7, Timing(delay=delays, scope="link"))
+    traj = simulate(net, start, times=[0.0, *times], until=None, solver=solver)
+    size = np.abs(traj["visible"][1:]).max(axis=1)
+    assert np.polyfit(times, np.log(size), 1)[0] == pytest.approx(grows, rel=0.02)
+
+
+def test_the_other_order_is_refused_where_it_shows() -> None:
+    net = pair()  # 3 visible, 2 hidden
+    with pytest.raises(ValueError, match=r"one row per unit of 'visible'.*; transpose it, or name"):
+        delay_spectrum(net, rest(net), {("visible", "hidden"): np.ones((2, 3))})
+    with pytest.raises(ValueError, match=r"one row per unit of 'hidden'.*; transpose it, or name"):
+        critical_delay(net, rest(net), {("hidden", "visible"): np.ones((3, 2), bool)})
 
 
 def test_equal_roots_are_listed_as_often_as_they_are() -> None:
@@ -270,7 +298,7 @@ def test_decay_of_a_simulation(method_of_steps: Callable[..., Array]) -> None:
 
     x = rest(net)
     still = np.concatenate([x["visible"], x["hidden"]])
-    roots = delay_spectrum(net, x, {("hidden", "visible"): down, ("visible", "hidden"): up})
+    roots = delay_spectrum(net, x, {("visible", "hidden"): down.T, ("hidden", "visible"): up.T})
     assert abs(roots[0].imag) < 1e-9 and roots[0].real - roots[1].real > 0.1
     run = method_of_steps(velocity, still + 1e-4, list(delays), 30.0, 0.05) - still
     late = np.abs(run[300:, 0])
@@ -347,11 +375,11 @@ def test_a_layer_without_leak(delay: float) -> None:
 
 
 def test_a_tuple_of_two_names_is_one_pair() -> None:
-    """A pair (target, source) alone is these links, not all that both layers send."""
+    """A pair (source, target) alone is these links, not all that both layers send."""
     net = dense_am([[0.6, 0.6], [0.6, -0.6]], visible=Tanh(), hidden=Tanh(), tau_hidden=1.0)
     weights = Dense([[-1.2, 0.3], [0.2, 0.1]], between=("visible", "visible"))
     net = Network(net.layers, [*net.synapses, weights])
-    forth = ("hidden", "visible")
+    forth = ("visible", "hidden")
     alone = critical_delay(net, np.zeros(2), forth)
     assert alone == critical_delay(net, np.zeros(2), [forth])
     assert alone != critical_delay(net, np.zeros(2), list(forth))

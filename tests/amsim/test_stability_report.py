@@ -322,8 +322,8 @@ def test_to_dict_is_json_and_complete() -> None:
     assert read["sigma"] == report.sigma and read["stable"] is True
     late = report.verdicts["per_link"].delay
     assert isinstance(late, dict)
-    for (target, source), matrix in late.items():
-        written = read["verdicts"]["per_link"]["delay"][f"{target} <- {source}"]
+    for (source, target), matrix in late.items():
+        written = read["verdicts"]["per_link"]["delay"][f"{source} -> {target}"]
         np.testing.assert_array_equal(written, matrix)
 
 
