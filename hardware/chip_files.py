@@ -12,6 +12,7 @@ else:
     import tomli as tomllib
 
 from .chip_tables import Chip, Limit, System
+from .files import read_text
 
 _NEEDED, _OPTIONAL = ("value", "unit", "source", "basis"), ("public", "high")
 
@@ -19,8 +20,8 @@ _NEEDED, _OPTIONAL = ("value", "unit", "source", "basis"), ("public", "high")
 def read(path: Path) -> Chip:
     """Read what `Chip.load` describes."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(read_text(path).decode())
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise ValueError(f"{path} is not TOML: {error}") from error
     problems: list[str] = []
     for name, kind in (("name", str), ("programmable", bool), ("limits", dict)):
@@ -48,7 +49,11 @@ def _system(name: str, part: Any, problems: list[str]) -> System | None:
     if "chips" not in found:
         problems.append(f"systems.{name}.chips is missing")
         return None
-    return System(name, **{each: found[each] for each in known if each in found})
+    try:
+        return System(name, **{each: found[each] for each in known if each in found})
+    except ValueError as error:
+        problems.append(str(error))
+        return None
 
 
 def _limits(where: str, part: Any, problems: list[str]) -> dict[str, Limit]:

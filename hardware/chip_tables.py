@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from amsim import checks
 
 from .errors import NotPublicError
 
@@ -57,7 +58,11 @@ PRICES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+_OF_THE_MESH = ("cores", "mesh_columns", "mesh_rows", "cores_per_router")
 _KNOWN = (*LIMITS, *PRICES)
+# A chip may have so many cores, routers and chips beside it: `place` makes arrays of them.
+MOST_CORES = 1 << 20
+_LARGEST = 1e15  # of any value
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,14 @@ class Limit:
     high: float | None = None
 
     def __post_init__(self) -> None:
-        if self.basis not in BASES:
-            raise ValueError(f"basis must be one of {', '.join(BASES)}, got {self.basis!r}")
+        checks.choice("basis", self.basis, BASES)
+        checks.flag("public", self.public)
+        checks.text("unit", self.unit)
         if not isinstance(self.source, str) or not self.source:
             raise ValueError("source is empty: say where the value comes from")
         for name, number in (("value", self.value), ("high", self.high)):
-            if number is None:
-                continue
-            if isinstance(number, bool) or not isinstance(number, (int, float)):
-                raise TypeError(f"{name} must be a number or None, got {number!r}")
-            if not (math.isfinite(number) and number >= 0):
-                raise ValueError(f"{name} must be finite and not negative, got {number!r}")
+            if number is not None:
+                checks.number(name, number, at_least=0.0, at_most=_LARGEST)
         if self.high is not None and (self.value is None or self.high < self.value):
             raise ValueError(f"high is {self.high!r}, below the value {self.value!r}")
 
@@ -132,6 +134,14 @@ class System:
     cores_per_chip: Limit | None = None
     power: Limit | None = None
 
+    def __post_init__(self) -> None:
+        for name, limit in (("chips", self.chips), ("cores_per_chip", self.cores_per_chip)):
+            if limit is not None and not _counts(limit.value, MOST_CORES):
+                raise ValueError(
+                    f"{name} of system {self.name!r} must be a whole number from 1 to "
+                    f"{MOST_CORES:,}, got {limit.value!r}"
+                )
+
 
 @dataclass(frozen=True)
 class Chip:
@@ -144,7 +154,7 @@ class Chip:
         Whether neurons are microcode; a fixed leaky integrate-and-fire chip cannot run a plan.
     limits : mapping of str to Limit
         Under the names of `chips.LIMITS` and `chips.PRICES`. Those of `chip_tables.PLACING` are
-        needed; others that are not there count as not public.
+        needed; others that are not there count as not public. A chip has at most 2**20 cores.
     systems : tuple of System
         From small to large; a single chip by default.
 
@@ -265,16 +275,21 @@ def _wrong_values(limits: Mapping[str, Limit]) -> list[str]:
     for name, limit in limits.items():
         if name in PRICES and not limit.unit.startswith(PRICES[name][0]):
             wrong.append(f"{name} is in {limit.unit!r}, it has to be in {PRICES[name][0]}")
-        if name in LIMITS and limit.value is not None and not _counts(limit.value):
-            wrong.append(f"{name} is {limit.value!r}, it has to be a whole number of at least 1")
+        most = MOST_CORES if name in _OF_THE_MESH else int(_LARGEST)
+        if name in LIMITS and limit.value is not None and not _counts(limit.value, most):
+            wrong.append(
+                f"{name} is {limit.value!r}, it has to be a whole number from 1 to {most:,}"
+            )
     known = {n: limits[n].value for n in PLACING if n in limits}
     if len(known) == len(PLACING) and not wrong and None not in known.values():
         numbers: dict[str, Any] = known
         slots = numbers["mesh_columns"] * numbers["mesh_rows"] * numbers["cores_per_router"]
         if numbers["cores"] > slots:
             wrong.append(f"cores is {numbers['cores']:g}, its routers have room for {slots:g}")
+        if slots > MOST_CORES:
+            wrong.append(f"its routers have room for {slots:,.0f} cores, more than {MOST_CORES:,}")
     return wrong
 
 
-def _counts(value: float) -> bool:
-    return value >= 1 and value == int(value)
+def _counts(value: float | None, most: int) -> bool:
+    return value is not None and 1 <= value <= most and value == int(value)

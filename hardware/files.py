@@ -3,15 +3,19 @@
 ``plan.json`` holds the format, the scalars of the plan by part, the proven ranges for a reader,
 and the name and SHA-256 of the file with the arrays, whose names are those of the attributes:
 "weights", "visible.decay", "network.patterns", ...
+
+The checksum finds damage and files that were mixed up. It is no signature: who edits a file can
+write the checksum anew. So nothing in a file is believed: `restore` checks every number and
+repeats the proof.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import amsim as am
+from amsim import checks
+from amsim.files import MAX_BYTES, open_archive, refuse_existing, write_atomically
 
-from . import ranges
+from . import domain, ranges
 from .plan import Hidden, Normaliser, Plan, Visible
 from .units import values
 
 Arrays = dict[str, NDArray[Any]]
 _FORMAT = "amsim plan 1"
+_MOST_TEXT = 1 << 20  # bytes; a plan has some 5,000 of JSON, a chip of TOML
+_LAYERS = ("visible", "hidden")
 _LAGRANGIANS: dict[str, type[am.Lagrangian]] = {
     kind.__name__: kind
     for kind in (am.Identity, am.Tanh, am.Sign, am.Softmax, am.ReLU, am.RectifiedPower)
@@ -60,34 +68,92 @@ def to_parts(plan: Plan) -> tuple[dict[str, Any], Arrays]:
     return scalars, arrays
 
 
-def from_parts(scalars: dict[str, Any], arrays: Arrays) -> Plan:
-    """The inverse of `to_parts`."""
+def restore(scalars: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Plan:
+    """The plan that `to_parts` took apart, with every number checked and the proof repeated.
 
-    def part(name: str) -> dict[str, Any]:
-        prefix = f"{name}."
-        own = {n.removeprefix(prefix): x for n, x in arrays.items() if n.startswith(prefix)}
-        return {**scalars[name], **own}
+    Raises
+    ------
+    ValueError, TypeError
+        If something is missing or too much, a number is not in its domain (`hardware.domain`), a
+        signal may not fit (`hardware.ranges`), or the numbers are those of another network.
+    """
+    parts: dict[str, type] = {"visible": Visible, "hidden": Hidden}
+    if "normaliser" in scalars:
+        parts["normaliser"] = Normaliser
+    _same_names("the plan", scalars, ("plan", "network", *parts))
+    _same_names("the arrays", arrays, array_names(scalars))
+    whole = _part("plan", Plan, scalars, {"plan.weights": arrays["weights"]})
+    built = {name: _part(name, kind, scalars, arrays) for name, kind in parts.items()}
+    plan = Plan(
+        network=_network(scalars["network"], arrays),
+        visible=Visible(**built["visible"]),
+        hidden=Hidden(**built["hidden"]),
+        normaliser=Normaliser(**built["normaliser"]) if "normaliser" in built else None,
+        **whole,
+    )
+    ranges.check(plan)
+    domain.check_origin(plan)
+    return plan
 
-    network = am.Network(
-        {
-            name: am.Layer(
-                len(arrays[f"network.{name}.tau"]),
-                _LAGRANGIANS[chosen["name"]](**chosen["parameters"]),
-                tau=arrays[f"network.{name}.tau"],
-                bias=arrays[f"network.{name}.bias"],
-            )
-            for name, chosen in scalars["network"].items()
-        },
-        [am.Dense(arrays["network.patterns"], between=("hidden", "visible"))],
+
+def array_names(scalars: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the arrays that belong to the scalars of a plan."""
+    tables = (
+        f"{prefix}.{name}"
+        for prefix, part in (("visible", Visible), ("hidden", Hidden))
+        for name, rule in domain.rules(part).items()
+        if isinstance(rule, domain.Table)
     )
-    return Plan(
-        network=network,
-        weights=arrays["weights"],
-        visible=Visible(**part("visible")),
-        hidden=Hidden(**part("hidden")),
-        normaliser=Normaliser(**scalars["normaliser"]) if "normaliser" in scalars else None,
-        **scalars["plan"],
-    )
+    network = (f"network.{layer}.{name}" for layer in _LAYERS for name in ("tau", "bias"))
+    return ("weights", *tables, "network.patterns", *network)
+
+
+def _part(
+    name: str, kind: type, scalars: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> dict[str, Any]:
+    """The attributes of a part of a plan, by name."""
+    rules = domain.rules(kind)
+    tables = [each for each, rule in rules.items() if isinstance(rule, domain.Table)]
+    _same_names(name, scalars[name], [each for each in rules if each not in tables])
+    return {**scalars[name], **{each: arrays[f"{name}.{each}"] for each in tables}}
+
+
+def _network(layers: Any, arrays: Mapping[str, NDArray[Any]]) -> am.Network:
+    _same_names("network", layers, _LAYERS)
+    patterns = arrays["network.patterns"]
+    checks.array("network.patterns", patterns, ndim=2, dtype=patterns.dtype)
+    sizes = dict(zip(("hidden", "visible"), patterns.shape, strict=True))
+    built = {}
+    for layer, chosen in layers.items():
+        given: dict[str, Any] = {}
+        for name in ("tau", "bias"):
+            given[name] = checks.array(f"network.{layer}.{name}", arrays[f"network.{layer}.{name}"])
+            if given[name].shape != (sizes[layer],):
+                raise ValueError(
+                    f"network.{layer}.{name} has shape {given[name].shape}, the layer has "
+                    f"{sizes[layer]} units"
+                )
+        built[layer] = am.Layer(sizes[layer], _restored(f"network.{layer}", chosen), **given)
+    return am.Network(built, [am.Dense(patterns, between=("hidden", "visible"))])
+
+
+def _restored(where: str, chosen: Any) -> am.Lagrangian:
+    _same_names(where, chosen, ("name", "parameters"))
+    kind = _LAGRANGIANS[checks.choice(f"{where}.name", chosen["name"], tuple(_LAGRANGIANS))]
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    _same_names(f"{where}.parameters", chosen["parameters"], names)
+    return kind(**{n: checks.number(f"{where}.{n}", chosen["parameters"][n]) for n in names})
+
+
+def _same_names(where: str, found: Any, expected: Collection[str]) -> None:
+    if not isinstance(found, Mapping):
+        raise TypeError(f"{where} must have {', '.join(expected)}, got {checks.shown(found)}")
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in expected]
+    if missing:
+        raise ValueError(f"{where} lacks {', '.join(missing)}")
+    if unknown:
+        raise ValueError(f"{where} has {checks.shown(unknown[0])}, which is not known")
 
 
 def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
@@ -116,51 +182,48 @@ def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
     require_folder(path)
     beside = path.with_suffix(".npz")
     for each in (path, beside):
-        if each.exists() and not force:
-            raise FileExistsError(f"{each} exists; pass force=True to replace it")
+        refuse_existing(each, force=force)
     scalars, arrays = to_parts(plan)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    proven = [{**asdict(signal), "bits": signal.bits} for signal in ranges.check(plan)]
+    # What is not compressed can be read whatever its size.
+    large = sum(array.nbytes for array in arrays.values()) > MAX_BYTES // 2
+    packed = np.savez if large else np.savez_compressed
+    write_atomically(beside, lambda file: packed(file, **arrays))
     document = {
         "format": _FORMAT,
         "verified_on_hardware": False,
         **scalars,
-        "ranges": [{**asdict(signal), "bits": signal.bits} for signal in ranges.check(plan)],
-        "arrays": {"file": beside.name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()},
+        "ranges": proven,
+        "arrays": {"file": beside.name, "sha256": digest(beside)},
     }
     text = json.dumps(document, indent=2)
-    # Written beside and renamed: what breaks off leaves no half file under the name.
-    for target, content in ((beside, buffer.getvalue()), (path, text.encode() + b"\n")):
-        partial = target.with_name(target.name + ".partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode() + b"\n"))
     return path
 
 
 def load(path: str | Path) -> Plan:
-    """Read what `save` wrote, and prove the ranges again.
+    """Read what `save` wrote, check every number, and prove the ranges again.
 
     Raises
     ------
     FileNotFoundError
         If one of the files is missing.
     ValueError
-        If a file is damaged, is something else, or does not belong to the other.
+        If a file is damaged, is something else, or does not belong to the other, or if a number in
+        it is not one of a plan that is proven to fit; the message names it.
     """
     path = Path(path)
     try:
         document = _document(path)
-        content = _arrays(path, Path(document["arrays"]["file"]).name)
-        if hashlib.sha256(content).hexdigest() != document["arrays"]["sha256"]:
+        names = document.pop("arrays")
+        beside = path.with_name(_arrays_file(path, names["file"]))
+        if digest(beside) != names["sha256"]:
             raise ValueError("its arrays are those of another plan, or are damaged")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        plan = from_parts(document, arrays)
-        ranges.check(plan)
-        return plan
+        expected = array_names(document)
+        with open_archive(beside) as archive:
+            _same_names("the file of arrays", archive, expected)
+            arrays = {name: archive[name] for name in expected}
+        return restore(document, arrays)
     except OSError:
         raise
     except KeyError as error:
@@ -169,24 +232,62 @@ def load(path: str | Path) -> Plan:
         raise ValueError(f"{path} is not a plan or is damaged: {error}") from error
 
 
-def _arrays(path: Path, name: str) -> bytes:
+def _arrays_file(path: Path, name: Any) -> str:
+    if not isinstance(name, str) or Path(name).name != name or not name.endswith(".npz"):
+        raise ValueError(f"arrays.file must be an .npz file beside it, got {checks.shown(name)}")
     beside = path.with_name(name)
     if not beside.exists():
         why = f"no such file; it holds the arrays of {path.name} and belongs beside it"
         raise FileNotFoundError(errno.ENOENT, why, str(beside))
-    return beside.read_bytes()
+    if not beside.is_file():  # opening a pipe would wait for ever
+        raise ValueError(f"{beside} is not a file")
+    return name
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def _document(path: Path) -> dict[str, Any]:
+    """The JSON, without what only a reader needs."""
+    content = read_text(path)
     try:
-        document = json.loads(path.read_bytes())
-    except ValueError as error:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or "format" not in document:
         raise ValueError("it is JSON of something else; amsim map and Plan.save write plans")
     if document["format"] != _FORMAT:
-        raise ValueError(f"its format is {document['format']!r}, not {_FORMAT!r}")
+        raise ValueError(f"its format is {checks.shown(document['format'])}, not {_FORMAT!r}")
+    if document.get("verified_on_hardware", False) is not False:
+        raise ValueError("verified_on_hardware must be false: no plan has run on a chip")
+    for name in ("format", "verified_on_hardware", "ranges"):
+        document.pop(name, None)
     return document
+
+
+def read_text(path: Path) -> bytes:
+    """The content of a small file that people write and read, such as JSON and TOML.
+
+    Raises
+    ------
+    ValueError
+        If it is no file, which might never end, or is large.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a file")
+    with path.open("rb") as file:
+        content = file.read(_MOST_TEXT + 1)
+    if len(content) > _MOST_TEXT:
+        raise ValueError(
+            f"it is larger than {_MOST_TEXT:,} bytes, which are enough for any such file"
+        )
+    return content
 
 
 def require_folder(path: Path) -> None:
@@ -202,4 +303,8 @@ def _patterns(network: am.Network) -> NDArray[Any]:
 
 
 def _lagrangian(lagrangian: am.Lagrangian) -> dict[str, Any]:
-    return {"name": type(lagrangian).__name__, "parameters": asdict(lagrangian)}  # type: ignore[call-overload]
+    parameters = asdict(lagrangian)  # type: ignore[call-overload]
+    return {
+        "name": type(lagrangian).__name__,
+        "parameters": {name: float(value) for name, value in parameters.items()},
+    }

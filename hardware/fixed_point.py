@@ -9,17 +9,15 @@ import numpy as np
 from . import kernels, ranges
 from .errors import RangeError
 from .spec import Floats
-from .units import Integers
-
-_BITS = 16  # of a mantissa
+from .units import MANTISSA_BITS, MOST_SHIFT, Integers
 
 
 def mantissa_of(ratio: float) -> tuple[int, int]:
     """(mantissa, shift) with mantissa / 2**shift close to ratio and at most it by 2**-15."""
-    shift = _BITS - 1 - math.floor(math.log2(ratio))
+    shift = MANTISSA_BITS - 1 - math.floor(math.log2(ratio))
     if shift < 0:
         raise too_wide("multiplier of a state", ratio * 2.0**8)
-    shift = min(shift, ranges.PRODUCT_BITS)
+    shift = min(shift, MOST_SHIFT)
     return math.floor(ratio * 2.0**shift), shift
 
 

@@ -28,7 +28,6 @@ is computed in which step.
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from amsim.files import refuse_existing, write_atomically
+
 from .backends import SIGNALS
 from .emulator import emulate
 from .files import require_folder, to_parts
+from .jobs import prepare
 from .plan import Plan
-from .run import prepare
 
 FORMAT = "amsim golden vectors 1"
 
@@ -59,8 +60,7 @@ def write_golden(
     if path.suffix != ".npz":
         raise ValueError(f"{path}: golden vectors are saved as .npz")
     require_folder(path)
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} exists; pass force=True to replace it")
+    refuse_existing(path, force=force)
     job, _ = prepare(plan, cues, steps=steps, **job_options)
     softmax = plan.normaliser is not None
     record = tuple(name for name in SIGNALS if softmax or not name.startswith("normaliser"))
@@ -70,23 +70,14 @@ def write_golden(
     start = {"start.visible": job.visible, "start.hidden": job.hidden}
     if softmax:
         start["start.normaliser"] = job.log_sum
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        **{
-            "json": np.array(json.dumps(head)),
-            **{n: x for n, x in arrays.items() if not n.startswith("network.")},
-            **start,
-            "clamped": job.clamped,
-            "input.visible": job.input_visible,
-            "input.hidden": job.input_hidden,
-            **trace.signals,
-        },
-    )
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(buffer.getvalue())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    contents = {
+        "json": np.array(json.dumps(head)),
+        **{n: x for n, x in arrays.items() if not n.startswith("network.")},
+        **start,
+        "clamped": job.clamped,
+        "input.visible": job.input_visible,
+        "input.hidden": job.input_hidden,
+        **trace.signals,
+    }
+    write_atomically(path, lambda file: np.savez_compressed(file, **contents))
     return path

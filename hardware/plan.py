@@ -55,16 +55,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amsim import Network
 
+from .chips import CHIPS
+from .domain import Choice, Count, Positive, Table
 from .units import TANH_BITS, Hidden, Integers, Normaliser, Visible
 
 __all__ = ["TANH_BITS", "Hidden", "Integers", "Job", "Normaliser", "Plan", "Visible"]
+
+MOST_STEPS = 1 << 24  # of a recall, as a plan may ask for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +95,12 @@ class Plan:
     """
 
     network: Network
-    chip: str
-    weight_bits: int
-    dt: float
-    steps: int
-    weights: NDArray[np.int8]
-    weight_scale: float
+    chip: Annotated[str, Choice(tuple(n for n, chip in CHIPS.items() if chip.programmable))]
+    weight_bits: Annotated[int, Count(2, 8)]
+    dt: Annotated[float, Positive()]
+    steps: Annotated[int, Count(1, MOST_STEPS)]
+    weights: Annotated[NDArray[np.int8], Table(("memories", "features"), -127, 127, np.int8)]
+    weight_scale: Annotated[float, Positive()]
     visible: Visible
     hidden: Hidden
     normaliser: Normaliser | None

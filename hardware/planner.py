@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Real
 
 import numpy as np
 
-from amsim import Network
+from amsim import Network, checks
 
-from . import ranges
+from . import domain, ranges
 from .chips import CHIPS
 from .chips import chip as chip_named
 from .errors import LimitError
-from .plan import Integers, Plan
+from .plan import MOST_STEPS, Integers, Plan
 from .scales import Request, fit
 from .spec import Floats, TwoLayer, read
 
@@ -96,6 +95,7 @@ def compile(
             f"chip='loihi2' can. {chip} is here for prices only"
         )
     inputs = _input_limits(input_limits)
+    weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
     weights, weight_scale = quantise(spec.patterns, weight_bits)
     request = Request(
         spec=spec,
@@ -104,15 +104,16 @@ def compile(
         weights=weights,
         weight_scale=weight_scale,
         dt=_dt(spec, dt),
-        quantum=_number("quantum", quantum),
+        quantum=checks.number("quantum", quantum, at_least=0.0),
         cue_limit=_cue_limit(spec, cue_limit),
         input_visible=inputs["visible"],
         input_hidden=inputs["hidden"],
     )
     plan = fit(request)
-    ranges.check(plan)
-    longest = max(float(np.max(spec.visible.tau)), float(np.max(spec.hidden.tau)))
-    return replace(plan, steps=plan.period * math.ceil(_HORIZON * longest / plan.dt))
+    ranges.prove(plan)  # first: of a network that does not fit, it names the signal
+    plan = replace(plan, steps=_steps(spec, plan))
+    domain.check(plan)
+    return plan
 
 
 def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
@@ -131,16 +132,14 @@ def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
     Raises
     ------
     ValueError
-        If bits is not a whole number from 2 to 8.
+        If all patterns are 0.
 
     Examples
     --------
     >>> quantise(np.array([[1.0, -0.5]]), 8)
     (array([[ 2, -1]]), 2.0)
     """
-    if bits not in range(2, 9):
-        raise ValueError(f"weight_bits must be a whole number from 2 to 8, got {bits!r}")
-    levels = (1 << (int(bits) - 1)) - 1
+    levels = (1 << (bits - 1)) - 1
     sizes = np.unique(np.abs(patterns))
     largest = float(sizes[-1])
     if largest == 0:
@@ -158,15 +157,28 @@ def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
 
 def _dt(spec: TwoLayer, dt: float | None) -> float:
     if dt is not None:
-        if _number("dt", dt) == 0:
-            raise ValueError("dt must be positive, got 0")
-        return float(dt)
+        return checks.number("dt", dt, above=0.0)
     tau = spec.hidden.tau if spec.visible.algebraic else spec.visible.tau
     return float(np.min(tau)) / _STEPS_PER_TAU
 
 
+def _steps(spec: TwoLayer, plan: Plan) -> int:
+    longest = max(float(np.max(spec.visible.tau)), float(np.max(spec.hidden.tau)))
+    steps = plan.period * math.ceil(_HORIZON * longest / plan.dt)
+    if steps > MOST_STEPS:
+        raise ValueError(
+            f"with dt={plan.dt:g} a recall takes {steps:,} steps, a plan has at most "
+            f"{MOST_STEPS:,}: take a larger dt"
+        )
+    return steps
+
+
 def _cue_limit(spec: TwoLayer, limit: float | None) -> float:
-    return float(np.abs(spec.patterns).max()) if limit is None else _number("cue_limit", limit)
+    return (
+        float(np.abs(spec.patterns).max())
+        if limit is None
+        else checks.number("cue_limit", limit, at_least=0.0)
+    )
 
 
 def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
@@ -174,13 +186,5 @@ def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
     for name, limit in (limits or {}).items():
         if name not in known:
             raise ValueError(f"input_limits names {name!r}; the layers are visible, hidden")
-        known[name] = _number(f"input_limits[{name!r}]", limit)
+        known[name] = checks.number(f"input_limits[{name!r}]", limit, at_least=0.0)
     return known
-
-
-def _number(name: str, value: float) -> float:
-    if not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return float(value)

@@ -1,6 +1,7 @@
 """The proof that a plan cannot overflow: the largest value of every signal, over all cues.
 
-Only the integers of the plan enter. The argument, signal by signal:
+Only the integers of the plan enter, as Python's own, which have no width that could wrap: arrays of
+them are of dtype object. The argument, signal by signal:
 
 - `relax` moves a state towards its target without passing it, so a state stays within the bounds
   of its start and of its targets. Targets are sums over messages; every message is bounded by its
@@ -19,15 +20,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import kernels
+from . import domain, kernels
 from .chips import chip
 from .errors import RangeError
 from .plan import TANH_BITS, Integers, Normaliser, Plan
 
+Exact = NDArray[Any]  # of Python's integers
 PRODUCT_BITS = 40
+_LIMB = 30  # bits of a message that are multiplied at a time
 COARSER = "take fewer weight_bits, or a smaller cue_limit or bias"
 UNBOUNDED = (
     "features without bound drive such memories without bound; take Tanh features, or divide the "
@@ -69,24 +74,40 @@ class Signal:
 class Bounds:
     """Proven bounds per unit, in the integers of the plan."""
 
-    message: Integers  # |g|, |sent|
-    total: Integers  # sum of W g
-    hidden: Integers  # |h| and its target
-    hidden_drive: Integers  # |target - h|
-    output: Integers  # f of powers
-    arriving: Integers  # sum of W^T p or W^T f
-    visible: Integers  # |target| of v
-    visible_drive: Integers
+    message: Exact  # |g|, |sent|
+    octaves: int  # argument of tanh
+    total: Exact  # sum of W g
+    hidden: Exact  # |h| and its target
+    hidden_drive: Exact  # |target - h|
+    base: int  # of a rectified power
+    output: Exact  # f of powers
+    arriving: Exact  # sum of W^T p or W^T f
+    visible: Exact  # |target| of v
+    visible_drive: Exact
     logit: int
     logit_change: int
 
 
 def check(plan: Plan) -> tuple[Signal, ...]:
-    """Prove that every signal fits.
+    """Check every number of a plan, and prove that every signal fits.
 
     Returns
     -------
     tuple of Signal
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is not what `hardware.domain` allows.
+    RangeError
+        For the first signal that may not fit.
+    """
+    domain.check(plan)
+    return prove(plan)
+
+
+def prove(plan: Plan) -> tuple[Signal, ...]:
+    """Prove that every signal of a plan whose numbers are in their domain fits.
 
     Raises
     ------
@@ -112,17 +133,18 @@ def signals(plan: Plan) -> tuple[Signal, ...]:
     known = bounds(plan)
     visible, hidden = plan.visible, plan.hidden
 
-    def signal(name: str, largest: int | Integers, available: int, remedy: str) -> Signal:
+    def signal(name: str, largest: int | Exact, available: int, remedy: str) -> Signal:
         return Signal(name, int(np.max(largest)), available, remedy)
 
     found = [
-        signal("weights", np.abs(plan.weights), plan.weight_bits, "take more weight_bits"),
+        signal("weights", _sizes(plan), plan.weight_bits, "take more weight_bits"),
         signal("messages of visible", 2 * known.message, message, COARSER),
+        signal("octaves of visible", known.octaves, state, COARSER),
         signal("sum arriving at hidden", known.total, state, COARSER),
         signal("state of hidden", known.hidden, state, COARSER),
         signal("target - state of hidden", known.hidden_drive, state, COARSER),
         signal("sum arriving at visible", known.arriving << visible.gain, state, COARSER),
-        signal("state of visible", np.maximum(visible.limit, known.visible), state, COARSER),
+        signal("state of visible", np.maximum(_limit(plan), known.visible), state, COARSER),
         signal("target - state of visible", known.visible_drive, state, COARSER),
         signal(
             "products of states",
@@ -138,71 +160,109 @@ def signals(plan: Plan) -> tuple[Signal, ...]:
         ),
     ]
     if plan.normaliser is None:
+        if hidden.power > 1:
+            found.append(signal("base of the power", known.base, kernels.POWER_BITS + 1, COARSER))
         found.append(signal("messages of hidden", known.output, message, COARSER))
     else:
         found += _normaliser_signals(plan, plan.normaliser, known, state, message)
     return tuple(found)
 
 
-def _product(size: Integers, mantissa: Integers | int) -> int:
-    return int(np.max(size * np.asarray(mantissa, dtype=np.int64)))
+def _exact(values: NDArray[Any]) -> Exact:
+    """The same integers as those of Python."""
+    return values.astype(object)
 
 
-def _output_argument(plan: Plan) -> Integers:
-    limit = plan.visible.limit
+def _product(size: Exact, mantissa: Integers | int) -> int:
+    return int(np.max(size * (mantissa if isinstance(mantissa, int) else _exact(mantissa))))
+
+
+def _sums(sizes: Integers, values: Exact) -> Exact:
+    """Compute sizes @ values for values >= 0, exactly, in products of int64 that cannot wrap."""
+    sums, place = _exact(np.zeros(len(sizes), np.int64)), 0
+    while values.any():
+        limb = (values & ((1 << _LIMB) - 1)).astype(np.int64)
+        sums, values = sums + (_exact(sizes @ limb) << place), values >> _LIMB
+        place += _LIMB
+    return sums
+
+
+def _sizes(plan: Plan) -> Integers:
+    return np.abs(plan.weights.astype(np.int64))
+
+
+def _limit(plan: Plan) -> Exact:
+    return _exact(plan.visible.limit)
+
+
+def _output_argument(plan: Plan) -> Exact:
+    limit = _limit(plan)
     return np.minimum(limit, plan.visible.saturation) if plan.visible.kind == "tanh" else limit
 
 
 def bounds(plan: Plan) -> Bounds:
     """Bounds of every unit's signals for a plan whose features stay within `visible.limit`."""
     visible, hidden = plan.visible, plan.hidden
-    size = np.abs(plan.weights.astype(np.int64))
-    message = visible.output(visible.limit)
-    total = size @ message
-    state = total + np.abs(hidden.bias) + hidden.input_limit
-    output = hidden.output(state) if plan.normaliser is None else np.zeros_like(state)
-    arriving = arriving_at_visible(plan, output)
-    target = (arriving << visible.gain) + np.abs(visible.bias) + visible.input_limit
-    visible_drive = target + visible.limit
-    change = size @ _message_change(plan, visible_drive, message) + 2 * hidden.input_limit
-    drive = np.minimum(2 * state, -(-(change + 1) * 4096 // hidden.decay) + 1)
-    moved = kernels.decay(drive, hidden.decay)
+    size, powers = _sizes(plan), plan.normaliser is None
+    message = _exact(visible.output(_limit(plan)))
+    total = _sums(size, message)
+    state = total + _exact(np.abs(hidden.bias)) + hidden.input_limit
+    base = int(np.max(kernels.scale(state, hidden.mantissa, hidden.shift))) if powers else 0
+    # A larger base is refused, and its powers would have no end.
+    fits = hidden.power == 1 or base < 1 << kernels.POWER_BITS
+    output = hidden.output(state) if powers and fits else 0 * state
+    arriving = _arriving_at_visible(plan, output)
+    target = (arriving << visible.gain) + _exact(np.abs(visible.bias)) + visible.input_limit
+    visible_drive = target + _limit(plan)
+    change = _sums(size, _message_change(plan, visible_drive, message)) + 2 * hidden.input_limit
+    drive = np.minimum(2 * state, -(-(change + 1) * 4096 // _exact(hidden.decay)) + 1)
+    moved = kernels.decay(drive, _exact(hidden.decay))
     return Bounds(
         message=message,
+        octaves=_octaves(plan),
         total=total,
         hidden=state,
         hidden_drive=drive,
+        base=base,
         output=output,
         arriving=arriving,
         visible=target,
         visible_drive=visible_drive,
-        logit=int(np.max(hidden.logit(state))) if plan.normaliser else 0,
-        logit_change=int(np.max(hidden.logit(moved))) + 1 if plan.normaliser else 0,
+        logit=0 if powers else int(np.max(hidden.logit(state))),
+        logit_change=0 if powers else int(np.max(hidden.logit(moved))) + 1,
     )
 
 
-def arriving_at_visible(plan: Plan, output: Integers) -> Integers:
+def _octaves(plan: Plan) -> int:
+    if plan.visible.kind != "tanh":
+        return 0
+    visible = plan.visible
+    return int(np.max(kernels.scale(_output_argument(plan), visible.mantissa, visible.shift)))
+
+
+def _arriving_at_visible(plan: Plan, output: Exact) -> Exact:
     """Bound on |W^T p| or |W^T f| and on its partial sums; `output` bounds f."""
     weights = plan.weights.astype(np.int64)
     if plan.normaliser is not None:
-        largest: Integers = np.abs(weights).max(axis=0)
+        largest = _exact(np.abs(weights).max(axis=0))
         return largest * _probability_sum(plan.normaliser, len(weights))
-    rising = np.maximum(weights, 0).T @ output
-    falling = np.maximum(-weights, 0).T @ output
+    rising = _sums(np.maximum(weights, 0).T, output)
+    falling = _sums(np.maximum(-weights, 0).T, output)
     return np.maximum(rising, falling)
 
 
-def _message_change(plan: Plan, drive: Integers, message: Integers) -> Integers:
+def _message_change(plan: Plan, drive: Exact, message: Exact) -> Exact:
     """Bound on the change of `sent` in one period."""
     visible = plan.visible
-    moved = kernels.decay(drive, visible.decay)
+    moved = kernels.decay(drive, _exact(visible.decay))
     if visible.kind == "identity":
         change = kernels.scale(moved, visible.mantissa, visible.shift) + 1
     elif visible.kind == "tanh":
         # tanh has slope at most 1; octaves are 2 x log2(e); 1e-3 covers the approximation.
-        octaves = moved * visible.mantissa / 2.0 ** (visible.shift + TANH_BITS) + 2.0**-TANH_BITS
+        scaled = (moved * visible.mantissa).astype(np.float64)
+        octaves = scaled / 2.0 ** (visible.shift + TANH_BITS) + 2.0**-TANH_BITS
         steepest = visible.level * (octaves * math.log(2) / 2 * 1.01 + 1e-3)
-        change = np.ceil(steepest).astype(np.int64) + 2
+        change = _exact(np.ceil(np.minimum(steepest, domain.WIDE)).astype(np.int64)) + 2
     else:
         change = 2 * message
     return np.minimum(2 * message, change + 2 * (visible.threshold - 1))
@@ -241,14 +301,20 @@ def _normaliser_signals(
     c = known.logit + above + normaliser.headroom
     headroom = headroom_needed(known.logit_change, normaliser.logit_bits)
     if normaliser.headroom < headroom:
-        raise ValueError(f"headroom {normaliser.headroom} is below the proven rise {headroom}")
+        raise ValueError(
+            f"normaliser.headroom is {normaliser.headroom}, below the proven rise {headroom}"
+        )
+    if not count <= normaliser.floor <= 1 << (normaliser.sum_bits - 1):
+        # Below, rounding could hide a sum; above, c would not fall by an octave in a round.
+        raise ValueError(
+            f"normaliser.floor is {normaliser.floor}, it has to be from the number of memories, "
+            f"{count}, to {1 << (normaliser.sum_bits - 1)}"
+        )
     if normaliser.rounds < rounds_needed(normaliser, known.logit_change):
         raise ValueError(
-            f"{normaliser.rounds} rounds cannot follow the logits; "
+            f"normaliser.rounds is {normaliser.rounds}, which cannot follow the logits; "
             f"{rounds_needed(normaliser, known.logit_change)} can"
         )
-    if normaliser.floor < count:
-        raise ValueError(f"floor {normaliser.floor} is below the number of memories {count}")
     return [
         Signal("logits", known.logit, state, SOFTER),
         Signal("c of the normaliser", c, message, SOFTER),

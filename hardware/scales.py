@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import kernels, ranges
+from . import domain, kernels, ranges
 from .errors import RangeError
 from .fixed_point import decay_mantissas, mantissa_of, too_wide, whole
 from .plan import TANH_BITS, Hidden, Integers, Normaliser, Plan, Visible
@@ -264,7 +264,7 @@ def _with_normaliser(plan: Plan, beta: float) -> Plan:
 def _with_limit(plan: Plan) -> Plan:
     """Raise `visible.limit` until the targets of the features stay within it."""
     for _ in range(_ATTEMPTS):
-        target = ranges.bounds(plan).visible
+        target = np.minimum(ranges.bounds(plan).visible, domain.WIDE).astype(np.int64)
         if (target <= plan.visible.limit).all():
             break
         limit = np.maximum(plan.visible.limit, target + (target >> 9))

@@ -23,8 +23,9 @@ from amsim import (
 from .errors import MappingError
 
 Floats = NDArray[np.float64]
+MOST_POWER = 64  # the exponent n - 1 of RectifiedPower(n)
 _FEATURES = "Identity, Tanh or Sign features"
-_MEMORIES = "Softmax, ReLU or RectifiedPower(whole n) memories"
+_MEMORIES = f"Softmax, ReLU or RectifiedPower(whole n up to {MOST_POWER + 1}) memories"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +136,6 @@ def _hidden_kind(lagrangian: Lagrangian) -> tuple[str, float, int]:
         return "softmax", lagrangian.beta, 1
     if isinstance(lagrangian, ReLU):
         return "power", 0.0, 1
-    if isinstance(lagrangian, RectifiedPower) and lagrangian.n == int(lagrangian.n):
+    if isinstance(lagrangian, RectifiedPower) and lagrangian.n - 1 in range(1, MOST_POWER + 1):
         return "power", 0.0, int(lagrangian.n) - 1
     raise MappingError(f"memories {lagrangian!r} cannot be mapped; {_MEMORIES} can")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
+from .domain import WIDE, Choice, Count, Positive, Table
+from .spec import MOST_POWER
 
 Integers = NDArray[np.int64]
 TANH_BITS = 10
+# Bits of a mantissa, and the largest shift after a product with one.
+MANTISSA_BITS, MOST_SHIFT = 16, 40
+
+_Mantissa, _Shift = Count(0, (1 << MANTISSA_BITS) - 1), Count(0, MOST_SHIFT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +45,19 @@ class Visible:
         Integers per unit of state, of output.
     """
 
-    kind: str
-    decay: Integers
-    bias: Integers
-    limit: Integers
-    input_limit: int
-    gain: int
-    mantissa: int
-    shift: int
-    saturation: int
-    level: int
-    threshold: int
-    scale: float
-    output_scale: float
+    kind: Annotated[str, Choice(("identity", "tanh", "sign"))]
+    decay: Annotated[Integers, Table(("features",), 1, 1 << kernels.DECAY_BITS)]
+    bias: Annotated[Integers, Table(("features",), -WIDE, WIDE)]
+    limit: Annotated[Integers, Table(("features",), 0, WIDE)]
+    input_limit: Annotated[int, Count(0, WIDE)]
+    gain: Annotated[int, Count(0, 23)]
+    mantissa: Annotated[int, _Mantissa]
+    shift: Annotated[int, _Shift]
+    saturation: Annotated[int, Count(0, WIDE)]
+    level: Annotated[int, Count(0, (1 << 16) - 1)]
+    threshold: Annotated[int, Count(1, WIDE)]
+    scale: Annotated[float, Positive()]
+    output_scale: Annotated[float, Positive()]
 
     def output(self, v: Integers) -> Integers:
         """g of a state, elementwise."""
@@ -83,16 +89,16 @@ class Hidden:
         Integers per unit of state, of output.
     """
 
-    kind: str
-    decay: Integers
-    bias: Integers
-    input_limit: int
-    mantissa: int
-    shift: int
-    power: int
-    down: int
-    scale: float
-    output_scale: float
+    kind: Annotated[str, Choice(("softmax", "power"))]
+    decay: Annotated[Integers, Table(("memories",), 1, 1 << kernels.DECAY_BITS)]
+    bias: Annotated[Integers, Table(("memories",), -WIDE, WIDE)]
+    input_limit: Annotated[int, Count(0, WIDE)]
+    mantissa: Annotated[int, _Mantissa]
+    shift: Annotated[int, _Shift]
+    power: Annotated[int, Count(1, MOST_POWER)]
+    down: Annotated[int, Count(0, 16)]
+    scale: Annotated[float, Positive()]
+    output_scale: Annotated[float, Positive()]
 
     def output(self, h: Integers) -> Integers:
         """f of a state of rectified-power memories, elementwise."""
@@ -124,12 +130,13 @@ class Normaliser:
         See `kernels.log_sum`.
     """
 
-    logit_bits: int
-    sum_bits: int
-    p_bits: int
-    rounds: int
-    headroom: int
-    floor: int
+    # The errors of the kernels that `ranges` counts with are those of so many bits.
+    logit_bits: Annotated[int, Count(10, 16)]
+    sum_bits: Annotated[int, Count(16, 22)]
+    p_bits: Annotated[int, Count(14, 16)]
+    rounds: Annotated[int, Count(1, 1 << 15)]
+    headroom: Annotated[int, Count(0, 1 << 23)]
+    floor: Annotated[int, Count(1, 1 << 22)]
 
     def message(self, logit: Integers, c: Integers) -> Integers:
         """What a memory sends in a round."""

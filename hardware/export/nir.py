@@ -6,6 +6,7 @@ Source of the format: Pedersen et al. 2024, Nature Communications 15:8122.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,15 +16,17 @@ from typing import Any, Literal
 import numpy as np
 
 from amsim.errors import MissingDependencyError
+from amsim.files import MAX_BYTES, refuse_existing, write_atomically
 
-from .. import ranges
 from ..errors import MappingError
-from ..files import Arrays, from_parts, require_folder, to_parts
+from ..files import Arrays, require_folder, restore, to_parts
 from ..plan import Plan
 from .nir_graph import describe, graph_of, losses
 
 _FORMAT = "amsim plan in NIR 1"
 _KEY = "amsim"  # of the graph's metadata
+# What any plan stays far below: entries of the file and how deep they lie, texts in an array.
+_MOST_ENTRIES, _DEEPEST, _MOST_TEXTS = 1000, 10, 100
 
 
 def nir(
@@ -83,23 +86,18 @@ def nir(
         )
     path = Path(path)
     require_folder(path)
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} exists; pass force=True to replace it")
+    refuse_existing(path, force=force)
     library = _library()
     graph = graph_of(plan, library)
     graph.metadata = {_KEY: _metadata(plan)}
-    # Written beside and renamed: what breaks off leaves no half file under the name.
-    partial = path.with_name(path.name + ".partial")
-    try:
-        library.write(partial, graph)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    buffer = io.BytesIO()  # HDF5 reads what it writes
+    library.write(buffer, graph)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
     return path
 
 
 def read_nir(path: str | Path) -> Plan:
-    """Read a plan that `nir` wrote, and prove its ranges again.
+    """Read a plan that `nir` wrote, check every number, and prove its ranges again.
 
     Raises
     ------
@@ -107,16 +105,16 @@ def read_nir(path: str | Path) -> Plan:
         If there is no such file.
     ValueError
         If it is something else or damaged, has no plan in its metadata, or its graph was changed
-        since.
+        since; if a number is not one of a plan that is proven to fit; or if it is too large.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     library = _library()
     try:
+        _check_sizes(path)
         graph = library.read(path)
         plan = _plan(graph.metadata)
-        ranges.check(plan)
         if describe(graph) != describe(graph_of(plan, library)):
             raise ValueError("its graph and the plan in its metadata are not of the same network")
         return plan
@@ -161,7 +159,40 @@ def _plan(metadata: Mapping[str, Any]) -> Plan:
         raise ValueError(f"its format is {own['format']!r}, not {_FORMAT!r}")
     if own["sha256"] != _digest(own["plan"], own["arrays"]):
         raise ValueError("its metadata do not have their checksum")
-    return from_parts(json.loads(own["plan"]), own["arrays"])
+    scalars = json.loads(own["plan"])
+    if not isinstance(scalars, dict) or scalars.pop("verified_on_hardware", False) is not False:
+        raise ValueError("verified_on_hardware must be false: no plan has run on a chip")
+    return restore(scalars, own["arrays"])
+
+
+def _check_sizes(path: Path) -> None:
+    """Raise unless a file ends, holds nothing but its own arrays, and those within limits."""
+    import h5py
+
+    if not path.is_file():
+        raise ValueError("it is not a file")
+    room, entries = max(MAX_BYTES, path.stat().st_size), 0
+    with h5py.File(path, "r") as file:
+        groups = [(file, 0)]
+        while groups:
+            group, depth = groups.pop()
+            for name in group:
+                entries += 1
+                if entries > _MOST_ENTRIES or depth > _DEEPEST:
+                    raise ValueError("it has more parts than any plan")
+                if type(group.get(name, getlink=True)) is not h5py.HardLink:
+                    raise ValueError(f"{name!r} is a link to something else")
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    groups.append((item, depth + 1))
+                    continue
+                if item.external or item.is_virtual:
+                    raise ValueError(f"{name!r} is in another file")
+                if item.dtype.hasobject and item.size > _MOST_TEXTS:
+                    raise ValueError(f"{name!r} has more texts than any plan")
+                room -= item.size * item.dtype.itemsize
+                if room < 0:
+                    raise ValueError(f"it unpacks to more than {MAX_BYTES:,} bytes")
 
 
 def _digest(text: str, arrays: Arrays) -> str:

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..chips import Chip
+from ..errors import LimitError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _ROUNDING = 1e-12
+MOST_ROUTERS = 1 << 22  # of all chips together; there are arrays of them
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ def of(chip: Chip, cores: int, per_chip: int) -> Mesh:
     chips = math.ceil(cores / per_chip)
     # As many routers across as down.
     across = min(chips, max(1, round(math.sqrt(chips * rows / columns))))
+    if chips * columns * rows > MOST_ROUTERS:
+        raise LimitError(
+            f"{chips:,} chips of {columns:,} x {rows:,} routers are more than {MOST_ROUTERS:,} "
+            f"routers: take a chip with more cores, or fewer memories or features"
+        )
     return Mesh(columns, rows, per_router, per_chip, across, math.ceil(chips / across), chips)
 
 

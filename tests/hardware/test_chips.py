@@ -112,13 +112,15 @@ def test_prices_of_ones_own_are_marked() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (float("nan"), ValueError, "value must be finite"),
-        (float("inf"), ValueError, "value must be finite"),
-        (-1.0, ValueError, "not negative"),
+        (float("nan"), ValueError, "value must be a finite number"),
+        (float("inf"), ValueError, "value must be a finite number"),
+        (10**400, ValueError, "value must be a finite number"),
+        (1e16, ValueError, "value must be a finite number .* <= 1e"),
+        (-1.0, ValueError, "value must be a finite number >= 0"),
         ((2.0, 1.0), ValueError, "high is 1.0, below"),
-        ((1.0, float("nan")), ValueError, "high must be finite"),
-        ("free", TypeError, "must be a number"),
-        (True, TypeError, "must be a number"),
+        ((1.0, float("nan")), ValueError, "high must be a finite number"),
+        ("free", TypeError, "must be a finite number"),
+        (True, TypeError, "must be a finite number"),
     ],
 )
 def test_values_that_are_no_prices(value: Any, error: type[Exception], message: str) -> None:
@@ -178,10 +180,37 @@ def test_a_chip_from_toml(tmp_path: Path) -> None:
         ("cores = { value = 4,", "cores = {", "limits.cores lacks value"),
         ('cores = { value = 4, unit = "cores",', "cores = {", "limits.cores lacks value, unit"),
         ("cores = { value = 4,", "cores = { valu = 4, value = 4,", "limits.cores has valu"),
-        ("cores = { value = 4,", "cores = { value = nan,", "limits.cores: value must be finite"),
+        (
+            "cores = { value = 4,",
+            "cores = { value = nan,",
+            "limits.cores: value must be a finite number",
+        ),
         ("mesh_rows = ", "mesh_row = ", "mesh_rows (routers of a chip"),
         ("[systems.pair]\nchips", "[systems.pair]\nchip", "systems.pair.chips is missing"),
         ("cores = { value = 4,", "cores = { value = 5,", "its routers have room for 4"),
+        (
+            "cores = { value = 4,",
+            "cores = { value = 1_000_000_000,",
+            "cores is 1000000000, it has to be a whole number from 1 to 1,048,576",
+        ),
+        (
+            "mesh_rows = { value = 2,",
+            "mesh_rows = { value = 1_000_000,",
+            "room for 2,000,000 cores",
+        ),
+        (
+            "chips = { value = 2,",
+            "chips = { value = 1e9,",
+            "chips of system 'pair' must be a whole",
+        ),
+        (
+            "chips = { value = 2,",
+            "chips = { value = 0.5,",
+            "chips of system 'pair' must be a whole",
+        ),
+        ('unit = "ns"', "unit = 5", "barrier_time: unit must be text, got 5"),
+        ("public = false", 'value = 4, public = "no"', "public must be True or False, got 'no'"),
+        ('basis = "derived"', "basis = [1]", "basis must be one of paper, brief"),
     ],
 )
 def test_a_toml_that_lacks_something(tmp_path: Path, old: str, new: str, message: str) -> None:

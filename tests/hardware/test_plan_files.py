@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 import amsim as am
 import hardware as hw
+from amsim.cli import main
+from hardware import damaged_plans, domain, files, random_plans, ranges
 
 PATTERNS = am.patterns.random(5, 24, seed=0)
 NETWORKS = {
@@ -132,3 +136,187 @@ def test_another_json_file_is_not_a_plan(tmp_path: Path, text: str, problem: str
     path.write_text(text)
     with pytest.raises(ValueError, match=f"plan.json is not a plan or is damaged: {problem}"):
         hw.Plan.load(path)
+
+
+# Files that were edited, with a right checksum
+
+
+def edit(path: Path, place: str, value: object) -> None:
+    """Change one number of a saved plan, and write the checksum anew."""
+    document = json.loads(path.read_text())
+    part, _, name = place.partition(".")
+    beside = path.with_suffix(".npz")
+    with np.load(beside) as file:
+        arrays = {each: file[each] for each in file.files}
+    if place in arrays:
+        arrays[place] = (
+            value(arrays[place]) if callable(value) else np.full_like(arrays[place], value)
+        )
+    else:
+        document[part][name] = value
+    np.savez(beside, **arrays)
+    document["arrays"]["sha256"] = files.digest(beside)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "problem"),
+    [
+        ("visible.gain", 63, "visible.gain must be a whole number from 0 to 23, got 63"),
+        ("visible.gain", 4097, "visible.gain must be"),
+        ("visible.gain", -1, "visible.gain must be"),
+        ("visible.decay", 12288, r"visible.decay\[0\] must be from 1 to 4096, got 12288"),
+        ("visible.decay", -4096, r"visible.decay\[0\] must be from 1 to 4096, got -4096"),
+        ("hidden.decay", 12288, r"hidden.decay\[0\] must be from 1 to 4096"),
+        ("normaliser.floor", 2**40, "normaliser.floor must be"),
+        ("normaliser.floor", 2**22, "normaliser.floor is 4194304, it has to be from"),
+        ("normaliser.logit_bits", 3, "normaliser.logit_bits must be"),
+        ("visible.shift", 10**9, "visible.shift must be a whole number from 0 to 40"),
+        ("hidden.shift", 2**70, "hidden.shift must be"),
+        (
+            "visible.kind",
+            "banana",
+            "visible.kind must be one of identity, tanh, sign, got 'banana'",
+        ),
+        ("visible.kind", "sign", "visible.kind is 'sign', that of the network is 'identity'"),
+        ("hidden.kind", "power", "a normaliser belongs to softmax memories"),
+        ("plan.dt", float("nan"), "dt must be a finite number > 0, got nan"),
+        ("plan.dt", -1.0, "dt must be a finite number > 0, got -1.0"),
+        ("plan.steps", -5, "steps must be a whole number from 1 to"),
+        ("plan.steps", "x", "steps must be a whole number from 1 to .*, got 'x'"),
+        ("plan.steps", 1e9, "steps must be a whole number"),
+        ("plan.steps", 10**9, "steps must be a whole number"),
+        ("plan.chip", "board.toml", "chip must be one of loihi2, got 'board.toml'"),
+        ("plan.weight_bits", 40, "weight_bits must be a whole number from 2 to 8, got 40"),
+        ("plan.weight_bits", True, "weight_bits must be a whole number from 2 to 8, got True"),
+        ("visible.scale", 0, "visible.scale must be a finite number > 0, got 0"),
+        ("visible.scale", [1], r"visible.scale must be a finite number > 0, got \[1\]"),
+        ("visible.scale", 3.0, "visible.output_scale is .*, by the other numbers it is 0.09"),
+        ("visible.limit", 1, "state of visible has no bound"),
+        ("visible.new", 1, "visible has 'new', which is not known"),
+        ("weights", lambda w: w.astype(float), "weights must be an array of int8"),
+        ("weights", lambda w: -w, r"weights\[0, 0\] is -?1, the pattern of the network is"),
+        ("weights", -128, r"weights\[0, 0\] must be from -127 to 127, got -128"),
+        ("hidden.bias", lambda b: b.astype(">i8"), "hidden.bias must be an array of int64"),
+        (
+            "hidden.bias",
+            lambda b: b[1:],
+            r"hidden.bias must be an array of int64 with shape \(5,\)",
+        ),
+        ("network.visible.tau", float("nan"), "network.visible.tau must be finite"),
+        ("network.visible", {"name": "Sign"}, "network.visible lacks parameters"),
+        ("network.hidden", {"name": "Softmax", "parameters": {"beta": "x"}}, "network.hidden.beta"),
+    ],
+)
+def test_a_number_outside_its_domain_is_refused(
+    tmp_path: Path, place: str, value: object, problem: str
+) -> None:
+    path = hw.compile(NETWORKS["softmax"]).save(tmp_path / "plan.json")
+    edit(path, place, value)
+    with pytest.raises(ValueError, match=problem) as caught:
+        hw.Plan.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_product_that_wraps_in_64_bits_is_refused() -> None:
+    """The proof is in integers without a width: 2**64 is not 0."""
+    plan = hw.compile(NETWORKS["tanh power"])
+    for gain in (plan.visible.gain + 3, 23, 63, 64, 128):
+        fine = replace(plan, visible=replace(plan.visible, gain=gain))
+        with pytest.raises(hw.RangeError, match="sum arriving at visible needs"):
+            ranges.prove(fine)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_edited_files_are_refused_or_do_not_overflow(kind: str, tmp_path: Path) -> None:
+    """`benchmarks/plan_files.py` makes 10,000 of these edits."""
+    loaded, refusals = 0, []
+    plan = small_plan(kind)
+    for seed in range(40):
+        rng = np.random.default_rng([seed, len(kind)])
+        path, what = damaged_plans.edited(rng, plan, tmp_path)
+        try:
+            found = hw.Plan.load(path)
+        except ValueError as error:
+            refusals.append(str(error).removeprefix(f"{path} is not a plan or is damaged: "))
+            continue
+        loaded += 1
+        assert damaged_plans.overflow(rng, found) == "", what
+    assert loaded > 0
+    assert all(reason and "\n" not in reason for reason in refusals)
+    assert not any(reason.startswith(str(path)) for reason in refusals)
+
+
+def small_plan(kind: str) -> hw.Plan:
+    net = NETWORKS[kind]
+    small = am.dense_am(
+        PATTERNS[:3, :4] / 8, visible=net.layers["visible"].lagrangian,
+        hidden=net.layers["hidden"].lagrangian,
+    )  # fmt: skip
+    return hw.compile(small, input_limits={"visible": 0.1})
+
+
+def test_reading_and_compiling_agree_about_domains() -> None:
+    """What the planner makes is in the domain: `compile` checks it with the same rules."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        try:
+            plan = random_plans.plan(rng, random_plans.network(rng))
+        except hw.RangeError:
+            continue
+        domain.check(plan)
+        domain.check_origin(plan)
+
+
+def test_numpy_numbers_are_saved(tmp_path: Path) -> None:
+    plan = hw.compile(
+        am.dense_am(PATTERNS, hidden=am.Softmax(np.float32(0.5))),
+        weight_bits=np.int64(8),
+        dt=np.float32(0.125),
+        quantum=np.float64(0.0),
+    )
+    assert type(plan.weight_bits) is int and type(plan.dt) is float
+    assert hw.Plan.load(plan.save(tmp_path / "plan.json")) == plan
+    with pytest.raises(TypeError, match=r"weight_bits must be a whole number .*, got 8\.0"):
+        hw.compile(NETWORKS["softmax"], weight_bits=8.0)
+
+
+def test_links_and_strangers_files_are_left_alone(plan: hw.Plan, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in ("plan.json.partial", "plan.npz.partial", "golden.npz.partial"):
+        (tmp_path / name).symlink_to(victim)
+    plan.save(tmp_path / "plan.json")
+    plan.golden(np.zeros(24), tmp_path / "golden.npz", steps=2)
+    assert victim.read_text() == "mine"
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "nowhere.json")
+    with pytest.raises(FileExistsError, match="force=True"):
+        plan.save(link)
+    plan.save(link, force=True)
+    assert not link.is_symlink() and not (tmp_path / "nowhere.json").exists()
+
+
+def test_a_file_without_an_end_is_not_read(plan: hw.Plan, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="it is not a file"):
+        hw.Plan.load(pipe)
+    path = plan.save(tmp_path / "plan.json")
+    path.write_text(path.read_text() + " " * (1 << 20))
+    with pytest.raises(ValueError, match="it is larger than 1,048,576 bytes"):
+        hw.Plan.load(path)
+
+
+def test_a_damaged_plan_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = hw.compile(NETWORKS["softmax"]).save(tmp_path / "plan.json")
+    edit(path, "visible.scale", [1])
+    np.save(tmp_path / "cues.npy", PATTERNS)
+    cues = str(tmp_path / "cues.npy")
+    code = main(["run", "--plan", str(path), "--cues", cues, "--out", str(tmp_path / "out")])
+    captured = capsys.readouterr()
+    assert code == 2 and captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "visible.scale must be a finite number > 0, got [1]" in captured.err

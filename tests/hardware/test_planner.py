@@ -199,10 +199,11 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"weight_bits": float("nan")}, ValueError, "weight_bits must be .* from 2 to 8, got nan"),
-        ({"weight_bits": "8"}, ValueError, "weight_bits must be a whole number .* got '8'"),
-        ({"dt": "fast"}, TypeError, "dt must be a number, got 'fast'"),
-        ({"cue_limit": "1"}, TypeError, "cue_limit must be a number, got '1'"),
+        ({"weight_bits": float("nan")}, TypeError, "weight_bits must be .* from 2 to 8, got nan"),
+        ({"weight_bits": 8.0}, TypeError, "weight_bits must be a whole number .* got 8.0"),
+        ({"weight_bits": "8"}, TypeError, "weight_bits must be a whole number .* got '8'"),
+        ({"dt": "fast"}, TypeError, "dt must be a finite number > 0, got 'fast'"),
+        ({"cue_limit": "1"}, TypeError, "cue_limit must be a finite number >= 0, got '1'"),
     ],
 )
 def test_options_that_are_no_numbers_are_named(
