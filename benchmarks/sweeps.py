@@ -21,7 +21,10 @@ from statistics import median
 
 import numpy as np
 
+from experiments.runner.design import Design
+from experiments.runner.experiment import Experiment, Quantity
 from experiments.runner.pools import Pool, open_pool
+from experiments.runner.progress import Progress
 from experiments.runner.sweep import Sweep, work
 from experiments.runner.unit_log import UnitLog, read
 
@@ -61,7 +64,9 @@ def sweep(pool, folder, rounds, units):
     """The same through a sweep, with a log on disk."""
     path = Path(folder) / f"{time.monotonic_ns()}.jsonl"
     with UnitLog(path) as log:
-        Sweep(spin_by_name(), partial(unit, rounds), log.append, pool).run(range(units))
+        Sweep(spin_by_name(), partial(unit, rounds), log.append, pool, Progress(units)).run(
+            range(units)
+        )
     assert path.read_bytes().count(b"\n") == units
 
 
@@ -129,15 +134,23 @@ class Instantly(Executor):
         return future
 
 
+def asynchrony_like(units):
+    """A design whose results are those of `Instantly`."""
+    results = {name: Quantity(name) for name in ("distance", "messages", "time", "same")}
+    sizes = {"toy": {"repeats": units}}
+    return Design.of(Experiment("driver", "?", spin, {}, results, sizes, draw=len, judge=len))
+
+
 def driver(folder, units):
     """What the driver does for a thousand workers, and what is left to do at the end."""
     executor, path = Instantly(), Path(folder) / "driver.jsonl"
     cpu, wall = time.process_time(), time.perf_counter()
     with UnitLog(path) as log:
-        Sweep(spin, partial(unit, 1), log.append, Pool(executor, lambda: 1000)).run(range(units))
+        pool = Pool(executor, lambda: 1000)
+        Sweep(spin, partial(unit, 1), log.append, pool, Progress(units)).run(range(units))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     start = time.process_time()
-    assert sum(1 for _ in read(path)) == units
+    assert sum(1 for _ in read(path, asynchrony_like(units))) == units
     return {
         "units": units,
         "units per task": units / executor.tasks,

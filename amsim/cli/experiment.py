@@ -126,7 +126,7 @@ def _run_parser(experiment: Experiment) -> Parser:
 
 def _add_workers(parser: Parser) -> None:
     add = parser.add_argument
-    add("--jobs", type=_workers, default=1, metavar="N", help="processes to use (default: 1)")
+    add("--jobs", type=int, default=1, metavar="N", help="processes to use (default: 1)")
     add("--scheduler", metavar="ADDRESS", help="measure on the Dask cluster with this scheduler")
     add("--resume", action="store_true", help="go on with the run that the folder holds")
 
@@ -134,6 +134,7 @@ def _add_workers(parser: Parser) -> None:
 def _run(experiment: Experiment, args: argparse.Namespace) -> int:
     from experiments.runner.design import Design, parse
     from experiments.runner.plan import plan, words
+    from experiments.runner.pools import count_jobs
     from experiments.runner.record import run
 
     given = {
@@ -141,7 +142,8 @@ def _run(experiment: Experiment, args: argparse.Namespace) -> int:
         for name, text in vars(args).items()
         if name.startswith("parameter ") and text is not None
     }
-    with _one_line(ValueError):
+    with _one_line(ValueError, TypeError):
+        count_jobs(args.jobs, here=not (args.scheduler or args.plan))
         if args.retry and not args.resume:
             raise ValueError("--retry measures the failed units of an earlier run; add --resume")
         if args.size not in experiment.sizes:
@@ -182,9 +184,12 @@ def _rerun_parser() -> Parser:
 
 
 def _rerun(args: argparse.Namespace) -> int:
+    from experiments.runner.pools import count_jobs
     from experiments.runner.provenance import provenance
     from experiments.runner.rerun import changed_origin, rerun
 
+    with _one_line(ValueError):
+        count_jobs(args.jobs, here=not args.scheduler)
     with _ends(args.out):
         found = rerun(
             args.folder, args.out, jobs=args.jobs, scheduler=args.scheduler, resume=args.resume,
@@ -235,17 +240,6 @@ def _one_line(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise UserError(" ".join(str(error).split())) from error
-
-
-def _workers(text: str) -> int:
-    """Read a number of processes, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of processes")
-    return value
-
-
-_workers.__name__ = "integer"
 
 
 def _written(value: Any) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amsim.files import write_atomically
+
+from .dataset_file import to_netcdf
 from .design import Design
 from .experiment import Claim
-from .files import DATA, PDF, PNG, SUMMARY, UNITS, write
+from .files import DATA, PDF, PNG, SUMMARY, UNITS
 from .summary import markdown
 from .sweep import Row
 from .unit_log import read
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _LISTED = 100  # failed units in run.json; all of them are in the log
-_ROOM = 1 << 20  # bytes of a netCDF file beyond its arrays, at most
 
 
 class UnitsFailed(RuntimeError):  # noqa: N818 (an end of a run, like KeyboardInterrupt)
@@ -33,12 +33,12 @@ def count(folder: Path, design: Design, record: dict[str, Any]) -> None:
     measured: set[int] = set()
     failures: dict[int, Row] = {}
     seconds = 0.0
-    for row in read(folder / UNITS):
+    for row in read(folder / UNITS, design):
         seconds += row["seconds"]
         if "results" in row:
             measured.add(row["unit"])
             failures.pop(row["unit"], None)
-        else:
+        elif row["unit"] not in measured:
             failures[row["unit"]] = row
     record["units"] = {
         "total": len(design),
@@ -61,20 +61,21 @@ def conclude(folder: Path, design: Design, record: dict[str, Any]) -> xr.Dataset
         first = record["failures"][0]["error"]
         raise UnitsFailed(f"all {len(design)} units failed, the first with {first}")
     data = design.dataset(
-        (row["unit"], row["results"]) for row in read(folder / UNITS) if "results" in row
+        (row["unit"], row["results"]) for row in read(folder / UNITS, design) if "results" in row
     )
-    if shutil.disk_usage(folder).free < data.nbytes + _ROOM:
-        # HDF5 keeps files open that it could not finish.
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / DATA))
-    write(folder / DATA, lambda path: data.to_netcdf(path, engine="h5netcdf"))
+    netcdf = to_netcdf(data)
+    record["sha256"] = hashlib.sha256(netcdf).hexdigest()
+    write_atomically(folder / DATA, lambda file: file.write(netcdf))
     with _noted(record, "the claims could not be judged"):
         record["claims"] = [_plain(claim) for claim in design.experiment.judge(data)]
     with _noted(record, "the figure could not be drawn"):
         figure = design.experiment.draw(data)
-        write(folder / PNG, lambda path: figure.savefig(path, format="png", dpi=150))
+        write_atomically(folder / PNG, lambda file: figure.savefig(file, format="png", dpi=150))
         plain = {"CreationDate": None}
-        write(folder / PDF, lambda path: figure.savefig(path, format="pdf", metadata=plain))
-    write(folder / SUMMARY, lambda path: path.write_text(markdown(record)))
+        write_atomically(
+            folder / PDF, lambda file: figure.savefig(file, format="pdf", metadata=plain)
+        )
+    write_atomically(folder / SUMMARY, lambda file: file.write(markdown(record).encode()))
     return data
 
 

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amsim import checks
+
 from .experiment import Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
 
-REPEAT = "repeat"
+REPEAT, REPEATS = "repeat", "repeats"  # the axis, and how many there are
+MOST_UNITS = 10**7  # of one run: a driver keeps their numbers in memory, and its log has 1 GB
+MOST_OF_A_KIND = 10**6  # units, patterns, samples, ... that a parameter asks for
 
 
 @dataclass(frozen=True)
@@ -67,14 +71,19 @@ class Design:
         }
         for name in parameters:
             _check_words(name, values[name], [size[name] for size in experiment.sizes.values()])
-        repeats = values.pop("repeats")
-        if repeats < 1:
-            raise ValueError(f"repeats is {repeats}; use at least 1")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(f"seed is {seed!r}; use an integer of at least 0")
+        repeats = checks.count("repeats", values.pop(REPEATS), at_most=MOST_UNITS)
+        seed = checks.seed_number(seed)
         axes = {name: value for name, value in values.items() if isinstance(value, tuple)}
         fixed = {name: value for name, value in values.items() if name not in axes}
-        return cls(experiment, size, int(seed), repeats, axes, fixed)
+        design = cls(experiment, size, seed, repeats, axes, fixed)
+        if len(design) > MOST_UNITS:
+            grid = " x ".join(map(str, design.shape))
+            raise ValueError(
+                f"{experiment.name} would have {grid} = {len(design):,} units of work, more than "
+                f"the {MOST_UNITS:,} of one run; use fewer repeats or values, or runs of several "
+                f"seeds"
+            )
+        return design
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,7 +112,7 @@ class Design:
         return {**self.fixed, **self.point(index)}, seed
 
     def check(self, results: Mapping[str, ArrayLike]) -> None:
-        """Raise ValueError unless these are the results of a unit."""
+        """Raise ValueError or TypeError unless these are the results of a unit."""
         expected = self.experiment.results
         if results.keys() != expected.keys():
             raise ValueError(
@@ -111,7 +120,7 @@ class Design:
                 f"the experiment has {_names(expected)}"
             )
         for name, value in results.items():
-            dims, shape = expected[name].dims, np.shape(value)
+            dims, shape = expected[name].dims, checks.array(name, value, finite=False).shape
             lengths = [self._lengths.get(dim) for dim in dims]
             if len(shape) != len(dims) or any(
                 known not in (None, length) for known, length in zip(lengths, shape, strict=True)
@@ -241,6 +250,8 @@ def _scalar(name: str, default: Any, value: Any) -> Any:
         if math.isfinite(value):
             return float(value)
     elif type(value) is type(default):
+        if type(value) is int and name != REPEATS:
+            checks.count(name, value, at_least=0, at_most=MOST_OF_A_KIND)
         return value
     raise _unusable(name, default, value)
 

@@ -1,35 +1,49 @@
-"""The folder of a run: one driver at a time, and no half files."""
+"""The folder of a run: one driver at a time, no half files, and nothing read that is no file."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from amsim.files import write_atomically
+
+from .schema import RECORD
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 RUN, UNITS, DATA, PNG, PDF, SUMMARY = FILES = (
     "run.json", "units.jsonl", "data.nc", "figure.png", "figure.pdf", "summary.md",
 )  # fmt: skip
 FORMAT = "amsim experiment 1"
-_LOCK = ".lock"
-_KEYS = {
-    "format": str, "experiment": str, "question": str, "size": str, "seed": int, "repeats": int,
-    "parameters": dict, "labels": dict, "status": str, "units": dict, "failures": list,
-    "claims": list, "problems": list, "sessions": list,
-}  # fmt: skip
-
-_ENTRIES = {
-    "failures": {"unit", "at", "repeat", "error"},
-    "claims": {"text", "measured", "predicted", "holds"},
-    "sessions": {"versions", "commit", "python", "platform", "processor", "started"},
-}
+LOCK = ".amsim.lock"
+_LONGEST = 1 << 26  # bytes of run.json
+_PATIENCE = 0.2  # seconds to wait for a lock: longer than `in_use` holds it
 
 
 class RecordError(ValueError):
     """A folder is not what is needed; the message says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey, or could not show, as an escape of Python.
+
+    Examples
+    --------
+    >>> print(printable("\x1b[2Jgone, été"))
+    \x1b[2Jgone, été
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 @contextmanager
@@ -39,78 +53,101 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     RecordError
-        If another run is at work in it.
+        If another run is at work in it, or what has the name of its lock is something else.
     """
-    import fcntl
+    from filelock import Timeout
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise RecordError(f"{folder} is a file; pass another folder") from error
-    with (folder / _LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            owner = file.read().strip() or "another process"
-            raise RecordError(
-                f"{folder} is in use by {owner}; wait for it, or pass another folder"
-            ) from error
-        _held.add(file)
-        try:
-            with suppress(OSError):  # a full disk is reported where something gets lost
-                os.truncate(file.fileno(), 0)
-                os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
-            yield
-        finally:
-            _held.discard(file)
+    try:
+        held = _lock(folder).acquire(timeout=_PATIENCE)
+    except Timeout as error:
+        raise RecordError(
+            f"{folder} is in use by {_owner(folder)}; wait for it, or pass another folder"
+        ) from error
+    with held:
+        yield
 
 
-# The kernel drops a lock with its last file handle, however a process ends; but a forked worker
-# has a copy of each, and may outlive the driver.
-_held: set[IO[str]] = set()
-
-
-def _let_go() -> None:
-    for file in _held:
-        file.close()
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go)
+def _owner(folder: Path) -> str:
+    """Name the process that its record names."""
+    with suppress(RecordError, KeyError):
+        last = read_record(folder)["sessions"][-1]
+        return f"process {last['process']} on {last['host']}"
+    return "another run"
 
 
 def in_use(folder: Path) -> bool:
     """Whether a run is at work in a folder."""
-    import fcntl
+    from filelock import Timeout
 
-    try:
-        with (folder / _LOCK).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    if not os.path.lexists(folder / LOCK):
         return False
-    except BlockingIOError:
+    lock = _lock(folder)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
         return True
+    except OSError:  # a folder that may only be read
+        return False
+    lock.release()
     return False
 
 
-def write(path: Path, save: Callable[[Path], object]) -> None:
-    """Save beside and rename, once everything is on the disk."""
-    partial = path.with_name(f".{path.name}.partial")
+def _lock(folder: Path) -> BaseFileLock:
+    """Return the lock of a folder; it is an empty file, which stays."""
+    from filelock import FileLock
+
+    path = folder / LOCK
+    with suppress(FileNotFoundError):
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size:
+            raise RecordError(f"{path} is no lock of amsim; move it away, or pass another folder")
+    return FileLock(path)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading that is a file: what is no file may have no end.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is nothing of that name.
+    RecordError
+        If it is something else, or may not be read.
+    """
+    # Opening a pipe would wait for its writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        save(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        handle = os.open(path, flags)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise RecordError(f"{path} is not a regular file; remove it, or pass another folder")
+    return os.fdopen(handle, "rb")
+
+
+def remove(path: Path) -> None:
+    """Remove a file of a run, but no folder."""
+    try:
+        path.unlink()
+    except (IsADirectoryError, PermissionError) as error:
+        if path.is_dir():
+            raise RecordError(f"{path} is a folder; move it away") from error
+        raise
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write run.json."""
     from amsim.cli.console import as_json
 
-    write(folder / RUN, lambda path: path.write_text(as_json(record) + "\n"))
+    text = as_json(record) + "\n"
+    write_atomically(folder / RUN, lambda file: file.write(text.encode()))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -123,26 +160,29 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / RUN
     try:
-        record = json.loads(path.read_text())
+        with open_regular(path) as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise ValueError(f"it is longer than {_LONGEST} bytes")
+        record = json.loads(text, parse_constant=_no_constant)
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise RecordError(f"{path} is not the record of an experiment; pass another folder")
+        RECORD("record", record)
     except FileNotFoundError as error:
         missing = f"has no {RUN}" if folder.is_dir() else "does not exist"
         raise RecordError(f"{folder} {missing}; pass the folder of an experiment") from error
     except NotADirectoryError as error:
         raise RecordError(f"{folder} is a file; pass the folder of an experiment") from error
-    except (ValueError, RecursionError) as error:
+    except RecordError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
         raise RecordError(
             f"{path} is damaged: {error}; start anew with --force, which deletes {UNITS}, too"
         ) from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise RecordError(f"{path} is not the record of an experiment; pass another folder")
-    for key, kind in _KEYS.items():
-        if not isinstance(record.get(key), kind):
-            raise RecordError(f"{path} is damaged: {key!r} is missing or of the wrong kind")
-    for key, needed in _ENTRIES.items():
-        if not all(isinstance(entry, dict) and needed <= entry.keys() for entry in record[key]):
-            raise RecordError(f"{path} is damaged: an entry of {key!r} is not complete")
-    if not record["sessions"]:
-        raise RecordError(f"{path} is damaged: it names no session")
     if record["status"] == "running" and not in_use(folder):
         record["status"] = "broken off"
     return record
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"it has {name} for a number")

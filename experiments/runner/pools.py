@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -13,8 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from amsim import checks
+
 _PATIENCE = 10.0  # seconds to wait for a Dask scheduler to answer
 _LOOK = 1.0  # seconds between two looks whether the driver is still there
+_MOST_PROCESSES, _MOST_WORKERS = 1024, 10**6
+_NOISY = ("distributed", "tornado", "asyncio")  # loggers that tell what we say in one line
 
 
 class PoolError(RuntimeError):
@@ -30,6 +35,8 @@ class Pool:
     executor : concurrent.futures.Executor
     width : callable
         How many units it measures at once, now.
+    look : callable, optional
+        ``look()`` says in words what is seen of the workers; it raises PoolError if they are gone.
     renew : callable, optional
         ``renew(workers)`` gives a context manager with a new pool, after a process died and took
         this one with it.
@@ -37,6 +44,7 @@ class Pool:
 
     executor: Executor
     width: Callable[[], int]
+    look: Callable[[], str] = lambda: "units may take long, or the workers have stopped"
     renew: Callable[[int], Any] | None = None
 
 
@@ -47,8 +55,7 @@ def open_pool(
     """Choose: an executor that is given, a Dask cluster, local processes, or none."""
     if executor is not None and scheduler is not None:
         raise ValueError("executor and scheduler exclude each other; pass one of them")
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise ValueError(f"jobs is {jobs!r}; use a number of processes of at least 1")
+    jobs = count_jobs(jobs, here=executor is None and scheduler is None)
     if executor is not None:
         yield Pool(executor, lambda: jobs)
     elif scheduler is not None:
@@ -59,6 +66,11 @@ def open_pool(
     else:
         with local(jobs) as pool:
             yield pool
+
+
+def count_jobs(jobs: int, *, here: bool) -> int:
+    """Check a number of workers: of processes on this machine, or of those elsewhere."""
+    return checks.count("jobs", jobs, at_most=_MOST_PROCESSES if here else _MOST_WORKERS)
 
 
 @contextmanager
@@ -95,20 +107,52 @@ def _dask(address: str) -> Iterator[Pool]:
         raise PoolError(f"no Dask scheduler answers at {address!r}: {reason}") from error
     # Not pure: what is sent again has to run again.
     executor = client.get_executor(pure=False)
+    known = 0  # threads, when the scheduler last answered
 
-    def width() -> int:
+    def threads() -> int | None:
+        """How many there are now, or None if the scheduler does not answer."""
+        nonlocal known
         try:
-            return max(1, int(sum(client.nthreads().values())))
+            found = client.sync(client.scheduler.ncores, workers=None, callback_timeout=_LOOK)
+        except TimeoutError:
+            return None
         except OSError as error:
             raise PoolError(f"the Dask scheduler at {address} is gone: {error}") from error
+        known = int(sum(found.values()))
+        return known
+
+    def look() -> str:
+        found = threads()
+        if found is None:
+            return f"the Dask scheduler at {address} does not answer"
+        return f"the Dask scheduler at {address} has {found or 'no'} worker threads"
+
+    def width() -> int:
+        threads()
+        return max(1, known)
 
     if not client.nthreads():
         warnings.warn(f"{address} has no workers yet; units wait for them", stacklevel=2)
+    with _quiet():
+        try:
+            yield Pool(executor, width, look)
+        finally:
+            executor.shutdown(wait=False)
+            client.close(timeout=_PATIENCE)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the logs of Dask to itself: each end of a cluster is one line of ours."""
+    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _NOISY]
+    levels = {name: logging.getLogger(name).level for name in known}
+    for name in known:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        yield Pool(executor, width)
+        yield
     finally:
-        executor.shutdown(wait=False)
-        client.close(timeout=_PATIENCE)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class _InProcess(Executor):
@@ -132,4 +176,6 @@ def _start(driver: int) -> None:
             time.sleep(_LOOK)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    # Elsewhere the parent of an orphan does not change; it ends where it asks for more work.
+    if os.name == "posix":
+        threading.Thread(target=watch, daemon=True).start()

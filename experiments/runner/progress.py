@@ -18,9 +18,12 @@ class Progress:
         Units of the whole run.
     done : int
         Those that an earlier session measured.
+    kept : bool, default True
+        Whether finished units are on disk.
     """
 
-    def __init__(self, total: int, done: int = 0) -> None:
+    def __init__(self, total: int, done: int = 0, *, kept: bool = True) -> None:
+        self._kept = kept
         self._total, self._done, self._failed = total, done, 0
         self._earlier, self._start = done, time.monotonic()
         self._bar: Any = None
@@ -45,6 +48,18 @@ class Progress:
         if self._failed:
             self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
         self._bar.update(self._done - self._bar.n)
+
+    def silent(self, seconds: float, workers: str) -> None:
+        """Say that no unit has come back for a while, and what Ctrl-C would keep."""
+        end = "keeps them, and --resume goes on" if self._kept else "loses them: there is no folder"
+        line = (
+            f"amsim: no unit has come back for {seconds:.0f} s; {workers}. {self._done} of "
+            f"{self._total} units are done; Ctrl-C {end}"
+        )
+        if self._bar is None:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self._bar.write(line, file=sys.stderr)
 
     def _open(self) -> Any:
         from tqdm import tqdm

@@ -59,17 +59,17 @@ def _commit() -> str | None:
 def _git(*arguments: str, at: Path) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=at, capture_output=True, text=True, timeout=10, check=True
+            ["git", *arguments], cwd=at, capture_output=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout.decode(errors="replace").strip()
 
 
 def _processor() -> str:
     """Name the processor: results may differ in their last bits between two kinds."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

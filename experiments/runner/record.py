@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from .conclude import UnitsFailed, conclude, count
 from .design import Design
-from .files import FILES, FORMAT, UNITS, RecordError, locked, read_record, write_record
+from .files import (
+    FILES,
+    FORMAT,
+    UNITS,
+    RecordError,
+    locked,
+    read_record,
+    remove,
+    write_record,
+)
 from .pools import open_pool
 from .progress import Progress
 from .provenance import provenance
@@ -62,13 +71,16 @@ def run(
     with open_pool(jobs, scheduler, executor) as pool:
         if out is None:
             rows: list[Row] = []
-            with Progress(len(design)) as progress:
+            with Progress(len(design), kept=False) as progress:
                 _sweep(design, pool, range(len(design)), rows.extend, progress)
             return _dataset(design, rows)
         folder = Path(out)
         with _kept(folder), locked(folder):
             record = _begin(folder, design, resume=resume, force=force)
-            session = {**provenance(), "started": _now(), "jobs": jobs, "scheduler": scheduler}
+            session = {
+                **provenance(), "process": os.getpid(), "started": _now(), "jobs": jobs,
+                "scheduler": scheduler,
+            }  # fmt: skip
             start = time.monotonic()
             record["sessions"].append(session)
             try:
@@ -85,7 +97,7 @@ def run(
                 raise
             finally:
                 session["seconds"] = round(time.monotonic() - start, 3)
-                with suppress(OSError):
+                with suppress(OSError, RecordError):
                     count(folder, design, record)
                     write_record(folder, record)
 
@@ -104,7 +116,7 @@ def _begin(folder: Path, design: Design, *, resume: bool, force: bool) -> dict[s
             f"or pass another folder"
         )
     for name in found:
-        (folder / name).unlink()
+        remove(folder / name)
     return {
         "format": FORMAT,
         **identity(design),
@@ -159,7 +171,7 @@ def _check_same(folder: Path, record: Mapping[str, Any], design: Design) -> None
 
 def _measure(folder: Path, design: Design, pool: Any, retry: bool) -> None:
     """Measure the units that are not in the log, into the log."""
-    done = {row["unit"] for row in read(folder / UNITS) if "results" in row or not retry}
+    done = {row["unit"] for row in read(folder / UNITS, design) if "results" in row or not retry}
     todo = [number for number in range(len(design)) if number not in done]
     with (
         UnitLog(folder / UNITS) as log,
@@ -178,7 +190,7 @@ def _sweep(design: Design, pool: Any, todo: Any, keep: Any, progress: Progress) 
         if "results" in row:
             try:
                 design.check(row["results"])
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 return failure(row["unit"], error)
         return row
 
@@ -187,7 +199,7 @@ def _sweep(design: Design, pool: Any, todo: Any, keep: Any, progress: Progress) 
         keep(rows)
         progress.add(len(rows), sum("error" in row for row in rows))
 
-    Sweep(design.experiment.measure, design.unit, keep_and_count, pool).run(todo)
+    Sweep(design.experiment.measure, design.unit, keep_and_count, pool, progress).run(todo)
 
 
 def _dataset(design: Design, rows: Sequence[Row]) -> xr.Dataset:

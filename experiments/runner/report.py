@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
+from html import escape as escape_html
 from pathlib import Path
 from typing import Any
 
-from .files import PNG, read_record
+from .files import PNG, RecordError, open_regular, printable, read_record
 from .summary import (
     failure_lines,
     observations,
@@ -149,10 +149,11 @@ def _status(record: Mapping[str, Any]) -> str:
 
 def _figure(folder: Path, record: Mapping[str, Any]) -> str:
     try:
-        image = base64.b64encode((folder / PNG).read_bytes()).decode()
-    except OSError:
+        with open_regular(folder / PNG) as file:
+            image = base64.b64encode(file.read()).decode()
+    except (OSError, RecordError):
         return '<p class="soft">There is no figure.</p>'
-    words = escape(f"Figure of {record['experiment']}: {record['question']}", quote=True)
+    words = escape(f"Figure of {record['experiment']}: {record['question']}")
     return (
         f'<figure><div class="wide" tabindex="0" role="group" aria-label="figure">'
         f'<img src="data:image/png;base64,{image}" alt="{words}"></div>'
@@ -198,6 +199,11 @@ def _table(head: str, rows: Sequence[str], kind: str = "") -> str:
         f'<table class="{kind}">\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table>"
     )
+
+
+def escape(text: str) -> str:
+    """Write text so that it is nothing else, in HTML and in UTF-8."""
+    return escape_html(printable(text))
 
 
 def _tone(held: Sequence[bool]) -> str:

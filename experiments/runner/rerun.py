@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import find
+from .dataset_file import from_netcdf, load, to_netcdf
 from .design import Design
-from .files import DATA, RecordError, read_record
+from .files import RecordError, printable, read_record
 from .record import identity, run
 
 if TYPE_CHECKING:
@@ -30,41 +31,23 @@ def design_of(folder: str | Path) -> Design:
     """
     record = read_record(Path(folder))
     try:
+        experiment = find(record["experiment"])
+        same = record["parameters"].keys() == experiment.parameters.keys()
         design = Design.of(
-            find(record["experiment"]),
+            experiment,
             size=record["size"],
             seed=record["seed"],
             repeats=record["repeats"],
-            **record["parameters"],
+            **(record["parameters"] if same else {}),
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise RecordError(f"{folder} cannot be run again: {error}") from error
-    if any(record[key] != value for key, value in identity(design).items()):
+    if not same or any(record[key] != value for key, value in identity(design).items()):
         raise RecordError(
             f"{folder} is of another version of {record['experiment']}: its parameters differ; "
             f"use commit {record['sessions'][0].get('commit')}"
         )
     return design
-
-
-def load(folder: str | Path) -> xr.Dataset:
-    """Read the dataset of a run.
-
-    Raises
-    ------
-    RecordError
-        If it is not there or damaged.
-    """
-    import xarray as xr
-
-    path = Path(folder) / DATA
-    try:
-        return xr.load_dataset(path, engine="h5netcdf")
-    except FileNotFoundError as error:
-        raise RecordError(f"{folder} has no {DATA}; finish the run with --resume") from error
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RecordError(f"{path} is damaged: {reason}; make it again with --resume") from error
 
 
 def rerun(
@@ -96,15 +79,19 @@ def rerun(
     design = design_of(folder)
     old = load(folder)
     with _folder(out) as place:
-        run(
+        new = run(
             design, place, jobs=jobs, scheduler=scheduler, executor=executor, resume=resume,
             force=force,
         )  # fmt: skip
-        return differences(old, load(place))
+        return differences(old, from_netcdf(to_netcdf(new)))
 
 
 def differences(old: xr.Dataset, new: xr.Dataset) -> list[str]:
     """Say which variables of two datasets are not identical, bit for bit or both NaN."""
+    return [printable(line) for line in _differences(old, new)]
+
+
+def _differences(old: xr.Dataset, new: xr.Dataset) -> list[str]:
     found = []
     for name in sorted({*map(str, old.variables), *map(str, new.variables)}):
         if name not in old.variables or name not in new.variables:
@@ -123,7 +110,7 @@ def changed_origin(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     flat = [{**session["versions"], **session} for session in (old, new)]
     keys = [*old["versions"], "commit", "python", "platform", "processor"]
     return [
-        f"{key}: {flat[0].get(key)} then, {flat[1].get(key)} now"
+        printable(f"{key}: {flat[0].get(key)} then, {flat[1].get(key)} now")
         for key in keys
         if flat[0].get(key) != flat[1].get(key)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import FILES
+from .files import FILES, printable
 
 _NAMED = 5  # failed units in a summary
 
@@ -24,7 +24,7 @@ def markdown(record: Mapping[str, Any]) -> str:
     lines += ["## Units of work", "", units(record), ""]
     lines += [f"- {line}" for line in [*failure_lines(record), *record["problems"]]]
     lines += ["## Origin", "", origin(record), ""]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def text(record: Mapping[str, Any], folder: str) -> str:
@@ -41,7 +41,7 @@ def text(record: Mapping[str, Any], folder: str) -> str:
         lines.append("")
     written = ", ".join(name for name in FILES if (Path(folder) / name).exists())
     lines += [verdict(record), units(record), *failure_lines(record), *record["problems"]]
-    return "\n".join([*lines, f"written to {folder}: {written}"])
+    return printable("\n".join([*lines, f"written to {folder}: {written}"]))
 
 
 def verdict(record: Mapping[str, Any]) -> str:

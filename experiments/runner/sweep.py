@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .pools import Pool, PoolError
+from .progress import Progress
 
 Measure: TypeAlias = Callable[..., Mapping[str, ArrayLike]]
 Parameters: TypeAlias = Mapping[str, Any]
@@ -28,6 +29,7 @@ _BATCH = 0.2
 _TASKS_PER_SECOND = 100
 _WEIGHT = 0.3  # of the last batch in the running mean of seconds per unit
 _LOOK = 1.0  # seconds between two looks how many workers there are
+_SILENCE = 10.0  # seconds without a result after which a person who waits is told, and again
 _DIED = PoolError("its process died twice, the second time alone: a crash, or out of memory")
 
 
@@ -43,6 +45,8 @@ class Sweep:
     keep : callable
         Takes the rows of finished units, and returns when they are safe.
     pool : Pool
+    progress : Progress
+        Is told how long no unit has come back.
 
     Notes
     -----
@@ -56,8 +60,10 @@ class Sweep:
         unit: Callable[[int], tuple[Parameters, np.random.SeedSequence]],
         keep: Callable[[Sequence[Row]], object],
         pool: Pool,
+        progress: Progress,
     ) -> None:
         self._measure, self._unit, self._keep, self._pool = measure, unit, keep, pool
+        self._progress = progress
         self._todo: deque[int] = deque()
         self._running: dict[Future[list[Row]], list[int]] = {}
         self._done: SimpleQueue[Future[list[Row]]] = SimpleQueue()
@@ -111,7 +117,7 @@ class Sweep:
 
     def _collect(self, *, wait: bool = True) -> None:
         """Keep what has arrived, all in one go."""
-        arrived = [self._done.get()] if wait and self._running else []
+        arrived = [self._next()] if wait and self._running else []
         try:
             while True:
                 arrived.append(self._done.get_nowait())
@@ -124,6 +130,17 @@ class Sweep:
         finally:
             if rows:
                 self._keep(rows)
+
+    def _next(self) -> Future[list[Row]]:
+        """Wait for the next batch, and say so if that takes long: twice as long each time."""
+        start, told = time.monotonic(), 0
+        while True:
+            until = start + _SILENCE * 2**told
+            try:
+                return self._done.get(timeout=max(until - time.monotonic(), 0.0))
+            except Empty:
+                told += 1
+                self._progress.silent(time.monotonic() - start, self._pool.look())
 
     def _take(self, future: Future[list[Row]]) -> list[Row]:
         """Return the rows of a batch; what it did not get to is sent again."""

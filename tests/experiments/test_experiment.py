@@ -75,13 +75,21 @@ def test_nothing_measured_is_an_error():
         ({"y": float("nan")}, "y is nan; use a finite number"),
         ({"trouble": 3}, "use a word"),
         ({"seconds": [0.1, 0.2]}, "seconds is .* use a finite number"),
-        ({"repeats": 0}, "use at least 1"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": 0.5}, "seed is 0.5"),
+        ({"repeats": 0}, "repeats must be a whole number from 1 to 1"),
+        (
+            {"repeats": 10**11},
+            "from 1 to 10000000, got 100000000000",
+        ),
+        ({"repeats": 10**7}, "4 x 2 x 10000000 = 80,000,000 units .* 10,000,000 of one run"),
+        ({"x": 10**6 + 1}, "x must be a whole number from 0 to 1000000"),
+        ({"x": -1}, "x must be a whole number from 0"),
+        ({"seed": -1}, "seed must be .* got -1"),
+        ({"seed": 2**64}, "seed must be"),
+        ({"seed": 0.5}, "seed must be .* got 0.5"),
     ],
 )
 def test_bad_input_is_named(given, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, TypeError), match=words):
         EXPERIMENT.run(**given)
 
 

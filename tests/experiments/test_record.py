@@ -1,4 +1,7 @@
+import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +12,23 @@ import xarray as xr
 from small_experiments import EXPERIMENT
 
 import experiments
+from experiments.runner import summary
 from experiments.runner.conclude import UnitsFailed
+from experiments.runner.dataset_file import load, to_netcdf
 from experiments.runner.design import Design
-from experiments.runner.files import FILES, RecordError, in_use, locked, read_record
+from experiments.runner.files import (
+    FILES,
+    LOCK,
+    RecordError,
+    in_use,
+    locked,
+    read_record,
+    write_record,
+)
 from experiments.runner.record import run
-from experiments.runner.rerun import changed_origin, differences, load, rerun
+from experiments.runner.report import page
+from experiments.runner.rerun import changed_origin, differences, rerun
+from experiments.runner.unit_log import UnitLog, read
 
 
 def design(**options):
@@ -39,9 +54,17 @@ def known(monkeypatch):
     monkeypatch.setattr("experiments.runner.rerun.find", {"small": EXPERIMENT}.__getitem__)
 
 
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """A run that is not to be changed."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    run(design(), folder)
+    return folder
+
+
 def test_what_a_run_leaves(tmp_path):
     data = run(design(seed=3), tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {*FILES, ".lock"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {*FILES, LOCK}
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert record["status"] == "complete"
     assert record["seed"] == 3
@@ -155,7 +178,7 @@ def test_foreign_and_damaged_folders(tmp_path):
         ("{", "is damaged"),
         ("[]", "is not the record"),
         ('{"command": "recall"}', "is not the record"),
-        ('{"format": "amsim experiment 1"}', "'experiment' is missing"),
+        ('{"format": "amsim experiment 1"}', "experiment is missing"),
     ):
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(RecordError, match=words):
@@ -170,15 +193,157 @@ def test_foreign_and_damaged_folders(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("claims", [1]), ("failures", [{}]), ("sessions", []), ("sessions", [{"commit": ""}])],
+    ("key", "value", "words"),
+    [
+        ("claims", [1], r"claims\[0\] must be an object, got 1"),
+        ("failures", [{}], r"failures\[0\].unit is missing"),
+        ("sessions", [], "sessions must have at least 1 entries"),
+        ("sessions", [{"commit": ""}], r"sessions\[0\].versions is missing"),
+        ("parameters", {"x": [[1]]}, r"parameters.x\[0\] must be a finite number"),
+        ("parameters", {"x": None}, "parameters.x must be a finite number"),
+        ("seed", True, "seed must be a whole number"),
+        ("repeats", 2.5, "repeats must be a whole number"),
+        ("units", {"measured": "16"}, "units.measured must be a whole number"),
+        ("labels", {"x": ["one"]}, "labels.x must have at least 2 entries"),
+        ("status", "fine", "status must be one of running, complete"),
+        ("problems", [None], r"problems\[0\] must be text"),
+        ("seed", float("nan"), "NaN for a number"),
+    ],
 )
-def test_damage_within_a_record_is_named(tmp_path, key, value):
-    run(design(), tmp_path)
-    record = json.loads((tmp_path / "run.json").read_text())
+def test_damage_within_a_record_is_named(small_run, tmp_path, key, value, words):
+    record = json.loads((small_run / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps({**record, key: value}))
-    with pytest.raises(RecordError, match=r"run\.json is damaged: .*(not complete|no session)"):
+    with pytest.raises(RecordError, match=rf"run\.json is damaged: .*{words}"):
         read_record(tmp_path)
+
+
+def test_what_is_no_file_is_not_opened(small_run, tmp_path, known):
+    """Opening a pipe would wait for ever."""
+    for name in ("run.json", "data.nc", "units.jsonl"):
+        copy = shutil.copytree(small_run, tmp_path / name)
+        (copy / name).unlink()
+        os.mkfifo(copy / name)
+        if name != "units.jsonl":
+            with pytest.raises(RecordError, match=rf"{name} is not a regular file"):
+                rerun(copy)
+        else:
+            with pytest.raises(RecordError, match=rf"{name} is not a regular file"):
+                run(design(), copy, resume=True)
+    copy = shutil.copytree(small_run, tmp_path / "figure")
+    (copy / "figure.png").unlink()
+    os.mkfifo(copy / "figure.png")
+    assert "There is no figure" in page([copy])
+
+
+def test_one_flipped_bit_never_reaches_hdf5(small_run, tmp_path, known, monkeypatch):
+    copy = shutil.copytree(small_run, tmp_path / "run")
+    data = bytearray((copy / "data.nc").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "data.nc").write_bytes(data)
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.runner.dataset_file._try", lambda netcdf: 1 / 0)
+        with pytest.raises(RecordError, match=r"SHA-256 is not the one in run.json.*--resume"):
+            rerun(copy)
+    assert run(design(), copy, resume=True).identical(load(copy))
+
+
+def test_a_matching_hash_is_no_signature(small_run, tmp_path, known, monkeypatch):
+    """What crashes or stalls HDF5 does so in a process of its own."""
+    copy = shutil.copytree(small_run, tmp_path / "run")
+    record = read_record(copy)
+    for data, words in ((b"nothing", "signature"), (b"", "")):
+        (copy / "data.nc").write_bytes(data)
+        write_record(copy, {**record, "sha256": hashlib.sha256(data).hexdigest()})
+        with pytest.raises(RecordError, match=rf"data.nc is damaged: .*({words}).*--resume"):
+            rerun(copy)
+    monkeypatch.setattr("experiments.runner.dataset_file._PATIENCE", 0.01)
+    with pytest.raises(RecordError, match=r"cannot read it within 0.01 s"):
+        rerun(copy)
+
+
+def test_links_and_files_of_others_are_not_touched(small_run, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    for name in (LOCK, "units.jsonl"):
+        copy = shutil.copytree(small_run, tmp_path / name)
+        (copy / name).unlink()
+        (copy / name).symlink_to(mine)
+        with pytest.raises(RecordError, match=r"(no lock of amsim|not a regular file).*move it"):
+            run(design(), copy, resume=True)
+    copy = shutil.copytree(small_run, tmp_path / "used")
+    (copy / LOCK).write_text("a lock of somebody else")
+    with pytest.raises(RecordError, match="no lock of amsim"):
+        run(design(), copy, resume=True)
+    for name in ("data.nc", "run.json", "figure.png", "summary.md"):  # replaced, not followed
+        copy = shutil.copytree(small_run, tmp_path / f"linked {name}")
+        (copy / name).rename(tmp_path / "kept")
+        before = (tmp_path / "kept").read_bytes()
+        (copy / name).symlink_to(tmp_path / "kept")
+        run(design(), copy, resume=True)
+        assert (tmp_path / "kept").read_bytes() == before
+        assert not (copy / name).is_symlink()
+    assert mine.read_text() == "mine"
+
+
+def test_names_from_files_do_not_reach_a_terminal_raw(small_run, tmp_path, known):
+    record = read_record(small_run)
+    odd = "\x1b[2J\u202e\ud800"
+    write_record(tmp_path, {**record, "experiment": odd, "question": odd})
+    for text in (summary.text(read_record(tmp_path), odd), page([tmp_path])):
+        assert "\\x1b[2J\\u202e\\ud800" in text
+        assert text.encode()
+        assert not {"\x1b", "\u202e"} & set(text)
+    write_record(tmp_path, {**record, "parameters": {**record["parameters"], odd: 1}})
+    with pytest.raises(RecordError) as refusal:
+        rerun(tmp_path)
+    assert str(refusal.value).isprintable()
+    other = EXPERIMENT.run(repeats=1).rename({"curve": "\x1b[2J"})
+    assert all(line.isprintable() for line in differences(other, EXPERIMENT.run(repeats=1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"unit": -1}, "row.unit must be a whole number from 0"),
+        ({"unit": 16}, "there is no unit 16; the run has 16"),
+        ({"unit": 1.0}, "row.unit must be a whole number"),
+        ({"unit": True}, "row.unit must be a whole number"),
+        ({"unit": 0}, "unit 0 has results in line 1 already"),
+        ({"seconds": -1}, "row.seconds must be a finite number"),
+        ({"seconds": None}, "row.seconds must be"),
+        ({"results": None}, "results are not numbers"),
+        ({"results": {"sum": 1.0}}, "measure returned sum; the experiment has sum, curve"),
+        ({"results": {"sum": "1", "curve": [1, 2, 3]}}, "results are not numbers"),
+        ({"results": {"sum": True, "curve": [1, 2, 3]}}, "results are not numbers"),
+        ({"results": {"sum": 1.0, "curve": [1, True, 3]}}, "results are not numbers"),
+        ({"results": {"sum": 1.0, "curve": [1, 2]}}, r"curve of shape \(2,\)"),
+        ({"results": {"sum": 1.0, "curve": [[1], 2, 3]}}, "rows of one length"),
+        ({"results": {"sum": 10**400, "curve": [1, 2, 3]}}, "sum must be real numbers"),
+        ({"error": "both"}, "either results or an error"),
+    ],
+)
+def test_intact_lines_of_the_log_that_are_no_results(small_run, tmp_path, change, words):
+    copy = shutil.copytree(small_run, tmp_path / "run")
+    first, *_ = read(copy / "units.jsonl", design())
+    with UnitLog(copy / "units.jsonl") as log:
+        log.append([{**first, "unit": 15, **change}])
+    if "results" in change or "error" in change or "seconds" in change:
+        lines = (copy / "units.jsonl").read_bytes().splitlines(keepends=True)
+        (copy / "units.jsonl").write_bytes(b"".join(lines[:15] + lines[16:]))
+    with pytest.raises(RecordError, match=rf"units.jsonl, line 1[67]: .*{words}.*delete that line"):
+        run(design(), copy, resume=True)
+    lines = (copy / "units.jsonl").read_bytes().splitlines(keepends=True)
+    (copy / "units.jsonl").write_bytes(b"".join(lines[:-1]))
+    assert run(design(), copy, resume=True).identical(load(small_run))
+
+
+def test_lines_that_are_no_objects(small_run, tmp_path):
+    for value in (None, 1, [], "x", [[[]]], {"unit": 0}):
+        copy = shutil.copytree(small_run, tmp_path / "run", dirs_exist_ok=True)
+        with UnitLog(copy / "units.jsonl") as log:
+            log.append([value])
+        with pytest.raises(RecordError, match="line 17: row"):
+            run(design(), copy, resume=True)
 
 
 def test_a_folder_of_another_experiment_is_not_resumed(tmp_path):
@@ -200,7 +365,7 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path):
     ) as owner:
         owner.stdout.readline()
         assert in_use(tmp_path)
-        with pytest.raises(RecordError, match=f"in use by process {owner.pid} on"):
+        with pytest.raises(RecordError, match="in use by another run"):
             run(design(), tmp_path)
         with pytest.raises(RecordError, match="in use"):
             run(design(), tmp_path, resume=True)
@@ -245,7 +410,9 @@ def test_a_rerun_is_identical_or_says_what_differs(tmp_path, known):
     other = data.copy(deep=True)
     other["sum"][1, 0, 1] += 1e-12
     other["curve"][:, :, :, 2] = np.nan
-    other.to_netcdf(path, engine="h5netcdf")
+    path.write_bytes(to_netcdf(other))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_record(tmp_path / "run", {**read_record(tmp_path / "run"), "sha256": sha256})
     curve, total = rerun(tmp_path / "run")
     assert curve == "curve differs in 16 of 48 numbers"
     assert total.startswith("sum differs in 1 of 16 numbers, by up to 1e-12")
@@ -274,9 +441,6 @@ def test_what_a_comparison_sees():
 
 def test_reruns_of_what_cannot_be_rerun(tmp_path, known, monkeypatch):
     run(design(), tmp_path / "run")
-    (tmp_path / "run/data.nc").write_bytes(b"nothing")
-    with pytest.raises(RecordError, match=r"data.nc is damaged.*--resume"):
-        rerun(tmp_path / "run")
     (tmp_path / "run/data.nc").unlink()
     with pytest.raises(RecordError, match=r"no data.nc.*--resume"):
         rerun(tmp_path / "run")

@@ -7,6 +7,7 @@ from small_experiments import EXPERIMENT
 
 from experiments.runner.design import Design
 from experiments.runner.pools import PoolError, open_pool
+from experiments.runner.progress import Progress
 from experiments.runner.sweep import Sweep, work
 
 
@@ -60,7 +61,7 @@ def test_what_a_task_did_not_get_to_is_sent_again():
     kept = []
     design = Design.of(EXPERIMENT)
     with open_pool(executor=executor, jobs=4) as pool:
-        Sweep(EXPERIMENT.measure, design.unit, kept.extend, pool).run(range(24))
+        Sweep(EXPERIMENT.measure, design.unit, kept.extend, pool, Progress(24)).run(range(24))
     assert sorted(row["unit"] for row in kept) == list(range(24))
 
 
@@ -74,7 +75,7 @@ def test_rows_are_kept_before_more_is_sent():
 
     design = Design.of(EXPERIMENT, seconds=0.21, x=[0, 1], y=0.5, repeats=2)
     with open_pool(executor=Watching()) as pool:
-        Sweep(EXPERIMENT.measure, design.unit, kept.extend, pool).run(range(4))
+        Sweep(EXPERIMENT.measure, design.unit, kept.extend, pool, Progress(4)).run(range(4))
     assert len(kept) == 4
 
 
@@ -96,7 +97,7 @@ def test_an_executor_that_breaks_is_an_error_after_everything_is_kept():
         open_pool(executor=executor) as pool,
         pytest.raises(PoolError, match="pass a new executor"),
     ):
-        Sweep(EXPERIMENT.measure, design.unit, kept.extend, pool).run(range(24))
+        Sweep(EXPERIMENT.measure, design.unit, kept.extend, pool, Progress(24)).run(range(24))
     assert sorted(row["unit"] for row in kept) == list(range(sum(executor.sizes)))
 
 
@@ -112,8 +113,8 @@ def test_one_thread_in_linear_algebra():
 
 
 def test_workers_that_do_not_exist():
-    for jobs in (0, -1, 1.5, True):
-        with pytest.raises(ValueError, match="jobs is"):
+    for jobs in (0, -1, 1.5, True, 10**5):
+        with pytest.raises((ValueError, TypeError), match="jobs must be a whole number from 1"):
             EXPERIMENT.run(jobs=jobs)
     with pytest.raises(ValueError, match="exclude each other"):
         EXPERIMENT.run(executor=Recorder(), scheduler="tcp://127.0.0.1:1")
