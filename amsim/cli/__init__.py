@@ -7,7 +7,6 @@ the functions that use them, so that ``--help`` is there at once.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -20,12 +19,12 @@ from .console import (
     MISSING,
     Parser,
     UserError,
-    drop,
     fail,
     flush,
     note,
     plain_warnings,
 )
+from .streams import streams
 
 _HELP = """\
   amsim demo
@@ -54,31 +53,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     amsim ...
     0
     """
-    try:
-        with plain_warnings():
-            code = _guarded(argv)
-        flush()
-    except BrokenPipeError:
-        drop(sys.stderr)
-        code = INTERRUPTED
-    except KeyboardInterrupt:
-        with suppress(BrokenPipeError):
-            note("interrupted")
-        code = INTERRUPTED
-    return code
+    with streams(), plain_warnings():
+        return _guarded(argv)
 
 
 def _guarded(argv: Sequence[str] | None) -> int:
     """Parse, run, and turn what the user can put right into one line and a code."""
     try:
+        flush()  # a result that nothing takes is known before the work
         args = _parse(argv)
-        return int(args.run(args)) if args else DONE
+        code = int(args.run(args)) if args else DONE
+        flush()
+        return code
     except UserError as error:
         return fail(BAD_INPUT, str(error))
+    except KeyboardInterrupt:
+        note("interrupted")
+        return INTERRUPTED
     except MemoryError as error:
         return fail(BAD_INPUT, f"not enough memory ({error}); use fewer cues at a time")
     except ImportError as error:
         return fail(MISSING, _missing(error))
+    except OSError as error:  # that no command has words of its own for
+        return fail(BAD_INPUT, " ".join(str(error).split()))
     except RuntimeError as error:
         from ..doctor import CACHE_REMEDY, is_cache_error
 
@@ -89,12 +86,8 @@ def _guarded(argv: Sequence[str] | None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
     """Parse the arguments; None where help or the version was all that was asked for."""
-    try:
+    with suppress(SystemExit):
         return _parser().parse_args(argv)
-    except SystemExit:
-        pass
-    except BrokenPipeError:
-        drop(sys.stdout)
     return None
 
 

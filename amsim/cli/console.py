@@ -49,6 +49,9 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         return f"{self.examples}\n{super().format_help()}"
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        emit(message, end="")  # help and version are results, too
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
 
@@ -100,20 +103,35 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def emit(text: str) -> None:
-    """Print a result; a reader that left early (``| head -1``) has what it wanted."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        drop(sys.stdout)
+def emit(text: str, end: str = "\n") -> None:
+    """Print a result.
+
+    Raises
+    ------
+    UserError
+        If stdout takes no more. A reader that left early (``| head -1``) has what it wanted.
+    """
+    with _result():
+        print(text, end=end, flush=True)
 
 
 def flush() -> None:
-    """Flush the result."""
-    try:
+    """Flush what others printed."""
+    with _result():
         sys.stdout.flush()
+
+
+@contextmanager
+def _result() -> Iterator[None]:
+    if sys.stdout is None:
+        raise UserError("stdout is closed; send the result to a file, or to /dev/null")
+    try:
+        yield
     except BrokenPipeError:
         drop(sys.stdout)
+    except OSError as error:
+        drop(sys.stdout)
+        raise UserError(f"cannot write the result to stdout: {error.strerror}") from error
 
 
 def drop(stream: Any) -> None:

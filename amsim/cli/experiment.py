@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.runner import files, summary
 
-from .console import DONE, Parser, UserError, as_json, drop, emit, note, seed
+from .console import DONE, Parser, UserError, as_json, emit, note, seed
 from .files import add_output
 
 if TYPE_CHECKING:
@@ -56,9 +55,6 @@ def _experiment(args: argparse.Namespace) -> int:
     try:
         chosen = parser.parse_args(args.options)
     except SystemExit:  # help was all that was asked for
-        return DONE
-    except BrokenPipeError:
-        drop(sys.stdout)
         return DONE
     return int(chosen.run(chosen))
 
