@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and archives of arrays that are read with limits."""
+"""Files that are written whole or not at all, and read if they end; archives with limits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import secrets
+import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -82,6 +83,32 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         if made:
             with suppress(OSError):
                 partial.unlink()
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a file to read its bytes, if it is one: a pipe waits for a writer, a device has no end.
+
+    Raises
+    ------
+    OSError
+        If it is a pipe, a device or a folder, or cannot be read.
+
+    Examples
+    --------
+    >>> import os
+    >>> open_regular(os.devnull)
+    Traceback (most recent call last):
+    OSError: [Errno 22] it is not a regular file: '/dev/null'
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 class Archive(Mapping[str, NDArray[Any]]):

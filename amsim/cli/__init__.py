@@ -75,7 +75,8 @@ def _guarded(argv: Sequence[str] | None) -> int:
     except ImportError as error:
         return fail(MISSING, _missing(error))
     except OSError as error:  # that no command has words of its own for
-        return fail(BAD_INPUT, " ".join(str(error).split()))
+        culprit = f"{error.filename}: " if error.filename else ""
+        return fail(BAD_INPUT, f"{culprit}{error.strerror or error}")
     except RuntimeError as error:
         from ..doctor import CACHE_REMEDY, is_cache_error
 

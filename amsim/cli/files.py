@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from ..files import write_atomically
+from ..files import open_regular, write_atomically
 from .console import Parser, UserError, not_negative, positive
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ Floats: TypeAlias = "NDArray[np.floating[Any]]"
 
 # Beyond this, products of numbers that are finite themselves overflow.
 _LARGEST = 1e100
+_LONGEST_HEADER = 10_000  # bytes, as in numpy.load
 
 
 def add_memories(parser: Parser, *, cue: str, shape: str) -> None:
@@ -68,12 +69,14 @@ def load(name: str) -> Floats:
 
     advice = "write it with numpy.save as an array of numbers"
     try:
-        with open(name, "rb") as file:
-            magic = file.read(6)
-            if magic[:2] == b"PK":
+        with open_regular(name) as file:
+            start = file.read(12)
+            if start[:2] == b"PK":
                 raise UserError(f"{name} is an archive (.npz) of arrays; save one with numpy.save")
-            if magic != b"\x93NUMPY":
+            if start[:6] != b"\x93NUMPY":
                 raise UserError(f"{name} is not a .npy file; {advice}")
+            if start[6] > 1 and int.from_bytes(start[8:], "little") > _LONGEST_HEADER:
+                raise ValueError("NumPy would read all of its header")
             file.seek(0)
             array = np.load(file, allow_pickle=False)
     except OSError as error:

@@ -24,7 +24,7 @@ def streams() -> Iterator[None]:
     _fill_descriptors()
     with open(os.devnull, "r+", encoding="utf-8") as nowhere, _any_sign(sys.stdout):
         sys.stdin = before[0] or nowhere
-        sys.stderr = _Notes(before[1] or nowhere)  # type: ignore[assignment]
+        sys.stderr = _Notes(before[1] or nowhere)
         try:
             yield
         finally:
