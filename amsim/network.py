@@ -400,9 +400,8 @@ class Network:
         total: Array = np.zeros(self.layers[name].shape)
         for synapse in self.synapses:
             slots = [active.get(other) for other in synapse.between]
-            for slot, other in enumerate(synapse.between):
-                read = slots if synapse.reads_own else slots[:slot] + slots[slot + 1 :]
-                if other == name and all(g is not None for g in read):
+            for slot, heard in synapse.heard():
+                if synapse.between[slot] == name and active.keys() >= set(heard):
                     total = total + synapse.force_on(slot, slots)
         return total
 

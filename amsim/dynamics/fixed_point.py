@@ -73,11 +73,9 @@ def _follow(network: Network, given: Container[str]) -> set[str]:
     """Layers that start at their algebraic value: not given themselves, but all that they read."""
     reading = {name for name in network.layers if name in given}
     for synapse in network.synapses:
-        for slot, name in enumerate(synapse.between):
-            others = synapse.between[:slot] + synapse.between[slot + 1 :]
-            read = synapse.between if synapse.reads_own else others
-            if any(other not in given for other in read):
-                reading.add(name)
+        for slot, heard in synapse.heard():
+            if any(other not in given for other in heard):
+                reading.add(synapse.between[slot])
     return set(network.layers) - reading
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -209,11 +209,9 @@ def algebraic_start(
     A layer takes the forces of the synapses whose other layers have a state by then.
     """
     states = {name: known[name] for name in network.layers if name in known}
-    while len(states) < len(network.layers):
+    for names in start_order(network, states):
         active = {n: network.layers[n].lagrangian.activation(x) for n, x in states.items()}
-        missing = [name for name in network.layers if name not in states]
-        reached = [name for name in missing if _is_forced(network, name, active)] or missing
-        for name in reached:
+        for name in names:
             layer = network.layers[name]
             if layer.leak == 0:
                 raise ValueError(
@@ -225,14 +223,24 @@ def algebraic_start(
     return states
 
 
-def _is_forced(network: Network, name: str, active: Mapping[str, Array]) -> bool:
-    """Whether some synapse on this layer has all its other slots active."""
+def start_order(network: Network, known: Collection[str]) -> Iterator[list[str]]:
+    """The layers that are not known, in groups, in the order in which they get a start.
+
+    A group hears, at its turn, the layers that are known or in groups before it, and no others.
+    """
+    placed = set(known)
+    while missing := [name for name in network.layers if name not in placed]:
+        names = [name for name in missing if _is_forced(network, name, placed)] or missing
+        yield names
+        placed.update(names)
+
+
+def _is_forced(network: Network, name: str, placed: set[str]) -> bool:
+    """Whether some synapse acts on this layer with what is placed."""
     return any(
-        name in synapse.between
-        and synapse.between.count(name) == 1
-        and not synapse.reads_own
-        and all(other == name or other in active for other in synapse.between)
+        synapse.between[slot] == name and placed.issuperset(heard)
         for synapse in network.synapses
+        for slot, heard in synapse.heard()
     )
 
 

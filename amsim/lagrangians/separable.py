@@ -168,6 +168,11 @@ class Sign(SeparableLagrangian):
     def _slope(self, x: Array) -> Array:
         return np.zeros_like(x)
 
+    def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        # Closed: a unit that rests at 0, or crosses it, may send any value between -1 and 1.
+        lo, hi = box(lo, hi)
+        return np.where(lo > 0, 1, -1).astype(lo.dtype), np.where(hi < 0, -1, 1).astype(lo.dtype)
+
     def slope_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         lo, hi = box(lo, hi)
         steep = (lo <= 0) & (hi >= 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from ..lagrangians import Identity, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
 from .boxes import LARGEST, Box, Boxes
+from .certificates import prove
 from .claim import Claim, Scope, States
 from .contraction import contraction
 
@@ -25,6 +28,10 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     With phi(r) the largest deviation from v* in the interval image of the box v* +- r, the other
     layers in their images, this is the first root of phi(r) = r, to a relative 1e-6 from below.
 
+    Where some layer does not start in its image, since it hears a layer that has no state by then
+    (in chains, in cycles, with lateral synapses), the radius is the largest r for which a box of
+    all starts, those of these layers from v* +- r included, has a certificate.
+
     Parameters
     ----------
     net : Network
@@ -39,7 +46,8 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     float
         In units of the state of layer "visible" (or of the first layer). 0.0 if the image of no
         uniform box is a smaller one: then rho >= 1, or the features need boxes of unequal widths,
-        which `certify` finds. inf if every box up to 1e30 times max(1, |state|) shrinks to it.
+        which `certify` finds, or other layers start too far from the state. inf if every box up
+        to 1e30 times max(1, |state|) shrinks to it.
 
     Raises
     ------
@@ -61,32 +69,39 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     """
     claim = Claim.of(net, None, state, scope)
     _check_single(claim)
-    found = _first_root(claim)
+    found = _first_root(claim, scope)
     # Between mixed memories the boxes of h_mu - h_w can be the wider ones; what any links
     # cannot break, broadcasts cannot either.
     return max(found, radius(net, state, "link")) if scope == "broadcast" else found
 
 
-def _first_root(claim: Claim) -> float:
+def _first_root(claim: Claim, scope: Scope) -> float:
     size = max(1.0, float(claim.target.reach()[0]))
+    shrunk = partial(_proven, claim, scope) if claim.map.late else partial(_shrunk, claim)
     good, known = 2 * size, None
-    while (known := _shrunk(claim, good, None)) is None:
+    while (known := shrunk(good, None)) is None:
         good /= 2
         if good < 1e-12 * size:
             return 0.0
     bad = 2 * good
-    while (boxes := _shrunk(claim, bad, known)) is not None:
+    while (boxes := shrunk(bad, known)) is not None:
         good, bad, known = bad, 2 * bad, boxes
         if bad > LARGEST * size:
             return math.inf
     while bad - good > _PRECISION * good:
         middle = (good + bad) / 2
-        boxes = _shrunk(claim, middle, known)
+        boxes = shrunk(middle, known)
         if boxes is None:
             bad = middle
         else:
             good, known = middle, boxes
     return good
+
+
+def _proven(claim: Claim, scope: Scope, radius: float, known: Boxes | None) -> Boxes | None:
+    """The boxes of the default starts from a radius, if they have a certificate; else None."""
+    start = _starts(claim, radius)
+    return start if prove(replace(claim, start=start), scope, _OFF).holds else None
 
 
 def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
@@ -130,8 +145,8 @@ def _around(point: Box, radius: Array | float) -> Box:
 
 def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
     """The visible layer's box of a radius, and invariant boxes of the other kept layers for it."""
-    own = _around(claim.target[claim.visible], radius)
-    boxes = Boxes({**claim.target, claim.visible: own})
+    boxes = _starts(claim, radius).hull(claim.target)
+    own = boxes[claim.visible]
     if len(boxes) == 1:
         return boxes
     for _ in range(_PASSES):
@@ -142,6 +157,12 @@ def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
         if not boxes.reach()[0] < LARGEST:
             return None
     return None
+
+
+def _starts(claim: Claim, radius: float) -> Boxes:
+    """Boxes of the kept layers, the visible one within a radius, others at their default start."""
+    own = _around(claim.target[claim.visible], radius)
+    return claim.map.start(Boxes({claim.visible: own})).of(claim.map.kept)
 
 
 def radius_bound(net: Network, state: States) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -20,6 +20,10 @@ class Boxes(dict[str, Box]):
     @classmethod
     def points(cls, states: dict[str, Array]) -> Boxes:
         return cls({name: (state, state) for name, state in states.items()})
+
+    def of(self, names: Iterable[str]) -> Boxes:
+        """The boxes of some layers."""
+        return Boxes({name: self[name] for name in names})
 
     def take(self, rows: Array) -> Boxes:
         """The boxes of some entries of the batch."""

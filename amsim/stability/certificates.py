@@ -96,8 +96,9 @@ def certify(
         Layers of one axis, with Softmax or separable Lagrangians, joined by Dense synapses. An
         input is a bias.
     cue : array_like (*batch, units) or mapping of layer names to such arrays
-        An array is the state of layer "visible". The other layers may start anywhere in their
-        image of the box, for instance at their algebraic value, as `simulate` starts them.
+        An array is the state of layer "visible". The other layers start as `simulate` starts them:
+        at their algebraic value, for which layers without a state, such as those behind them in a
+        chain, and lateral synapses do not count. A state in the cue overrides that.
     target : array_like (*batch, units) or mapping, such as `traj.final`
         A fixed point, or one per cue.
     scope : {"link", "broadcast"}, default "link"
@@ -130,7 +131,11 @@ def certify(
         raise TypeError("cue is None; give the state from which executions start")
     if not isinstance(tolerance, (int, float, np.number)) or not tolerance > 0:
         raise ValueError(f"tolerance must be a positive distance, got {tolerance!r}")
-    claim = Claim.of(net, cue, target, scope)
+    return prove(Claim.of(net, cue, target, scope), scope, tolerance)
+
+
+def prove(claim: Claim, scope: Scope, tolerance: float) -> Certificate:
+    """The certificate of a claim; `tolerance` is relative."""
     search = _Search(claim, scope, tolerance * np.maximum(1.0, claim.target.reach()))
     search.run()
     claim.map.forget()
@@ -258,6 +263,11 @@ def _message(search: _Search) -> str:
         if count := int((outcome == code).sum()):
             parts.append(f"{count}: {reason}")
     if held < total:
+        if late := search.claim.map.late:
+            parts.append(
+                f"by default {' and '.join(map(repr, sorted(late)))} starts without some of its "
+                f"forces; give its state in the cue of certify and simulate to start elsewhere"
+            )
         failed = outcome != _HOLDS
         parts.extend(_at_target(search.claim.take(failed), search.limit[failed], search.scope))
     return "; ".join(parts)

@@ -29,7 +29,8 @@ class Claim:
     visible : str
         The layer "visible", or the first one.
     start, target : Boxes
-        Points of the kept layers, as the boxes count them.
+        Of the kept layers, as the boxes count them. The target is a point; the start holds the
+        default start of `simulate` from the cue, but for layers that are images.
     batch : tuple of int
     """
 
@@ -41,12 +42,12 @@ class Claim:
 
     @classmethod
     def of(cls, net: Network, cue: States | None, target: States, scope: Scope) -> Claim:
-        """Validate; without a cue, executions start at the target."""
+        """Validate; without a cue, executions start at the target, and a cue would be `visible`."""
         check_covered(net, scope)
         visible = "visible" if "visible" in net.layers else next(iter(net.layers))
         goal = _by_layer(net, target, "state" if cue is None else "target")
         given = _by_layer(net, cue, "cue") if cue is not None else {}
-        boxmap = BoxMap.of(net, visible, set(given))
+        boxmap = BoxMap.of(net, visible, given)
         shapes = [state.shape[:-1] for state in (*goal.values(), *given.values())]
         try:
             batch = np.broadcast_shapes(*shapes)
@@ -57,11 +58,12 @@ class Claim:
             groups = [n for n, x in net.layers.items() if isinstance(x.lagrangian, Softmax)]
             boxmap = boxmap.at({n: points[n].argmax(axis=1) for n in groups})
         ends = {n: boxmap.relative(n, points[n]) for n in boxmap.kept}
-        starts = {
-            n: boxmap.relative(n, _flat(given[n], batch)) if n in given else ends[n]
-            for n in boxmap.kept
-        }
-        return cls(boxmap, visible, Boxes.points(starts), Boxes.points(ends), batch)
+        target_boxes = Boxes.points(ends)
+        if not given:
+            return cls(boxmap, visible, target_boxes, target_boxes, batch)
+        cues = {n: boxmap.relative(n, _flat(state, batch)) for n, state in given.items()}
+        start = boxmap.start(Boxes.points(cues)).of(boxmap.kept)
+        return cls(boxmap, visible, start, target_boxes, batch)
 
     @property
     def count(self) -> int:

@@ -5,11 +5,12 @@ The update is F_l(x) = bias_l + (sum of the forces on l) / leak_l, to which laye
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..dynamics.problem import start_order
 from ..dynamics.progress import announce_compilation, in_memory
 from ..lagrangians import Identity, Softmax
 from ..network import Network
@@ -47,14 +48,18 @@ class BoxMap:
     """The interval image of the network's update.
 
     Layers in `kept` have a box of their own; those before them in `order` that no later layer
-    needs at an earlier place are images of these. With `winners`, a Softmax layer has boxes of
-    h_mu - h_w, w its winner: what all members read is then one and the same.
+    needs at an earlier place are images of these. So are algebraic layers, at all times; a layer
+    that is late has a box of its own. With `winners`, a Softmax layer has boxes of h_mu - h_w, w
+    its winner: what all members read is then one and the same.
 
     Attributes
     ----------
     net : Network
     links : mapping of layer name to list of links that act on it
     order, kept : tuple of str
+    late : frozenset of str
+        Layers with dynamics whose default start need not lie in the image of the start of the
+        others.
     winners : mapping of layer name to int array (batch,)
     """
 
@@ -62,11 +67,15 @@ class BoxMap:
     links: Mapping[str, list[Link]]
     order: tuple[str, ...]
     kept: tuple[str, ...]
+    late: frozenset[str]
     winners: Mapping[str, Array]
 
     @classmethod
-    def of(cls, net: Network, last: str, named: set[str]) -> BoxMap:
-        """Per-link map of a network; `last` and the layers in `named` keep boxes of their own."""
+    def of(cls, net: Network, last: str, given: Collection[str]) -> BoxMap:
+        """Per-link map of a network that starts from states of the `given` layers, or of `last`.
+
+        These, `last` and the late layers keep boxes of their own.
+        """
         links: dict[str, list[Link]] = {name: [] for name in net.layers}
         for synapse in net.synapses:
             assert isinstance(synapse, Dense)
@@ -77,8 +86,9 @@ class BoxMap:
         returning = {
             link.source for name in order for link in links[name] if rank[link.source] >= rank[name]
         }
-        kept = tuple(name for name in order if name in returning | named | {last})
-        return cls(net, links, order, kept, {})
+        late = _late(net, links, given or {last})
+        kept = tuple(name for name in order if name in {*returning, *given, *late, last})
+        return cls(net, links, order, kept, late, {})
 
     def at(self, winners: Mapping[str, Array]) -> BoxMap:
         return replace(self, winners=winners)
@@ -117,6 +127,26 @@ class BoxMap:
             sent[name] = middle(*active[name])
         new = Boxes({name: self._receive(name, sent) for name in self.kept})
         return Image(boxes, states, active, new)
+
+    def start(self, given: Boxes) -> Boxes:
+        """Boxes of all layers that hold their default start from any states in the given boxes."""
+        from .passes import middle
+
+        states, sent = Boxes(given), Boxes()
+        for names in [list(given), *start_order(self.net, given)]:
+            # A late layer starts without the forces of layers that have no state by then.
+            heard = {n: [x for x in self.links[n] if x.source in sent] for n in self.links}
+            reached = replace(self, links=heard)
+            for name in names:
+                if name not in states:
+                    states[name] = reached._receive(name, sent)
+            for name in names:
+                sent[name] = middle(*self._activate(name, states[name]))
+        # An algebraic layer follows the others from the beginning.
+        for name, layer in self.net.layers.items():
+            if layer.algebraic and name not in given:
+                states[name] = self._receive(name, sent)
+        return states
 
     def gain(self, image: Image, widths: Mapping[str, Array]) -> dict[str, Array]:
         """|dF| u from above for all states in the boxes of an image, u >= 0 on the kept layers.
@@ -184,6 +214,27 @@ class BoxMap:
         if isinstance(lagrangian, Softmax):
             return _softmax_slope(lagrangian.beta, image.active[name], width)
         return lagrangian.slope_bounds(*image.states[name])[1] * width * (1 + 2 * EPS)
+
+
+def _late(net: Network, links: Mapping[str, list[Link]], given: Collection[str]) -> frozenset[str]:
+    """Layers with dynamics that start, by default, without a force or with one that never acts.
+
+    That is, some layer that they hear has no state at their turn (they themselves, through a
+    lateral synapse), or is an algebraic layer of which that is true: it has another state as soon
+    as all have one.
+    """
+    placed, late = set(given), set[str]()
+    astray: set[str] = set()  # algebraic layers that are placed elsewhere than they will be
+    for names in start_order(net, given):
+        early = {
+            name for name in names
+            if not placed.issuperset(heard := {link.source for link in links[name]})
+            or not astray.isdisjoint(heard)
+        }  # fmt: skip
+        astray |= {name for name in early if net.layers[name].algebraic}
+        late |= early - astray
+        placed.update(names)
+    return frozenset(late)
 
 
 def _softmax_slope(beta: float, active: Box, width: Array) -> Array:

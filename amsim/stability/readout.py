@@ -11,9 +11,10 @@ import numpy as np
 from ..lagrangians import Softmax
 from ..network import Network
 from ..synapses import Array
-from .boxes import LARGEST
-from .certificates import certify
-from .claim import check_covered
+from .boxes import LARGEST, Boxes
+from .certificates import prove
+from .claim import Claim, check_covered
+from .intervals import BoxMap
 from .linear import DENSE, Floats, Linearisation, solve_krylov
 from .report import StabilityReport
 from .states import State
@@ -52,9 +53,11 @@ def t_read(
     staleness : float
         B: the largest age of what a unit holds of another one, in the unit of tau.
     distance : float, optional
-        How far each unit of the layer may be from the fixed point at time 0. The other layers then
-        start in their images (at their algebraic value, as they do by default), and so do the
-        messages under way. By default half of `reach(report)`, if that is finite.
+        How far each unit of the layer may be from the fixed point at time 0. The other layers
+        start as `simulate` starts them by default, if it is given the state of this layer: in
+        their images, but for those that hear a layer which has no state by then (in chains, in
+        cycles, with lateral synapses), whose distance is added. The messages under way say where
+        the layers start. By default half of `reach(report)`, if that is finite.
     layer : str, default "visible"
         The layer that is read, and that starts off the fixed point.
 
@@ -113,7 +116,8 @@ def reach(report: StabilityReport, *, layer: str = "visible") -> float:
     ----------
     report : StabilityReport
     layer : str, default "visible"
-        The layer whose units start at most that far from the fixed point.
+        The layer whose units start at most that far from the fixed point, the others as for
+        `t_read`.
 
     Returns
     -------
@@ -186,7 +190,7 @@ def distance_to_rest(net: Network, state: State) -> Array:
     given = state if isinstance(state, Mapping) else {name: state}
     if name not in given:
         raise ValueError(f"state has no layer {name!r}; give all layers, as traj.final does")
-    found = certify(net, given[name], given, tolerance=1.0)
+    found = prove(Claim.of(net, None, given, "link"), "link", tolerance=1.0)
     return np.where(found.holds, found.distance, np.inf)
 
 
@@ -196,15 +200,20 @@ class _Boxes:
     def __init__(self, linear: Linearisation, layer: str) -> None:
         self.linear, self.layer = linear, layer
         self.centre = np.concatenate([x.ravel() for x in linear.states.values()])
+        self.map = BoxMap.of(linear.network, layer, {layer})
 
     def invariant(self, distance: float) -> Floats | None:
-        """A box with at least `distance` in the layer, images elsewhere, that contracts."""
+        """A box with `distance` in the layer, images elsewhere, that contracts.
+
+        Where a layer is late, its start may drive this layer beyond the distance: then the box is
+        only at least that wide.
+        """
         own = self.linear.spans[self.layer]
         equal = np.ones(self.linear.network.layers[self.layer].size)
         # Equal widths first; widths with which the update contracts at the fixed point otherwise.
         for shape in (equal, self.weights[own] / self.weights[own].min()):
             box = self._grown(distance * shape)
-            if box is not None:
+            if box is not None and (not self.map.late or self._contracts(box)):
                 return box
         return None
 
@@ -218,19 +227,32 @@ class _Boxes:
     def _grown(self, width: Floats) -> Floats | None:
         """The box of these widths in the layer, and images elsewhere, if it shrinks."""
         own = self.linear.spans[self.layer]
-        box = np.zeros(self.linear.size)
-        box[own] = width
         with np.errstate(over="ignore", invalid="ignore"):
+            box = start = self._start(width)
             for inflation in 1 + 1e-9 * 2.0 ** np.arange(_PASSES).clip(max=25):
                 moved = self.spread(box, box)
-                if not (moved[own] < width).all():
+                if not self.map.late and not (moved[own] < width).all():
                     return None
-                moved[own] = width
+                moved = np.maximum(moved, start)
                 if (moved <= box).all():
                     return box
-                box = np.maximum(box, inflation * moved)
-                box[own] = width
+                box = np.where(moved > box, inflation * moved, box)
         return None
+
+    def _start(self, width: Floats) -> Floats:
+        """Half-widths of the box of the default starts, 0 for layers that start in their image."""
+        layer, spans = self.layer, self.linear.spans
+        box = np.zeros(self.linear.size)
+        box[spans[layer]] = width
+        if self.map.late:
+            point = self.centre[spans[layer]]
+            given = Boxes({layer: (point[None] - width, point[None] + width)})
+            starts = self.map.start(given)
+            for name in self.map.late:
+                (low,), (high,) = starts[name]
+                centre = self.centre[spans[name]]
+                box[spans[name]] = np.maximum(high - centre, centre - low) * _SLACK
+        return box
 
     def spread(self, box: Floats, deviation: Floats) -> Floats:
         """How far states move that read deviations within the box: |C| |H| u / leak."""
@@ -266,6 +288,9 @@ class _Boxes:
                 low = found = rate
                 weights = vector
         return found, weights
+
+    def _contracts(self, box: Floats) -> bool:
+        return self._weights(box, np.ones(self.linear.size)) is not None
 
     def _weights(self, box: Floats, size: Floats) -> Floats | None:
         """Some w > 0 with |C| |H| w / leak < size w, of which there is none beyond a certain rate.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,6 +57,12 @@ class HyperSynapse(ABC):
 
         Unless `reads_own`, the entry of the slot itself is not read: it may be None.
         """
+
+    def heard(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Every slot that the synapse acts on, with the layers whose activations act there."""
+        for slot, name in enumerate(self.between):
+            others = self.between[:slot] + self.between[slot + 1 :]
+            yield slot, (*others, name) if self.reads_own else others
 
     def force(self, *activations: Array) -> tuple[Array, ...]:
         """Minus the gradient of the energy, one array (..., n_a) per slot."""

@@ -283,7 +283,11 @@ def test_chain_of_three_layers(scope: Any) -> None:
     net = chain()
     target = am.simulate(net, np.full(10, 0.3), until=EXACT).final
     cues = target["visible"] * np.array([1.0, 0.5, -1.0])[:, None]
+    # By default "middle" starts without the force of "top", which has no state by then.
     found = certify(net, cues, target, scope)
+    assert found.holds.tolist() == [True, False, False]
+    assert "'middle' starts without" in found.message
+    found = certify(net, {**target, "visible": cues}, target, scope)
     assert found.holds.tolist() == [True, True, False]
     assert set(found.box) == {"visible", "middle", "top"}
     r = radius(net, target, scope)
