@@ -162,7 +162,7 @@ def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
 def _starts(claim: Claim, radius: float) -> Boxes:
     """Boxes of the kept layers, the visible one within a radius, others at their default start."""
     own = _around(claim.target[claim.visible], radius)
-    return claim.map.start(Boxes({claim.visible: own})).of(claim.map.kept)
+    return claim.map.start(Boxes({claim.visible: own}))
 
 
 def radius_bound(net: Network, state: States) -> float:

@@ -62,7 +62,7 @@ class Claim:
         if not given:
             return cls(boxmap, visible, target_boxes, target_boxes, batch)
         cues = {n: boxmap.relative(n, _flat(state, batch)) for n, state in given.items()}
-        start = boxmap.start(Boxes.points(cues)).of(boxmap.kept)
+        start = boxmap.start(Boxes.points(cues))
         return cls(boxmap, visible, start, target_boxes, batch)
 
     @property

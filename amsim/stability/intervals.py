@@ -128,11 +128,14 @@ class BoxMap:
         new = Boxes({name: self._receive(name, sent) for name in self.kept})
         return Image(boxes, states, active, new)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def start(self, given: Boxes) -> Boxes:
-        """Boxes of all layers that hold their default start from any states in the given boxes."""
+        """Boxes of the kept layers that hold their default start from states in the given boxes."""
         from .passes import middle
 
         states, sent = Boxes(given), Boxes()
+        if given.keys() >= set(self.kept):
+            return given.of(self.kept)
         for names in [list(given), *start_order(self.net, given)]:
             # A late layer starts without the forces of layers that have no state by then.
             heard = {n: [x for x in self.links[n] if x.source in sent] for n in self.links}
@@ -146,7 +149,7 @@ class BoxMap:
         for name, layer in self.net.layers.items():
             if layer.algebraic and name not in given:
                 states[name] = self._receive(name, sent)
-        return states
+        return states.of(self.kept)
 
     def gain(self, image: Image, widths: Mapping[str, Array]) -> dict[str, Array]:
         """|dF| u from above for all states in the boxes of an image, u >= 0 on the kept layers.
