@@ -17,7 +17,7 @@ from typing import Any, Literal
 __all__ = ["Finding", "diagnose", "document", "healthy", "report", "system", "versions"]
 
 _DEEP_SECONDS = 60
-_PYTHONS = (3, 10), (3, 13)
+_LOWEST_PYTHON = (3, 10)
 _LAVA_PYTHON = (3, 10)
 
 
@@ -154,10 +154,10 @@ def report(findings: Sequence[Finding]) -> str:
 
 
 def _python(version: tuple[int, int]) -> Finding:
-    lowest, highest = (".".join(map(str, bound)) for bound in _PYTHONS)
-    detail, remedy, known = f"amsim runs on {lowest} to {highest}", "", True
-    if not _PYTHONS[0] <= version <= _PYTHONS[1]:
-        known, remedy = False, f"make an environment with Python {lowest} to {highest}"
+    lowest = ".".join(map(str, _LOWEST_PYTHON))
+    detail, remedy, known = f"amsim runs on {lowest} and later", "", True
+    if version < _LOWEST_PYTHON:
+        known, remedy = False, f"make an environment with Python {lowest} or later"
     return Finding(
         "python", "ok" if known else "broken", platform.python_version(), True, detail, remedy
     )

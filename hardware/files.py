@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import amsim as am
 from amsim import checks
-from amsim.files import MAX_BYTES, open_archive, refuse_existing, write_atomically
+from amsim.files import MAX_BYTES, open_archive, open_regular, refuse_existing, write_atomically
 
 from . import domain, ranges
 from .plan import Hidden, Normaliser, Plan, Visible
@@ -276,12 +276,12 @@ def read_text(path: Path) -> bytes:
 
     Raises
     ------
+    OSError
+        If it is no file, which might never end, or cannot be read.
     ValueError
-        If it is no file, which might never end, or is large.
+        If it is large.
     """
-    if path.exists() and not path.is_file():
-        raise ValueError("it is not a file")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(_MOST_TEXT + 1)
     if len(content) > _MOST_TEXT:
         raise ValueError(
