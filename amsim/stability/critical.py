@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from ..network import Network
 from .delays import DelayedNetwork, Links, Pair, chosen_links
+from .fixed_points import near_rest
 from .linear import Floats, Linearisation
-from .spectrum import Complex, check_size
-from .states import State, rest_state
+from .spectrum import Complex, check_size, smooth
+from .states import State
+from .status import status_of
 
 LARGEST = 400  # units: a sweep solves one eigenvalue problem of that size per frequency
 FREQUENCIES = 240
@@ -42,8 +44,8 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
     Raises
     ------
     ValueError, TypeError
-        If the state is no fixed point, or it or the links do not fit the network, or the network
-        is too large.
+        If the state is no fixed point, has a neutral mode or is at a kink, or it or the links do
+        not fit the network, or the network is too large.
 
     Notes
     -----
@@ -63,8 +65,20 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
     >>> print(f"{found:.6f} {am.theory.timing.critical_delay_one_layer(2.0):.6f}")
     1.209200 1.209200
     """
-    linear = Linearisation(net, rest_state(net, state))
+    linear = _resolved(net, state)
     return first_crossing(linear, chosen_links(linear, links))
+
+
+def _resolved(net: Network, state: State) -> Linearisation:
+    """The linearisation at a fixed point that is known to be stable, or not to be."""
+    rest = near_rest(net, state)
+    linear = smooth(Linearisation(net, rest.states))
+    if status_of(linear, rest.residual) == "neutral":
+        raise ValueError(
+            "a mode is neutral without delays: nothing is critical that is not stable first; "
+            "analyse(net, state) shows it"
+        )
+    return linear
 
 
 def first_crossing(
@@ -143,8 +157,8 @@ def critical_tau(net: Network, state: State, layer: str, unit: int) -> float:
     Raises
     ------
     ValueError, TypeError
-        If there is no such unit, the state is unstable already or no fixed point, or the network
-        is too large.
+        If there is no such unit, the state is not stable, at a kink or no fixed point, or the
+        network is too large.
 
     Notes
     -----
@@ -161,7 +175,7 @@ def critical_tau(net: Network, state: State, layer: str, unit: int) -> float:
     >>> print(f"{am.stability.critical_tau(net, [3.5], 'hidden', 0):.6f}")
     2.074638
     """
-    linear = Linearisation(net, rest_state(net, state))
+    linear = _resolved(net, state)
     check_size(linear, LARGEST)
     place = _position(linear, layer, unit)
     if linear.slowest[0].real >= 0:

@@ -13,15 +13,20 @@ from numpy.typing import ArrayLike
 from ..network import Network
 from ..synapses import Array
 from .linear import DENSE, Floats, Linearisation, solve_krylov
-from .states import State, one_state, rest_state, stacked_states
+from .states import State, one_state, stacked_states
+from .status import energy_shape, falling
 
 Kind = Literal["memory", "mixture", "spurious"]
-Shape = Literal["minimum", "saddle", "degenerate"]
+Shape = Literal["minimum", "saddle", "degenerate", "unknown"]
 
 _TOLERANCE = 1e-12
 _ITERATIONS, _POLISH = 300, 2
+_HALVED = 0.5  # of the residual: polishing goes on, as it must at multiple roots
 _NEAR = 1e-3  # residual, relative to the state, from which on Newton's method is tried
 _STEP, _STEPS = 0.1, 20  # steps in units of the largest tau, and how many at a time
+_BESIDE = 1e-2  # relative to 1 + |state|: what passes for a state of the same fixed point
+_RESTS = 1e-5  # residual, relative to the state, of what `simulate` calls settled
+_ADRIFT = 0.1  # relative: how far a fixed point may be from a state that rests by that
 _SAME = 1e-6  # relative distance below which two fixed points are one
 _FLAT = 1e-9  # curvature that passes for 0
 # Patterns that describe a state are looked for among so many of the most similar ones.
@@ -67,12 +72,13 @@ class Classification:
         The combination of patterns nearest to the state, with few nonzero weights.
     distance : float
         From the state to that combination, relative to the state.
-    stability : {"minimum", "saddle", "degenerate"}
-        Of the energy. With one tau for each Softmax or LayerNorm group, minima are stable and
-        saddles are not; else ask `analyse`.
+    stability : {"minimum", "saddle", "degenerate", "unknown"}
+        Of the energy. "degenerate" where it is flat in some direction and falls in none, "unknown"
+        at kinks whose two sides decide nothing. With one tau for each Softmax or LayerNorm group,
+        minima are stable and saddles are not; else ask `analyse`.
     index : int
-        Number of directions in which the energy falls; for networks of more than 600 units 1
-        stands for one or more.
+        Number of directions in which the energy falls; at a kink, and for networks of more than
+        600 units, 1 stands for one or more.
     """
 
     kind: Kind
@@ -122,10 +128,11 @@ def find(net: Network, state: State) -> Equilibrium:
     residual = _size(_force(net, vector))
     best, smallest, iteration, polished = vector, residual, 0, 0
     for iteration in range(_ITERATIONS + 1):
+        halved = residual <= _HALVED * smallest
         if residual < smallest:
             best, smallest = vector, residual
         if smallest <= _TOLERANCE * _scale(best):
-            polished += 1
+            polished += not halved or not polished
         if polished > _POLISH or not 0 < residual < np.inf or iteration == _ITERATIONS:
             break
         moved = vector
@@ -141,6 +148,50 @@ def find(net: Network, state: State) -> Equilibrium:
         converged=smallest <= _TOLERANCE * _scale(best),
         energy=float(net.energy(full)),
         iterations=iteration,
+    )
+
+
+def near_rest(net: Network, state: State) -> Equilibrium:
+    """The fixed point that a state belongs to, to rounding error if there is one so near.
+
+    A state that rests as `simulate` asks may drift along a flat direction, towards a fixed point
+    far away or none: it is then taken as it is, or as near rest as `find` gets beside it.
+
+    Raises
+    ------
+    ValueError
+        If the state is neither within 1 % of a fixed point nor at rest.
+    """
+    given = one_state(net, state)
+    found = find(net, given)
+    here = net.pack(given)
+    distance = _size(net.pack(found.states) - here) / _scale(here)
+    residual = _size(_force(net, here)) / _scale(here)
+    if found.converged and distance <= (_ADRIFT if residual <= _RESTS else _BESIDE):
+        return found
+    if residual > _RESTS:
+        raise _no_rest(net, given, found, distance)
+    if distance <= _BESIDE:
+        return found
+    full = net.complete({name: given[name] for name in net.dynamic})
+    return Equilibrium(full, _size(_force(net, here)), False, float(net.energy(full)), 0)
+
+
+def _no_rest(
+    net: Network, states: Mapping[str, Array], found: Equilibrium, distance: float
+) -> ValueError:
+    with np.errstate(all="ignore"):
+        force = {name: _size(x) for name, x in net.unchecked_force(states).items()}
+    worst = max(force, key=lambda name: force[name])
+    remedy = "run it on with simulate until it has settled"
+    if found.converged:
+        remedy = (
+            f"pass the last state of a run that settled, or find(net, state).states, which is "
+            f"{distance:.2g} of the state away"
+        )
+    return ValueError(
+        f"the state is no fixed point: |tau dx/dt| is up to {force[worst]:.3g} in layer {worst!r}; "
+        f"{remedy}"
     )
 
 
@@ -229,7 +280,7 @@ def classify(
     >>> found.kind, found.stability, found.index
     ('mixture', 'saddle', 1)
     """
-    states = rest_state(net, state)
+    states = near_rest(net, state).states
     if layer not in states:
         raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")
     stored = np.asarray(patterns, dtype=np.float64)
@@ -248,13 +299,13 @@ def classify(
     kind: Kind = "memory" if spread < _PURE else "mixture"
     if distance > _UNEXPLAINED or not total:
         kind = "spurious"
-    index, flat = _inertia(Linearisation(net, states))
+    shape, index = _inertia(Linearisation(net, states))
     return Classification(
         kind=kind,
         pattern=int(np.abs(weights).argmax()),
         weights=weights,
         distance=distance,
-        stability="saddle" if index else "degenerate" if flat else "minimum",
+        stability=shape,
         index=index,
     )
 
@@ -334,8 +385,12 @@ def _combination(state: Array, patterns: Floats) -> tuple[Floats, float]:
     return weights, float(distance) / size
 
 
-def _inertia(linear: Linearisation) -> tuple[int, bool]:
-    """Directions in which the energy falls, and whether one is flat, or has a kink."""
+def _inertia(linear: Linearisation) -> tuple[Shape, int]:
+    """What the energy has at a fixed point, and the directions in which it falls."""
+    if linear.kink:
+        shape = energy_shape(linear)
+        return shape, max(falling(linear), 1) if shape == "saddle" else 0
     curvature = linear.curvatures
+    index = int((curvature < -_FLAT).sum())
     flat = bool((np.abs(curvature) <= _FLAT).any()) and bool(linear.leak.all())
-    return int((curvature < -_FLAT).sum()), flat or linear.kink is not None
+    return "saddle" if index else "degenerate" if flat else "minimum", index

@@ -11,13 +11,14 @@ H acts within a unit's output, before the link and its delay; C holds the links.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lagrangians import Lagrangian, Softmax
+from ..lagrangians import Lagrangian, SeparableLagrangian, Softmax
 from ..network import Network
 from ..synapses import Array, block_diagonal
 
@@ -25,7 +26,29 @@ Floats = NDArray[np.float64]
 
 # Units up to which eigenvalues come from dense matrices; beyond, from a Krylov method.
 DENSE = 600
-_BESIDE, _JUMP = 1e-9, 1e-3  # slopes that change by so much over so little have a kink
+BESIDE = 1e-9  # relative to 1 + |state|: as well as that a fixed point is known
+_JUMP = 1e-3  # relative change of a slope within that distance: a kink
+_MATTERS = 1e-6  # the least change of a gain that counts as one
+
+
+@dataclass(frozen=True, eq=False)
+class Kink:
+    """Slopes of the units of one layer on both sides of a state, each (units,).
+
+    Attributes
+    ----------
+    at : ndarray of bool
+        The units whose slope is not the same on both sides.
+    left, right : ndarray
+        The slopes beside the state.
+    steepest : ndarray
+        Bounds on all slopes around it; infinite at a step.
+    """
+
+    at: NDArray[np.bool_]
+    left: Floats
+    right: Floats
+    steepest: Floats
 
 
 class Linearisation:
@@ -65,17 +88,67 @@ class Linearisation:
         return np.asarray(self.tau > 0)
 
     @cached_property
-    def kink(self) -> str | None:
-        """A layer with a unit at a kink or step of its activation, where there is no slope."""
+    def kinks(self) -> dict[str, Kink]:
+        """Layers with units at a kink or step of their activation, as their Lagrangians say.
+
+        There the activation has slopes on both sides, and no derivative. Units that no synapse
+        reads are left out.
+        """
+        found = {}
         for name, layer in self.network.layers.items():
-            x, lagrangian = self.states[name], layer.lagrangian
-            if lagrangian.separable:
-                near = _BESIDE * (1 + np.abs(x))
-                low, high = lagrangian.slope_bounds(x - near, x + near)
-                least, most = lagrangian.activation_bounds(x - near, x + near)
-                if (high - low > _JUMP * (1 + high)).any() or (most - least > _JUMP).any():
-                    return name
+            lagrangian, x = layer.lagrangian, self.states[name]
+            near = BESIDE * (1 + np.abs(x))
+            below, above = x - near, x + near
+            with np.errstate(over="ignore", invalid="ignore"):
+                low, high = (s.ravel() for s in lagrangian.slope_bounds(below, above))
+                least, most = (g.ravel() for g in lagrangian.activation_bounds(below, above))
+                width = 2.0 * near.ravel()
+                jump = most - least - 2 * high * width
+                torn = lagrangian.separable & (jump > 1e-12 * (np.abs(least) + np.abs(most)))
+                steepest = np.where(torn, np.inf, high)
+                effect = (steepest - low) * self._reach[self.spans[name]]
+            step = np.isinf(steepest) & (self._reach[self.spans[name]] > 0)
+            at = step | ((steepest - low > _JUMP * steepest) & (effect > _MATTERS))
+            if at.any():
+                left, right = (_diagonal(lagrangian, side) for side in (below, above))
+                found[name] = Kink(at, left, right, steepest)
+        return found
+
+    @cached_property
+    def kink(self) -> str | None:
+        """What has a kink at the state, in words; None if the network has a derivative there."""
+        if self.synapse_kink is not None:
+            return f"synapse {self.synapse_kink!r} is at a kink of its force"
+        for name in self.kinks:
+            return f"layer {name!r} is at a kink of its activation"
         return None
+
+    @cached_property
+    def synapse_kink(self) -> str | None:
+        """A synapse whose forces have no derivative by the activations, as it says itself."""
+        active = {
+            n: x.lagrangian.activation(self.states[n]) for n, x in self.network.layers.items()
+        }
+        for synapse in self.network.synapses:
+            if synapse.kinked(*(active[name][None] for name in synapse.between)):
+                return synapse.name
+        return None
+
+    @cached_property
+    def torn(self) -> bool:
+        """Whether some activation is at a step."""
+        return any(np.isinf(kink.steepest[kink.at]).any() for kink in self.kinks.values())
+
+    @cached_property
+    def _reach(self) -> Floats:
+        """The largest |C| / leak with which each unit is heard."""
+        out = np.zeros(self.size)
+        for (source, target), block in self.blocks.items():
+            leak = self.leak[self.spans[target]][:, None]
+            heard = np.abs(block) / np.where(leak > 0, leak, 1.0)
+            own = self.spans[source]
+            out[own] = np.maximum(out[own], heard.max(axis=0))
+        return out
 
     @cached_property
     def coupling(self) -> Floats:
@@ -89,12 +162,23 @@ class Linearisation:
 
     @cached_property
     def hessian(self) -> Floats:
-        """H, dense and block-diagonal."""
+        """H, dense and block-diagonal; at a kink with the slope of the steeper side."""
         out = np.zeros((self.size, self.size))
         for name, layer in self.network.layers.items():
-            hessian = layer.lagrangian.hessian(self.states[name][None])
-            out[self.spans[name], self.spans[name]] = block_diagonal(hessian)[0]
+            hessian = block_diagonal(layer.lagrangian.hessian(self.states[name][None]))[0]
+            if name in self.kinks:
+                np.fill_diagonal(hessian, self._steep(name))
+            out[self.spans[name], self.spans[name]] = hessian
         return out
+
+    def _steep(self, name: str) -> Floats:
+        """Slopes of a layer at a kink: of the steeper side, or, where there is none, at the state.
+
+        A step has no slope; gains say that they are infinite there.
+        """
+        kink, here = self.kinks[name], _diagonal(self.network.layers[name].lagrangian,
+                                                 self.states[name])  # fmt: skip
+        return np.where(kink.at & np.isfinite(kink.steepest), kink.steepest, here)
 
     def assemble(self, blocks: Mapping[tuple[str, str], Array]) -> Floats:
         """One matrix (size, size) out of blocks by (source, target)."""
@@ -128,7 +212,10 @@ class Linearisation:
         parts = []
         for name, layer in self.network.layers.items():
             part = u[self.spans[name]].reshape(layer.shape)
-            parts.append(product(layer.lagrangian, self.states[name], part).ravel())
+            if name in self.kinks and layer.lagrangian.separable:
+                parts.append(self._steep(name) * part.ravel())
+            else:
+                parts.append(product(layer.lagrangian, self.states[name], part).ravel())
         return np.concatenate(parts)
 
     def _through(self, blocks: Mapping[tuple[str, str], Array], vector: Array) -> Array:
@@ -193,7 +280,9 @@ class Linearisation:
 
         For two layers, the largest eigenvalue of Xi^T F Xi G.
         """
-        return float(np.abs(self.gains).max() ** 2) if self.leak.all() else float("nan")
+        if not self.leak.all():
+            return float("nan")
+        return float("inf") if self.torn else float(np.abs(self.gains).max() ** 2)
 
     @cached_property
     def rho(self) -> float:
@@ -201,7 +290,9 @@ class Linearisation:
 
         The squared spectral radius of |C| |H| / leak; for two layers, that of |Xi|^T|F||Xi||G|.
         """
-        return self.magnitude_radius(self.leak) ** 2 if self.leak.all() else float("nan")
+        if not self.leak.all():
+            return float("nan")
+        return float("inf") if self.torn else self.magnitude_radius(self.leak) ** 2
 
     def magnitude_radius(self, size: Floats) -> float:
         """Spectral radius of |C| |H| / size, for positive numbers `size`, one a row."""
@@ -228,19 +319,84 @@ class Linearisation:
         return np.where(self.leak > 0, self.leak, 1.0)
 
     @cached_property
-    def slowest(self) -> tuple[complex, NDArray[np.complex128]]:
-        """The rightmost eigenvalue of the Jacobian, and its mode over the dynamic layers."""
+    def modes(self) -> tuple[NDArray[np.complex128], Array, Array]:
+        """Eigenvalues of the Jacobian, its modes, and those of its transpose, one a column.
+
+        All of them for dense matrices, the rightmost ones beyond; over the dynamic layers.
+        """
+        from scipy.linalg import eig
+
         if self.size <= DENSE:
             states = {name: self.states[name] for name in self.network.dynamic}
-            values, modes = np.linalg.eig(self.network.jacobian(states))
-        else:
-            scale = self.scale[self.dynamic]
+            values, left, right = eig(self.network.jacobian(states), left=True)
+            return values.astype(np.complex128), right, left
+        scale = self.scale[self.dynamic]
 
-            def balanced(u: Array) -> Array:
-                return np.asarray(scale * self.jacobian_product(u / scale))
+        def balanced(u: Array) -> Array:
+            return np.asarray(scale * self.jacobian_product(u / scale))
 
-            values, modes = krylov(balanced, len(scale), "LR", 2)
-            modes = modes / scale[:, None]
+        values, right = krylov(balanced, len(scale), "LR", 2)
+        right = right / scale[:, None]
+        # With one tau for a group, tau H turns modes into those of the transpose.
+        full = self.completed(right)
+        left = np.stack([self.respond(u.real) + 1j * self.respond(u.imag) for u in full.T], axis=1)
+        return values, right, (self.tau[:, None] * left)[self.dynamic]
+
+    def completed(self, modes: Array) -> Array:
+        """Modes (dynamic units, k) over all units: algebraic ones follow at once."""
+        full = np.zeros((self.size, modes.shape[1]), np.complex128)
+        full[self.dynamic] = modes
+        return self._with_algebraic(full, self.product)
+
+    def completed_left(self, modes: Array) -> Array:
+        """Modes of the transpose, over all units, in units of the force: y with y M(s) = 0."""
+        full = np.zeros((self.size, modes.shape[1]), np.complex128)
+        full[self.dynamic] = modes / self.tau[self.dynamic, None]
+        return self._with_algebraic(full, self._transposed_product)
+
+    def _with_algebraic(self, full: Array, product: Callable[[Array], Array]) -> Array:
+        if not self.dynamic.all():
+            for column in full.T:
+                value = product(column.real) + 1j * product(column.imag)
+                column[~self.dynamic] = (value / self._safe_leak)[~self.dynamic]
+        return full
+
+    def _transposed_product(self, vector: Array) -> Array:
+        """H C^T y."""
+        out = np.zeros(self.size)
+        for (source, target), block in self.blocks.items():
+            out[self.spans[source]] += vector[self.spans[target]] @ block
+        return self.respond(out)
+
+    def slope_spread(self, near: Floats) -> Callable[[Array], Array]:
+        """|dH| u for u >= 0, where dH bounds how H differs at states within `near`.
+
+        For a group the diagonal is bounded, and what is beside it shared out in proportion.
+        """
+        spreads = []
+        for name, layer in self.network.layers.items():
+            x, width = self.states[name], near[self.spans[name]].reshape(layer.shape)
+            low, high = layer.lagrangian.slope_bounds(x - width, x + width)
+            spreads.append((self.spans[name], layer, np.maximum(high - low, 0.0)))
+
+        def product(u: Array) -> Array:
+            out = np.empty(self.size)
+            for span, layer, spread in spreads:
+                part = u[span].reshape(layer.shape)
+                moved = spread * part
+                if not layer.lagrangian.separable:
+                    total = spread.sum(axis=-1, keepdims=True)
+                    share = moved.sum(axis=-1, keepdims=True) / np.where(total > 0, total, 1.0)
+                    moved = moved + spread * share
+                out[span] = moved.ravel()
+            return out
+
+        return product
+
+    @cached_property
+    def slowest(self) -> tuple[complex, NDArray[np.complex128]]:
+        """The rightmost eigenvalue of the Jacobian, and its mode over the dynamic layers."""
+        values, modes, _ = self.modes
         # Of a conjugate pair, the one above the real axis.
         chosen = np.lexsort((-values.imag, -values.real))[0]
         return complex(values[chosen]), np.asarray(modes[:, chosen], np.complex128)
@@ -265,6 +421,13 @@ def _couplings(
                 block = total[pair] + block
             total[pair] = block
     return total, magnitudes
+
+
+def _diagonal(lagrangian: Lagrangian, state: Array) -> Floats:
+    """The slopes of all units of a layer, (units,)."""
+    if isinstance(lagrangian, SeparableLagrangian):
+        return np.asarray(lagrangian.slope(state), np.float64).ravel()
+    return np.asarray(np.diagonal(lagrangian.hessian(state), axis1=-2, axis2=-1)).ravel()
 
 
 def _hessian_product(lagrangian: Lagrangian, state: Array, u: Array) -> Array:

@@ -11,14 +11,22 @@ import numpy as np
 from ..network import Network
 from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
-from .fixed_points import find
-from .linear import Linearisation
+from .fixed_points import near_rest
+from .linear import BESIDE, Linearisation
 from .spectrum import rightmost_roots
-from .states import NEAR, State, no_rest, one_state
+from .states import State
+from .status import Status, status_of
 from .verdicts import SETTINGS, Verdict, judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_WORDS = {
+    "stable": "stable fixed point",
+    "unstable": "unstable fixed point",
+    "neutral": "neutral fixed point: neither stable nor unstable to first order",
+    "unknown": "fixed point whose stability is unknown",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +40,23 @@ class StabilityReport:
         The fixed point, of all layers.
     residual : float
         Largest |tau dx/dt| there.
+    status : {"stable", "unstable", "neutral", "unknown"}
+        Without delays: small deviations die out; some grow; some do neither, as far as rounding and
+        the accuracy of the state allow to say (along a continuum of fixed points, or at a
+        bifurcation), and none is known to grow; or the state is at a kink of an activation or a
+        synapse, where the slopes of both sides decide nothing.
     sigma : float
         Gain of a round trip: the largest eigenvalue of Xi^T F Xi G for two layers, in general the
-        square of the largest |eigenvalue| of one pass C H / leak. NaN if a layer has no leak.
+        square of the largest |eigenvalue| of one pass C H / leak. NaN if a layer has no leak. At a
+        kink, with the slopes of the steeper side; infinite at a step.
     rho : float
         The same with absolute values throughout, where nothing cancels: never below sigma.
     eigenvalue : complex
-        The rightmost eigenvalue of the Jacobian, in 1 / (unit of tau).
+        The rightmost eigenvalue of the Jacobian, in 1 / (unit of tau). NaN at a kink, where there
+        is no Jacobian. Where `status` is "neutral" its sign is one of rounding.
     mode : dict of str to ndarray (*shape)
-        Its eigenvector over the layers with tau > 0, of largest |entry| 1: what dies out last.
+        Its eigenvector over the layers with tau > 0, of largest |entry| 1: what dies out last. NaN
+        at a kink.
     verdicts : dict of str to Verdict
         Under "uniform" (one delay for all messages), "per_unit", "per_link" (constant delays) and
         "varying" (delays that vary, reorder, or lose messages while the last value is held).
@@ -57,6 +73,7 @@ class StabilityReport:
     network: Network
     states: dict[str, Array]
     residual: float
+    status: Status
     sigma: float
     rho: float
     eigenvalue: complex
@@ -65,13 +82,16 @@ class StabilityReport:
 
     @property
     def abscissa(self) -> float:
-        """The real part of the rightmost eigenvalue: negative if stable without delays."""
+        """The real part of the rightmost eigenvalue; NaN at a kink."""
         return self.eigenvalue.real
 
     @property
     def stable(self) -> bool:
-        """Whether small deviations die out without delays."""
-        return self.abscissa < 0
+        """Whether small deviations are known to die out without delays.
+
+        False says nothing else: `status` tells unstable from neutral and unknown.
+        """
+        return self.status == "stable"
 
     def rate(self, delay: float = 0.0) -> float:
         """Rate at which small deviations die out if every message takes `delay`.
@@ -84,15 +104,25 @@ class StabilityReport:
         Returns
         -------
         float
-            Per unit of time; negative if they grow.
+            Per unit of time; negative if they grow, 0 while neutral modes are the slowest.
 
         Raises
         ------
         ValueError
-            If the delay is not finite or negative, or the network too large.
+            If the state is at a kink, the delay is not finite or negative, or the network too
+            large.
         """
+        if self.linear.kink:
+            raise ValueError(f"there is no rate: {self.linear.kink}; see verdicts")
         if np.ndim(delay) or not (np.isfinite(delay) and delay >= 0):
             raise ValueError(f"delay must be a number, finite and not negative, got {delay!r}")
+        rate = self._rate(float(delay))
+        # Delays slow modes down: what is neutral without is so with them.
+        unknown = max(1.01 * abs(self.abscissa), BESIDE / float(self.linear.tau.max()))
+        neutral = self.status == "neutral" and abs(rate) <= unknown
+        return 0.0 if neutral else rate
+
+    def _rate(self, delay: float) -> float:
         if delay == 0:
             return -self.abscissa
         taus = _taus_of_two_layers(self.linear)
@@ -106,29 +136,26 @@ class StabilityReport:
         return Linearisation(self.network, self.states)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as numbers, strings, lists and dicts, for JSON; sigma and rho None for NaN."""
+        """All as numbers, strings, lists and dicts, for JSON; None for what is not finite."""
         return {
+            "status": self.status,
             "stable": self.stable,
             "residual": self.residual,
-            "sigma": None if np.isnan(self.sigma) else self.sigma,
-            "rho": None if np.isnan(self.rho) else self.rho,
-            "eigenvalue": [self.eigenvalue.real, self.eigenvalue.imag],
+            "sigma": _finite(self.sigma),
+            "rho": _finite(self.rho),
+            "eigenvalue": [_finite(self.eigenvalue.real), _finite(self.eigenvalue.imag)],
             "verdicts": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
             "states": {name: state.tolist() for name, state in self.states.items()},
             "mode": {
-                name: [part.real.tolist(), part.imag.tolist()] for name, part in self.mode.items()
+                name: None if self.linear.kink else [part.real.tolist(), part.imag.tolist()]
+                for name, part in self.mode.items()
             },
         }
 
     def __str__(self) -> str:
-        rate = f"{'decay' if self.stable else 'growth'} at the rate {abs(self.abscissa):.4g}"
-        turning = abs(self.eigenvalue.imag)
-        if turning:
-            rate += f", turning at {turning:.4g}"
-        sizes = {name: float(np.linalg.norm(part)) for name, part in self.mode.items()}
         lines = [
-            f"{'stable' if self.stable else 'unstable'} fixed point, residual {self.residual:.1e}",
-            f"  slowest mode: {rate}, mostly in layer {max(sizes, key=lambda n: sizes[n])!r}",
+            f"{_WORDS[self.status]}, residual {self.residual:.1e}",
+            f"  {self._slowest_in_words()}",
             f"  gain of a round trip: sigma = {self.sigma:.4g}, without cancellation rho = "
             f"{self.rho:.4g}",
             "  stable under all delays of a kind?",
@@ -139,6 +166,21 @@ class StabilityReport:
             lines.append(f"    {SETTINGS[name]}: {verdict.status} ({reason})")
             told = verdict.reason
         return "\n".join(lines)
+
+    def _slowest_in_words(self) -> str:
+        if self.linear.kink:
+            return f"no slowest mode: {self.linear.kink}"
+        sizes = {name: float(np.linalg.norm(part)) for name, part in self.mode.items()}
+        where = f"mostly in layer {max(sizes, key=lambda n: sizes[n])!r}"
+        if self.status == "neutral":
+            return (
+                f"slowest mode: neither grows nor decays within rounding "
+                f"(|rate| {abs(self.abscissa):.1g}), {where}"
+            )
+        rate = f"{'decay' if self.stable else 'growth'} at the rate {abs(self.abscissa):.4g}"
+        if self.eigenvalue.imag:
+            rate += f", turning at {abs(self.eigenvalue.imag):.4g}"
+        return f"slowest mode: {rate}, {where}"
 
     def plot(self) -> Figure:
         """Draw the characteristic roots for some delays, and the rate over the delay.
@@ -151,7 +193,7 @@ class StabilityReport:
         Raises
         ------
         ValueError
-            If the network is too large for `delay_spectrum`.
+            If the network is too large for `delay_spectrum`, or the state at a kink.
         """
         from .figure import stability
 
@@ -194,24 +236,29 @@ def analyse(net: Network, state: State) -> StabilityReport:
     >>> report.stable, report.sigma < report.rho < 1
     (True, True)
     """
-    given = one_state(net, state)
-    rest = find(net, given)
-    scale = 1 + max(float(np.abs(x).max()) for x in given.values())
-    moved = max(float(np.abs(rest.states[name] - x).max()) for name, x in given.items())
-    if not rest.converged or moved > NEAR * scale:
-        raise no_rest(net, given)
+    rest = near_rest(net, state)
     linear = Linearisation(net, rest.states)
-    value, mode = linear.slowest
+    status = status_of(linear, rest.residual)
+    if linear.kink:
+        value, mode = complex(np.nan, np.nan), np.full(int(linear.dynamic.sum()), np.nan)
+    else:
+        value, vector = linear.slowest
+        mode = _normal(vector)
     return StabilityReport(
         network=net,
         states=rest.states,
         residual=rest.residual,
+        status=status,
         sigma=linear.sigma,
         rho=linear.rho,
         eigenvalue=value,
-        mode=net.unpack(_normal(mode)),
-        verdicts=judge(linear),
+        mode=net.unpack(mode),
+        verdicts=judge(linear, status),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _normal(mode: Array) -> Array:

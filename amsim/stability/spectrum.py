@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ..network import Network
 from .collocation import Collocation
 from .delays import Delay, DelayedNetwork, link_delays
+from .fixed_points import near_rest
 from .linear import Linearisation
-from .states import State, rest_state
+from .states import State
 
 LARGEST = 2000  # units, for matrices of all of them
 
@@ -49,8 +50,8 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     Raises
     ------
     ValueError, TypeError
-        If the state is no fixed point, or it or the delays do not fit the network, or the network
-        is too large.
+        If the state is no fixed point or at a kink, or it or the delays do not fit the network, or
+        the network is too large.
 
     Notes
     -----
@@ -70,7 +71,7 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     """
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise ValueError(f"count must be a positive integer, got {count!r}")
-    linear = Linearisation(net, rest_state(net, state))
+    linear = smooth(Linearisation(net, near_rest(net, state).states))
     return rightmost_roots(linear, delay, count)
 
 
@@ -121,6 +122,16 @@ def _newton(system: DelayedNetwork, guess: complex) -> complex | None:
 def _sorted(roots: Complex) -> Complex:
     order = np.lexsort((-roots.imag, np.abs(roots.imag), -roots.real.round(12)))
     return np.asarray(roots[order])
+
+
+def smooth(linear: Linearisation) -> Linearisation:
+    """The same; ValueError at a kink, where slopes of one side would pass for a linearisation."""
+    if linear.kink:
+        raise ValueError(
+            f"{linear.kink}: there is no linearisation, and so no spectrum; analyse(net, state) "
+            f"says what the slopes of both sides prove"
+        )
+    return linear
 
 
 def check_size(linear: Linearisation, largest: int) -> None:

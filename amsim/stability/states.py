@@ -12,8 +12,6 @@ from ..dynamics.problem import algebraic_start
 from ..network import Network
 from ..synapses import Array
 
-NEAR = 1e-2  # relative to 1 + |state|: what passes for a fixed point
-
 State: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 
@@ -55,25 +53,6 @@ def one_state(network: Network, given: State) -> dict[str, Array]:
             f"{{name: x[0] for name, x in traj.final.items()}}"
         )
     return {name: state[0] for name, state in states.items()}
-
-
-def rest_state(network: Network, given: State) -> dict[str, Array]:
-    """`one_state`, checked to be a fixed point to within 1 %."""
-    states = one_state(network, given)
-    scale = 1 + max(float(np.abs(x).max()) for x in states.values())
-    if max(float(np.abs(x).max()) for x in network.force(states).values()) > NEAR * scale:
-        raise no_rest(network, states)
-    return states
-
-
-def no_rest(network: Network, states: Mapping[str, Array]) -> ValueError:
-    """What to raise where a state is no fixed point."""
-    force = {name: float(np.abs(x).max()) for name, x in network.force(states).items()}
-    worst = max(force, key=lambda name: force[name])
-    return ValueError(
-        f"the state is no fixed point: |tau dx/dt| is up to {force[worst]:.3g} in layer {worst!r}; "
-        f"pass the last state of a run that settled, or find(net, state).states"
-    )
 
 
 def _main_layer(network: Network) -> str:

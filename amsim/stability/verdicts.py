@@ -12,8 +12,9 @@ from .critical import LARGEST, first_crossing
 from .delays import Delay, Pair, by_link
 from .linear import Linearisation
 from .spectrum import rightmost_roots
+from .status import Status
 
-Status = Literal["proven", "refuted", "open"]
+Answer = Literal["proven", "refuted", "open"]
 
 SETTINGS = {
     "uniform": "one delay for all messages",
@@ -22,7 +23,6 @@ SETTINGS = {
     "varying": "delays that vary, reorder or lose messages",
 }
 
-_MARGINAL = 1e-9
 # How far beyond the critical delay the offending one is.
 _BEYOND = (1.05, 1.2, 1.01)
 # Multiply-adds, roughly, that the search for an offending delay of one unit may cost.
@@ -44,7 +44,7 @@ class Verdict:
         where a theorem says that there are some and the network is too large to look for them.
     """
 
-    status: Status
+    status: Answer
     reason: str
     delay: Delay | None = None
 
@@ -64,17 +64,16 @@ def _plain(delay: Delay | None) -> Any:
     }
 
 
-def judge(linear: Linearisation) -> dict[str, Verdict]:
-    """The verdict on every setting of `SETTINGS`."""
-    rightmost = linear.slowest[0].real
+def judge(linear: Linearisation, status: Status) -> dict[str, Verdict]:
+    """The verdict on every setting of `SETTINGS`, by the status without delays."""
     if linear.kink:
-        text = f"layer {linear.kink!r} is at a kink of its activation, which has no slope there"
-        return dict.fromkeys(SETTINGS, Verdict("open", text))
-    if rightmost > _MARGINAL:
-        text = f"unstable without delays: a mode grows at the rate {rightmost:.3g}"
+        return _beside_a_kink(linear, linear.kink, status)
+    if status == "unstable":
+        rate = linear.slowest[0].real
+        text = f"unstable without delays: a mode grows at the rate {rate:.3g}"
         return dict.fromkeys(SETTINGS, Verdict("refuted", text, 0.0))
-    if rightmost >= -_MARGINAL:
-        text = "a mode neither grows nor decays to first order, where linear theory says nothing"
+    if status == "neutral":
+        text = "a mode is neutral: it neither grows nor decays to first order, within rounding"
         return dict.fromkeys(SETTINGS, Verdict("open", text))
     if not linear.leak.all():
         text = "a layer has no leak, and the theorems need one"
@@ -93,6 +92,29 @@ def judge(linear: Linearisation) -> dict[str, Verdict]:
         "per_link": per_link,
         "varying": _varying(linear, per_link),
     }
+
+
+def _beside_a_kink(linear: Linearisation, kink: str, status: Status) -> dict[str, Verdict]:
+    """What the slopes of both sides say; where they decide nothing, nothing is claimed."""
+    if status == "unstable":
+        text = f"unstable without delays: {kink}, and to one side of it deviations grow"
+        return dict.fromkeys(SETTINGS, Verdict("refuted", text, 0.0))
+    verdicts = dict.fromkeys(SETTINGS, Verdict("open", f"{kink}, which has no slope there"))
+    if linear.synapse_kink is not None:
+        return verdicts
+    if linear.rho < 1:
+        text = f"{kink}, but rho = {linear.rho:.3g} < 1 with the slopes of the steeper side"
+        return dict.fromkeys(SETTINGS, Verdict("proven", text))
+    # A Lyapunov functional needs sectors only; `sigma` has the slopes of the steeper side.
+    in_sectors = all(linear.network.layers[name].lagrangian.separable for name in linear.kinks)
+    if in_sectors and linear.sigma < 1:
+        text = f"{kink}, but sigma = {linear.sigma:.3g} < 1 with the slopes of the steeper side"
+        groups = _groups(linear)
+        if not any(_uneven(linear, name) for name in groups):
+            verdicts["uniform"] = Verdict("proven", text)
+        if not groups:
+            verdicts["per_unit"] = Verdict("proven", f"{text}, and all layers are separable")
+    return verdicts
 
 
 def _uniform(linear: Linearisation) -> Verdict:

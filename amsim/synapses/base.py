@@ -84,6 +84,13 @@ class HyperSynapse(ABC):
             are zero are left out.
         """
 
+    def kinked(self, *activations: Array) -> bool:
+        """Whether the forces have a kink or step within rounding of these activations.
+
+        Shapes as for `coupling`. There it holds the derivatives of one side.
+        """
+        return False
+
     @abstractmethod
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
         """Derivative of the energy by the parameters, at given activations.

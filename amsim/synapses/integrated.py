@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike
 from ..lagrangians import Lagrangian, ReLU
 from .base import Array, HyperSynapse, Shape, checked_names, checked_weights, every_copy, rows
 
+# As `stability` knows a fixed point: relative distances, and changes of slopes within them.
+_BESIDE, _JUMP = 1e-9, 1e-3
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class Memories(HyperSynapse):
@@ -91,6 +94,12 @@ class Memories(HyperSynapse):
     def coupling(self, *activations: Array) -> dict[tuple[int, int], Array]:
         hessian = self.lagrangian.hessian(self._hidden(activations))
         return {(0, 0): every_copy(self.weights.T @ hessian @ self.weights, activations[0])}
+
+    def kinked(self, *activations: Array) -> bool:
+        hidden = self._hidden(activations)
+        near = _BESIDE * (1 + np.abs(activations[0]) @ np.abs(self.weights).T + np.abs(self.bias))
+        low, high = self.lagrangian.slope_bounds(hidden - near, hidden + near)
+        return bool((high - low > _JUMP * high).any())
 
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
         f = rows(self.lagrangian.activation(self._hidden(activations)))
@@ -196,6 +205,10 @@ class Epanechnikov(HyperSynapse):
         force = self.force_on(0, activations)
         slope = -share.sum(axis=-1)[..., None, None] * np.eye(g.shape[-1])
         return {(0, 0): every_copy(slope - self.beta * _outer(force), g)}
+
+    def kinked(self, *activations: Array) -> bool:
+        kernels = self._kernels(activations[0])
+        return bool((np.abs(kernels) <= _BESIDE * (1 + np.abs(1 - kernels))).any())
 
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
         g = rows(activations[0])

@@ -236,18 +236,16 @@ def test_marginal_and_leakless_states_are_open() -> None:
     assert len(report.plot().axes) == 2
 
 
-def test_nothing_is_proven_at_a_kink() -> None:
-    """ReLU memories at 0: the slope is 0 on one side, and on the other the state is unstable."""
+def test_memories_at_their_kink() -> None:
+    """ReLU memories at 0: on one side the slope is 0, on the other the state is unstable."""
     net = am.dense_am([[2.0, 0.0]], visible=am.Tanh(), hidden=am.ReLU())
     assert am.simulate(net, [1e-3, 0.0]).final["visible"][0] > 1
     report = analyse(net, [0.0, 0.0])
-    assert statuses(report) == ["open"] * 4
+    assert statuses(report) == ["refuted"] * 4 and report.status == "unstable"
     assert "kink" in report.verdicts["uniform"].reason
-    assert am.stability.classify(net, [0.0, 0.0], [[2.0, 0.0]]).stability == "degenerate"
+    assert am.stability.classify(net, [0.0, 0.0], [[2.0, 0.0]]).stability == "saddle"
     settled = am.simulate(net, [1.0, 0.0]).final
     assert statuses(analyse(net, settled)) == ["proven"] * 4
-    step = am.dense_am([[2.0, 1.0]], visible=am.Sign(), hidden=am.Tanh())
-    assert statuses(analyse(step, [0.0, 0.0])) == ["open"] * 4
 
 
 def test_sigma_below_and_rho_above_one_at_load() -> None:
