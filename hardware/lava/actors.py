@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hardware.lava.channels import DirectChannel, Selector
 from hardware.lava.crew import Board, Crew, shared_array
+from hardware.lava.integers import holds
 
 Variables = dict[int, NDArray[np.float64]]
 
@@ -79,7 +80,7 @@ def _take(actor: Any, variables: Variables) -> None:
     name = actor.var_id_to_var_map[var_id]
     value = getattr(actor, name)
     if isinstance(value, np.ndarray):
-        if not _holds(value.dtype, variables[var_id]):
+        if not holds(value.dtype, variables[var_id]):
             actor.process_to_service.send(MGMT_RESPONSE.ERROR)
             return
         value[...] = variables[var_id]
@@ -87,11 +88,3 @@ def _take(actor: Any, variables: Variables) -> None:
         setattr(actor, name, type(value)(variables[var_id].item()))
     actor.on_var_update()
     actor.process_to_service.send(MGMT_RESPONSE.SET_COMPLETE)
-
-
-def _holds(dtype: Any, values: NDArray[np.float64]) -> bool:
-    """Whether values lie in the range of a type of integers; other types hold any."""
-    if dtype.kind not in "iu":
-        return True
-    limits = np.iinfo(dtype)
-    return bool(np.all((values >= limits.min) & (values < float(limits.max + 1))))

@@ -17,11 +17,21 @@ import numpy as np
 from lava.magma.compiler.channels.interfaces import Channel
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort, Proto
 
+from hardware.lava.integers import holds
+
 _POLL_SECONDS = 0.001
 
 
 class SendPort(CspSendPort):  # type: ignore[misc]
-    """Sends at once if a slot is free."""
+    """Sends at once if a slot is free, and nothing that the port's integers would cut off."""
+
+    def send(self, data: Any) -> None:
+        if isinstance(data, np.ndarray) and not holds(self._dtype, data):
+            raise OverflowError(
+                f"what {self._name} sends are not numbers of {np.dtype(self._dtype)}, which its "
+                f"port has: fractions and overflows would be cut off"
+            )
+        super().send(data)
 
     def start(self) -> None:
         self._array = _slots(self)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 _REPORT_BYTES = 1 << 16
 _JOIN_SECONDS = 1.0
-_STACK_SIGNAL = signal.SIGUSR1
+_POLL_SECONDS = 0.01
+_REPORT_SECONDS = 1.0  # that a report may be later than the death of another child
 _WAITING = ("pypychannel.py", "lava/channels.py")  # where a child waits for a message
 
 
@@ -84,7 +85,7 @@ class Board:
 
     def answer_stack_signal(self) -> None:
         # Written by a handler in C, which answers even if the interpreter is stuck.
-        faulthandler.register(_STACK_SIGNAL, file=self._stack, all_threads=False)
+        faulthandler.register(signal.SIGUSR1, file=self._stack, all_threads=False)
 
     def mark_ready(self) -> None:
         self._counts[0] = 1
@@ -149,13 +150,35 @@ class Crew:
     def check(self) -> None:
         """Raise `LavaError` if a child has failed or died."""
         self._raise_failures()
-        for name, child, _ in self._children:
-            if not child.is_alive() and not (self.dismissed and child.exitcode == 0):
-                self._raise_failures()  # the report was written after the first look
-                raise LavaError(
-                    f"{name} (process {child.pid}) died {_cause_of_death(child.exitcode)}; "
-                    "the graph was ended"
-                )
+        dead = self._dead()
+        if not dead:
+            return
+        if not any(code < 0 for _, _, code in dead):
+            self.wait_for_reports()
+            dead = self._dead()
+        # Who was killed by a signal did not end because of another.
+        name, pid, code = min(dead, key=lambda child: (child[2] >= 0, child[2] == 0))
+        raise LavaError(f"{name} (process {pid}) died {_cause_of_death(code)}; the graph was ended")
+
+    def wait_for_reports(self) -> None:
+        """Raise the `LavaError` of a child that failed, for some time from now.
+
+        A child that fails takes others along, which may be seen to end, or to answer, before its
+        report is.
+        """
+        limit = time.monotonic() + _REPORT_SECONDS
+        while time.monotonic() < limit:
+            self._raise_failures()
+            time.sleep(_POLL_SECONDS)
+
+    def _dead(self) -> list[tuple[str, int, int]]:
+        """Name, process id and exit code of every child that ended and should not have."""
+        ended = [(name, child) for name, child, _ in self._children if not child.is_alive()]
+        return [
+            (name, child.pid, child.exitcode)
+            for name, child in ended
+            if not (self.dismissed and child.exitcode == 0)
+        ]
 
     def _raise_failures(self) -> None:
         failures = [(board.failure, name) for name, _, board in self._children if board.failure]
@@ -166,7 +189,7 @@ class Crew:
     def stacks(self) -> str:
         """Where the busy children are now; if all wait, where those that wait for a message are."""
         for _, child, _ in self._children:
-            os.kill(child.pid, _STACK_SIGNAL)
+            os.kill(child.pid, signal.SIGUSR1)
         time.sleep(0.1)
         stacks = [(f"{name} (process {child.pid})", b.stack) for name, child, b in self._children]
         busy = [entry for entry in stacks if not any(file in entry[1] for file in _WAITING)]
@@ -215,8 +238,8 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _cause_of_death(exitcode: int | None) -> str:
-    if exitcode is None or exitcode >= 0:
+def _cause_of_death(exitcode: int) -> str:
+    if exitcode >= 0:
         return f"with exit code {exitcode}"
     return f"of signal {signal.Signals(-exitcode).name}"
 

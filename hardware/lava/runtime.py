@@ -5,6 +5,7 @@ The parts of Lava 0.10.0 that create channels and actors are used; all that wait
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from scipy.sparse import spmatrix
 
 from hardware.lava.actors import Infrastructure, Variables
 from hardware.lava.crew import Crew, LavaError, LavaTimeoutError, shared_array
+from hardware.lava.integers import holds
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 1.0  # of patience with models that are told to stop
@@ -51,6 +53,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         self._crew = crew
         self._timeout = timeout
         self._over = ""  # why there is no graph any more
+        _require_whole_starts(executable)
         self._variables: Variables = {
             var_id: shared_array(model.shape)
             for var_id, model in executable.node_configs[0].var_models.items()
@@ -59,7 +62,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
 
     def initialize(self, node_cfg_idx: int = 0) -> None:
         """Build channels and children; returns when every model is built."""
-        with self._ended_by_error():
+        with self._ended_by_error(), _resources():
             self._build_watchdog_manager()
             self._messaging_infrastructure = Infrastructure(self._crew, self._variables)
             self._build_channels()
@@ -153,8 +156,8 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the value has not the shape of the variable, or is beyond its integers. The graph
-            goes on.
+            If the value has not the shape of the variable, or is none that its integers hold. The
+            graph goes on.
         """
         self._require_idle()
         model = self._var_model(var_id)
@@ -176,7 +179,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         if answer == MGMT_RESPONSE.ERROR[0]:
             raise ValueError(
                 f"Var {model.name!r} of {self._process_name(model)} keeps its value: the new one "
-                f"is not finite, or beyond the integers that its model holds"
+                f"is not finite, has a fraction, or is beyond the integers that its model holds"
             )
 
     def _ask(self, model: Any, command: Any, *more: int) -> Any:
@@ -235,8 +238,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
             raise LavaError("the graph is running: call wait() or pause() first")
 
     def _unexpected(self, what: str, answer: float) -> LavaError:
-        time.sleep(_POLL_SECONDS)
-        self._crew.check()  # a child that failed explains more
+        self._crew.wait_for_reports()  # a child that failed explains more
         return LavaError(f"Lava answered {answer:g} to {what}; the graph was ended")
 
     @contextlib.contextmanager
@@ -258,3 +260,32 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
             for name in ("external_pipe_csp_send_port", "external_pipe_csp_recv_port")
         ]
         return [port for port in ports if port is not None]
+
+
+@contextlib.contextmanager
+def _resources() -> Iterator[None]:
+    """Say in one line what the operating system did not give."""
+    try:
+        yield
+    except LavaError:
+        raise  # one of them is a TimeoutError, which is an OSError
+    except OSError as error:
+        raise LavaError(
+            f"the processes of a Lava graph cannot be set up: {error.strerror or error}. They need "
+            f"semaphores, which lie in /dev/shm: it has to be there, writable, and not full; and "
+            f"room for small files in {tempfile.gettempdir()}. backend='emulator' needs neither"
+        ) from error
+
+
+def _require_whole_starts(executable: Any) -> None:
+    """Raise where a Var starts with what the integers of its model would cut off in silence."""
+    for process, builder in executable.proc_builders.items():
+        for name, start in getattr(builder, "vars", {}).items():
+            kind = getattr(builder.proc_model, name)
+            if issubclass(kind.cls, np.ndarray) and not holds(kind.d_type, start.value):
+                raise ValueError(
+                    f"Var {name!r} of {type(process).__name__} does not start with numbers of "
+                    f"{np.dtype(kind.d_type)}, which its model {builder.proc_model.__name__} has: "
+                    f"fractions and overflows would be cut off; give it whole numbers, or choose "
+                    f"a model in float"
+                )

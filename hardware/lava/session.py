@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LavaError", "LavaTimeoutError", "Session", "remove_log_handlers"]
 
+_SEARCH = "lava.magma.compiler.compiler_graphs"  # of Lava: where files are executed
+
 
 class Session:
     """Compile a process and all that it is connected to, and keep the graph until the end.
@@ -46,8 +48,16 @@ class Session:
         If a model fails, in its constructor or in a step, or if its process dies.
     LavaTimeoutError
         If there is no progress.
+    ValueError
+        If a Var starts with a fraction, or a number, that the integers of its model cannot hold.
     MissingDependencyError
         If Lava cannot be imported.
+
+    Notes
+    -----
+    Lava executes every Python file beside that of a process, to look for models. A script that
+    opens a Session has to do so below ``if __name__ == "__main__":``, or stand in another folder
+    than the processes; otherwise it would open one in itself, which is refused with an error.
 
     Examples
     --------
@@ -59,6 +69,7 @@ class Session:
     """
 
     def __init__(self, process: Any, config: Any = None, *, timeout: float = 60.0) -> None:
+        _refuse_nested()
         try:
             executable = _compile(process, config, timeout)
         finally:
@@ -118,7 +129,29 @@ def _compile(process: Any, config: Any, timeout: float) -> Any:
         raise LavaError(f"{process.name} has been run before; build a new process")
     if config is None:
         config = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
-    return process.compile(config)
+    try:
+        return process.compile(config)
+    except OpenedByImport as error:
+        raise LavaError(str(error)) from None
+
+
+class OpenedByImport(BaseException):
+    """A Session was opened while Lava executed files to find models."""
+
+
+def _refuse_nested() -> None:
+    """Raise in a file that Lava's compiler is executing: what it opens would open it again."""
+    frame, name = sys._getframe(1), ""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and not name:
+            name = frame.f_code.co_filename
+        if frame.f_globals.get("__name__") == _SEARCH:
+            raise OpenedByImport(
+                f"{name or 'a file'} opens a Session when it is imported, and Lava's compiler "
+                f"imports every file beside a process to look for models. Put what runs below "
+                f'`if __name__ == "__main__":`, or the processes into a folder of their own'
+            )
+        frame = frame.f_back  # type: ignore[assignment]
 
 
 def remove_log_handlers() -> None:

@@ -40,8 +40,10 @@ class Sums:
         # The planner keeps partial sums below 2**23, so that float32 products are exact.
         if _SPARSE * count <= len(factors):
             speaking = np.flatnonzero(messages.reshape(-1, len(factors)).any(axis=0))
-            return messages[..., speaking].astype(np.float32) @ factors[speaking]
-        return messages.astype(np.float32) @ factors
+            sums = messages[..., speaking].astype(np.float32) @ factors[speaking]
+        else:
+            sums = messages.astype(np.float32) @ factors
+        return sums.astype(np.int32)
 
 
 def compiled_for(weights: Any) -> Any:

@@ -395,3 +395,85 @@ def test_wrong_arguments(small):
         shared.load(prepare(plan, cues[:2], steps=10)[0])
     with pytest.raises(ValueError, match="steps"):
         shared.load(prepare(plan, cues, steps=11)[0])
+
+
+# What arrives at ports
+
+
+BACKENDS = (*INTEGER_BACKENDS, "lava-float")
+
+
+def wired(plan, cue, data, backend, *, steps=1):
+    """Run a plan with data (D,) at the port of its features, in every step."""
+    from lava.proc.io.source import RingBuffer as Source
+
+    process = build(plan, cue)
+    Source(data=np.asarray(data)[:, None]).s_out.connect(process.a_in)
+    with Session(process, config(backend)) as session:
+        session.run(steps)
+        return process.v.get()
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_input_beyond_the_plans_limit_names_the_step(small, backend):
+    plan, cues = small
+    largest = np.zeros(64, int)
+    largest[5] = 2**23 - 1
+    remedy = r"input of 8388607 in step 1 is beyond 0, .* compile\(..., input_limits="
+    with pytest.raises(LavaError, match=remedy):
+        wired(plan, cues[0], largest, backend)
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_inputs_of_job_and_port_count_together(backend):
+    from lava.proc.io.source import RingBuffer as Source
+
+    digits = am.patterns.digits(6, seed=0)
+    plan = hw.compile(am.dense_am(digits), input_limits={"visible": 0.5})
+    one = np.full(64, 0.3)
+    process = build(plan, digits[0], inputs={"visible": one})
+    source = Source(data=np.rint(one * plan.visible.scale).astype(int)[:, None])
+    source.s_out.connect(process.a_in)
+    expected = pytest.raises(LavaError, match=r"in step 1 is beyond .*'visible': 0\.6\}")
+    with Session(process, config(backend)) as session, expected:
+        session.run(1)
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_fractions_are_refused_before_they_are_cut(small, backend):
+    plan, cues = small
+    with pytest.raises(ValueError, match="Var 'data' of RingBuffer does not start with numbers of"):
+        wired(plan, cues[0], np.full(64, 0.5), backend)
+
+
+def test_infinity_is_refused_in_float(small):
+    plan, cues = small
+    with pytest.raises(LavaError, match="NaN or infinity arrived at a driven input in step 1"):
+        wired(plan, cues[0], np.full(64, np.inf), "lava-float")
+    assert np.isfinite(wired(plan, cues[0], np.zeros(64), "lava-float")).all()
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_a_state_that_is_set_beyond_the_plan_is_an_error(small, backend):
+    plan, cues = small
+    process = build(plan, cues[0])
+    with Session(process, config(backend)) as session:
+        session.run(plan.period)
+        process.v.set(np.full(64, 2**30))
+        with pytest.raises(LavaError, match=r"OverflowError: v reached \d+ in step \d+: .* beyond"):
+            session.run(plan.period)
+
+
+@given(
+    st.sampled_from(["i1", "u1", "i4", "i8", "u8"]),
+    st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats()), min_size=1, max_size=4),
+)
+@settings(deadline=None)
+def test_integers_hold_what_comes_back_equal(kind, values):
+    from hardware.lava.integers import holds
+
+    limits = np.iinfo(kind)
+    for value in values:
+        exact = np.isfinite(value) and value == int(value)
+        expected = exact and limits.min <= int(value) <= limits.max
+        assert holds(kind, np.array(value)) == expected

@@ -1,5 +1,6 @@
 """Every way in which a Lava graph can go wrong ends in one error and leaves nothing."""
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from hardware.lava import LavaError, LavaTimeoutError, Session
-from hardware.lava.crew import Board
+from hardware.lava.crew import Board, Crew
 
 # Lava installs on one Python only. There it has to work: a broken one fails, and is not skipped.
 if sys.version_info[:2] != (3, 10):
@@ -305,6 +306,109 @@ def test_timeout_must_be_positive():
 def test_forgotten_session_is_ended_when_it_is_dropped():
     with pytest.warns(RuntimeWarning, match="not stopped"):
         Session(pair()[0]).run(1)
+
+
+NESTED = """
+import numpy as np
+from hardware.lava import Session
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.decorator import implements, requires
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+class Own(AbstractProcess):
+    def __init__(self):
+        super().__init__()
+        self.x = Var(shape=(1,), init=0)
+
+@implements(proc=Own, protocol=LoihiProtocol)
+@requires(CPU)
+class OwnModel(PyLoihiProcessModel):
+    x: np.ndarray = LavaPyType(np.ndarray, int)
+
+    def run_spk(self):
+        self.x += 1
+"""
+
+
+def test_session_in_a_file_that_lava_imports(tmp_path):
+    """Without a main guard the script would open a session in its session, and so on."""
+    script = tmp_path / "script.py"
+    script.write_text(NESTED + "with Session(Own()) as session: session.run(1)\n")
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=50)
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert "LavaError" in last and "script.py opens a Session when it is imported" in last
+    assert "__main__" in last
+    guarded = "if __name__ == '__main__':\n    with Session(Own()) as s: s.run(1); print('done')\n"
+    script.write_text(NESTED + guarded)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=50)
+    assert (run.returncode, run.stdout) == (0, "done\n")
+
+
+def test_a_report_that_comes_late_is_waited_for():
+    """The child that ended with code 0 because another failed is not blamed."""
+    crew = Crew()
+    late = Board()
+
+    class Child:
+        pid, exitcode = 1, 0
+
+        def is_alive(self):
+            return False
+
+    def report():
+        time.sleep(0.1)
+        try:
+            raise ArithmeticError("the cause")
+        except ArithmeticError:
+            late.report()
+
+    crew._children = [("innocent", Child(), Board()), ("guilty", Child(), late)]
+    reporter = threading.Thread(target=report)
+    reporter.start()
+    with pytest.raises(LavaError, match=r"(?s)guilty failed.*the cause"):
+        crew.check()
+    reporter.join()
+    for _, _, board in crew._children:
+        board.close()
+
+
+def test_who_was_killed_is_blamed_first():
+    crew = Crew()
+
+    class Child:
+        pid = 1
+
+        def __init__(self, code):
+            self.exitcode = code
+
+        def is_alive(self):
+            return False
+
+    boards = [Board() for _ in range(3)]
+    codes = zip("abc", (0, 1, -9), strict=True)
+    crew._children = [(n, Child(c), b) for (n, c), b in zip(codes, boards, strict=True)]
+    with pytest.raises(LavaError, match=r"c \(process 1\) died of signal SIGKILL"):
+        crew.check()
+    for board in boards:
+        board.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.ENOENT])
+def test_shared_memory_that_is_full_or_read_only(number, monkeypatch):
+    """Semaphores lie in /dev/shm."""
+
+    def refused(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refused)
+    with pytest.raises(LavaError, match=rf"{os.strerror(number)}\. .* /dev/shm") as caught:
+        Session(pair()[0])
+    assert "\n" not in str(caught.value)
 
 
 def test_start_method_that_is_not_fork():

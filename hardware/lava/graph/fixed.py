@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hardware import kernels
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
+from hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
 from hardware.lava.recall import BEYOND_THE_PLAN, Recall
 from hardware.lava.sums import Sums, compiled_units
 from hardware.plan import Normaliser, Plan
@@ -55,7 +56,11 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             return
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
         visible = self.plan.visible
-        drive = recall.drive("input_visible", visible.bias, self.v) + driven
+        arriving = whole("a_in of FeatureNeurons", arriving, self.time_step)
+        drive = recall.drive("input_visible", visible.bias, self.v)
+        if np.count_nonzero(driven):
+            drive = drive + whole("a driven input", driven, self.time_step)
+            require_input(self.plan, drive - visible.bias, self.time_step)
         if self.compiled is None:
             message = self._advance(arriving, drive)
         else:
@@ -63,7 +68,8 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             held = recall.period == 0
             message, moved = self.compiled.features(self.v, self.sent, arriving, drive, leak, held)
             recall.moved("visible", moved)
-        self.s_out.send(message)
+        require_state("v", self.v, visible.limit, self.time_step)
+        self.s_out.send(message.astype(np.int32))
         recall.note("visible", self.v, message)
 
     def _advance(self, arriving: Any, drive: Any) -> Any:
@@ -121,13 +127,16 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         if not last:
             self.s_out.send(self.silence)
         arriving, c = self.a_in.recv(), self.c_in.recv()
+        arriving = whole("a_in of MemoryUnits", arriving, self.time_step)
+        c = whole("c_in of MemoryUnits", c, self.time_step)
         if silent:
             recall.note("hidden", self.h)
             return
         if recall.turn == 1:
             self._advance(arriving)
+            require_state("h", self.h, STATE_LIMIT, self.time_step)
         message = self.logit if self.plan.normaliser is None else self._ask(c)
-        (self.s_out if last else self.e_out).send(message)
+        (self.s_out if last else self.e_out).send(message.astype(np.int32))
         recall.note("hidden", self.h, message, "hidden" if last else "rounds")
 
     def _advance(self, arriving: Any) -> None:
@@ -169,7 +178,8 @@ class _Table:
 
     def __init__(self, function: Any, bits: int, logit_bits: int) -> None:
         self._lowest = -((bits + 2) << logit_bits)  # rounded to 0, as all below
-        differences = np.arange(self._lowest, 2 << logit_bits)  # the planner proves less than 1
+        # The planner proves less than 1.
+        differences = np.arange(self._lowest, 2 << logit_bits, dtype=np.int64)
         self._messages = function(differences, 0).astype(np.int32)
 
     def __call__(self, logit: Any, c: Any) -> Any:
@@ -202,15 +212,15 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         )
 
     def run_spk(self) -> None:
-        self.s_out.send(self.message)
-        messages = self.a_in.recv()
+        self.s_out.send(self.message.astype(np.int32))
+        messages = whole("a_in of LogNormaliser", self.a_in.recv(), self.time_step)
         recall = self.recall
         if recall.begin(self.time_step):
             self.c[...] = recall.start_value("log_sum", self.c)
             self.before[...] = self.c
         if recall.turn % 2:
             # In an odd turn the memories speak, and what they say counts in the next step.
-            self.arriving[...] = np.add.reduce(messages, -1, np.int32, None, True)
+            self.arriving[...] = np.add.reduce(messages, -1, np.int64, None, True)
             self.message[...] = 0
             recall.note("normaliser", self.c)
         elif recall.turn:
@@ -262,7 +272,8 @@ class FixedConnection(PyLoihiProcessModel):  # type: ignore[misc]
             self._silence = np.zeros(self.a_out.shape, np.int32)
         (sums,) = self._next
         self.a_out.send(self._silence if sums is None else sums)
-        self._next[0] = self._sums(self.s_in.recv())
+        messages = whole("s_in of Connection", self.s_in.recv(), self.time_step)
+        self._next[0] = self._sums(messages)
 
 
 def _normaliser(plan: Plan) -> Normaliser:

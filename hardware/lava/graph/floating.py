@@ -22,6 +22,7 @@ from scipy.special import hyp1f1
 
 from hardware.lava.float_recall import EXCHANGES, FloatRecall, moment
 from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
+from hardware.lava.integers import require_finite
 from hardware.plan import Plan
 
 _VALUES = 4  # that a drive is continued from
@@ -108,6 +109,8 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
 
     def run_spk(self) -> None:
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
+        require_finite("a_in of FeatureNeurons", arriving, self.time_step)
+        require_finite("a driven input", driven, self.time_step)
         recall, visible = self.recall, self.plan.visible
         if recall.begin(self.time_step):
             self.v[...] = recall.start_value("visible", self.v) / visible.scale
@@ -154,6 +157,7 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
 
     def run_spk(self) -> None:
         arriving, c = self.a_in.recv(), self.c_in.recv()
+        require_finite("a_in of MemoryUnits", arriving, self.time_step)
         recall = self.recall
         if recall.begin(self.time_step):
             self.drives: list[Any] = []

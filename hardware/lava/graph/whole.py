@@ -21,6 +21,7 @@ from hardware.lava.graph.processes import (
     LogNormaliser,
     MemoryUnits,
 )
+from hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
 from hardware.lava.shared_job import SharedJob
 from hardware.lava.sums import compiled_for, compiled_units
 from hardware.plan import Job, Plan
@@ -101,7 +102,7 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
             self.machine.h = self.h.reshape(self.machine.h.shape).copy()
 
     def run_spk(self) -> None:
-        driven = self.a_in.recv()
+        driven = whole("a_in of DenseAM", self.a_in.recv(), self.time_step)
         first, end = self._begin()
         machine, shared = self.machine, self.shared
         sent = machine.sent
@@ -117,6 +118,8 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
                     self._keep_signals(t)
             if start + self.plan.period <= end:
                 moving[_changed(before, machine.state())] = start // self.plan.period + 1
+            require_state("v", machine.v, self.plan.visible.limit, self.time_step)
+            require_state("h", machine.h, STATE_LIMIT, self.time_step)
         self.v[...] = machine.v.reshape(self.v.shape)
         self.h[...] = machine.h.reshape(self.h.shape)
         self.s_out.send((machine.sent - sent).reshape(self.v.shape))
@@ -172,7 +175,9 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
             (job.input_hidden, now.input_hidden),
         ):
             used[0] = given[min(period, len(given) - 1), self.rows]
-        now.input_visible[0] += driven.reshape(now.visible.shape)
+        if np.count_nonzero(driven):
+            now.input_visible[0] += driven.reshape(now.visible.shape)
+            require_input(self.plan, now.input_visible[0], self.time_step)
 
 
 def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> Any:
