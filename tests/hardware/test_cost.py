@@ -295,7 +295,7 @@ def test_more_cores_take_less_time() -> None:
 def test_prices_that_are_no_numbers(price: float) -> None:
     with pytest.raises(ValueError, match="value must be a finite number"):
         hw.CHIPS["loihi1"].assuming(static_power=price)
-    with pytest.raises(ValueError, match="high must be finite"):
+    with pytest.raises(ValueError, match="high must be a finite number"):
         hw.CHIPS["loihi1"].assuming(static_power=(1.0, float("nan")))
 
 
