@@ -144,7 +144,7 @@ def _recall(  # type: ignore[no-untyped-def]
     moves = np.zeros(size, np.int64)
     sent_now = np.zeros((size, 4), np.int64)
     for start in range(0, len(v), size):
-        cues = np.arange(start, min(start + size, len(v)))  # those that move
+        cues = np.arange(start, min(start + size, len(v)), dtype=np.int64)  # those that move
         total[:] = 0
         from_memories[:] = 0
         for period in range(periods):

@@ -7,6 +7,7 @@ themselves, which halves the CPU time of a step.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import threading
 import time
@@ -92,7 +93,7 @@ class DirectChannel(Channel):  # type: ignore[misc]
         size: int,
         *watchdogs: Any,
     ) -> None:
-        nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         memory = infrastructure.smm.create_shared_memory(nbytes * size)
         proto = Proto(shape=shape, dtype=dtype, nbytes=nbytes)
         fork = multiprocessing.get_context("fork")

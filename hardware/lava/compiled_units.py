@@ -60,7 +60,7 @@ def _rows(array: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _features(v, sent, arriving, drive, leak, n, held):  # type: ignore[no-untyped-def]
-    cues, moves = np.arange(len(v)), np.zeros(len(v), np.int64)
+    cues, moves = np.arange(len(v), dtype=np.int64), np.zeros(len(v), np.int64)
     g, messages = np.empty(v.shape, np.int64), np.empty(v.shape, np.int32)
     for i in cues:
         for d in range(v.shape[1]):
@@ -75,7 +75,7 @@ def _features(v, sent, arriving, drive, leak, n, held):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True)
 def _memories(h, total, logit, arriving, drive, leak, n, held):  # type: ignore[no-untyped-def]
-    cues, moves = np.arange(len(h)), np.zeros(len(h), np.int64)
+    cues, moves = np.arange(len(h), dtype=np.int64), np.zeros(len(h), np.int64)
     for i in cues:
         for k in range(h.shape[1]):
             total[i, k] += arriving[i, k]

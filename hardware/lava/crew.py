@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import math
 import mmap
 import multiprocessing
 import os
@@ -42,7 +43,7 @@ def shared_array(shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any
     shape, dtype
         As of `numpy.zeros`.
     """
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     return np.ndarray(shape, dtype, buffer=mmap.mmap(-1, max(size, 1)))
 
 
