@@ -13,7 +13,7 @@ from amsim import Network, checks
 from . import domain, ranges
 from .chips import CHIPS
 from .chips import chip as chip_named
-from .errors import LimitError
+from .errors import LimitError, RangeError
 from .plan import MOST_STEPS, Integers, Plan
 from .scales import Request, fit
 from .spec import Floats, TwoLayer, read
@@ -109,7 +109,7 @@ def compile(
         input_visible=inputs["visible"],
         input_hidden=inputs["hidden"],
     )
-    plan = fit(request)
+    plan = _fitted(request)
     ranges.prove(plan)  # first: of a network that does not fit, it names the signal
     plan = replace(plan, steps=_steps(spec, plan))
     domain.check(plan)
@@ -160,6 +160,20 @@ def _dt(spec: TwoLayer, dt: float | None) -> float:
         return checks.number("dt", dt, above=0.0)
     tau = spec.hidden.tau if spec.visible.algebraic else spec.visible.tau
     return float(np.min(tau)) / _STEPS_PER_TAU
+
+
+def _fitted(request: Request) -> Plan:
+    try:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return fit(request)
+    except RangeError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        size = float(np.abs(request.spec.patterns).max())
+        raise ValueError(
+            f"patterns up to {size:.3g}, with these biases and this beta, lead to numbers beyond "
+            f"the range of floats ({error}): scale the network towards sizes of 1"
+        ) from error
 
 
 def _steps(spec: TwoLayer, plan: Plan) -> int:

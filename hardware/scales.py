@@ -195,7 +195,7 @@ def _visible(request: Request, box: Box, scale: float, gain: int, output_scale: 
             kind = "sign"  # tanh is saturated one integer away from 0
         else:
             mantissa, shift = mantissa_of(octaves * (1 << TANH_BITS))
-            saturation = math.ceil(_SATURATED / octaves)
+            saturation = min(math.ceil(_SATURATED / octaves), domain.WIDE)
     return Visible(
         kind=kind,
         decay=decay_mantissas("visible", spec.visible.tau, request.dt),

@@ -213,6 +213,23 @@ def test_options_that_are_no_numbers_are_named(
         hw.compile(network(), **options)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-100, 1e-30, 1e30, 1e100, 1e300])
+@pytest.mark.parametrize("hidden", [am.Softmax(1.0), am.ReLU(), am.RectifiedPower(3)])
+@pytest.mark.parametrize("visible", [am.Identity(), am.Tanh(1.0)])
+def test_extreme_patterns_have_a_plan_or_a_reason(
+    size: float, hidden: am.Lagrangian, visible: am.Lagrangian
+) -> None:
+    net = am.dense_am(am.patterns.random(4, 16, seed=0) * size, visible=visible, hidden=hidden)
+    try:
+        plan = hw.compile(net)
+    except ValueError as error:
+        reason = str(error)
+    else:
+        ranges.check(plan)
+        return
+    assert "bits" in reason or "scale the network towards sizes of 1" in reason
+
+
 def test_weights_that_became_nan_are_refused() -> None:
     net = am.dense_am(BINARY.copy(), hidden=am.Softmax(0.5))
     (synapse,) = net.synapses
