@@ -8,9 +8,12 @@ f = x^(n - 1), at a stored pattern: its own term is N^(n - 1), N = D - 1; each o
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from statistics import NormalDist
 from typing import Any
+
+_LARGEST_ORDER = 200
 
 __all__ = ["bit_error_rate", "exponential_bound", "k_max"]
 
@@ -40,7 +43,7 @@ def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:
     Raises
     ------
     TypeError, ValueError
-        If D < 2, K < 1 or n < 2, or one is not an integer.
+        If D < 2, K < 1, n < 2 or n > 200, or one is not an integer.
 
     Examples
     --------
@@ -48,7 +51,7 @@ def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:
     >>> print(f"{capacity.bit_error_rate(100, 19, 2):.5f}")
     0.00951
     """
-    _check_integers(D=(D, 2), K=(K, 1), n=(n, 2))
+    D, K, n = _integers(D=(D, 2), K=(K, 1), n=(n, 2))  # noqa: N806
     if K == 1:
         return 0.0
     signal, noise = (D - 1) ** (2 * n - 2), (K - 1) * _even_moment(D - 1, 2 * n - 2)
@@ -75,11 +78,12 @@ def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> f
     Returns
     -------
     float
+        inf where it exceeds floating point.
 
     Raises
     ------
     TypeError, ValueError
-        If D < 2, n < 2, one is not an integer, or the error is not between 0 and 1/2.
+        If D < 2, n < 2 or n > 200, one is not an integer, or the error is not between 0 and 1/2.
 
     Examples
     --------
@@ -87,7 +91,8 @@ def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> f
     >>> print(f"{capacity.k_max(100, 2):.1f} {capacity.k_max(100, 3):.0f}")
     15.1 502
     """
-    _check_integers(D=(D, 2), n=(n, 2))
+    D, n = _integers(D=(D, 2), n=(n, 2))  # noqa: N806
+    error = float(error)
     if not 0 < error < 0.5:
         raise ValueError(f"error is {error!r}; it must be between 0 and 1/2")
     alpha = -NormalDist().inv_cdf(error)
@@ -126,12 +131,18 @@ def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
     >>> round(capacity.exponential_bound(20)), round(capacity.exponential_bound(20, corrupted=0.1))
     (1024, 40)
     """
-    _check_integers(D=(D, 1))
+    (D,) = _integers(D=(D, 1))  # noqa: N806
+    corrupted = float(corrupted)
     if not 0 <= corrupted < 0.5:
         raise ValueError(f"corrupted is {corrupted!r}; it must be at least 0 and below 1/2")
     # I(1 - 2 c) = ln 2 - H(c), H the entropy in nats.
-    entropy = -sum(p * math.log(p) for p in (corrupted, 1 - corrupted) if p > 0)
-    exponent = D * (math.log(2) - entropy) / 2
+    if corrupted < 0.25:
+        lost = sum(p * math.log(p) for p in (corrupted, 1 - corrupted) if p > 0)
+        information = math.log(2) + lost
+    else:  # x^2 / 2 for small x = 1 - 2 c, of which the difference would leave nothing
+        x = 1 - 2 * corrupted
+        information = x * math.atanh(x) + math.log1p(-x * x) / 2
+    exponent = min(D, sys.float_info.max) * (information / 2)
     return math.exp(exponent) if exponent < math.log(sys.float_info.max) else math.inf
 
 
@@ -160,9 +171,13 @@ def _double_factorial(n: int) -> int:
     return math.prod(range(n, 0, -2))
 
 
-def _check_integers(**values: tuple[Any, int]) -> None:
+def _integers(**values: tuple[Any, int]) -> tuple[int, ...]:
+    """The values, each given with its least, as Python integers, which do not overflow."""
     for name, (value, least) in values.items():
         if not hasattr(value, "__index__") or isinstance(value, bool):
             raise TypeError(f"{name} is {value!r}; it must be an integer >= {least}")
         if value < least:
             raise ValueError(f"{name} is {value}; it must be at least {least}")
+        if name == "n" and value > _LARGEST_ORDER:
+            raise ValueError(f"n is {value}; sums of exact moments go up to {_LARGEST_ORDER}")
+    return tuple(operator.index(value) for value, _ in values.values())

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-_STEPS = 200  # of a Newton iteration that converges monotonically, in about ten
+_STEPS = 300  # of a Newton iteration that converges monotonically, mostly in about ten
 
 
 def uniform_delay_rate(
@@ -49,7 +49,8 @@ def uniform_delay_rate(
     Raises
     ------
     ValueError
-        If an argument is negative or not finite, or both time constants are 0.
+        If an argument is negative or not finite, both time constants are 0, or the rate exceeds
+        floating point.
 
     Examples
     --------
@@ -69,42 +70,57 @@ def uniform_delay_rate(
         )
     )
     gain, visible, hidden, lag = np.broadcast_arrays(gain, visible, hidden, lag)
-    slowest = np.maximum(visible, hidden)
-    if not (slowest > 0).all():
+    slow, fast = np.maximum(visible, hidden), np.minimum(visible, hidden)
+    if not (slow > 0).all():
         raise ValueError("tau_visible and tau_hidden are both 0: one layer needs dynamics")
-    return _scalar(_decay_rate(gain, visible, hidden, lag, 1 / slowest))
+    # In units of the longest time no number below leaves floating point; tiny ones may become 0.
+    unit = np.maximum(slow, lag)
+    with np.errstate(all="ignore"):
+        goal, zero = np.log(np.where(gain > 0, gain, 1.0)), gain == 0
+        far = _rate_below_half(goal, slow / unit, fast / unit, lag / unit)
+        gap = _gap_to_end(goal, fast / slow, lag / slow)
+        near = np.where(zero, 1.0, 1 - gap) / slow
+        # The slowest factor is at least 1/2 at the one, and below 1/2 at the other.
+        rate = np.where(zero | (gap < 0.5), near, far / unit)
+    if not np.isfinite(rate).all():
+        raise ValueError("the rate exceeds floating point: take a longer unit of time")
+    return _scalar(rate)
 
 
-def _decay_rate(gain: Floats, visible: Floats, hidden: Floats, lag: Floats, end: Floats) -> Floats:
-    """Newton's method on the logarithm of the equation.
+def _rate_below_half(goal: Floats, slow: Floats, fast: Floats, lag: Floats) -> Floats:
+    """Root of ln(1 - s r) + ln(1 - f r) - d r = goal if 1 - s r >= 1/2, else the r where it is 1/2.
 
-    The logarithm is concave and falls from infinity to minus infinity on (-infinity, end). Newton's
-    method started where it is below its goal stays there and comes down to the root. The unknown is
-    the distance to the end, relative to it: small numbers then keep their digits.
+    The left side is concave, falls, and is at most -(s + f + d) r: Newton's method, started where
+    that is the goal, stays beyond the root and comes down to it.
     """
-    with np.errstate(divide="ignore"):
-        goal = np.log(gain)
-    zero = ~(gain > 0)
-    goal = np.where(zero, 0.0, goal)
-    # At this distance the slowest factor alone is below the goal, whatever the rate's sign.
-    gap = np.exp(np.minimum(goal, 0.0)) / 2
+    half = 1 / (2 * slow)
+    rate = np.minimum(half, -goal / (slow + fast + lag))
     for _ in range(_STEPS):
-        rate = end * (1 - gap)
-        visible_factor, hidden_factor = _factor(visible, end, gap), _factor(hidden, end, gap)
-        value = np.log(visible_factor) + np.log(hidden_factor) - rate * lag - goal
-        slope = -visible / visible_factor - hidden / hidden_factor - lag
-        step = value / slope  # of the rate; it falls
-        new = gap + step / end
-        if not (np.abs(new - gap) > 4e-16 * new).any():
+        value = np.log1p(-slow * rate) + np.log1p(-fast * rate) - lag * rate - goal
+        slope = slow / (1 - slow * rate) + fast / (1 - fast * rate) + lag
+        new = np.minimum(rate + np.where(slope > 0, value / slope, 0.0), half)
+        if not (np.abs(new - rate) > 4e-16 * np.abs(new)).any():
             break
-        gap = new
-    return np.where(zero, end, end * (1 - gap))
+        rate = new
+    return rate
 
 
-def _factor(tau: Floats, end: Floats, gap: Floats) -> Floats:
-    """1 - tau end (1 - gap), without cancellation where tau end = 1."""
-    share = tau * end
-    return (1 - share) + share * gap
+def _gap_to_end(goal: Floats, share: Floats, lag: Floats) -> Floats:
+    """Root x <= 1/2 of ln x + ln(1 - q + q x) - d (1 - x) = goal, x = 1 - s r; else 1/2.
+
+    In y = ln x the left side is convex and rises: Newton's method, started at 1/2, comes down.
+    """
+    exponent: Floats = np.full(np.shape(goal), np.log(0.5))
+    for _ in range(_STEPS):
+        gap = np.exp(exponent)
+        other = (1 - share) + share * gap
+        value = exponent + np.log(other) - lag * (1 - gap) - goal
+        # Below the goal already at 1/2: the root is elsewhere.
+        step = np.where(value > 0, value / (1 + share * gap / other + lag * gap), 0.0)
+        if not (step > 4e-16 * np.abs(exponent)).any():
+            break
+        exponent = exponent - step
+    return np.exp(exponent)
 
 
 def critical_normaliser_lag(kappa: ArrayLike) -> Any:
@@ -142,8 +158,9 @@ def critical_normaliser_lag(kappa: ArrayLike) -> Any:
     0.206011
     """
     gain = _positive("kappa", kappa)
-    excess = np.where(gain > 1, gain - 1, np.nan)
-    lag = (4 - gain + np.sqrt(gain**2 + 8 * gain)) / (4 * excess)
+    strong = np.where(gain > 1, gain, np.nan)
+    # sqrt(k^2 + 8 k) - k = 8 / (1 + sqrt(1 + 8 / k)), without overflow and cancellation.
+    lag = (1 + 2 / (1 + np.sqrt(1 + 8 / strong))) / (strong - 1)
     return _scalar(np.where(gain > 1, lag, np.inf))
 
 
@@ -179,10 +196,11 @@ def critical_normaliser_delay(kappa: ArrayLike) -> Any:
     0.201127
     """
     gain = _positive("kappa", kappa)
-    # (2 k - 1) / (1 + k + root) is the same square without cancellation.
-    square = (2 * gain - 1) / (1 + gain + np.sqrt(gain**2 + 4 * gain))
-    frequency = np.sqrt(np.where(gain > 0.5, square, np.nan))
-    angle = np.arctan2(2 * frequency / gain, 1 - (1 - square) / gain)
+    strong = np.where(gain > 0.5, gain, np.nan)
+    # (2 k - 1) / (1 + k + root) is the same square without cancellation; by k, without overflow.
+    square = ((strong - 0.5) / strong) * 2 / (1 + 1 / strong + np.sqrt(1 + 4 / strong))
+    frequency = np.sqrt(square)
+    angle = np.arctan2(2 * frequency / strong, 1 - (1 - square) / strong)
     return _scalar(np.where(gain > 0.5, angle / frequency, np.inf))
 
 
@@ -216,7 +234,8 @@ def critical_delay_one_layer(gain: ArrayLike) -> Any:
     """
     strength = _positive("gain", gain)
     above = np.where(strength > 1, strength, np.nan)
-    delay = np.arccos(-1 / above) / np.sqrt((above - 1) * (above + 1))
+    frequency = np.sqrt(above - 1) * np.sqrt(above + 1)
+    delay = np.arctan2(frequency, -1.0) / frequency  # arccos(-1 / b) is this angle
     return _scalar(np.where(strength > 1, delay, np.inf))
 
 

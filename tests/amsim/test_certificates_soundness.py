@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,12 +121,13 @@ def distances(
     return np.abs(run.state["visible"] - target).max(axis=1)
 
 
-def attacks() -> Any:
-    """The module benchmarks/attacks.py."""
-    path = Path(__file__).parents[2] / "benchmarks" / "attacks.py"
-    spec = importlib.util.spec_from_file_location("attacks", path)
+def benchmark(name: str) -> Any:
+    """A module of benchmarks/."""
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -212,9 +214,12 @@ def test_no_execution_from_within_the_radius_ends_elsewhere(
 def test_radius_is_below_what_an_attack_needs(name: str, scope: Any) -> None:
     net, start = networks()[name]
     target = fixed_point(net, start)["visible"]
-    found, attack = radius(net, target, scope), attacks().attack_radius(net, target, scope)
+    found, attack = (
+        radius(net, target, scope),
+        benchmark("attacks").attack_radius(net, target, scope),
+    )
     assert 0 < found <= attack
-    assert attack <= attacks().attack_radius(net, target, rounds=0) < np.inf
+    assert attack <= benchmark("attacks").attack_radius(net, target, rounds=0) < np.inf
     if scope == "link":
         assert attack <= 1.15 * found  # per link, little is given away
 
@@ -264,3 +269,13 @@ def test_random_networks_keep_what_their_certificates_say(scope: Any) -> None:
                 net, found.box, target["visible"], scope=scope, schedule=schedule, count=40
             )
             assert end.max() < 1e-3, (seed, schedule, found.margin)
+
+
+def test_certified_cues_of_many_layers_end_at_the_target_from_the_default_start() -> None:
+    """Chains, cycles, lateral synapses; benchmarks/starts.py draws 2000 of them."""
+    count = benchmark("starts").total(networks=12, seed=7)
+    assert count["certified"] > 30
+    assert count["recalled, refused"] > 5
+    assert count["event runs"] > 10
+    escapes = ("start outside", "ODE elsewhere", "events elsewhere", "attacks elsewhere")
+    assert [count[name] for name in (*escapes, "broadcast ODE elsewhere")] == [0] * 5
