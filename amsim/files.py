@@ -26,6 +26,17 @@ _MAX_HEADER = 10_000  # bytes; NumPy evaluates the text of a header
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
+class ArchiveError(ValueError):
+    """An archive is not what is needed: of which file, and why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raise FileExistsError for a name that is taken, also by a link to nothing, without force."""
     if os.path.lexists(path) and not force:
@@ -119,12 +130,13 @@ class Archive(Mapping[str, NDArray[Any]]):
         members = zipped.infolist()
         self._members = {member.filename.removesuffix(".npy"): member for member in members}
         if len(self._members) < len(members):
-            raise ValueError(f"{path}: two of its members have one name")
+            raise ArchiveError(path, "two of its members have one name")
         total = sum(member.file_size for member in members)
         if total > max_bytes:
-            raise ValueError(
-                f"{path} unpacks to {total:,} bytes, more than max_bytes={max_bytes:,}; raise "
-                f"max_bytes if you trust the file"
+            raise ArchiveError(
+                path,
+                f"it unpacks to {total:,} bytes, more than max_bytes={max_bytes:,}; raise "
+                f"max_bytes if you trust the file",
             )
 
     @property
@@ -137,7 +149,7 @@ class Archive(Mapping[str, NDArray[Any]]):
         try:
             return self._read(member)
         except Exception as error:  # NumPy evaluates headers: text can fail in many ways
-            raise ValueError(f"{self.path}: its member {name!r} is damaged: {error}") from error
+            raise ArchiveError(self.path, f"its member {name!r} is damaged: {error}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -179,8 +191,9 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Ar
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
-        If it is no archive, damaged, or unpacks to more; also when a damaged array is read.
+    ArchiveError
+        A ValueError: if it is no archive, damaged, or unpacks to more; also when a damaged array
+        is read.
 
     Examples
     --------
@@ -194,12 +207,12 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Ar
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise ValueError(f"{path} is not a file; pass that of an archive (.npz)")
+        raise ArchiveError(path, "it is not a file; pass that of an archive (.npz)")
     with path.open("rb") as file:
         try:
             zipped = zipfile.ZipFile(file)
         except Exception as error:  # zipfile documents only some of what it raises
-            raise ValueError(f"{path} is not an archive (.npz), or is damaged: {error}") from error
+            raise ArchiveError(path, f"not an archive (.npz), or damaged: {error}") from error
         with zipped:
             yield Archive(path, zipped, max(max_bytes, os.fstat(file.fileno()).st_size))
 

@@ -29,8 +29,9 @@ class FixedPoint:
     Notes
     -----
     `times` counts updates; the arguments t1 and times of `simulate` are not used. A cue settles
-    when an update changes no unit with tau > 0 by more than the tolerance. The map may lead to
-    another attractor than the differential equation.
+    when an update changes no unit with tau > 0 by more than the tolerance, and |tau dx/dt| is not
+    larger than that afterwards. The map may lead to another attractor than the differential
+    equation.
 
     Examples
     --------
@@ -130,13 +131,22 @@ class _Iteration:
         self.record(bounded)
         self.codes[self.running[~bounded]] = DIVERGED
         if self.problem.tolerance:
-            self.codes[self.running[change <= self.problem.tolerance]] = SETTLED
+            self.codes[self.running[self.at_rest(change)]] = SETTLED
         going = self.codes[self.running] == INTERRUPTED
         if not going.all():
             self.running = self.running[going]
             self.states = {name: state[going] for name, state in self.states.items()}
             self.active = {name: g[going] for name, g in self.active.items()}
             self.prepare()
+
+    def at_rest(self, change: Array) -> Array:
+        """Which cues rest; layers updated first have not seen yet how the others then moved."""
+        quiet = change <= self.problem.tolerance
+        if quiet.any():
+            states = self.problem.network.pack(self.states)[quiet]
+            force = self.part.select(np.flatnonzero(quiet)).force(0.0, states)
+            quiet[quiet] = np.abs(force).max(axis=1) <= self.problem.tolerance
+        return np.asarray(quiet)
 
     def update_layer(self, name: str) -> Array | None:
         """Set one layer to its algebraic value; how far its units move at most, (running,).

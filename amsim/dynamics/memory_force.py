@@ -40,7 +40,7 @@ class Memories(NamedTuple):
     skip: float  # softmax weights below this share of the largest are zero
     rate: float  # 1 / tau of the memory units, 0 where they are algebraic
     offset: Floats  # (B, K) what decays at that rate in their state, (B, 0) for nothing
-    external: Floats  # (B, D) input of the features
+    external: Floats  # (B, D) input of the features; of those that are clamped their value
     clamped: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
 
 
@@ -258,8 +258,8 @@ def evaluate(memories, steps, cues, size, work):
         for j in range(units):
             work.drive[b, j] += external[b, j]
         for j in range(clamped.shape[1]):
-            if clamped[b, j]:
-                work.drive[b, j] = state[b, j]
+            if clamped[b, j]:  # not the drive of its own state: that would let it drift
+                work.drive[b, j] = state[b, j] = external[b, j]
 
 
 @inlined

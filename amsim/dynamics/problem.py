@@ -21,6 +21,17 @@ SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED, MAX_EVENTS = range(5)
 # Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
 Reader = Callable[[str, slice], Array]
 
+
+class Stored:
+    """A `Reader` of arrays that are in memory, (rows, B, *shape) by layer."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        self.arrays = arrays
+
+    def __call__(self, name: str, rows: slice) -> Array:
+        return self.arrays[name][rows]
+
+
 # A state that grew by this factor is not coming back.
 BLOW_UP = 1e9
 # Recorded times where none are asked for: so many per decade, from this share of the smallest tau.

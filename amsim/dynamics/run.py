@@ -47,10 +47,10 @@ class Run:
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
         network = problem.network
-        layers = network.dynamic.values()
-        self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers])
+        segments = segments_of(network.dynamic.values(), _couplings(network))
+        self.leak = np.repeat(segments.rate / segments.gain, np.diff(segments.start))
         self.offset = np.zeros((problem.batch, 0))
-        segments = segments_of(layers, _couplings(network))
+        self.fixed = problem.clamped_units()
         self.begin(network.pack(problem.initial), segments)
 
     def begin(self, state: Array, segments: adams.Segments) -> None:
@@ -139,6 +139,8 @@ class Run:
             if size == 0:
                 break
             cues = running[:size]
+            if self.problem.clamped:  # they do not move by rounding either
+                steps.new[cues] = np.where(self.fixed[cues], self.start[cues], steps.new[cues])
             drives[cues] = self.drive(cues, steps.cues["time"][cues], steps.new[cues])
             self.finish(drives, size)
         if count == 0:
@@ -166,7 +168,7 @@ class Run:
 
     def clamped_units(self) -> Array:
         """Mask (B, width) of what must keep its initial value."""
-        return self.problem.clamped_units()
+        return self.fixed
 
     @staticmethod
     def reader(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..files import refuse_existing, write_atomically
+from ..files import MAX_BYTES
 from ..patterns import overlap
 from ..synapses import Array
-from .problem import SETTLED, STATUSES, Problem, Reader, Solution
+from . import trajectory_file
+from .problem import SETTLED, STATUSES, TIME_LIMIT, Problem, Reader, Solution, Stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_FORMAT = "amsim trajectory 1"
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
 _ROWS = 1 << 21
 
@@ -30,12 +29,17 @@ class Trajectory(Mapping[str, Array]):
     Arrays have exactly the length of what happened. A cue that settled before the others keeps
     its state to the end (with SciPy's solvers it goes on with the others).
 
+    It can be pickled and copied, with all its arrays; two trajectories are equal only if they are
+    the same object.
+
     Attributes
     ----------
     times : ndarray (T,)
         In the unit of tau; for `FixedPoint` the number of updates (`time_label` says which).
     status : str
         "settled", "time_limit", "diverged", "interrupted" or "max_events": the worst of the batch.
+    codes : ndarray of int (*batch)
+        The status of each cue as a number, the higher the worse; 0 is "settled".
     settle_times : ndarray (*batch)
         The first step at which a cue was found settled; NaN where it did not settle.
     stats : dict
@@ -79,7 +83,7 @@ class Trajectory(Mapping[str, Array]):
         self.settle_times = settle_times.reshape(batch)
         self.status = STATUSES[codes.max()]
         self.stats = stats
-        self._codes = codes
+        self.codes = codes.reshape(batch)
         self._layers, self._record, self._final = dict(layers), record, final
         self._batch = batch
         self._compute_energy = energy
@@ -126,6 +130,22 @@ class Trajectory(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._layers)
 
+    # As objects, not as mappings: arrays that are compared give no single answer.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All arrays and words: what computes them holds the network, and functions of the time."""
+        computed = {"energy": self.energy, "message": self.message}
+        state = {**self.__dict__, **computed, "_compute_energy": None, "_compute_message": None}
+        for name in ("_record", "_final"):
+            read = state[name]
+            state[name] = Stored({layer: read(layer, slice(None)) for layer in self._layers})
+        return state
+
     def __repr__(self) -> str:
         return f"Trajectory({self.message}; {len(self.times)} times, batch {self._batch})"
 
@@ -140,7 +160,7 @@ class Trajectory(Mapping[str, Array]):
     @cached_property
     def statuses(self) -> NDArray[np.str_]:
         """Status of each cue, (*batch)."""
-        return np.array(STATUSES)[self._codes].reshape(self._batch)
+        return np.asarray(np.array(STATUSES)[self.codes])
 
     @cached_property
     def message(self) -> str:
@@ -173,84 +193,45 @@ class Trajectory(Mapping[str, Array]):
     def save(self, path: str | Path, *, force: bool = False) -> Path:
         """Write everything to a .npz file that needs neither pickle nor the network to be read.
 
+        It is not compressed: that takes ten times as long.
+
         Parameters
         ----------
         path : str or Path
+            As in NumPy, ".npz" is added to a name that does not end in it.
         force : bool, default False
             Whether an existing file may be replaced.
+
+        Returns
+        -------
+        Path
+            Of the file.
 
         Raises
         ------
         FileExistsError
             If the file exists and force is false.
         """
-        path = Path(path)
-        refuse_existing(path, force=force)
-        meta = {
-            "format": _FORMAT,
-            "layers": self._layers,
-            "message": self.message,
-            "time_label": self.time_label,
-            "stats": {k: v for k, v in self.stats.items() if k != "rhs_per_cue"},
-        }
-        arrays = {
-            "times": self.times,
-            "energy": self.energy,
-            "codes": self._codes.reshape(self._batch),
-            "settle_times": self.settle_times,
-            "rhs_per_cue": self.stats["rhs_per_cue"],
-            "json": np.array(json.dumps(meta, default=np.ndarray.tolist)),
-            **{f"state/{name}": self[name] for name in self._layers},
-            **{f"final/{name}": state for name, state in self.final.items()},
-        }
-        if self.events is not None:
-            arrays["events"] = np.asarray(self.events)
-        # Not compressed: that takes ten times as long, and a person who interrupted a run waits.
-        write_atomically(path, lambda file: np.savez(file, **arrays))
-        return path
+        return trajectory_file.save(self, path, force=force)
 
     @classmethod
-    def load(cls, path: str | Path) -> Trajectory:
-        """Read a file that `save` wrote.
+    def load(cls, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Trajectory:
+        """Read a file that `save` wrote; every array is checked.
+
+        Parameters
+        ----------
+        path : str or Path
+        max_bytes : int, default 2**30
+            What a compressed file may unpack to; one that is larger itself may unpack to its size.
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ValueError
-            If the file is damaged or something else.
+            If the file is damaged, something else, or unpacks to more.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            meta = json.loads(str(arrays["json"]))
-            if meta["format"] != _FORMAT:
-                raise ValueError(f"its format is {meta['format']!r}, not {_FORMAT!r}")
-            batch = arrays["codes"].shape
-            layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
-            stats = {name: _loaded(value) for name, value in meta["stats"].items()}
-            stats["rhs_per_cue"] = arrays["rhs_per_cue"]
-            _check_arrays(arrays, layers, batch)
-            return cls(
-                times=arrays["times"],
-                layers=layers,
-                record=lambda name, rows: arrays[f"state/{name}"][rows],
-                final=lambda name, rows: arrays[f"final/{name}"],
-                energy=lambda: arrays["energy"],
-                codes=arrays["codes"].ravel(),
-                settle_times=arrays["settle_times"],
-                message=lambda: str(meta["message"]),
-                stats=stats,
-                batch=batch,
-                time_label=meta["time_label"],
-                events=arrays["events"].view(np.recarray) if "events" in arrays else None,
-            )
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"{path} is not a trajectory: {error}") from error
-        except (AttributeError, KeyError, TypeError) as error:  # arrays, but others
-            raise ValueError(f"{path} is not a trajectory: Trajectory.save writes them") from error
-        except Exception as error:
-            raise ValueError(f"{path} is not a trajectory or is damaged: {error}") from error
+        return cls(**trajectory_file.load(path, max_bytes=max_bytes))
 
 
 def _with_batch(value: Any, batch: tuple[int, ...]) -> Any:
@@ -258,33 +239,6 @@ def _with_batch(value: Any, batch: tuple[int, ...]) -> Any:
     if isinstance(value, dict):
         return {name: _with_batch(part, batch) for name, part in value.items()}
     return value.reshape(batch)
-
-
-def _loaded(value: Any) -> Any:
-    """Lists in JSON were arrays."""
-    if isinstance(value, dict):
-        return {name: _loaded(part) for name, part in value.items()}
-    return np.asarray(value) if isinstance(value, list) else value
-
-
-def _check_arrays(
-    arrays: Mapping[str, Array], layers: Mapping[str, tuple[int, ...]], batch: tuple[int, ...]
-) -> None:
-    """Raise ValueError unless a file has every array, in its shape."""
-    count = len(arrays["times"])
-    shapes = {
-        "times": (count,),
-        "energy": (count, *batch),
-        "settle_times": batch,
-        "rhs_per_cue": batch,
-        **{f"state/{name}": (count, *batch, *shape) for name, shape in layers.items()},
-        **{f"final/{name}": (*batch, *shape) for name, shape in layers.items()},
-    }
-    for name, shape in shapes.items():
-        if name not in arrays:
-            raise ValueError(f"it lacks {name!r}")
-        if arrays[name].shape != shape:
-            raise ValueError(f"its {name!r} has shape {arrays[name].shape}, expected {shape}")
 
 
 def _energy(problem: Problem, solution: Solution) -> Array:
@@ -322,10 +276,18 @@ def _message(problem: Problem, solution: Solution) -> str:
     if number["time_limit"] and not problem.tolerance:
         return f"ran to {last} as asked (until=None)"
     if number["time_limit"]:
-        longer = "more updates" if solution.updates else "a larger t1"
+        longer = "more updates" if solution.updates else "a larger t1, a solver with smaller errors"
         return (
-            f"{number['time_limit']} of {count} cues did not settle by {last}: allow {longer} or "
-            f"a larger tolerance (until=Settled(...)), or look for an oscillation with plot()"
+            f"{number['time_limit']} of {count} cues did not settle by {last}, with |tau dx/dt| up "
+            f"to {_residual(problem, solution):.2g}: allow {longer} or a larger tolerance "
+            f"(until=Settled(...)), or look for an oscillation with plot()"
         )
-    quiet = "changes" if solution.updates else "|tau dx/dt|"
-    return f"{count} of {count} cues settled by {last} ({quiet} <= {problem.tolerance:g})"
+    return f"{count} of {count} cues settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"
+
+
+def _residual(problem: Problem, solution: Solution) -> float:
+    """Largest |tau dx/dt| of the cues that did not settle, where they are now."""
+    cues = np.flatnonzero(solution.codes == TIME_LIMIT)
+    final = {name: solution.final(name, slice(None))[0][cues] for name in problem.network.dynamic}
+    vector = problem.network.pack(final)
+    return float(np.abs(problem.select(cues).force(float(solution.ends.max()), vector)).max())

@@ -38,7 +38,8 @@ _FLOAT32_LOGIT = 50.0
 _LOADED: set[tuple[str, str]] = set()
 # The features depend on each other, through the memories.
 _COUPLED = np.ones((1, 1), bool)
-# Memories whose share of the softmax is this far below the tolerance are left out.
+# Memories are left out of the softmax if together they change no drive by more than this share of
+# the tolerance.
 _NEGLIGIBLE = 0.03
 
 
@@ -107,16 +108,19 @@ class TwoLayerRun(Run):
         weights.flags.writeable = False  # of one type, whether the user may write to them or not
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         kind, parameter = _activation_code(layers[self.hidden].lagrangian) or (0, 0.0)
-        external = layers[self.visible].bias + problem.inputs.get(self.visible, 0.0)
+        external = np.zeros((batch, units)) + layers[self.visible].bias
+        external += problem.inputs.get(self.visible, 0.0)
+        if self.clamped.size:
+            np.copyto(external, self.start[:, :units], where=self.clamped)
         self.memories = memory_force.Memories(
             weights=weights,
             bias=self.bias,
             kind=kind,
             parameter=float(parameter),
-            skip=_NEGLIGIBLE * min(self.rtol, problem.tolerance or np.inf) / len(weights),
+            skip=self.negligible() / len(weights),
             rate=self.rate,
             offset=self.offset,
-            external=np.zeros((batch, units)) + external,
+            external=external,
             clamped=self.clamped,
         )
         # Softmax averages the memories, so that errors of products stay small.
@@ -125,7 +129,7 @@ class TwoLayerRun(Run):
             and weights.dtype != np.float64
             and weights.size >= _LARGE
             and self.rtol >= _FLOAT32_RTOL
-            and parameter * units * self.synapse.largest * self.reach() <= _FLOAT32_LOGIT
+            and parameter * self.largest_logit() <= _FLOAT32_LOGIT
         )
         self.work = self.allocate(np.float32 if self.single else np.float64)
         return super().prepare(left)
@@ -133,9 +137,18 @@ class TwoLayerRun(Run):
     def work_per_cue(self) -> float:
         return 2.0 * self.synapse.weights.size
 
-    def reach(self) -> float:
-        """How large the features get, roughly: as at the start, or as a memory."""
-        return max(float(np.abs(self.start).max()), self.synapse.largest)
+    def negligible(self) -> float:
+        """What all memories that are left out may have of the softmax, whose sum is 1."""
+        wanted = min(self.rtol, self.problem.tolerance or np.inf)
+        return _NEGLIGIBLE * wanted / max(self.synapse.largest, 1.0)
+
+    def largest_logit(self) -> float:
+        """How large memory states get, roughly: features are as at the start, or as a memory."""
+        memories, units = self.memories, self.steps.used.shape[1]
+        driven = self.synapse.largest + float(np.abs(memories.external).max())
+        features = max(float(np.abs(self.start).max()), driven)
+        other = np.abs(memories.bias).max() + np.abs(memories.offset).max(initial=0.0)
+        return units * self.synapse.largest * features + float(other)
 
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
@@ -169,7 +182,8 @@ class TwoLayerRun(Run):
 
     def steps_of_all(self, count: int) -> int:
         """Call the compiled loop."""
-        problem, tolerance = self.problem, self.problem.tolerance
+        # What is left out of the softmax must not hide that a unit is not at rest.
+        problem, tolerance = self.problem, (1.0 - _NEGLIGIBLE) * self.problem.tolerance
         if self.single and tolerance:
             tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
         running: int = self.code.sweep(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -236,10 +238,14 @@ def test_names_of_layers_may_be_any_text(tmp_path: Path) -> None:
     assert_equal(am.Trajectory.load(traj.save(tmp_path / "run.npz")), traj)
 
 
-def test_the_name_of_the_file_is_kept(tmp_path: Path) -> None:
-    path = run().save(tmp_path / "run.data")
-    assert [file.name for file in tmp_path.iterdir()] == ["run.data"]
+@pytest.mark.parametrize("name", ["run", "run.data", "beta_0.5"])
+def test_names_get_the_suffix_as_in_numpy(name: str, tmp_path: Path) -> None:
+    path = run().save(tmp_path / name)
+    assert path == tmp_path / f"{name}.npz"
+    assert list(tmp_path.iterdir()) == [path]
     assert am.Trajectory.load(path).status == "settled"
+    with pytest.raises(FileExistsError, match=rf"{name}\.npz exists"):
+        run().save(tmp_path / name)
 
 
 def test_the_file_needs_no_pickle(tmp_path: Path) -> None:
@@ -372,7 +378,7 @@ def rewrite(saved: bytes, path: Path, **changed: Array | None) -> None:
     with np.load(source, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     for name, array in changed.items():
-        del arrays[name]
+        arrays.pop(name, None)
         if array is not None:
             arrays[name] = array
     np.savez(path, **arrays)
@@ -413,22 +419,158 @@ def test_a_file_of_another_format_is_refused(saved: bytes, tmp_path: Path) -> No
         refused(path)
 
 
-INCONSISTENT: dict[str, Array] = {
-    "codes": np.array([0, 0, 7]),
-    "times": np.arange(2.0),
-    "energy": np.zeros((3, 2)),
-    "settle_times": np.zeros(2),
-    "rhs_per_cue": np.zeros(2, int),
-    "state/visible": np.zeros((3, 3, 15)),
-    "final/hidden": np.zeros((2, 4)),
+NUMBERS = np.arange(3)
+BAD: dict[str, tuple[str, Array]] = {
+    "a code beyond all": ("codes", np.array([0, 0, 7])),
+    "a negative code": ("codes", np.array([0, -3, 0])),
+    "codes of floats": ("codes", np.zeros(3)),
+    "short codes": ("codes", np.array([0, 0, 0], np.int8)),
+    "few times": ("times", np.arange(2.0)),
+    "no times": ("times", np.zeros(0)),
+    "NaN times": ("times", np.array([0.0, np.nan, 1.0])),
+    "infinite times": ("times", np.array([0.0, 1.0, np.inf])),
+    "falling times": ("times", np.array([0.0, 1.0, 0.5])),
+    "negative times": ("times", np.array([-1.0, 0.0, 1.0])),
+    "times as text": ("times", np.array(["0", "1", "2"])),
+    "complex times": ("times", np.arange(3.0) + 1j),
+    "a table of times": ("times", np.zeros((3, 3))),
+    "energies of others": ("energy", np.zeros((3, 2))),
+    "settle times of others": ("settle_times", np.zeros(2)),
+    "a settle time without": ("settle_times", np.zeros(3)),
+    "an infinite settle time": ("settle_times", np.full(3, np.inf)),
+    "counts of others": ("rhs_per_cue", np.zeros(2, int)),
+    "negative counts": ("rhs_per_cue", np.array([-1, 1, 1])),
+    "counts that do not add up": ("rhs_per_cue", np.zeros(3, int)),
+    "states of others": ("state/visible", np.zeros((3, 3, 15))),
+    "states in half precision": ("state/visible", np.zeros((3, 3, 16), np.float32)),
+    "dates as states": ("final/hidden", np.zeros((3, 4), "datetime64[s]")),
+    "last states of others": ("final/hidden", np.zeros((2, 4))),
+    "a member too many": ("state/other", np.zeros((3, 3, 2))),
+    "events of numbers": ("events", np.zeros(3)),
 }
 
 
-@pytest.mark.parametrize("name", INCONSISTENT)
+@pytest.mark.parametrize("name", BAD)
 def test_a_file_with_an_array_that_does_not_fit_is_refused(
     name: str, saved: bytes, tmp_path: Path
 ) -> None:
     """It must not fail later, when the array is used."""
     path = tmp_path / "bad.npz"
-    rewrite(saved, path, **{name: INCONSISTENT[name]})
+    member, array = BAD[name]
+    rewrite(saved, path, **{member: array})
     refused(path)
+    with pytest.raises(ValueError, match=r"its '\w+|its count 'rhs'|'state/other'\] are none"):
+        am.Trajectory.load(path)
+
+
+STATS = {"rhs": 3, "accepted": 1, "rejected": 0, "wall_time": 0.1}
+BAD_TEXTS: dict[str, dict[str, Any]] = {
+    "layers in a list": {"layers": ["visible", "hidden"]},
+    "no layers": {"layers": {}},
+    "a layer without a shape": {"layers": {"visible": 16, "hidden": [4]}},
+    "a negative shape": {"layers": {"visible": [-16], "hidden": [4]}},
+    "a shape of text": {"layers": {"visible": ["16"], "hidden": [4]}},
+    "a flag as a shape": {"layers": {"visible": [16], "hidden": [4], "x": [True]}},
+    "no message": {"message": None},
+    "a message that moves the cursor": {"message": "\x1b[2J"},
+    "no label": {"time_label": 3},
+    "no counts": {"stats": {}},
+    "counts in a list": {"stats": [3]},
+    "a count of text": {"stats": {**STATS, "rhs": "x"}},
+    "a negative count": {"stats": {**STATS, "accepted": -1}},
+    "a flag as a count": {"stats": {**STATS, "rejected": True}},
+    "no wall time": {"stats": {**STATS, "wall_time": float("nan")}},
+    "a statistic of text": {"stats": {**STATS, "drops": ["a", "b", "c"]}},
+    "a statistic of others": {"stats": {**STATS, "drops": [1, 2]}},
+    "an uneven statistic": {"stats": {**STATS, "drops": [1, [2], 3]}},
+    "a deep statistic": {"stats": {**STATS, "messages": {"visible": {"a": ["b"]}}}},
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_a_file_with_a_text_that_does_not_fit_is_refused(
+    name: str, saved: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.npz"
+    rewrite(saved, path, json=meta(saved, path, **BAD_TEXTS[name]))
+    refused(path)
+
+
+def test_a_text_that_nests_without_end_is_refused(saved: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "deep.npz"
+    rewrite(saved, path, json=np.array("[" * 100_000))
+    refused(path)
+
+
+EVENTS = [("time", "f8"), ("layer", "U7"), ("unit", "i8"), ("value", "f8"), ("cue", "i8")]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        (-1.0, "visible", 0, 1.0, 0),
+        (0.5, "memory", 0, 1.0, 0),
+        (0.5, "visible", 16, 1.0, 0),
+        (0.5, "visible", -1, 1.0, 0),
+        (0.5, "visible", 0, 1.0, 3),
+    ],
+)
+def test_messages_of_what_there_is_not_are_refused(
+    event: tuple[Any, ...], saved: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.npz"
+    good = np.array([(0.5, "visible", 15, 1.0, 2), (0.5, "hidden", 3, 1.0, 0)], EVENTS)
+    rewrite(saved, path, events=good)
+    assert am.Trajectory.load(path).events.unit.tolist() == [15, 3]
+    rewrite(saved, path, events=np.array([event], EVENTS))
+    refused(path)
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused(saved: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    source = tmp_path / "source.npz"
+    source.write_bytes(saved)
+    with np.load(source) as file:
+        arrays = dict(file)
+    zeros = np.zeros((3, 3, 1 << 16))
+    np.savez_compressed(path, **{**arrays, "state/visible": zeros})
+    assert path.stat().st_size < zeros.nbytes / 100
+    with pytest.raises(ValueError, match=r"bomb\.npz.*max_bytes=1,000,000; raise max_bytes"):
+        am.Trajectory.load(path, max_bytes=10**6)
+    with pytest.raises(ValueError, match=r"bomb\.npz.*'state/visible' has shape"):
+        am.Trajectory.load(path)
+
+
+def test_files_of_before_that_are_compressed_are_read(saved: bytes, tmp_path: Path) -> None:
+    source, path = tmp_path / "source.npz", tmp_path / "old.npz"
+    source.write_bytes(saved)
+    with np.load(source) as file:
+        np.savez_compressed(path, **file)
+    assert_equal(am.Trajectory.load(path), am.Trajectory.load(source))
+
+
+# Copies
+
+
+COPIES: dict[str, Any] = {
+    "pickle": lambda traj: pickle.loads(pickle.dumps(traj)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@every_run
+def test_copies_are_whole(settings: dict[str, Any], way: str, tmp_path: Path) -> None:
+    traj = run(**settings)
+    for original in (traj, am.Trajectory.load(traj.save(tmp_path / "run.npz"))):
+        again = COPIES[way](original)
+        assert_equal(again, traj)
+        assert_equal(COPIES[way](again), traj)
+
+
+def test_trajectories_compare_as_objects() -> None:
+    first, second = run(), run()
+    assert (first == first, first == second, first != second) == (True, False, True)
+    assert first != dict(first)
+    assert len({first, second, first}) == 2

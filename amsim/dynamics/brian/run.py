@@ -84,6 +84,8 @@ class _Run:
         before, since = self.x, self.time
         x, time = np.where(self.fixed, self.initial, self.read("x")), self.steps * self.dt
         if not np.abs(x).max() < self.limit:
+            if problem.tolerance:
+                self.look()  # the last look is some steps old
             self.end(DIVERGED)
             return
         wanted = problem.times[len(self.rows) :]
@@ -99,6 +101,8 @@ class _Run:
             self.listen()
         if problem.tolerance and (self.steps % _LOOK == 0 or self.steps == self.last):
             self.look()
+            if not np.isnan(self.quiet_since).any():
+                self.end(SETTLED)
         if self.steps == self.last and (self.codes == INTERRUPTED).any():
             self.end(TIME_LIMIT)
         self.progress.update(time, int(np.sum(np.isnan(self.quiet_since))))
@@ -118,15 +122,13 @@ class _Run:
             self.lag = np.maximum(self.lag, largest)
 
     def look(self) -> None:
-        """Settle the batch if every cue is at rest, with nothing on its way."""
+        """Note which cues are at rest, with nothing on its way."""
         residual = np.abs(self.force(self.time, self.x)).max(axis=1)
         quiet = residual <= self.problem.tolerance
         if self.events:
             quiet &= self.time - self.sent_last >= self.wait
         # The batch goes on together: a cue may leave a saddle where it seemed to rest.
         self.quiet_since = np.where(quiet, np.fmin(self.quiet_since, self.time), np.nan)
-        if quiet.all():
-            self.end(SETTLED)
 
     def force(self, time: float, x: Array) -> Array:
         """tau dx/dt (B, N); with events, of what has arrived by now."""

@@ -1,0 +1,208 @@
+"""Trajectories on disk: arrays and one JSON text in an .npz file; nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import Archive, ArchiveError, open_archive, refuse_existing, write_atomically
+from ..synapses import Array
+from .problem import SETTLED, STATUSES, Stored
+
+if TYPE_CHECKING:
+    from .trajectory import Trajectory
+
+FORMAT = "amsim trajectory 1"
+_COUNTS = ("rhs", "accepted", "rejected")
+_EVENTS = {"time": "f", "layer": "U", "unit": "i", "value": "f", "cue": "i"}
+
+
+def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
+    """Write a trajectory; see `Trajectory.save`."""
+    path = Path(path)
+    if path.suffix != ".npz":
+        path = path.with_name(f"{path.name}.npz")
+    refuse_existing(path, force=force)
+    meta = {
+        "format": FORMAT,
+        "layers": {name: traj.final[name].shape[traj.codes.ndim :] for name in traj},
+        "message": traj.message,
+        "time_label": traj.time_label,
+        "stats": {k: v for k, v in traj.stats.items() if k != "rhs_per_cue"},
+    }
+    arrays = {
+        "times": traj.times,
+        "energy": traj.energy,
+        "codes": traj.codes,
+        "settle_times": traj.settle_times,
+        "rhs_per_cue": traj.stats["rhs_per_cue"],
+        "json": np.array(json.dumps(meta, default=np.ndarray.tolist)),
+        **{f"state/{name}": traj[name] for name in traj},
+        **{f"final/{name}": state for name, state in traj.final.items()},
+    }
+    if traj.events is not None:
+        arrays["events"] = np.asarray(traj.events)
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+    return path
+
+
+def load(path: str | Path, *, max_bytes: int) -> dict[str, Any]:
+    """What a trajectory is made of; see `Trajectory.load`."""
+    try:
+        with open_archive(path, max_bytes=max_bytes) as archive:
+            return _read(archive)
+    except FileNotFoundError:
+        raise
+    except ArchiveError as error:
+        reason = error.reason
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise ValueError(
+        f"{path} is not a trajectory or is damaged: {reason}; pass a file that Trajectory.save "
+        f"wrote, or save it again"
+    )
+
+
+def _read(archive: Archive) -> dict[str, Any]:
+    meta = _meta(archive)
+    layers = meta["layers"]
+    batch = _array(archive, "codes", "i", None).shape
+    count = len(_array(archive, "times", "f", None))
+    shapes = {
+        "times": ("f", (count,)),
+        "energy": ("f", (count, *batch)),
+        "codes": ("i", batch),
+        "settle_times": ("f", batch),
+        "rhs_per_cue": ("i", batch),
+        **{f"state/{name}": ("f", (count, *batch, *shape)) for name, shape in layers.items()},
+        **{f"final/{name}": ("f", (*batch, *shape)) for name, shape in layers.items()},
+    }
+    more = set(archive) - {"json", "events", *shapes}
+    _require(not more, f"{sorted(more)} are none of its members")
+    arrays = {name: _array(archive, name, *expected) for name, expected in shapes.items()}
+    _check_values(arrays)
+    stats = _stats(meta["stats"], arrays["rhs_per_cue"])
+    events = _events(archive["events"], layers, math.prod(batch)) if "events" in archive else None
+    return dict(
+        times=arrays["times"],
+        layers=layers,
+        record=Stored(_states(arrays, "state/", layers, (count, -1))),
+        final=Stored(_states(arrays, "final/", layers, (1, -1))),
+        energy=lambda: arrays["energy"],
+        codes=arrays["codes"],
+        settle_times=arrays["settle_times"],
+        message=lambda: str(meta["message"]),
+        stats=stats,
+        batch=batch,
+        time_label=meta["time_label"],
+        events=events,
+    )
+
+
+def _require(holds: bool, why: str) -> None:
+    if not holds:
+        raise ValueError(why)
+
+
+def _meta(archive: Archive) -> dict[str, Any]:
+    """The JSON text, with the shapes of the layers as tuples."""
+    _require("json" in archive, "it lacks 'json'")
+    text = archive["json"]
+    _require(text.dtype.kind == "U" and text.ndim == 0, "its 'json' is not a text")
+    meta = json.loads(str(text))
+    _require(isinstance(meta, dict) and "format" in meta, "its 'json' is that of something else")
+    _require(meta["format"] == FORMAT, f"its format is {meta['format']!r}, not {FORMAT!r}")
+    for name, kind in (("layers", dict), ("stats", dict), ("message", str), ("time_label", str)):
+        _require(isinstance(meta.get(name), kind), f"its 'json' lacks {name!r}")
+    for name in ("message", "time_label"):
+        _require(meta[name].isprintable(), f"its {name!r} has characters that are no text")
+    for name, shape in meta["layers"].items():
+        plain = isinstance(shape, list) and all(type(axis) is int and axis > 0 for axis in shape)
+        _require(plain, f"its layer {name!r} has shape {shape!r}")
+    _require(bool(meta["layers"]), "it has no layers")
+    return {**meta, "layers": {name: tuple(shape) for name, shape in meta["layers"].items()}}
+
+
+def _array(archive: Archive, name: str, kind: str, shape: tuple[int, ...] | None) -> Array:
+    """A member of 64-bit floats ("f") or integers ("i") in its shape; by default any."""
+    _require(name in archive, f"it lacks {name!r}")
+    array = archive[name]
+    numbers = array.dtype.kind == kind and array.dtype.itemsize == 8
+    _require(numbers, f"its {name!r} has dtype {array.dtype}, not {kind}8")
+    if shape is not None:
+        _require(array.shape == shape, f"its {name!r} has shape {array.shape}, expected {shape}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _check_values(arrays: Mapping[str, Array]) -> None:
+    """Raise ValueError for numbers that no run writes."""
+    times, codes, ends = arrays["times"], arrays["codes"], arrays["settle_times"]
+    _require(times.ndim == 1 and times.size > 0, "its 'times' are no list of times")
+    rising = times[0] >= 0 and times[-1] < np.inf and bool((times[1:] > times[:-1]).all())
+    _require(rising, "its 'times' are not finite, increasing and from 0 on")
+    _require(codes.size > 0, "it has no cues")
+    known = codes.min() >= 0 and codes.max() < len(STATUSES)
+    _require(known, f"its 'codes' are not from 0 to {len(STATUSES) - 1}")
+    settled = codes == SETTLED
+    as_said = np.isnan(ends[~settled]).all() and (ends[settled] >= 0).all()
+    _require(as_said and not np.isinf(ends).any(), "its 'settle_times' do not fit its 'codes'")
+    _require(arrays["rhs_per_cue"].min() >= 0, "its 'rhs_per_cue' are negative")
+
+
+def _stats(found: Mapping[str, Any], per_cue: Array) -> dict[str, Any]:
+    """Counts, the wall time, and what a solver adds: arrays (*batch) or a dict of them."""
+    stats = dict(found)
+    for name in _COUNTS:
+        value = stats.get(name, "missing")
+        plain = (value is None and name != "rhs") or (type(value) is int and value >= 0)
+        _require(plain, f"its count {name!r} is {value!r}")
+    _require(stats["rhs"] == per_cue.sum(), "its count 'rhs' is not that of all cues")
+    wall = stats.get("wall_time", "missing")
+    _require(type(wall) in (int, float) and 0 <= wall < math.inf, f"its 'wall_time' is {wall!r}")
+    for name in stats.keys() - {*_COUNTS, "wall_time"}:
+        stats[name] = _numbers(name, stats[name], per_cue.shape)
+    return {**stats, "rhs_per_cue": per_cue}
+
+
+def _numbers(name: str, value: Any, batch: tuple[int, ...]) -> Any:
+    """Lists in JSON were arrays."""
+    if isinstance(value, dict):
+        return {part: _numbers(f"{name}/{part}", x, batch) for part, x in value.items()}
+    array = np.asarray(value)  # uneven rows: a ValueError
+    fits = array.dtype.kind in "if" and array.shape == batch
+    _require(fits, f"its statistic {name!r} is not a number for each cue")
+    return array
+
+
+def _events(found: NDArray[Any], layers: Mapping[str, tuple[int, ...]], cues: int) -> Any:
+    """Messages, of units and cues that there are."""
+    fields: Any = found.dtype.fields or {}
+    kinds = {name: field[0].kind for name, field in fields.items()}
+    _require(kinds == _EVENTS and found.ndim == 1, "its 'events' are no list of messages")
+    events = found.view(np.recarray)
+    _require(bool((events.time >= 0).all()), "its 'events' have times that are none")
+    cue_known = (events.cue >= 0) & (events.cue < cues)
+    _require(bool(cue_known.all()), "its 'events' are of cues that there are not")
+    sizes = {name: math.prod(shape) for name, shape in layers.items()}
+    for name in np.unique(events.layer):
+        size = sizes.get(name, sizes.get(name.removesuffix(" normaliser"), 0))
+        units = events.unit[events.layer == name]
+        inside = units.min() >= 0 and units.max() < size
+        _require(inside, f"its 'events' are of units that {str(name)!r} has not")
+    return events
+
+
+def _states(
+    arrays: Mapping[str, Array],
+    prefix: str,
+    layers: Mapping[str, tuple[int, ...]],
+    axes: tuple[int, ...],
+) -> dict[str, Array]:
+    """States with one batch axis, as a `Reader` gives them."""
+    return {name: arrays[prefix + name].reshape(*axes, *shape) for name, shape in layers.items()}
