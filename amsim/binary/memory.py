@@ -21,6 +21,8 @@ from .record import along
 from .tables import BAND, FieldTable, Table, field_table, value_table
 from .ticks import schedule
 
+# Multiply-adds between two looks at Ctrl-C, if no cue settles: some tenths of a second.
+_CHECKS = 10**9
 RULES = ("flip", "difference", "gradient")
 
 
@@ -211,8 +213,8 @@ class BinaryMemory:
                 if shuffled or temperature:
                     seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
                 agree = np.empty(self.shape[0], np.uint16)
-                # Some cues at a time, so that Ctrl-C is heard.
-                some = max(1, 10**8 // math.prod(self.shape))
+                # Some cues at a time, so that Ctrl-C is heard, whether they settle or not.
+                some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
                 for at in range(0, len(rows), some):
                     cues = slice(at, at + some)
                     given, result = (*parts, states[cues], seeds[cues], agree), results[cues]

@@ -102,6 +102,13 @@ def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -
     cues, stored = count(task.cues, "cue"), count(task.patterns, "pattern")
     note(f"recalling {cues} from {stored} ...")
     traj, weights = _simulate(task)
+    if traj.status == "interrupted":
+        size = sum(state[0].nbytes for state in traj.final.values()) * traj.settle_times.size
+        note(traj.message)
+        note(
+            f"writing what was reached, about {len(traj.times) * size / 1e6:.0f} MB, to {folder}; "
+            f"Ctrl-C again drops it"
+        )
     results = rows_of(task, traj, weights)
     # The states first: they took the time.
     with writing(folder / TRAJECTORY):

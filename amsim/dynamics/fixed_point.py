@@ -127,8 +127,8 @@ class _Iteration:
             moved = [self.update_layer(name) for name in self.order]
         change = np.maximum.reduce([size for size in moved if size is not None])
         bounded = change <= self.limit
-        self.counts[self.running] += 1
         self.record(bounded)
+        self.counts[self.running] += 1
         self.codes[self.running[~bounded]] = DIVERGED
         if self.problem.tolerance:
             self.codes[self.running[self.at_rest(change)]] = SETTLED

@@ -130,7 +130,7 @@ class Problem:
         }
         return self.network.pack(masks)
 
-    def reader(self, times: Array, vectors: Array) -> Reader:
+    def reader(self, times: Array, vectors: Any) -> Reader:
         """Read packed states (T, B, N) by layer; algebraic layers are computed."""
 
         def read(name: str, rows: slice) -> Array:

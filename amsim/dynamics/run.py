@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,19 @@ _LAST = np.array([np.inf])
 _FIRST_STEP = 1e-3
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
 _CHUNK = 3e8
+# The same of a matrix product in NumPy, which nothing interrupts.
+_PRODUCT = 5e9
 # Steps between two looks without compiled code.
 _SLOW_CHUNK = 50
+
+
+class Rows(Protocol):
+    """An array (T, B, width), or what makes one when it is read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: Any) -> Array: ...
 
 
 class Run:
@@ -38,8 +48,6 @@ class Run:
         Error per step.
     """
 
-    # Cues that are integrated side by side: here all, since they share matrix products.
-    together = sys.maxsize
     # Where the functions that take the steps are, and the one that takes longest to compile.
     code: Any = adams
     outermost: Any = adams.finish_running
@@ -52,6 +60,12 @@ class Run:
         self.offset = np.zeros((problem.batch, 0))
         self.fixed = problem.clamped_units()
         self.begin(network.pack(problem.initial), segments)
+
+    @staticmethod
+    def together(problem: Problem) -> int:
+        """Cues that are integrated side by side: many, since they share matrix products."""
+        units = sum(layer.size for layer in problem.network.layers.values())
+        return max(1, int(_PRODUCT / units**2))
 
     def begin(self, state: Array, segments: adams.Segments) -> None:
         """Lay out the working arrays; `state` holds units and, behind them, followers if any."""
@@ -171,9 +185,7 @@ class Run:
         return self.fixed
 
     @staticmethod
-    def reader(
-        problem: Problem, offset: Array, times: Array, ends: Array, vectors: Array
-    ) -> Reader:
+    def reader(problem: Problem, offset: Array, times: Array, ends: Array, vectors: Rows) -> Reader:
         """Read states of runs (T, B, width) by layer, at `times` (T,) or the `ends` (B,) before."""
         return problem.reader(np.minimum(times, ends.max()), vectors)
 
@@ -194,12 +206,12 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
 
     Ctrl-C is noticed between chunks of steps, and reported as a status.
     """
-    size = min(kind.together, problem.batch)
     outcomes: list[Outcome] = []
     outputs = np.empty((problem.batch, len(problem.times), 0))
     progress = Progress(problem.t1, problem.batch)
-    stopped = False
-    for first in range(0, problem.batch, size):
+    first, stopped = 0, False
+    while first < problem.batch:
+        size = problem.batch - first if stopped else kind.together(problem)
         cues = np.arange(first, min(first + size, problem.batch))
         run = kind(problem.select(cues), rtol, atol)
         if not outputs.size:
@@ -211,6 +223,7 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
             except KeyboardInterrupt:
                 stopped = True  # the cues that are left keep their first state
         outcomes.append(run.outcome())
+        first += len(cues)
     progress.close()
     return _solution(kind, problem, _joined(outcomes), outputs)
 
@@ -243,14 +256,7 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
     finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
     times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
     last = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
-    if len(times) > outputs.shape[1]:
-        outputs = np.concatenate([outputs, last[:, None]], axis=1)
-    written = cues["written"]
-    for b in (written < len(times)).nonzero()[0]:
-        outputs[b, written[b] : len(times)] = last[b]
-    if problem.clamped:
-        np.copyto(outputs, start[:, None], where=fixed[:, None])
-    record = outputs[:, : len(times)].swapaxes(0, 1)
+    record = _Record(outputs, len(times), outcome, last)
     return Solution(
         times=times,
         record=kind.reader(problem, outcome.offset, times, ends, record),
@@ -261,6 +267,32 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
         accepted=int(cues["accepted"].sum()),
         rejected=int(cues["rejected"].sum()),
     )
+
+
+class _Record:
+    """The rows (T, B, width) of all cues, filled up when they are first read.
+
+    Many cues at many times are gigabytes: who interrupts a run must not wait for that.
+    """
+
+    def __init__(self, outputs: Array, count: int, outcome: Outcome, last: Array) -> None:
+        self._outputs, self._outcome, self._last = outputs, outcome, last
+        self.shape = count, *last.shape
+
+    def __getitem__(self, rows: Any) -> Array:
+        return np.asarray(self._rows[rows])
+
+    @cached_property
+    def _rows(self) -> Array:
+        outputs, outcome, last, count = self._outputs, self._outcome, self._last, self.shape[0]
+        if count > outputs.shape[1]:
+            outputs = np.concatenate([outputs, last[:, None]], axis=1)
+        written = outcome.cues["written"]
+        for b in (written < count).nonzero()[0]:
+            outputs[b, written[b] : count] = last[b]
+        if outcome.fixed.any():
+            np.copyto(outputs, outcome.start[:, None], where=outcome.fixed[:, None])
+        return outputs[:, :count].swapaxes(0, 1)
 
 
 def segments_of(

@@ -14,7 +14,16 @@ from ..files import MAX_BYTES
 from ..patterns import overlap
 from ..synapses import Array
 from . import trajectory_file
-from .problem import SETTLED, STATUSES, TIME_LIMIT, Problem, Reader, Solution, Stored
+from .problem import (
+    INTERRUPTED,
+    SETTLED,
+    STATUSES,
+    TIME_LIMIT,
+    Problem,
+    Reader,
+    Solution,
+    Stored,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -262,7 +271,7 @@ def _message(problem: Problem, solution: Solution) -> str:
     number = {name: int(np.sum(solution.codes == code)) for code, name in enumerate(STATUSES)}
     last = f"{'update' if solution.updates else 't ='} {solution.ends.max():.4g}"
     if number["interrupted"]:
-        return f"interrupted at {last}; {number['settled']} of {count} cues had settled"
+        return _interrupted(solution)
     if number["max_events"]:
         return (
             f"{number['max_events']} of {count} cues sent max_events messages, by {last}: allow "
@@ -283,6 +292,32 @@ def _message(problem: Problem, solution: Solution) -> str:
             f"(until=Settled(...)), or look for an oscillation with plot()"
         )
     return f"{count} of {count} cues settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"
+
+
+def _interrupted(solution: Solution) -> str:
+    """Which cues had ended, were under way and had not begun, when a run was interrupted."""
+    codes, ends = solution.codes, solution.ends
+    open_, begun = codes == INTERRUPTED, ends > 0
+    reached = ends[open_ & begun].max(initial=0.0)
+    last = f"update {reached:.4g}" if solution.updates else f"t = {reached:.4g}"
+    parts = [f"{np.sum(codes == SETTLED)} of {len(codes)} cues had settled"]
+    for cues, what in (
+        (~open_ & (codes != SETTLED), "had ended otherwise"),
+        (open_ & begun, f"were under way, by {last}"),
+        (open_ & ~begun, "had not begun"),
+    ):
+        if cues.any():
+            parts.append(f"{cues.sum()} {what}{_which(cues)}")
+    return f"interrupted: {', '.join(parts)}"
+
+
+def _which(cues: NDArray[np.bool_]) -> str:
+    """The positions of some cues in the flattened batch, if they are in a row and not all."""
+    (found,) = cues.nonzero()
+    first, last = found[0], found[-1]
+    if len(found) == len(cues) or last - first >= len(found):
+        return ""
+    return f" (cue {first})" if first == last else f" (cues {first} to {last})"
 
 
 def _residual(problem: Problem, solution: Solution) -> float:

@@ -26,7 +26,7 @@ from ..lagrangians import (
 from ..synapses import Array, Dense, project
 from . import adams, memory_force
 from .problem import Problem, Reader
-from .run import Outcome, Run, segments_of
+from .run import Outcome, Rows, Run, segments_of
 
 # Products in float32 are worth compiling for from this number of weights on. They serve errors
 # per step down to the first of these and residuals down to the second, times the largest weight.
@@ -34,6 +34,8 @@ _LARGE = 100_000
 _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
 # The error of a logit grows with its size, and with it that of the shares of similar memories.
 _FLOAT32_LOGIT = 50.0
+# Cues side by side, and the weights that they read in one step, which nothing interrupts.
+_TOGETHER, _SWEEP = 16, 5e8
 # What the compiled loop was called with in this process: nobody waits for that again.
 _LOADED: set[tuple[str, str]] = set()
 # The features depend on each other, through the memories.
@@ -46,7 +48,6 @@ _NEGLIGIBLE = 0.03
 class TwoLayerRun(Run):
     """Steps whose state is v and its follower y and whose drive is one compiled pass."""
 
-    together = 16
     code: Any = memory_force
     outermost: Any = memory_force.sweep
 
@@ -74,6 +75,15 @@ class TwoLayerRun(Run):
             self.clamped = np.array(problem.clamped[self.visible], order="C")
         layers = [problem.network.layers[self.visible]]
         self.begin(state, segments_of(layers, _COUPLED, lag=self.rate))
+
+    @staticmethod
+    def together(problem: Problem) -> int:
+        """Cues that are integrated side by side: few, so that their history stays in the cache."""
+        (synapse,) = problem.network.synapses
+        assert isinstance(synapse, Dense)
+        size = _SWEEP / synapse.weights.size
+        group = memory_force.GROUP
+        return min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
 
     @staticmethod
     def applies(problem: Problem) -> bool:
@@ -204,9 +214,7 @@ class TwoLayerRun(Run):
         return int(near.sum())
 
     @staticmethod
-    def reader(
-        problem: Problem, offset: Array, times: Array, ends: Array, vectors: Array
-    ) -> Reader:
+    def reader(problem: Problem, offset: Array, times: Array, ends: Array, vectors: Rows) -> Reader:
         synapse = problem.network.synapses[0]
         assert isinstance(synapse, Dense)
         units = synapse.weights.shape[1]

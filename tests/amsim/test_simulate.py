@@ -553,7 +553,9 @@ def caught(run: Callable[[], am.Trajectory]) -> am.Trajectory:
 def check_interrupted(traj: am.Trajectory, whole: am.Trajectory) -> None:
     """The record is the beginning of the whole one; it ends with the last state."""
     assert traj.status == "interrupted"
-    assert traj.message.startswith("interrupted at ")
+    assert traj.message == (
+        f"interrupted: 0 of 1 cues had settled, 1 were under way, by t = {traj.times[-1]:.4g}"
+    )
     assert 0 < traj.times[-1] < whole.times[-1]
     assert len(traj.times) == len(traj["visible"]) == len(traj["hidden"]) == len(traj.energy)
     np.testing.assert_array_equal(traj.times[:-1], whole.times[: len(traj.times) - 1])
@@ -593,7 +595,10 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(memory_force, "sweep", interrupted)
     traj = caught(lambda: am.simulate(memory(), cues, **settings))
     assert traj.statuses.tolist() == ["interrupted"] * 20
-    assert traj.message == f"interrupted at t = {traj.times[-1]:.4g}; 0 of 20 cues had settled"
+    assert traj.message == (
+        f"interrupted: 0 of 20 cues had settled, 16 were under way, by t = {traj.times[-1]:.4g} "
+        f"(cues 0 to 15), 4 had not begun (cues 16 to 19)"
+    )
     reached = traj["visible"][-1, :16]
     assert (np.abs(reached - cues[:16]).max(axis=-1) > 1e-3).all()
     # The second group was not begun.

@@ -161,3 +161,11 @@ def test_large_memories_whose_products_are_in_single_precision(clamped: int, dri
         "inputs": {"visible": drive * patterns[5]},
     }
     assert assert_rest(network, options, 1e-9, None) == 3
+
+
+def test_updates_leave_no_layer_behind() -> None:
+    """Updates halve the features; the memories had not seen the last step, 20 times as large."""
+    network = am.dense_am([[20.0]], hidden=am.Tanh(1 / 800), tau_hidden=0.1)
+    traj = am.simulate(network, [1.0], solver=am.FixedPoint())
+    assert traj.status == "settled"
+    assert max(abs(force).max() for force in network.force(traj.final).values()) <= 1e-6

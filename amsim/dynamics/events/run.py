@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,18 +44,36 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
     wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
     links = windows.links_by_receiver(wiring) if windows.applies(wiring) else None
-    runs, stopped = [], False
-    for b, start in enumerate(starts(problem)):
-        run = _Run(problem, wiring, links, *start)
-        runs.append(run)
-        try:
-            if not stopped:
+    runs: list[_Run | _NotBegun] = []
+    try:
+        for b, start in enumerate(starts(problem)):
+            run = _Run(problem, wiring, links, *start)
+            runs.append(run)
+            try:
                 run.to_end(progress, problem.batch - b)
-        except KeyboardInterrupt:
-            stopped = True  # the cues that are left keep their first state
-        run.finish()
+            finally:
+                run.finish()
+    except KeyboardInterrupt:
+        if not runs:
+            raise
     progress.close()
+    left = np.arange(len(runs), problem.batch)
+    if len(left):  # they keep their first state
+        nothing = dict.fromkeys(runs[0].stats, 0)
+        first = problem.network.pack(problem.select(left).initial)
+        runs += [_NotBegun(x, nothing) for x in first]
     return _solution(problem, wiring, options, runs)
+
+
+class _NotBegun:
+    """A cue that was not begun when a run was interrupted."""
+
+    code, end, written, flooded = INTERRUPTED, 0.0, 0, False
+    messages = np.zeros(0, state.MESSAGE)
+
+    def __init__(self, first: Floats, stats: Mapping[str, float]) -> None:
+        self.last, self.stats = first, stats
+        self.outputs = np.empty((0, len(first)))
 
 
 class _Run:
@@ -191,7 +210,9 @@ class _Run:
         self.engine = engine._replace(queue=np.concatenate([engine.queue, more]))
 
 
-def _solution(problem: Problem, wiring: Wiring, options: EventDriven, runs: list[_Run]) -> Solution:
+def _solution(
+    problem: Problem, wiring: Wiring, options: EventDriven, runs: list[_Run | _NotBegun]
+) -> Solution:
     """Trim the record to what happened; cues that stopped hold their last state."""
     codes = np.array([run.code for run in runs])
     ends = np.array([run.end for run in runs])
@@ -221,7 +242,7 @@ def _solution(problem: Problem, wiring: Wiring, options: EventDriven, runs: list
     )
 
 
-def _note(runs: list[_Run]) -> str:
+def _note(runs: list[_Run | _NotBegun]) -> str:
     """Which cues ended although they had not sent so many messages."""
     flooded = sum(run.flooded for run in runs)
     if not flooded:
@@ -249,14 +270,14 @@ def _labels(wiring: Wiring) -> tuple[list[str], Ints, Ints]:
     return names, label, index
 
 
-def _messages(wiring: Wiring, runs: list[_Run]) -> dict[str, NDArray[np.int64]]:
+def _messages(wiring: Wiring, runs: list[_Run | _NotBegun]) -> dict[str, NDArray[np.int64]]:
     """Messages per layer, (B,)."""
     names, label, _ = _labels(wiring)
     counts = [np.bincount(label[run.messages["unit"]], minlength=len(names)) for run in runs]
     return dict(zip(names, np.array(counts).T, strict=True))
 
 
-def _events(wiring: Wiring, runs: list[_Run]) -> NDArray[Any]:
+def _events(wiring: Wiring, runs: list[_Run | _NotBegun]) -> NDArray[Any]:
     """Every message, cue by cue, in the order in which they were sent."""
     names, label, index = _labels(wiring)
     words = np.array(names)
