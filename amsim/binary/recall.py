@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 STATUSES = ("settled", "cycle", "sweep_limit")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flips:
     """Every flip of a recorded recall, cue by cue, in the order in which they happened.
 
@@ -33,7 +33,7 @@ class Flips:
     unit: Integers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recall:
     """The end of a recall, and how it got there.
 

@@ -661,7 +661,8 @@ def test_fixed_point_takes_no_notice_of_time() -> None:
 def test_fixed_point_that_runs_out_of_updates() -> None:
     traj = am.simulate(memory(), CUES, solver=am.FixedPoint(2), until=am.Settled(1e-12))
     assert traj.status == "time_limit"
-    assert "3 of 3 cues did not settle by update 2: allow more updates" in traj.message
+    assert "3 of 3 cues did not settle by update 2, with |tau dx/dt| up to 0.2: " in traj.message
+    assert "allow more updates" in traj.message
 
 
 # Side effects
