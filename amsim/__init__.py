@@ -16,7 +16,7 @@ Store patterns, recall them as coupled differential equations, and see what timi
 from importlib import import_module
 from types import ModuleType
 
-from . import binary, models, patterns, plot, stability, theory
+from . import binary, models, patterns, plot, siblings, stability, theory
 from .dynamics import (
     Brian2,
     EventDriven,
@@ -103,7 +103,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import what costs scikit-learn when it is asked for."""
-    if name == "estimators":
-        return import_module(".estimators", __name__)
+    """Import what costs scikit-learn, and the packages beside this one, when they are asked for."""
+    if name in ("estimators", *siblings.NAMES):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

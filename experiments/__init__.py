@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from amsim.siblings import adopt
+
 if TYPE_CHECKING:
     from .runner.experiment import Experiment
+
+adopt(__name__)
 
 
 def find(name: str) -> Experiment:

@@ -47,7 +47,7 @@ def measure(
 ) -> Mapping[str, float]:
     """Compile, recall one cue for each memory, compare and price."""
     import amsim as am
-    import hardware as hw
+    from amsim import hardware as hw
 
     draw, *damage = seed.spawn(2)
     gray = 2 * am.patterns.digits_gray(memories, int(draw.generate_state(1)[0])) - 1

@@ -4,6 +4,10 @@
 >>> import hardware as hw
 """
 
+from amsim.siblings import adopt
+
+adopt(__name__)
+
 from . import export, lava
 from .backends import BackendUnavailable, Trace
 from .chips import CHIPS, Chip, Limit, System

@@ -11,9 +11,8 @@ from .outcome import COLUMNS_HELP, FILES, Task
 from .recall import SOLVERS, network_of, perform
 
 if TYPE_CHECKING:
-    from hardware import Result
-
     from ..dynamics import Trajectory
+    from ..hardware import Result
 
 _STORED, _CUES, _FLIP = 100, 8, 0.2
 # Two stored patterns that differ in d units merge into a mixture below beta = 1/d, and near that
@@ -79,7 +78,7 @@ def _on_a_chip(task: Task, traj: Trajectory) -> dict[str, Any]:
     """Recall the same cues with the integers of a chip, and compare where they end."""
     import numpy as np
 
-    import hardware as hw
+    from .. import hardware as hw
 
     plan = hw.compile(network_of(task))
     note(f"recalling them again with the integers of {plan.chip}, in the emulator and in Lava ...")
@@ -102,7 +101,7 @@ def _on_a_chip(task: Task, traj: Trajectory) -> dict[str, Any]:
 
 def _in_lava(emulated: Result, task: Task) -> dict[str, Any]:
     """Count the cues that end in the integers of the emulator, or say why there is no Lava."""
-    import hardware as hw
+    from .. import hardware as hw
 
     try:
         found = hw.run(emulated.plan, task.cues, backend="lava-fused").integers

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.runner import files, summary
-
+from ..experiments.runner import files, summary
 from .console import DONE, Parser, UserError, as_json, emit, note, seed
 from .files import add_output
 
 if TYPE_CHECKING:
-    from experiments.runner.experiment import Experiment
+    from ..experiments.runner.experiment import Experiment
 
 INCOMPLETE = 1  # some units failed, or a second run differs from the first
 _HELP = """\
@@ -45,7 +44,7 @@ def add(commands: Any) -> None:
 
 
 def _experiment(args: argparse.Namespace) -> int:
-    import experiments
+    from .. import experiments
 
     if args.name in ("list", "rerun"):
         parser = {"list": _list_parser, "rerun": _rerun_parser}[args.name]()
@@ -67,8 +66,8 @@ def _list_parser() -> Parser:
 
 
 def _list(args: argparse.Namespace) -> int:
-    import experiments
-    from experiments.runner.design import Design
+    from .. import experiments
+    from ..experiments.runner.design import Design
 
     listed = []
     for name in experiments.names():
@@ -128,10 +127,10 @@ def _add_workers(parser: Parser) -> None:
 
 
 def _run(experiment: Experiment, args: argparse.Namespace) -> int:
-    from experiments.runner.design import Design, parse
-    from experiments.runner.plan import plan, words
-    from experiments.runner.pools import count_jobs
-    from experiments.runner.record import run
+    from ..experiments.runner.design import Design, parse
+    from ..experiments.runner.plan import plan, words
+    from ..experiments.runner.pools import count_jobs
+    from ..experiments.runner.record import run
 
     given = {
         name.partition(" ")[2]: text
@@ -180,9 +179,9 @@ def _rerun_parser() -> Parser:
 
 
 def _rerun(args: argparse.Namespace) -> int:
-    from experiments.runner.pools import count_jobs
-    from experiments.runner.provenance import provenance
-    from experiments.runner.rerun import changed_origin, rerun
+    from ..experiments.runner.pools import count_jobs
+    from ..experiments.runner.provenance import provenance
+    from ..experiments.runner.rerun import changed_origin, rerun
 
     with _one_line(ValueError):
         count_jobs(args.jobs, here=not args.scheduler)
@@ -205,8 +204,8 @@ def _rerun(args: argparse.Namespace) -> int:
 @contextmanager
 def _ends(out: str | None) -> Iterator[None]:
     """Turn the ends of a run that a user can do something about into one line."""
-    from experiments.runner.conclude import UnitsFailed
-    from experiments.runner.pools import PoolError
+    from ..experiments.runner.conclude import UnitsFailed
+    from ..experiments.runner.pools import PoolError
 
     try:
         with _one_line(files.RecordError, UnitsFailed):

@@ -70,7 +70,7 @@ def add(commands: Any) -> None:
 
 
 def _map(args: argparse.Namespace) -> int:
-    import hardware as hw
+    from .. import hardware as hw
 
     stored = load(args.patterns)
     if stored.ndim != 2:
@@ -110,7 +110,7 @@ def _placed(
     plan: Any, stored: Floats, own: str | None, args: argparse.Namespace
 ) -> tuple[Any, Any]:
     """A placement, and what recalls of the stored patterns cost; None where not asked for."""
-    import hardware as hw
+    from .. import hardware as hw
 
     if args.place is None:
         if args.prices is not None or args.cores is not None:
@@ -157,7 +157,7 @@ def _network(stored: Floats, args: argparse.Namespace) -> Network:
 
 
 def _record(plan: Any, validation: Any, folder: Any) -> dict[str, Any]:
-    from hardware import ranges
+    from ..hardware import ranges
 
     return {
         "command": "map",

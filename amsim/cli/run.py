@@ -10,7 +10,7 @@ from .console import DONE, MISSING, UserError, as_json, count, emit, fail, note
 from .files import Floats, add_output, load, output, write
 
 if TYPE_CHECKING:
-    from hardware import Plan, Result
+    from ..hardware import Plan, Result
 
 RECORD, STATES = FILES = "result.json", "states.npz"
 _LISTED = 20
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    import hardware as hw
+    from .. import hardware as hw
 
     try:
         plan = hw.Plan.load(args.plan)

@@ -1,9 +1,9 @@
 """The integer network in Lava: processes to wire, and a session that cannot hang."""
 
-from hardware.lava.backend import build, config, run
-from hardware.lava.float_recall import float_steps
-from hardware.lava.install import require_lava
-from hardware.lava.session import LavaError, LavaTimeoutError, Session
+from .backend import build, config, run
+from .float_recall import float_steps
+from .install import require_lava
+from .session import LavaError, LavaTimeoutError, Session
 
 __all__ = [
     "LavaError",

@@ -11,9 +11,9 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime_services import runtime_service
 from numpy.typing import NDArray
 
-from hardware.lava.channels import DirectChannel, Selector
-from hardware.lava.crew import Board, Crew, shared_array
-from hardware.lava.integers import holds
+from .channels import DirectChannel, Selector
+from .crew import Board, Crew, shared_array
+from .integers import holds
 
 Variables = dict[int, NDArray[np.float64]]
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hardware.backends import Trace
-from hardware.jobs import Inputs, prepare
-from hardware.lava.float_recall import float_steps
-from hardware.lava.install import require_lava
-from hardware.lava.session import Session, remove_log_handlers
-from hardware.lava.shared_job import SharedJob
-from hardware.plan import Job, Plan
+from ..backends import Trace
+from ..jobs import Inputs, prepare
+from ..plan import Job, Plan
+from .float_recall import float_steps
+from .install import require_lava
+from .session import Session, remove_log_handlers
+from .shared_job import SharedJob
 
 # Backend: tag of the models, and whether populations are processes of their own.
 _MODELS = {
@@ -76,7 +76,7 @@ def build(
     """
     job, axes = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
     require_lava()
-    from hardware.lava.graph.processes import DenseAM
+    from .graph.processes import DenseAM
 
     try:
         return DenseAM(
@@ -128,7 +128,7 @@ def run(
         With "lava-float" the final states are floats, not rounded to integers.
     """
     models = config(backend)
-    from hardware.lava.graph.processes import DenseAM
+    from .graph.processes import DenseAM
 
     start = time.perf_counter()
     with _Forgotten():

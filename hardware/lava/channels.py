@@ -18,7 +18,7 @@ import numpy as np
 from lava.magma.compiler.channels.interfaces import Channel
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort, Proto
 
-from hardware.lava.integers import holds
+from .integers import holds
 
 _POLL_SECONDS = 0.001
 

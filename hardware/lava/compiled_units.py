@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hardware import compiled
-from hardware.compiled import boltzmann, scale
-from hardware.lava.recall import BEYOND_THE_PLAN
-from hardware.plan import Plan
+from .. import compiled
+from ..compiled import boltzmann, scale
+from ..plan import Plan
+from .recall import BEYOND_THE_PLAN
 
 
 class CompiledUnits:

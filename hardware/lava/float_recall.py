@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from hardware.jobs import whole
-from hardware.lava.recall import Recall
-from hardware.lava.shared_job import SharedJob
-from hardware.plan import Plan
+from ..jobs import whole
+from ..plan import Plan
+from .recall import Recall
+from .shared_job import SharedJob
 
 EXCHANGES = 8
 _SMALL = 3  # before the first even one, at 1/8, 1/4 and 1/2 of its time

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware.plan import Plan
+from ..plan import Plan
 
 STATE_LIMIT = (1 << 23) - 1
 

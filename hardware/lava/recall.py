@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hardware.lava.shared_job import SharedJob
-from hardware.plan import Plan
+from ..plan import Plan
+from .shared_job import SharedJob
 
 BEYOND_THE_PLAN = (
     "a memory unit's logit is far above c: a Var was set, or an input arrived, beyond what the "

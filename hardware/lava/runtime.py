@@ -17,9 +17,9 @@ from lava.magma.runtime.runtime import Runtime
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import spmatrix
 
-from hardware.lava.actors import Infrastructure, Variables
-from hardware.lava.crew import Crew, LavaError, LavaTimeoutError, shared_array
-from hardware.lava.integers import holds
+from .actors import Infrastructure, Variables
+from .crew import Crew, LavaError, LavaTimeoutError, shared_array
+from .integers import holds
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 1.0  # of patience with models that are told to stop

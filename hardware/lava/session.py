@@ -8,14 +8,14 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from hardware.jobs import whole
-from hardware.lava.crew import Crew, LavaError, LavaTimeoutError
-from hardware.lava.install import require_lava
+from ..jobs import whole
+from .crew import Crew, LavaError, LavaTimeoutError
+from .install import require_lava
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hardware.lava.runtime import GuardedRuntime
+    from .runtime import GuardedRuntime
 
 __all__ = ["LavaError", "LavaTimeoutError", "Session", "remove_log_handlers"]
 
@@ -74,7 +74,7 @@ class Session:
             executable = _compile(process, config, timeout)
         finally:
             remove_log_handlers()
-        from hardware.lava.runtime import GuardedRuntime
+        from .runtime import GuardedRuntime
 
         self._runtime = GuardedRuntime(executable, Crew(), timeout)
         self._forgotten = weakref.finalize(self, _end_forgotten, self._runtime)

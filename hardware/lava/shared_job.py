@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.jobs import whole
-from hardware.lava.crew import shared_array
-from hardware.plan import Job, Plan
+from ..jobs import whole
+from ..plan import Job, Plan
+from .crew import shared_array
 
 # Names as in hardware.backends.Trace, with the layer whose size they have.
 SIGNALS = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.plan import Plan
+from ..plan import Plan
 
 # Weights from which compiled loops are worth their import: they read one byte a weight, a product
 # of matrices four, and a connection finds its weights in memory more often than in a cache.
@@ -53,7 +53,7 @@ def compiled_for(weights: Any) -> Any:
     """
     if np.size(weights) < _WORTH_COMPILING:
         return None
-    from hardware.lava.compiled_sums import products
+    from .compiled_sums import products
 
     products(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int8))
     return products
@@ -63,7 +63,7 @@ def compiled_units(plan: Plan) -> Any:
     """What `compiled_for` is for the products, for the turns of features and memories."""
     if np.size(plan.weights) < _WORTH_COMPILING:
         return None
-    from hardware.lava.compiled_units import CompiledUnits
+    from .compiled_units import CompiledUnits
 
     units = CompiledUnits(plan)
     count, size = plan.units

@@ -11,12 +11,17 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from hardware import kernels
-from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
-from hardware.lava.recall import BEYOND_THE_PLAN, Recall
-from hardware.lava.sums import Sums, compiled_units
-from hardware.plan import Normaliser, Plan
+from amsim.hardware import kernels
+from amsim.hardware.lava.graph.processes import (
+    Connection,
+    FeatureNeurons,
+    LogNormaliser,
+    MemoryUnits,
+)
+from amsim.hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
+from amsim.hardware.lava.recall import BEYOND_THE_PLAN, Recall
+from amsim.hardware.lava.sums import Sums, compiled_units
+from amsim.hardware.plan import Normaliser, Plan
 
 # NumPy takes as long for the steps of a logarithm as Python's integers for so many numbers.
 _FEW = 12

@@ -20,10 +20,15 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 from scipy.special import hyp1f1
 
-from hardware.lava.float_recall import EXCHANGES, FloatRecall, moment
-from hardware.lava.graph.processes import Connection, FeatureNeurons, LogNormaliser, MemoryUnits
-from hardware.lava.integers import require_finite
-from hardware.plan import Plan
+from amsim.hardware.lava.float_recall import EXCHANGES, FloatRecall, moment
+from amsim.hardware.lava.graph.processes import (
+    Connection,
+    FeatureNeurons,
+    LogNormaliser,
+    MemoryUnits,
+)
+from amsim.hardware.lava.integers import require_finite
+from amsim.hardware.plan import Plan
 
 _VALUES = 4  # that a drive is continued from
 # A message smaller than 2**_FAINT of the sum is not sent; it would also be slow to multiply.

@@ -13,8 +13,8 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from hardware.lava.shared_job import SharedJob
-from hardware.plan import Plan
+from amsim.hardware.lava.shared_job import SharedJob
+from amsim.hardware.plan import Plan
 
 
 class FeatureNeurons(AbstractProcess):  # type: ignore[misc]

@@ -13,19 +13,19 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from hardware.emulator import Machine
-from hardware.lava.graph.processes import (
+from amsim.hardware.emulator import Machine
+from amsim.hardware.lava.graph.processes import (
     Connection,
     DenseAM,
     FeatureNeurons,
     LogNormaliser,
     MemoryUnits,
 )
-from hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
-from hardware.lava.shared_job import SharedJob
-from hardware.lava.sums import compiled_for, compiled_units
-from hardware.plan import Job, Plan
-from hardware.spec import read
+from amsim.hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
+from amsim.hardware.lava.shared_job import SharedJob
+from amsim.hardware.lava.sums import compiled_for, compiled_units
+from amsim.hardware.plan import Job, Plan
+from amsim.hardware.spec import read
 
 
 class Populations(AbstractSubProcessModel):  # type: ignore[misc]

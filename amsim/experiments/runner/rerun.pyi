@@ -1,0 +1,1 @@
+from experiments.runner.rerun import *
