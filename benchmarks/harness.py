@@ -156,7 +156,7 @@ def show(rows: Iterable[Mapping[str, object]]) -> None:
 
 def dump(content: object, path: Path) -> None:
     """Write JSON; numbers that do not exist (NaN) become null."""
-    path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _text(value: object) -> str:

@@ -37,7 +37,7 @@ STEPS = 192  # of a turn: a recall is on its way; it starts anew with every turn
 def cpu_seconds(pids: list[int]) -> float:
     """CPU time that this process and the children have used so far."""
     return time.process_time() + 1e-9 * sum(
-        int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids
+        int(Path(f"/proc/{pid}/schedstat").read_text(encoding="utf-8").split()[0]) for pid in pids
     )
 
 

@@ -90,7 +90,7 @@ assert amsim.experiments.find("precision").name == "precision"
             assert f"steps on {backend}" in out
 
     def test_children(self, decoys: Path) -> None:
-        text = "-m amsim experiment asynchrony --jobs 2 --memories random --execution equation --out sweep"
+        text = "-m amsim experiment asynchrony --memories random --execution equation --jobs 2"
         assert "units measured" in python(*text.split(), cwd=decoys)
 
 
