@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from pathlib import Path
@@ -290,3 +291,38 @@ def test_the_example_runs() -> None:
 
     result = doctest.testmod(importlib.import_module("hardware.export.nir"))
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_a_number_outside_its_domain_is_refused_with_a_right_checksum(
+    softmax: hw.Plan, tmp_path: Path
+) -> None:
+    from hardware.export import nir as module_or_function
+
+    digest = sys.modules[module_or_function.__module__]._digest
+    path = write(softmax, tmp_path)
+    graph = nir.read(path)
+    own = graph.metadata["amsim"]
+    scalars = json.loads(own["plan"])
+    scalars["visible"]["gain"] = 63
+    own["plan"] = json.dumps(scalars)
+    own["sha256"] = digest(own["plan"], own["arrays"])
+    nir.write(path, graph)
+    with pytest.raises(
+        ValueError, match=r"visible\.gain must be a whole number from 0 to 23, got 63"
+    ):
+        export.read_nir(path)
+
+
+def test_links_and_arrays_without_measure_are_refused(softmax: hw.Plan, tmp_path: Path) -> None:
+    import h5py
+
+    path = write(softmax, tmp_path)
+    with h5py.File(path, "a") as file:
+        file["node/metadata/link"] = h5py.ExternalLink("/etc/hostname", "/")
+    with pytest.raises(ValueError, match="'link' is a link to something else"):
+        export.read_nir(path)
+    path = write(softmax, tmp_path)
+    with h5py.File(path, "a") as file:  # of 16 GiB, none of which is written
+        file.create_dataset("node/metadata/large", (1 << 31,), "f8", chunks=(1 << 20,))
+    with pytest.raises(ValueError, match="it unpacks to more than 1,073,741,824 bytes"):
+        export.read_nir(path)
