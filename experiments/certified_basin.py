@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .runner.experiment import Claim, Experiment, Quantity
+from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -137,7 +138,7 @@ def draw(data: xr.Dataset) -> Figure:
 def judge(data: xr.Dataset) -> Sequence[Claim]:
     """Nesting, and the limits of large beta."""
     memories = int(data.attrs["memories"])
-    claims = [
+    claims: list[Claim | Mean] = [
         _none("certified cues that were recalled elsewhere", data.astray),
         _none("cues certified per link, but not in broadcast", data.unnested),
     ]
@@ -148,37 +149,25 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
             claims.append(_none(text, part.beyond_limit))
         if "random" not in data.patterns:
             continue
-        for scope in ("link", "broadcast"):
-            flips = data.flipped.values
-            found = _half(flips, part.sel(patterns="random")[scope].mean("repeat").values)
-            theory = [share_certified(int(f), memories, scope) for f in flips]
-            expected = _half(flips, np.array(theory))
-            if np.isnan(found + expected):
-                continue  # the curve does not come down among these flips
-            where = f"flips at which half of the random cues are certified, {scope}"
-            near = abs(found - expected) <= 1
-            note = "" if near else " (limit not reached)"
-            claims.append(Claim(f"beta = {beta:g}: {where}{note}", found, expected, near))
+        for scope, other in (("link", "broadcast"), ("broadcast", "link")):
+            theory = [share_certified(int(f), memories, scope) for f in part.flipped.values]
+            middle = int(np.abs(np.array(theory) - 0.5).argmin())
+            flips = int(part.flipped[middle])
+            text = f"beta = {beta:g}, {flips} flips: share of random cues certified, {scope}"
+            shares = part.sel(patterns="random")[scope].isel(flipped=middle)
+            null = share_certified(flips, memories, other)
+            claims.append(Mean(text, shares, theory[middle], null=null))
     first = data.isel(flipped=0).mean("repeat")
     for kind in data.patterns.values:
         share = float(first.sel(patterns=kind).link.min())
         text = f"{kind}: share of cues with {first.flipped.item()} flips certified per link"
         claims.append(Claim(text, share))
-    return claims
+    return judged(claims)
 
 
 def _none(text: str, counts: xr.DataArray) -> Claim:
     total = float(counts.sum())
     return Claim(text, total, 0.0, total == 0)
-
-
-def _half(x: NDArray[np.int64], share: NDArray[np.float64]) -> float:
-    """Where a falling curve passes 1/2, NaN if it does not."""
-    below = np.flatnonzero(share < 0.5)
-    if not below.size or below[0] == 0:
-        return float("nan")
-    i = below[0]
-    return float(x[i - 1] + (share[i - 1] - 0.5) / (share[i - 1] - share[i]) * (x[i] - x[i - 1]))
 
 
 EXPERIMENT = Experiment(
@@ -207,7 +196,7 @@ EXPERIMENT = Experiment(
             "beta": (1.0, 8.0),
             "flipped": (0, 2, 4, 6, 8, 11, 14, 16, 18, 20, 22, 24, 28),
             "memories": 100,
-            "repeats": 1,
+            "repeats": 10,
         },
         "paper": {
             "patterns": ("random", "digits"),

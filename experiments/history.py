@@ -16,13 +16,14 @@ history is constant.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .runner.experiment import Claim, Experiment, Quantity
+from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,7 +109,7 @@ def draw(data: xr.Dataset) -> Figure:
 
 def judge(data: xr.Dataset) -> Sequence[Claim]:
     """Consistent starts settle in some round trips; others take longer by a factor per tau."""
-    claims = []
+    claims: list[Claim | Mean] = []
     last = float(data.delay.max())
     trip = 2 * last + 2
     for start in data.start.values:
@@ -120,26 +121,24 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
                 text = f"memories start {_WORDS[start]}: share of cues that are {name}"
                 claims.append(Claim(text, share, 1.0, share == 1))
         elif len(data.delay) > 2:
-            factor = _growth(part.time.median("repeat"))
-            text = f"memories start {_WORDS[start]}: growth of the settling time per tau of delay"
+            text = f"memories start {_WORDS[start]}: growth of ln(settling time) per tau of delay"
             if start == "random":
-                claims.append(Claim(text, factor, math.e, 2 < factor < 4))
+                claims.append(Mean(text, _growth(part.time), 1.0, null=0.0))
             else:
-                claims.append(Claim(text, factor))
+                claims.append(Claim(text, float(np.mean(_growth(part.time)))))
             share = float(part.recalled.sel(delay=last).mean())
             text = f"memories start {_WORDS[start]}: share of cues recalled at delay {last:g}"
             claims.append(Claim(text, share))
         text = f"memories start {_WORDS[start]}: round trips until settled at delay {last:g}"
         claims.append(Claim(text, trips))
-    return claims
+    return judged(claims)
 
 
-def _growth(times: xr.DataArray) -> float:
-    """Factor per tau of delay, over the three longest ones."""
-    far = times.isel(delay=slice(-3, None)).dropna("delay")
-    if len(far) < 2:
-        return float("nan")
-    return float(np.exp(np.polyfit(far.delay, np.log(far), 1)[0]))
+def _growth(times: xr.DataArray) -> NDArray[np.float64]:
+    """Slope of the logarithm over the three longest delays, of each draw."""
+    far = times.isel(delay=slice(-3, None))
+    slopes: NDArray[np.float64] = np.polyfit(far.delay, np.log(far.transpose("delay", ...)), 1)[0]
+    return slopes
 
 
 _WORDS = {"consistent": "consistently", "zero": "at 0", "random": "at random"}
@@ -166,7 +165,7 @@ EXPERIMENT = Experiment(
             "beta": 0.3,
             "features": 32,
             "memories": 5,
-            "repeats": 8,
+            "repeats": 24,
         },
         "paper": {
             "start": ("consistent", "zero", "random"),

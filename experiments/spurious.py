@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .runner.experiment import Claim, Experiment, Quantity
+from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -151,45 +152,34 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
     """Memories, minima, radius and variation for each beta."""
     import amsim as am
 
-    mean, counts = data.mean("repeat"), data.memories.values
-    claims = []
+    counts = data.memories.values
+    claims: list[Claim | Mean] = []
     for beta in data.beta.values:
-        part = mean.sel(beta=beta)
-        found = _fall(counts, part.kept.values)
-        theory = _fall(counts, expected_kept(beta, counts))
-        if np.isfinite(found) and np.isfinite(theory):
-            text = f"beta = {beta:g}: points at which half of them have a minimum of their own"
-            claims.append(Claim(text, found, theory, abs(found / theory - 1) < 0.3))
+        part = data.sel(beta=beta)
+        theory = expected_kept(beta, counts)
+        middle = int(np.abs(theory - 0.5).argmin())
+        one_side = (1 - np.sqrt(2 / beta) / (2 * np.pi)) ** (counts[middle] - 1)
+        text = f"beta = {beta:g}, {counts[middle]} points: share with a minimum of their own"
+        kept = part.kept.isel(memories=middle)
+        claims.append(Mean(text, kept, float(theory[middle]), null=float(one_side)))
         most = int(counts[-1])
         if most * width_of(beta) / (2 * np.pi) < _DENSE:
             continue  # too few points for a smooth density
         dense = part.isel(memories=-1)
-        for name, text, value, limit in (
-            ("minima", "minima", np.sqrt(3 * beta), 0.25),
-            ("radius", "radius of the minima", am.models.circle_radius(beta), 0.02),
-            ("variation", "variation of beta E", expected_variation(beta, most), 0.25),
-        ):
-            seen = float(dense[name])
-            near = abs(seen / value - 1) < limit
-            claims.append(
-                Claim(f"beta = {beta:g}, {most} points: {text}", seen, float(value), near)
-            )
-    middle = mean.isel(beta=data.sizes["beta"] // 2)
+        where, radius = f"beta = {beta:g}, {most} points:", am.models.circle_radius(beta)
+        waves = float(np.sqrt(3 * beta))
+        variance = float(expected_variation(beta, most)) ** 2
+        claims += [
+            Mean(f"{where} minima", dense.minima, waves, null=float(np.sqrt(beta))),
+            Mean(f"{where} radius of the minima", dense.radius, radius, null=1.0),
+            Mean(f"{where} variance of beta E", dense.variation**2, variance, null=variance / 2),
+        ]
+    mean = data.mean("repeat").isel(beta=data.sizes["beta"] // 2)
     for kind in _KINDS:
-        share = middle[f"samples_{kind}"]
-        text = f"beta = {float(middle.beta):g}: points with the most {kind} samples"
+        share = mean[f"samples_{kind}"]
+        text = f"beta = {float(mean.beta):g}: points with the most {kind} samples"
         claims.append(Claim(text, float(counts[share.values.argmax()])))
-    return claims
-
-
-def _fall(counts: Any, share: Any) -> float:
-    """Where a falling share passes 1/2, on a logarithmic axis; NaN if it does not."""
-    below = np.flatnonzero(share < 0.5)
-    if not below.size or below[0] == 0:
-        return float("nan")
-    i = below[0]
-    part = (share[i - 1] - 0.5) / (share[i - 1] - share[i])
-    return float(counts[i - 1] * (counts[i] / counts[i - 1]) ** part)
+    return judged(claims)
 
 
 EXPERIMENT = Experiment(
@@ -218,7 +208,7 @@ EXPERIMENT = Experiment(
             "memories": (2, 4, 8, 16, 32, 64, 128, 256),
             "samples": 60,
             "distance": 1e-3,
-            "repeats": 3,
+            "repeats": 24,
         },
         "paper": {
             "beta": (2.0, 5.0, 10.0, 20.0, 50.0, 100.0),

@@ -94,8 +94,10 @@ EXPERIMENT = Experiment(
 
 def main(out, options):
     """Run as a driver of its own, which a test may kill."""
+    from experiments.runner import sweep
     from experiments.runner.record import run
 
+    sweep._SILENCE = options.pop("silence", sweep._SILENCE)
     keys = ("jobs", "scheduler", "resume", "force")
     how = {key: options.pop(key) for key in keys if key in options}
     run(Design.of(EXPERIMENT, **options), out, **how)

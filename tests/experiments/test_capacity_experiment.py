@@ -13,13 +13,10 @@ def data():
 
 
 def test_claims(data):
-    claims = {claim.text: claim for claim in capacity.judge(data)}
-    failed = [text for text, claim in claims.items() if not claim.holds]
-    # The normal distribution is wrong about rare errors, and only about those.
-    assert all("0.5 of the capacity" in text and "not normal" in text for text in failed)
+    claims = {claim.text.partition(" (")[0]: claim for claim in capacity.judge(data)}
+    assert all(claim.holds is not False for claim in claims.values())
     for name in ("x^2", "x^3", "x^4", "exp"):
-        for load in (1, 4):
-            assert claims[f"{name}, {load} of the capacity: share of wrong units"].holds
+        assert claims[f"{name}, 4 of the capacity: share of wrong units"].holds
     assert sum("exp" in text for text in claims) == 4
 
 

@@ -11,15 +11,15 @@ from experiments import certified_basin
 
 @pytest.fixture(scope="module")
 def data():
-    return certified_basin.run(flipped=(0, 11, 14, 16, 20, 22, 24), memories=60, repeats=1)
+    return certified_basin.run(flipped=(0, 11, 14, 16, 20, 22, 24), memories=60, repeats=3)
 
 
 def test_claims(data):
     claims = {claim.text: claim for claim in certified_basin.judge(data)}
     failed = [text for text, claim in claims.items() if claim.holds is False]
     # At beta = 1 certificates need a lead of several units: the limit is not reached there.
-    assert failed and all("beta = 1" in text and "limit not reached" in text for text in failed)
-    assert sum("beta = 8" in text and claim.holds for text, claim in claims.items()) == 3
+    assert failed and all("beta = 1" in text for text in failed)
+    assert claims["beta = 8: cues for which a certificate differs from its limit"].holds
     assert claims["certified cues that were recalled elsewhere"].measured == 0
 
 
@@ -29,7 +29,7 @@ def test_nested_curves(data):
     for name in ("recalled", "broadcast", "link"):
         assert (data[name].diff("flipped") <= 0.02).all()
     # The curves are apart: none of the three is another one.
-    middle = data.sel(patterns="random", beta=1.0, flipped=16)
+    middle = data.sel(patterns="random", beta=1.0, flipped=16).mean("repeat")
     assert float(middle.link.item()) < 0.2 < 0.8 < float(middle.broadcast.item())
 
 

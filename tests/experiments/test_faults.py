@@ -142,6 +142,24 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, marks):
     check(out, options, run(Design.of(EXPERIMENT, **options), out, resume=True))
 
 
+def test_stopped_workers_are_told_of_and_again(tmp_path, marks):
+    """The driver waits, says so, and keeps what is finished at Ctrl-C."""
+    out = tmp_path / "run"
+    options = {**OPTIONS, "marks": str(marks)}
+    with start(out, jobs=2, silence=0.5, **options) as driver:
+        until(lambda: lines(out) >= 3 and len(workers(marks)) == 2)
+        for pid in workers(marks):
+            os.kill(pid, signal.SIGSTOP)
+        said = [next(line for line in driver.stderr if "no unit" in line) for _ in range(2)]
+        os.kill(driver.pid, signal.SIGINT)
+        driver.communicate(timeout=120)
+    for line in said:
+        assert re.search(r"no unit has come back for \d+ s; .* of 24 units are done; Ctrl-C", line)
+        assert "keeps them, and --resume goes on" in line
+    assert not any(map(alive, workers(marks)))
+    assert read_record(out)["units"]["measured"] == lines(out)
+
+
 def test_a_full_disk(tmp_path):
     small = tmp_path / "small"
     small.mkdir()
@@ -255,3 +273,21 @@ def test_a_dask_worker_is_lost(tmp_path, marks):
         data = run(Design.of(EXPERIMENT, **options), out, resume=True)
     check(out, options, data)
     assert re.match("tcp://", read_record(out)["sessions"][0]["scheduler"])
+
+
+def test_a_scheduler_that_goes_is_one_error_without_logs_of_dask(tmp_path, marks):
+    distributed = pytest.importorskip("distributed", reason="Dask is in the extra 'cluster'")
+    out = tmp_path / "run"
+    options = {"seconds": 0.3, "repeats": 3, "marks": str(marks)}
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1",
+        silence_logs=50,
+    ) as cluster:  # fmt: skip
+        driver = start(out, scheduler=cluster.scheduler_address, silence=1.0, **options)
+        until(lambda: lines(out) >= 2)
+        cluster.close()
+        _, errors = driver.communicate(timeout=120)
+    assert driver.returncode == 1
+    assert "distributed." not in errors.partition("Traceback")[0]
+    assert "PoolError: " in errors.splitlines()[-1]
+    assert read_record(out)["units"]["measured"] == lines(out) >= 2

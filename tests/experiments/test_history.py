@@ -11,7 +11,7 @@ from experiments import history
 
 @pytest.fixture(scope="module")
 def data() -> xr.Dataset:
-    return history.run(delay=(0.0, 3.0, 4.0, 5.0))
+    return history.run(delay=(0.0, 3.0, 4.0, 5.0), repeats=8)
 
 
 def test_every_prediction_holds(data: xr.Dataset) -> None:
@@ -31,12 +31,6 @@ def test_random_starts_cost_more_than_round_trips(data: xr.Dataset) -> None:
 def test_consistent_starts_are_never_slower(data: xr.Dataset) -> None:
     median = data.time.median("repeat")
     assert (median.sel(start="consistent") <= median).all()
-
-
-def test_a_growth_of_round_trips_alone_is_found_out(data: xr.Dataset) -> None:
-    wrong = data.assign(time=0 * data.time + 10 * (2 * data.delay + 2))
-    held = [claim.holds for claim in history.judge(wrong) if "growth" in claim.text]
-    assert held == [None, False]
 
 
 def test_an_unknown_start_is_an_error() -> None:

@@ -1,0 +1,323 @@
+"""Every prediction of every experiment holds in a world where it is right, and fails elsewhere.
+
+Units are not measured here: their results are drawn around what theory says, or around something
+else. A false world is a true one of which some results are off by a few standard errors, or follow
+the law that the claim has to tell from its own.
+"""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import amsim as am
+import experiments
+from amsim.theory import timing
+from experiments import (
+    capacity,
+    certified_basin,
+    frustrated_links,
+    heterogeneous_tau,
+    message_loss,
+    spurious,
+)
+from experiments.runner.design import Design
+from experiments.runner.tolerance import LEVEL, Mean, crossing, judged, spread_of_mean
+
+
+def world(name, law, seed=0, **parameters):
+    """The dataset of a toy run whose units follow a law."""
+    design = Design.of(experiments.find(name), **parameters)
+    rng = np.random.default_rng(seed)
+    blank = dict.fromkeys(design.experiment.results, 0.0)
+    rows = []
+    for number in range(len(design)):
+        given, _ = design.unit(number)
+        rows.append((number, blank | law(rng=rng, **given)))
+    return design.dataset(rows)
+
+
+def changed(data, where=None, **laws):
+    """The same, with other values of some results, at some places."""
+    other = data.copy(deep=True)
+    for name, law in laws.items():
+        values = law(data[name])
+        other[name] = values if where is None else xr.where(where(data), values, data[name])
+        other[name] = other[name].transpose(*data[name].dims)
+    return other
+
+
+def plus(x):
+    return lambda values: values + x
+
+
+def times(x):
+    return lambda values: values * x
+
+
+def of_asynchrony():
+    def law(rng, cues, **_):
+        certified = (np.arange(cues) % 2).astype(float)
+        arrays = dict.fromkeys(experiments.find("asynchrony").results, np.ones(cues))
+        return arrays | {"certified": certified}
+
+    data = world("asynchrony", law)
+    for execution in data.execution.values:
+        one = {"execution": execution, "cue": 1, "repeat": 1, "flip": 0.1, "memories": "digits"}
+        other = data.copy(deep=True)
+        other.same.loc[one] = 0.0
+        yield data, other
+
+
+def of_message_loss():
+    def law(rng, scheme, loss, quantum, memories, **_):
+        scaled = 1 - loss
+        attrs = {"quantum": quantum, "memories": memories}
+        taken = float(message_loss.offset(xr.Dataset(attrs=attrs), loss))
+        mean = {"resend, zero": scaled, "send on delta": 1 - taken}.get(scheme, 1.0)
+        return {
+            "overlap": mean + (0.002 * rng.normal() if loss else 0.0), "scaled": scaled,
+            "distance": 1e-8, "messages": 1.0,
+        }  # fmt: skip
+
+    data = world("message_loss", law, repeats=20)
+    yield data, changed(data, distance=plus(1e-3))  # nothing is repaired
+    for scheme in ("resend, zero", "send on delta"):
+        at = lambda d, scheme=scheme: (d.scheme == scheme) & (d.loss > 0)  # noqa: E731
+        yield data, changed(data, at, overlap=plus(0.004))
+    # Loss of the last messages that nobody repeats takes nothing, or all that it took away remains.
+    yield data, changed(data, lambda d: d.scheme == "send on delta", overlap=lambda x: 0 * x + 1)
+    delta = data.overlap.sel(scheme="send on delta", drop=True)
+    yield data, changed(data, lambda d: d.scheme == "heartbeat", overlap=lambda x: delta)
+
+
+def of_spurious():
+    def law(rng, beta, memories, **_):
+        kept = spurious.expected_kept(beta, memories)
+        variance = spurious.expected_variation(beta, memories) ** 2
+        return {
+            "kept": rng.binomial(memories, kept) / memories,
+            "minima": np.sqrt(3 * beta) + rng.normal(),
+            "radius": am.models.circle_radius(beta) + 0.001 * rng.normal(),
+            "variation": np.sqrt(variance * rng.gamma(20, 1 / 20)),
+        }
+
+    data = world("spurious", law, repeats=40)
+    yield data, changed(data, kept=lambda x: (1 + x) / 2)
+    yield data, changed(data, minima=plus(1.0))
+    yield data, changed(data, minima=times(3**-0.5))
+    yield data, changed(data, radius=plus(0.001))
+    yield data, changed(data, variation=times(1.2))
+
+
+def of_certified_basin():
+    def law(rng, patterns, flipped, memories, **_):
+        shares = {
+            scope: rng.binomial(memories, certified_basin.share_certified(flipped, memories, scope))
+            / memories
+            for scope in ("link", "broadcast")
+        }
+        return {"recalled": 1.0, **shares}
+
+    data = world("certified_basin", law, repeats=10)
+    yield data, changed(data, astray=plus(1.0))
+    yield data, changed(data, unnested=plus(1.0))
+    yield data, changed(data, beyond_limit=plus(1.0))
+    yield data, changed(data, link=lambda x: data.broadcast, broadcast=lambda x: data.link)
+    yield data, changed(data, link=times(0.85), broadcast=times(0.85))
+
+
+def of_capacity():
+    def law(rng, separation, load, units, units_exponential, checked):
+        size = units_exponential if separation == "exp" else units
+        most = (
+            am.theory.capacity.exponential_bound(size)
+            if separation == "exp"
+            else am.theory.capacity.k_max(size, capacity.ORDERS[separation])
+        )
+        memories = max(2, round(load * most))
+        error = capacity.expected_error(separation, size, memories)
+        damaged = min(1.0, size * error)
+        asked = min(checked, memories) * size
+        return {
+            "error": rng.binomial(asked, error) / asked, "predicted": error, "memories": memories,
+            "damaged": rng.binomial(checked, damaged) / checked, "asked": asked,
+        }  # fmt: skip
+
+    data = world("capacity", law, load=(1.0, 4.0), repeats=200)
+    yield data, changed(data, error=times(1.25))
+    yield data, changed(data, error=times(0.75))
+    yield data, changed(data, damaged=times(1.4))
+
+
+def of_history():
+    def law(rng, start, delay, **_):
+        return {"settled": 1.0, "recalled": 1.0, "time": np.exp(delay + 0.2 * rng.normal())}
+
+    data = world("history", law)
+    yield data, changed(data, settled=lambda x: x * (x.repeat > 0))
+    yield data, changed(data, recalled=lambda x: x * (x.repeat > 0))
+    yield data, changed(data, time=lambda x: x**0.7)  # twofold
+    yield data, changed(data, time=lambda x: 0 * x + 2 * x.delay + 2)  # round trips
+
+
+def of_binary_staleness():
+    def law(rng, rule, flipped, staleness, **_):
+        rate = {"difference": 2e-3, "gradient": 1e-3}[rule]
+        return {
+            "raising": rate * staleness * (1 + 0.01 * rng.random()), "checks": 3.0 + staleness,
+            "recalled": 1.0 if flipped < 27 else 0.5 + 0.02 * rng.normal(),
+            "flips_per_error": 1 + 1e-4 * rng.normal(),
+        }  # fmt: skip
+
+    data = world("binary_staleness", law, repeats=20)
+    yield data, changed(data, raising=plus(1e-3))
+    yield data, changed(data, raising=times(-1.0))
+    for rule in data.rule.values:
+        late = lambda d, rule=rule: (d.staleness > 0) & (d.rule == rule)  # noqa: E731
+        yield data, changed(data, late, recalled=plus(0.03))
+    inside = lambda d: (d.flipped < 27) & (d.repeat == 0)  # noqa: E731
+    yield data, changed(data, inside, recalled=times(0.99))
+    yield data, changed(data, flips_per_error=times(1.01))
+
+
+def of_halting():
+    def law(rng, lead, delay, **_):
+        far, sigma = -np.log(lead), 3.0
+        return {
+            "sigma": sigma, "promise": 0.01, "first_quiet": 0.5, "naive_time": 0.5,
+            "windowed_time": 1.0, "naive_distance": 0.5, "windowed_distance": 0.005,
+            "updates": np.round(5 + far / np.log(sigma)),
+            "ode_time": round(5 + far / (np.sqrt(sigma) - 1), 2),
+        }  # fmt: skip
+
+    data = world("halting", law)
+    yield data, changed(data, windowed_distance=plus(0.01))
+    yield data, changed(data, naive_time=plus(1e-6))
+    yield data, changed(data, updates=times(1.35), ode_time=times(1.05))
+
+
+def of_heterogeneous_tau():
+    def law(rng, group, beta, ratio):
+        if group != "mixture":
+            return {"growth": -0.25}
+        root = heterogeneous_tau.hopf(beta)
+        return {"growth": 0.1 * np.log(ratio / root), "swing": 1.0, "rise": 0.01}
+
+    data = world("heterogeneous_tau", law)
+    mixture = lambda d: d.group == "mixture"  # noqa: E731
+    yield data, changed(data, mixture, growth=plus(0.01))
+    yield data, changed(data, lambda d: d.group != "mixture", growth=plus(0.3))
+    yield data, changed(data, rise=plus(1e-6))
+
+
+def of_frustrated_links():
+    def law(rng, late, rho, delay):
+        critical = frustrated_links.critical_delay(rho)
+        late_link = np.log(delay / critical) if rho > 1 else -0.3
+        growth = 0.1 * late_link if late == "negative link" else -0.03
+        return {"growth": growth + 1e-4 * rng.normal()}
+
+    data = world("frustrated_links", law, repeats=6)
+    yield data, changed(data, growth=plus(-0.01))
+    yield data, changed(data, growth=plus(0.1))
+    yield data, changed(data, unstable=plus(0.1))
+
+
+def of_delay_rate():
+    def law(rng, sigma, delay, tau_hidden, **_):
+        rate = timing.uniform_delay_rate(sigma, 1.0, tau_hidden, delay)
+        return {"rate": rate * (1 + 0.002 * rng.normal()), "root": rate}
+
+    data = world("delay_rate", law, repeats=8)
+    yield data, changed(data, root=times(1 + 1e-6))
+    yield data, changed(data, rate=times(1.01))
+
+
+def of_normaliser_lag():
+    laws = {"slow": timing.critical_normaliser_lag, "late": timing.critical_normaliser_delay}
+
+    def law(rng, kind, kappa, memories, **_):
+        theory = laws[kind](kappa)
+        return {"threshold": theory * 1.001, "change": theory * 0.002, "purity": 1.0}
+
+    data = world("normaliser_lag", law)
+    yield data, changed(data, threshold=times(1.02))
+
+
+def of_precision():
+    def law(rng, weight_bits, quantum, memories, **_):
+        errors = rng.random((memories, 64)).max(axis=1) / 2
+        return {
+            "step": 1.0, "error": np.median(errors), "worst_error": errors.max(), "energy": 1.0,
+            "recalled": 1.0, "same_basin": 1.0, "feature_messages": 100 + 0.1 * rng.normal(),
+            "expected_messages": 100.0 if quantum else np.nan, "messages_error": 1e-3,
+            "all_messages": 1.0,
+        }  # fmt: skip
+
+    data = world("precision", law)
+    yield data, changed(data, error=times(0.98))
+    yield data, changed(data, worst_error=times(1.1))
+    yield data, changed(data, feature_messages=times(1.01))
+
+
+def of_readout():
+    def law(rng, horizon, **_):
+        at = 0.1 * np.arange(1 + round(horizon / 0.1))
+        error = 0.9 * (1e-3 + 0.1 * np.exp(-at))
+        return {
+            "error": error, "error_jittered": error, "offset": 1e-3, "rate": 1.0,
+            "t_read": np.log(0.1 / 0.004),
+        }  # fmt: skip
+
+    data = world("readout", law)
+    yield data, changed(data, error=times(1.2))
+    yield data, changed(data, error_jittered=plus(0.01))
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_every_prediction_holds_where_it_is_right_and_fails_where_it_is_wrong(name):
+    judge = experiments.find(name).judge
+    open_claims = None
+    for right, wrong in globals()[f"of_{name}"]():
+        claims = [claim for claim in judge(right) if claim.predicted is not None]
+        assert [claim for claim in claims if not claim.holds] == []
+        verdicts = [claim.holds for claim in judge(wrong) if claim.predicted is not None]
+        assert len(verdicts) == len(claims) > 0
+        assert False in verdicts  # each of these worlds is found out
+        open_claims = set(range(len(claims))) if open_claims is None else open_claims
+        open_claims -= {i for i, holds in enumerate(verdicts) if holds is False}
+    assert [claims[i].text for i in sorted(open_claims)] == []
+
+
+def test_true_predictions_fail_together_as_often_as_they_may():
+    """By luck, one verdict of a hundred; each claim as one of ten."""
+    rng = np.random.default_rng(0)
+    verdicts = 2000
+    draws = rng.normal(3.0, 2.0, (verdicts, 10, 5))
+    failed = sum(
+        any(not claim.holds for claim in judged(Mean("m", part, 3.0) for part in verdict))
+        for verdict in draws
+    )
+    assert failed == pytest.approx(LEVEL * verdicts, abs=4 * np.sqrt(LEVEL * verdicts))
+
+
+def test_what_draws_cannot_tell_is_not_judged():
+    draws = [0.9, 1.0, 1.1, 1.0]
+    assert Mean("m", draws, 1.0).judge(1).holds is True
+    assert Mean("m", draws, 1.0, null=2.0).judge(1).holds is True
+    assert Mean("m", draws, 1.0, null=1.1).judge(1).holds is None
+    assert Mean("m", draws, 1.5).judge(1).holds is False
+    assert Mean("m", draws, 1.5, resolution=0.5).judge(1).holds is True
+    assert Mean("m", draws, 0.5, side="above").judge(1).holds is True
+    assert Mean("m", draws, 1.05, side="above").judge(1).holds is None
+    assert Mean("m", draws, 0.5, side="below").judge(1).holds is False
+    assert Mean("m", [1.0], 1.0).judge(1).holds is None
+    assert "too few draws to tell" in Mean("m", [1.0, np.nan], 1.0).judge(1).text
+    assert spread_of_mean(draws, 10) > spread_of_mean(draws, 1)
+
+
+def test_crossings():
+    x = np.linspace(0, 3, 7)
+    root, slack = crossing(x, x**2 - 2)
+    assert abs(root - np.sqrt(2)) <= slack < 0.05
+    assert np.isnan(crossing(x, x + 1)).all()

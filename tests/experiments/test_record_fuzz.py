@@ -1,0 +1,15 @@
+"""A few of the edits of `benchmarks/record_fuzz.py`, which has a command for many."""
+
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_edited_records_end_with_a_code_and_a_line():
+    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "benchmarks/record_fuzz.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    ends = module.fuzz(25, seed=1, kinds=("record", "log", "data"))
+    refused = sum(count for (_, _, code), count in ends.items() if code == 2)
+    assert refused > 25
