@@ -24,6 +24,7 @@ Complex = NDArray[np.complex128]
 _WHOLE = 1500  # numbers in a piece of history up to which all eigenvalues are computed
 _STORED = 5e7  # numbers in all matrices together
 _MOST_POINTS = 200
+_MOST_COUNTED = 40  # roots that are resolved together
 _SHIFTS = 12
 _DIRT = 1e-10  # |1 / (s - shift)| relative to the largest, below which s is the infinite root
 
@@ -41,7 +42,16 @@ class Collocation:
     def __init__(self, system: DelayedNetwork, count: int) -> None:
         self.system, self.count = system, count
         turns = system.longest * system.highest_frequency(0.0)
-        self.order = int(min(16 + 2 * count + 0.55 * turns, _MOST_POINTS))
+        order = 16 + 2 * min(count, _MOST_COUNTED) + 0.55 * turns
+        if not order <= _MOST_POINTS:
+            fit = (_MOST_POINTS - 16 - 2 * min(count, _MOST_COUNTED)) / max(0.55 * turns, 1e-300)
+            raise ValueError(
+                f"a delay of {system.longest:.3g} is too long for these time constants: roots may "
+                f"turn {turns / 2 / np.pi:.3g} times in it; up to {fit * system.longest:.3g} is "
+                f"resolved, and any delay if all are one and all time constants are, or those of "
+                f"each of two layers; verdicts of analyse(net, state) hold for all delays"
+            )
+        self.order = int(order)
         self.points, self.derivative = _chebyshev(self.order, system.longest)
         matrices = len(system.distinct) if system.few else self.order + 1
         size = system.linear.size

@@ -12,7 +12,7 @@ from .delays import DelayedNetwork, Links, Pair, chosen_links
 from .fixed_points import near_rest
 from .linear import Floats, Linearisation
 from .spectrum import Complex, check_size, smooth
-from .states import State
+from .states import State, in_range
 from .status import status_of
 
 LARGEST = 400  # units: a sweep solves one eigenvalue problem of that size per frequency
@@ -20,6 +20,7 @@ FREQUENCIES = 240
 _LOWEST = 1e-4  # of the highest frequency at which a root can cross
 
 
+@in_range
 def critical_delay(net: Network, state: State, links: Links | None = None) -> float:
     """Smallest delay on some links, with none on the others, at which stability is lost.
 
@@ -66,7 +67,7 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
     1.209200 1.209200
     """
     linear = _resolved(net, state)
-    return first_crossing(linear, chosen_links(linear, links))
+    return first_crossing(linear, chosen_links(linear, links))[0]
 
 
 def _resolved(net: Network, state: State) -> Linearisation:
@@ -85,18 +86,18 @@ def first_crossing(
     linear: Linearisation,
     masks: Mapping[Pair, NDArray[np.bool_]],
     frequencies: int = FREQUENCIES,
-) -> float:
-    """`critical_delay` of a linearisation, for masks by (source, target)."""
+) -> tuple[float, float]:
+    """`critical_delay` of a linearisation, for masks by (source, target), and its frequency."""
     check_size(linear, LARGEST)
     if linear.slowest[0].real >= 0:
-        return 0.0
+        return 0.0, 0.0
     delayed = {pair: block * masks[pair] for pair, block in linear.blocks.items()}
     late = linear.assemble(delayed) @ linear.hessian
     prompt = linear.coupling @ linear.hessian - late - np.diag(linear.leak)
     rows = np.flatnonzero(late.any(axis=1))
     highest = DelayedNetwork(linear, {}).highest_frequency(0.0)
     if not len(rows) or highest == 0:
-        return np.inf
+        return np.inf, 0.0
 
     def eigenvalues(frequency: float) -> Complex:
         inverse = np.linalg.inv(np.diag(1j * frequency * linear.tau) - prompt)
@@ -106,8 +107,8 @@ def first_crossing(
     grid = np.geomspace(_LOWEST * highest, highest, frequencies)
     sizes = np.array([np.abs(eigenvalues(w)) for w in grid])
     return min(
-        (_delay_at(w, k, eigenvalues) for w, k in _crossings(grid, sizes, eigenvalues)),
-        default=np.inf,
+        ((_delay_at(w, k, eigenvalues), w) for w, k in _crossings(grid, sizes, eigenvalues)),
+        default=(np.inf, 0.0),
     )
 
 
@@ -132,6 +133,7 @@ def _delay_at(frequency: float, k: int, eigenvalues: Callable[[float], Complex])
     return float(np.min(np.angle(on) % (2 * np.pi)) / frequency)
 
 
+@in_range
 def critical_tau(net: Network, state: State, layer: str, unit: int) -> float:
     """Time constant of one unit, beyond its present one, at which stability is lost.
 

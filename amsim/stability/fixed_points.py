@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ..network import Network
 from ..synapses import Array
 from .linear import DENSE, Floats, Linearisation, solve_krylov
-from .states import State, one_state, stacked_states
+from .states import State, in_range, one_state, stacked_states
 from .status import energy_shape, falling
 
 Kind = Literal["memory", "mixture", "spurious"]
@@ -89,6 +89,7 @@ class Classification:
     index: int
 
 
+@in_range
 def find(net: Network, state: State) -> Equilibrium:
     """Find the fixed point near a state, to rounding error.
 
@@ -195,6 +196,7 @@ def _no_rest(
     )
 
 
+@in_range
 def find_all(net: Network, starts: State) -> list[Equilibrium]:
     """Find the fixed points near many states, each once, lowest energy first.
 
@@ -235,6 +237,7 @@ def find_all(net: Network, starts: State) -> list[Equilibrium]:
     return sorted(found, key=lambda rest: rest.energy)
 
 
+@in_range
 def classify(
     net: Network, state: State, patterns: ArrayLike, *, layer: str = "visible"
 ) -> Classification:

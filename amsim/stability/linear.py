@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 DENSE = 600
 BESIDE = 1e-9  # relative to 1 + |state|: as well as that a fixed point is known
 _JUMP = 1e-3  # relative change of a slope within that distance: a kink
+_RESTARTS = 2000
+_RANGE = 1e100  # of magnitudes, so that products of three fit into floats
 _MATTERS = 1e-6  # the least change of a gain that counts as one
 
 
@@ -80,7 +82,26 @@ class Linearisation:
         self.size = int(ends[-1])
         self.tau = np.concatenate([np.ravel(layer.tau) for layer in layers.values()])
         self.leak = np.concatenate([np.full(layer.size, layer.leak) for layer in layers.values()])
-        self.blocks, self.parallel = _couplings(network, self.states)
+        with np.errstate(all="ignore"):
+            self.blocks, self.parallel = _couplings(network, self.states)
+        self._check_range()
+
+    def _check_range(self) -> None:
+        """Refuse what leaves no room for products of a few factors in floats."""
+        sizes = {
+            "time constants": self.tau[self.tau > 0],
+            "states": np.array([1.0, *(np.abs(x).max() for x in self.states.values())]),
+            "couplings": np.array([1.0, *(np.abs(block).max() for block in self.blocks.values())]),
+            "leaks": np.append(1.0, self.leak),
+        }
+        for what, values in sizes.items():
+            smallest = float(values.min()) if what == "time constants" else 1.0
+            if not (smallest >= 1 / _RANGE and values.max() <= _RANGE):
+                raise ValueError(
+                    f"the network cannot be linearised in floats: {what} reach from {smallest:.3g} "
+                    f"to {values.max():.3g}; scale time and states to within {1 / _RANGE:.0e} and "
+                    f"{_RANGE:.0e}"
+                )
 
     @cached_property
     def dynamic(self) -> NDArray[np.bool_]:
@@ -508,10 +529,16 @@ def krylov(
     product: Any, size: int, which: str, count: int, kind: type = np.float64
 ) -> tuple[Any, Any]:
     """`count` eigenvalues at one end, by Arnoldi iteration (ARPACK)."""
-    from scipy.sparse.linalg import LinearOperator, eigs
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigs
 
     operator = LinearOperator((size, size), matvec=product, dtype=kind)
     # A start of our own: ARPACK's is random, and results would differ from run to run.
     start = np.random.default_rng(0).uniform(0.5, 1.5, size)
-    found = eigs(operator, k=count, which=which, v0=start, tol=1e-11, maxiter=10_000)
+    try:
+        found = eigs(operator, k=count, which=which, v0=start, tol=1e-11, maxiter=_RESTARTS)
+    except ArpackError as error:
+        raise ValueError(
+            f"no eigenvalues were found for {size} unknowns (ARPACK: {error}); take a network of "
+            f"fewer units, shorter delays, or states, weights and taus nearer to 1"
+        ) from None
     return cast("tuple[Any, Any]", found)

@@ -13,8 +13,9 @@ from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
 from .fixed_points import near_rest
 from .linear import BESIDE, Linearisation
+from .long_delays import Loop
 from .spectrum import rightmost_roots
-from .states import State
+from .states import State, in_range
 from .status import Status, status_of
 from .verdicts import SETTINGS, Verdict, judge
 
@@ -93,6 +94,7 @@ class StabilityReport:
         """
         return self.status == "stable"
 
+    @in_range
     def rate(self, delay: float = 0.0) -> float:
         """Rate at which small deviations die out if every message takes `delay`.
 
@@ -126,7 +128,12 @@ class StabilityReport:
         if delay == 0:
             return -self.abscissa
         taus = _taus_of_two_layers(self.linear)
-        if taus is not None:
+        if taus is not None and self.sigma > 0:
+            gain = np.array([self.sigma + 0j])
+            roots = Loop(taus, (1.0, 1.0), 2 * delay, gain, 0.0).roots(1)
+            if roots is not None:
+                return float(-roots.real.max())
+        if taus is not None:  # next to the pole, which this keeps the digits of
             return float(uniform_delay_rate(self.sigma, *taus, 2 * delay))
         return float(-rightmost_roots(self.linear, delay, 1)[0].real)
 
@@ -200,6 +207,7 @@ class StabilityReport:
         return stability(self)
 
 
+@in_range
 def analyse(net: Network, state: State) -> StabilityReport:
     """Analyse a fixed point: how stable it is, under which delays, and why.
 

@@ -12,15 +12,18 @@ from .collocation import Collocation
 from .delays import Delay, DelayedNetwork, link_delays
 from .fixed_points import near_rest
 from .linear import Linearisation
-from .states import State
+from .long_delays import loop_of
+from .states import State, in_range
 
 LARGEST = 2000  # units, for matrices of all of them
+MOST_ROOTS = 1000
 
 Complex = NDArray[np.complex128]
 
 _NEWTON = 30
 
 
+@in_range
 def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int = 10) -> Complex:
     """Rightmost characteristic roots of the network linearised at a fixed point, with delays.
 
@@ -39,7 +42,7 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
         (source, target), for the links from one layer to another (a number, or an array (source
         units, target units)), which counts before the name of its source.
     count : int, default 10
-        How many roots at most.
+        How many roots at most; up to 1000.
 
     Returns
     -------
@@ -55,10 +58,16 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
 
     Notes
     -----
-    Chebyshev collocation of the infinitesimal generator (Breda, Maset and Vermiglio, SIAM J. Sci.
-    Comput. 27, 2005), and Newton's method on every root. Small problems are solved whole; larger
-    ones by Arnoldi iterations around points beside the imaginary axis, up to the frequency beyond
-    which no root can lie as far to the right as those that were found.
+    Of one delay everywhere and one time constant, or of two layers with one of each that act only
+    on each other, the roots are those of a scalar equation for each mode (branches of Lambert's W,
+    and what they become for two time constants), at delays of any length; modes whose gain is lost
+    in rounding are left out, with all roots to the left of where they may have some.
+
+    Other networks: Chebyshev collocation of the infinitesimal generator (Breda, Maset and
+    Vermiglio, SIAM J. Sci. Comput. 27, 2005), and Newton's method on every root. Small problems are
+    solved whole; larger ones by Arnoldi iterations around points beside the imaginary axis, up to
+    the frequency beyond which no root can lie as far to the right as those that were found. Delays
+    in which a root may turn some fifty times are refused.
 
     Examples
     --------
@@ -69,8 +78,10 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     >>> bool(abs(roots[0] + rate) < 1e-12)
     True
     """
-    if not isinstance(count, (int, np.integer)) or count < 1:
+    if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
         raise ValueError(f"count must be a positive integer, got {count!r}")
+    if count > MOST_ROOTS:
+        raise ValueError(f"count is {count}; at most {MOST_ROOTS} roots are looked for")
     linear = smooth(Linearisation(net, near_rest(net, state).states))
     return rightmost_roots(linear, delay, count)
 
@@ -83,18 +94,22 @@ def rightmost_roots(linear: Linearisation, delay: Delay, count: int) -> Complex:
         states = {name: linear.states[name] for name in linear.network.dynamic}
         roots = np.linalg.eigvals(linear.network.jacobian(states)).astype(np.complex128)
         return _sorted(roots)[:count]
+    loop = loop_of(system)
+    closed = loop.roots(count) if loop is not None else None
+    if closed is not None:
+        return _sorted(closed)[:count]
     found: list[complex] = []
     for guess in Collocation(system, count).roots():
         if len(found) >= count:
             break
-        root = _newton(system, complex(guess))
+        root = root_near(system, complex(guess))
         if root is not None:
             # Collocation gives a root as often as its multiplicity, so equal ones are kept.
             found += [root, root.conjugate()] if abs(root.imag) > 1e-12 else [root]
     return _sorted(np.array(found, np.complex128))[:count]
 
 
-def _newton(system: DelayedNetwork, guess: complex) -> complex | None:
+def root_near(system: DelayedNetwork, guess: complex) -> complex | None:
     """The root near a guess, by Newton's method on M(s) x = 0; None if there is none near it."""
     from scipy.linalg import lu_factor, lu_solve
 
@@ -120,7 +135,11 @@ def _newton(system: DelayedNetwork, guess: complex) -> complex | None:
 
 
 def _sorted(roots: Complex) -> Complex:
-    order = np.lexsort((-roots.imag, np.abs(roots.imag), -roots.real.round(12)))
+    # To twelve digits, so that conjugates and multiple roots stay together.
+    on_axis = np.abs(roots.real) < 1e-14 * np.abs(roots)
+    digits, exponents = np.frexp(np.where(on_axis, 0.0, roots.real))
+    real = np.ldexp((digits * 2.0**40).round() / 2.0**40, exponents)
+    order = np.lexsort((-roots.imag, np.abs(roots.imag), -real))
     return np.asarray(roots[order])
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +13,28 @@ from ..dynamics.problem import algebraic_start
 from ..network import Network
 from ..synapses import Array
 
+P = ParamSpec("P")
+R = TypeVar("R")
 State: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+
+
+def in_range(function: Callable[P, R]) -> Callable[P, R]:
+    """Numbers that leave the range of floats end in an answer or in a ValueError that says so."""
+
+    @wraps(function)
+    def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
+        except (np.linalg.LinAlgError, OverflowError, ZeroDivisionError, ValueError) as error:
+            if type(error) is ValueError and "must not contain infs" not in str(error):
+                raise
+            raise ValueError(
+                f"{function.__name__}: numbers leave the range of floats ({error}); scale states, "
+                f"weights, delays and time constants to within 1e-100 and 1e100"
+            ) from None
+
+    return bounded
 
 
 def stacked_states(network: Network, given: State) -> dict[str, Array]:

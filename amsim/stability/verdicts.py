@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from .critical import LARGEST, first_crossing
-from .delays import Delay, Pair, by_link
+from .delays import Delay, DelayedNetwork, Pair, by_link
 from .linear import Linearisation
-from .spectrum import rightmost_roots
+from .spectrum import rightmost_roots, root_near
 from .status import Status
 
 Answer = Literal["proven", "refuted", "open"]
@@ -217,13 +218,18 @@ def _search(linear: Linearisation, masks: Mapping[Pair, Any]) -> dict[Pair, Any]
     """Delays, the same on all links of the masks, that make the network unstable; None if none."""
     if linear.size > LARGEST or not any(mask.any() for mask in masks.values()):
         return None
-    critical = first_crossing(linear, masks, _FREQUENCIES)
+    critical, frequency = first_crossing(linear, masks, _FREQUENCIES)
     if not np.isfinite(critical):
         return None
     for factor in _BEYOND:
         delays = {pair: factor * critical * mask for pair, mask in masks.items()}
-        if rightmost_roots(linear, by_link(delays), 1)[0].real > 0:
+        # The root that has crossed; another one, if it went too far to be found from there.
+        root = root_near(DelayedNetwork(linear, delays), 1j * frequency / factor)
+        if root is not None and root.real > 0:
             return delays
+        with suppress(ValueError):  # too long a delay for a whole spectrum
+            if rightmost_roots(linear, by_link(delays), 1)[0].real > 0:
+                return delays
     return None
 
 
