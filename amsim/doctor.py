@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -247,45 +246,27 @@ def _import_elsewhere(package: _Package) -> str:
 def _integrator() -> Finding:
     """Whether the integrator can be compiled, and kept, and has been."""
     try:
-        from .dynamics import interpreted, memory_force
+        from .compiled import jit
+        from .dynamics import memory_force
     except ImportError as error:
-        return _no_integrator(_first_line(str(error)), "install what is missing above")
-    except RuntimeError as error:
-        if not is_cache_error(error):
-            raise
-        return _no_integrator("numba may write to none of its cache folders", CACHE_REMEDY)
-    stats = getattr(memory_force.sweep, "stats", None)
-    if stats is None:
+        remedy = "install what is missing above"
+        return Finding("integrator", "broken", None, True, _first_line(str(error)), remedy)
+    sweep = memory_force.sweep
+    if not jit.is_compiled(sweep):
         return Finding(
             "integrator", "ok", None, True, "not compiled, and slow", "unset NUMBA_DISABLE_JIT"
         )
-    folder = str(stats.cache_path)
+    folder = jit.cache_folder(sweep)
+    if folder is None:
+        detail = "each process compiles anew, for want of a folder to keep the code in"
+        return Finding("integrator", "ok", None, True, detail, _CACHE_REMEDY)
     state = "compiled when a recall is long enough to gain by it, which takes 10 to 60 s"
-    if interpreted.is_compiled(memory_force.sweep):
+    if jit.on_disk(sweep):
         state = "compiled"
-    if not _writable(folder):
-        state += "; new parts compile each time, as the cache is not writable"
     return Finding("integrator", "ok", None, True, f"{state}; cache in {folder}")
 
 
-CACHE_REMEDY = "set NUMBA_CACHE_DIR to a folder that you may write to"
-
-
-def is_cache_error(error: RuntimeError) -> bool:
-    """Whether numba found no folder for compiled code."""
-    return "cannot cache function" in str(error)
-
-
-def _no_integrator(problem: str, remedy: str) -> Finding:
-    return Finding("integrator", "broken", None, True, problem, remedy)
-
-
-def _writable(folder: str) -> bool:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+_CACHE_REMEDY = "set NUMBA_CACHE_DIR to a folder that you may write to"
 
 
 def _first_line(text: str) -> str:

@@ -11,9 +11,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from amsim.dynamics.progress import announce_compilation, in_memory
+from amsim.compiled.jit import allocating, announced, elementwise
 
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
@@ -35,7 +34,7 @@ def _compiled(name: str) -> Any:
     imported.
     """
     function = getattr(kernels, name)
-    return njit(FunctionType(function.__code__, globals(), name))
+    return allocating(FunctionType(function.__code__, globals(), name))
 
 
 # What the kernels refer to: their constants and, by the same names, each other.
@@ -101,7 +100,7 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         features(plan),
         memories(plan),
     )
-    with announce_compilation("the emulator", needed=not in_memory(_recall)):
+    with announced("the emulator", _recall, *arguments, 0):
         _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
     moving = _recall(*arguments, periods)
     machine.heard = machine.c
@@ -125,7 +124,7 @@ def memories(plan: Plan) -> Memories:
     return Memories(hidden.mantissa, hidden.shift, hidden.power, hidden.down, *rounds)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _recall(  # type: ignore[no-untyped-def]
     v, sent, h, c, output, counts, rows, columns, bias_v, leak_v, bias_h, leak_h,
     input_v, input_h, features, memories, periods,
@@ -188,7 +187,7 @@ def _recall(  # type: ignore[no-untyped-def]
 
 
 # A product and a sum in one instruction: nothing is rounded, so that nothing changes.
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@elementwise
 def _products(messages, weights, sums):  # type: ignore[no-untyped-def]
     """Set sums to messages @ weights, without what is silent if much is."""
     if np.count_nonzero(messages) * _SPARSE > messages.size:
@@ -205,14 +204,14 @@ def _products(messages, weights, sums):  # type: ignore[no-untyped-def]
 
 # The functions below go over all cues of a block, each in loops over few arrays: the compiler makes
 # no vectors of loops over many, and a call for one cue alone costs as much as its work.
-@njit(cache=True, nogil=True)
+@allocating
 def _drive(cues, sums, gain, bias, inputs, targets):  # type: ignore[no-untyped-def]
     for i, b in enumerate(cues):
         for k in range(len(bias)):
             targets[i, k] = (np.int64(sums[i, k]) << gain) + bias[k] + inputs[b, k]
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def move(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
     """States towards their targets."""
     for i, b in enumerate(cues):
@@ -225,7 +224,7 @@ def move(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
         moves[i] += count
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
     """g of features."""
     for i, b in enumerate(cues):
@@ -241,7 +240,7 @@ def outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
                 g[i, d] = n.level * sign(v[b, d])
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ignore[no-untyped-def]
     """Messages of features; the first count is theirs."""
     for i, b in enumerate(cues):
@@ -255,7 +254,7 @@ def send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ig
         counts[i, 0] = count
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
     """f of memories without a softmax."""
     for i, b in enumerate(cues):
@@ -264,7 +263,7 @@ def powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
             logit[i, k] = shift_round(power(base, n.power), n.down)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-def]
     for i, b in enumerate(cues):
         for k in range(h.shape[1]):
@@ -285,7 +284,7 @@ def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-de
             logit[i, k] = boltzmann(logit[i, k], now, n.logit_bits, n.p_bits)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _send(cues, now, output, messages, moves, counts):  # type: ignore[no-untyped-def]
     for i, b in enumerate(cues):
         changed, sent = 0, 0

@@ -11,13 +11,15 @@ rounding cannot matter: closer calls are decided from the exact histogram of the
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from .bits import STRIDE, count_ones, masked_sum
+from ..compiled.bits import STRIDE, count_ones, masked_sum
+from ..compiled.draws import STEP
+from ..compiled.jit import allocating, inlined, vectorised
+from ..compiled.streams import mixed
 from .energies import Floats
 from .tables import BAND
 
@@ -30,10 +32,7 @@ ERROR = (BLOCK + 64) * 2.0**-24
 # Fields below this share of the sum of their terms are ties. The terms have 100 bits.
 TIE = 2.0**-80
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-compiled = njit(**_OPTIONS)
-inlined = njit(inline="always", **_OPTIONS)
-vectorised = njit(fastmath={"reassoc", "nsz", "contract", "nnan"}, **_OPTIONS)
+_ONE, _ELEVEN = np.uint64(1), np.uint64(11)
 
 
 class Memories(NamedTuple):
@@ -64,14 +63,12 @@ class Fields(NamedTuple):
 @inlined
 def uniform(generator):
     """A random number in [0, 1) (splitmix64; Steele, Lea and Flood 2014)."""
-    generator[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = generator[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.float64((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    bits = mixed(generator[0], _ONE)
+    generator[0] += STEP
+    return np.float64(bits >> _ELEVEN) * 2.0**-53
 
 
-@compiled
+@allocating
 def agreements(bits, state, agree):
     """agree[mu] = number of units in which memory mu equals the state."""
     words = np.zeros(bits.shape[1], np.uint64)
@@ -120,7 +117,7 @@ def new_fields(count, size):
     )  # fmt: skip
 
 
-@compiled
+@allocating
 def choose_band(table, agree, fields):
     """Scale the tables by the highest band that occurs; what is beyond it is not read."""
     row = table.row
@@ -136,7 +133,7 @@ def choose_band(table, agree, fields):
         fields.table[2 * a + 1] = table.odd[a] * factor
 
 
-@compiled
+@allocating
 def weigh(agree, table, both, even, sums):
     """Bring the fields up to the agreements, in the band that was chosen."""
     _look_up(agree, table.view(np.int64), both.view(np.int64))
@@ -177,7 +174,7 @@ def _two_product(a, b):
     return p, ((a1 * b1 - p) + a1 * (b - b1) + (a - a1) * b1) + (a - a1) * (b - b1)
 
 
-@compiled
+@allocating
 def exact_sum(counts, table):
     """sum counts * table in twice double precision, the sum of the sizes, and their band."""
     top, found = np.int64(0), False
@@ -196,7 +193,7 @@ def exact_sum(counts, table):
     return hi, lo, size, top
 
 
-@compiled
+@allocating
 def exact_sign(columns, i, s, agree, table):
     """Sign of the field from the histogram of its terms; 0 is a tie.
 
@@ -216,7 +213,7 @@ def exact_sign(columns, i, s, agree, table):
     return s * math.copysign(1.0, total)
 
 
-@compiled
+@allocating
 def value_sum(values, agree):
     """sum_mu F as a number and its band."""
     counts = np.zeros(len(values.hi), np.int64)
@@ -226,7 +223,7 @@ def value_sum(values, agree):
     return hi + lo, top
 
 
-@compiled
+@allocating
 def log_odds(columns, i, s, h, agree, values, heat, sums):
     """log p(s_i = +1) - log p(s_i = -1) of the heat bath at field h."""
     if not heat.logarithmic:
@@ -252,7 +249,7 @@ def heated_state(odds, generator):
     return 1 if uniform(generator) * (1.0 + math.exp(-odds)) < 1.0 else -1
 
 
-@compiled
+@allocating
 def energies(memories, states, values, agree):
     """sum F of every state and its band."""
     total, band = np.empty(len(states)), np.empty(len(states), np.int64)
@@ -262,7 +259,7 @@ def energies(memories, states, values, agree):
     return total, band
 
 
-@compiled
+@allocating
 def energies_along(memories, cue, units, values, agree):
     """The same of a cue and after each flip of `units`, one by one."""
     total, band = np.empty(len(units) + 1), np.empty(len(units) + 1, np.int64)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..compiled.jit import allocating, inlined
 from .kernels import (
     agreements,
     choose_band,
-    compiled,
     exact_sign,
     field,
     heated_state,
-    inlined,
     log_odds,
     move,
     new_fields,
@@ -44,7 +43,7 @@ def _shuffle(order, generator):
         order[k], order[j] = order[j], order[k]
 
 
-@compiled
+@allocating
 def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
                order, random, results):  # fmt: skip
     """Check one unit after another; `states` become the final states, `agree` is working memory.
@@ -122,7 +121,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
         results[b, 2], results[b, 3] = checks, flips
 
 
-@compiled
+@allocating
 def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
                 results):  # fmt: skip
     """Check all units in every sweep against the state of `staleness` sweeps ago.

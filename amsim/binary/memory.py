@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..dynamics.events import Timing
-from ..dynamics.progress import announce_compilation
+from ..progress import announce_compilation
 from . import inputs
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
 from .inputs import Signs
@@ -251,7 +251,7 @@ class BinaryMemory:
 
     @cached_property
     def _memories(self) -> Any:
-        from .bits import STRIDE
+        from ..compiled.bits import STRIDE
         from .kernels import Memories
 
         bits = inputs.packed(self._columns.T, 64).view("<u8")
@@ -297,4 +297,4 @@ def _announced() -> AbstractContextManager[None]:
     """Tell a user who waits for the compiler; nothing once the loops are in memory."""
     if f"{__package__}.loops" in sys.modules:
         return nullcontext()
-    return announce_compilation("binary recall", needed=True)
+    return announce_compilation("binary recall")

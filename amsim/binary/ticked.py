@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..compiled.jit import allocating, inlined
 from .kernels import (
     agreements,
     choose_band,
-    compiled,
     exact_sign,
     field,
     heated_state,
-    inlined,
     log_odds,
     move,
     new_fields,
@@ -37,7 +36,7 @@ def _enqueue(first, follow, bucket, tick, arrival):
         first[bucket] = tick
 
 
-@compiled
+@allocating
 def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule, results):
     """Check one unit at every tick; it reads what has arrived from the others.
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled.draws import DELAY, DRIFT, DROP, JITTER, PHASE, TICK, uniform
 from ..dynamics.events import Poisson, Timing
-from ..dynamics.events.draws import DELAY, DRIFT, DROP, JITTER, PHASE, TICK, uniform
 from .energies import Floats
 
 

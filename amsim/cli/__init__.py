@@ -77,12 +77,6 @@ def _guarded(argv: Sequence[str] | None) -> int:
     except OSError as error:  # that no command has words of its own for
         culprit = f"{error.filename}: " if error.filename else ""
         return fail(BAD_INPUT, f"{culprit}{error.strerror or error}")
-    except RuntimeError as error:
-        from ..doctor import CACHE_REMEDY, is_cache_error
-
-        if not is_cache_error(error):
-            raise
-        return fail(MISSING, f"no folder to keep compiled code in; {CACHE_REMEDY}")
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace | None:

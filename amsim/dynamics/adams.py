@@ -22,8 +22,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from ..compiled.jit import compiled, inlined, vectorised
 
 MAX_ORDER = 8
 HISTORY = MAX_ORDER + 2
@@ -35,15 +36,6 @@ FIRST_GROWTH, FIRST = 8.0, 10
 # its drive is evaluated at its state, to begin the history or to see whether it really rests.
 SETTLED, TIME_LIMIT, DIVERGED, RUNNING, QUIET, STARTING = range(6)
 BLOW_UP = 1e9  # a state that grew by this factor is not coming back
-
-# Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors.
-# Nothing here allocates, so arrays are not counted (_nrt): counting took most of a short step.
-_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
-compiled = njit(**_OPTIONS)
-# Becomes part of its caller: a chain of calls would compile the innermost once for each of them.
-inlined = njit(inline="always", **_OPTIONS)
-# Sums may be reordered and maxima ignore NaN, to use vector units; a sum of NaN is still NaN.
-vectorised = njit(fastmath={"reassoc", "nsz", "contract", "arcp", "nnan"}, **_OPTIONS)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network import Network
+from ..progress import Progress
 from ..synapses import Array
 from .problem import BLOW_UP, DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution
-from .progress import Progress
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ they run through here, with the same source for everything but the innermost loo
 
 from __future__ import annotations
 
-import os
-import sys
 from functools import cache
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from ..compiled.jit import in_memory, is_compiled, on_disk
 from ..synapses import Array
 from . import adams, memory_force
 
@@ -25,15 +24,15 @@ _USUAL = 80
 _taken = 0.0
 
 
-def preferred(compiled: Any, work: float, batch: int) -> bool:
-    """Whether `batch` cues should run without the function `compiled`.
+def preferred(function: Any, arguments: tuple[Any, ...], work: float, batch: int) -> bool:
+    """Whether `batch` cues should run without the compiled `function`.
 
-    So it is for small jobs while there is none on disk. `work` counts the multiply-adds of one step
-    of one cue.
+    So it is for small jobs while there is no code for these arguments. `work` counts the
+    multiply-adds of one step of one cue.
     """
-    if not hasattr(compiled, "overloads"):  # NUMBA_DISABLE_JIT
+    if not is_compiled(function):  # NUMBA_DISABLE_JIT
         return True
-    if compiled.overloads or is_compiled(compiled):
+    if in_memory(function, *arguments) or on_disk(function, *arguments):
         return False
     return _taken + _USUAL * batch * (1.0 + work / _WORK) <= _BUDGET
 
@@ -43,24 +42,6 @@ def exhausted(steps: int, work: float) -> bool:
     global _taken  # of the process, as is what it has compiled
     _taken += steps * (1.0 + work / _WORK)
     return _taken > _BUDGET
-
-
-def is_compiled(function: Any) -> bool:
-    """Whether the cache on disk holds `function`, compiled since its source was edited."""
-    code = function.py_func.__code__
-    start = f"{os.path.splitext(os.path.basename(code.co_filename))[0]}.{code.co_name}-"
-    end = f".py{sys.version_info[0]}{sys.version_info[1]}.nbi"
-    edited = os.path.getmtime(code.co_filename)
-    try:
-        with os.scandir(function.stats.cache_path) as entries:
-            return any(
-                entry.name.startswith(start)
-                and entry.name.endswith(end)
-                and entry.stat().st_mtime >= edited
-                for entry in entries
-            )
-    except OSError:
-        return False
 
 
 @cache

@@ -15,15 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .adams import (
-    QUIET,
-    Floats,
-    compiled,
-    finish_running,
-    inlined,
-    predict_running,
-    vectorised,
-)  # fmt: skip
+from ..compiled.jit import compiled, inlined, vectorised
+from .adams import QUIET, Floats, finish_running, predict_running
 
 SOFTMAX, IDENTITY, TANH, SIGMOID, POWER, EXPONENTIAL = range(6)
 BLOCK = 64  # memories per block: their rows stay in the cache between both products

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled.jit import announced
 from ..network import Layer, Network
+from ..progress import Progress
 from ..synapses import Array
 from . import adams
 from .interpreted import exhausted, interpreted, preferred
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
-from .progress import Progress, announce_compilation
 
 # A time after which nothing happens.
 _LAST = np.array([np.inf])
@@ -25,6 +25,8 @@ _FIRST_STEP = 1e-3
 _CHUNK = 3e8
 # The same of a matrix product in NumPy, which nothing interrupts.
 _PRODUCT = 5e9
+# The kinds of calls whose code is in memory: asking numba takes longer than a short recall.
+_LOADED: set[tuple[str, ...]] = set()
 # Steps between two looks without compiled code.
 _SLOW_CHUNK = 50
 
@@ -99,7 +101,7 @@ class Run:
         `left` counts the cues of this run and of those that follow.
         """
         work = self.work_per_cue()
-        if preferred(self.outermost, work, left):
+        if self.kind not in _LOADED and preferred(self.outermost, self.arguments(0), work, left):
             self.code = interpreted()
         else:
             self.compile()
@@ -112,8 +114,15 @@ class Run:
     def compile(self) -> None:
         """Compile what is not yet."""
         self.code = type(self).code
-        with self.announce(compiled=bool(self.outermost.overloads)):
-            self.sweep(0)
+        if self.kind not in _LOADED:
+            with announced("the integrator", self.outermost, *self.arguments(0)):
+                self.sweep(0)
+            _LOADED.add(self.kind)
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What tells the types of one call of `outermost` from those of another."""
+        return (type(self).__name__,)
 
     def advance(self, count: int) -> int:
         """Up to `count` steps of every running cue; how many cues still run."""
@@ -125,11 +134,6 @@ class Run:
         if exhausted(int(evaluated.sum()) - before, self.work_per_cue()):
             self.compile()
         return running
-
-    @staticmethod
-    def announce(*, compiled: bool) -> AbstractContextManager[None]:
-        """Tell a person who waits for a compilation."""
-        return announce_compilation("the integrator", needed=not compiled)
 
     def drive(self, cues: Array, times: Array, states: Array) -> Array:
         """N = force + leak x of packed states (size, N), at one time per cue."""
@@ -163,9 +167,14 @@ class Run:
 
     def finish(self, drives: Array, size: int) -> None:
         """Use the drives of the cues that predict_running listed."""
+        self.code.finish_running(*self.arguments(size, drives))
+
+    def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
+        """What the function `outermost` is called with."""
         problem = self.problem
-        self.code.finish_running(
-            self.steps, self.segments, self.running, size, drives, self.rtol, self.atol,
+        return (
+            self.steps, self.segments, self.running, size,
+            self.steps.used if drives is None else drives, self.rtol, self.atol,
             problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..lagrangians.base import require
+from ..progress import Progress
 from ..synapses import Array
 from .problem import (
     BLOW_UP,
@@ -19,7 +20,6 @@ from .problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from .progress import Progress
 
 METHODS = ("RK45", "DOP853", "Radau", "BDF", "LSODA")
 _RK45_STAGES = 6

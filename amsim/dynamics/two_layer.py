@@ -36,8 +36,6 @@ _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
 _FLOAT32_LOGIT = 50.0
 # Cues side by side, and the weights that they read in one step, which nothing interrupts.
 _TOGETHER, _SWEEP = 16, 5e8
-# What the compiled loop was called with in this process: nobody waits for that again.
-_LOADED: set[tuple[str, str]] = set()
 # The features depend on each other, through the memories.
 _COUPLED = np.ones((1, 1), bool)
 # Memories are left out of the softmax if together they change no drive by more than this share of
@@ -176,13 +174,9 @@ class TwoLayerRun(Run):
             drive=np.zeros((batch, units)),
         )
 
-    def compile(self) -> None:
-        self.code, weights = memory_force, self.memories.weights
-        kind = weights.dtype.char, self.work.query.dtype.char
-        if kind not in _LOADED:
-            with self.announce(compiled=False):
-                self.steps_of_all(0)
-            _LOADED.add(kind)
+    @property
+    def kind(self) -> tuple[str, ...]:
+        return *super().kind, self.memories.weights.dtype.char, self.work.query.dtype.char
 
     def sweep(self, count: int) -> int:
         running = self.steps_of_all(count)
@@ -192,16 +186,19 @@ class TwoLayerRun(Run):
 
     def steps_of_all(self, count: int) -> int:
         """Call the compiled loop."""
+        running: int = self.code.sweep(*self.arguments(count))
+        return running
+
+    def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
         # What is left out of the softmax must not hide that a unit is not at rest.
         problem, tolerance = self.problem, (1.0 - _NEGLIGIBLE) * self.problem.tolerance
         if self.single and tolerance:
             tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
-        running: int = self.code.sweep(
+        return (
             self.steps, self.segments, self.memories, self.rtol, self.atol, tolerance,
             not self.single, problem.t1, problem.times, self.outputs, self.scratch, self.work,
-            self.running, count,
+            self.running, size,
         )  # fmt: skip
-        return running
 
     def refine(self) -> int:
         """Go on in float64 with the cues that are as near to rest as float32 can tell."""

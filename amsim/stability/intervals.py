@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..dynamics.problem import start_order
-from ..dynamics.progress import announce_compilation, in_memory
 from ..lagrangians import Identity, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
@@ -111,9 +110,10 @@ class BoxMap:
 
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
+        from ..compiled.jit import announced
         from .passes import around
 
-        with announce_compilation("certificates", needed=not in_memory(around)):
+        with announced("certificates", around):
             return self._image(boxes)
 
     def _image(self, boxes: Boxes) -> Image:

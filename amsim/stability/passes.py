@@ -8,19 +8,12 @@ All bounds are rounded outwards, as in `intervals`. Arrays are (batch, units) an
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from ..compiled.jit import allocating, reordered
 from ..synapses import Array
 from .boxes import Box
 from .links import EPS, TINY
-
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-compiled = njit(**_OPTIONS)
-# For sums whose error is bounded for any order.
-reordered = njit(fastmath={"reassoc", "contract"}, **_OPTIONS)
 
 _WIDE = 600.0  # exponents that far apart are not taken as they are
 _SMALLEST = float(np.finfo(np.float64).tiny)
@@ -35,7 +28,7 @@ def softmax_bounds(beta: float, lo: Array, hi: Array) -> Box:
     return low, high
 
 
-@compiled
+@allocating
 def _softmax_bounds(beta, lo, hi, least, most):
     low, high = np.empty_like(lo), np.empty_like(hi)
     units = lo.shape[1]
@@ -60,7 +53,7 @@ def _softmax_bounds(beta, lo, hi, least, most):
     return low, high
 
 
-@compiled
+@allocating
 def _shares(own, others, factor, out):
     """own_i / (own_i + factor sum_{j != i} others_j)."""
     first = np.argmax(others)
@@ -74,7 +67,7 @@ def _shares(own, others, factor, out):
         out[i] = own[i] / (own[i] + factor * total)
 
 
-@compiled
+@allocating
 def _shares_by_logarithms(beta, own, others, error, out):
     """The same for exp(beta own), exp(beta others), which may be too large or small a number."""
     first = np.argmax(others)
@@ -121,7 +114,7 @@ def difference_product(weights, back, winner, radius):
     return out
 
 
-@compiled
+@allocating
 def middle(low, high):
     """Centre and radius of a box; centre +- radius contains it."""
     centre, radius = np.empty_like(low), np.empty_like(low)
@@ -137,7 +130,7 @@ def middle(low, high):
     return centre, radius
 
 
-@compiled
+@allocating
 def around(force, spread, error, bias, leak, winner):
     """The box bias + force / leak +- (spread + 4 error / leak), less that of the winner if any.
 

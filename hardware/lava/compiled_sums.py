@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from amsim.compiled.jit import allocating
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def products(messages: Any, weights: Any) -> Any:
     """Sums (B, n_out) of messages (B, n_in) times weights (n_in, n_out), in int32.
 

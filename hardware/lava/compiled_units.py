@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from amsim.compiled.jit import allocating
 
 from .. import compiled
 from ..compiled import boltzmann, scale
@@ -58,7 +59,7 @@ def _rows(array: Any) -> Any:
     return array.reshape(-1, array.shape[-1])
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _features(v, sent, arriving, drive, leak, n, held):  # type: ignore[no-untyped-def]
     cues, moves = np.arange(len(v), dtype=np.int64), np.zeros(len(v), np.int64)
     g, messages = np.empty(v.shape, np.int64), np.empty(v.shape, np.int32)
@@ -73,7 +74,7 @@ def _features(v, sent, arriving, drive, leak, n, held):  # type: ignore[no-untyp
     return messages, moves
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _memories(h, total, logit, arriving, drive, leak, n, held):  # type: ignore[no-untyped-def]
     cues, moves = np.arange(len(h), dtype=np.int64), np.zeros(len(h), np.int64)
     for i in cues:
@@ -91,7 +92,7 @@ def _memories(h, total, logit, arriving, drive, leak, n, held):  # type: ignore[
     return moves
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _boltzmanns(logit, c, fraction, bits):  # type: ignore[no-untyped-def]
     messages = np.empty(logit.shape, np.int32)
     highest = -1

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.dynamics import progress
+from amsim import progress
 from amsim.stability import certify, passes, radius, radius_bound
 
 Array = npt.NDArray[Any]

@@ -459,7 +459,7 @@ class TestInterrupt:
             if next(calls) == 5:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr("amsim.dynamics.progress.Progress.update", stop)
+        monkeypatch.setattr("amsim.progress.Progress.update", stop)
         assert main(recall(arrays.folder, "--json")) == 130
         out, err = capsys.readouterr()
         assert strict_json(out)["status"] == "interrupted"
@@ -485,7 +485,7 @@ class TestInterrupt:
         code = (
             "import signal, sys, os, time\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "from amsim.dynamics.progress import Progress\n"
+            "from amsim.progress import Progress\n"
             "def slowly(*_):\n"
             "    os.write(2, b'under way\\n')\n"
             "    time.sleep(1)\n"
@@ -561,9 +561,9 @@ class TestMissing:
         )
         out = ["--out", "out"] if command == "demo" else []
         done = child(command, *out, code=code, cwd=tmp_path)
-        assert done.returncode == 3, done.stderr
+        assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-        assert "NUMBA_CACHE_DIR" in done.stdout + done.stderr
+        assert ("NUMBA_CACHE_DIR" in done.stdout) == (command == "doctor")
 
 
 class TestDoctor:

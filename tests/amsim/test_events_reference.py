@@ -12,8 +12,9 @@ import pytest
 import scipy.stats
 
 import amsim as am
-from amsim.dynamics.events import draws, window_unit
+from amsim.compiled import draws
 from amsim.dynamics.events import run as engine_run
+from amsim.dynamics.events import window_unit
 from amsim.dynamics.events.wiring import wire
 
 ACTIVATIONS: dict[type, tuple[Any, Any]] = {

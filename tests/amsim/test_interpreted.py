@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import amsim as am
+from amsim.compiled.jit import compiled
 from amsim.dynamics import interpreted, run
 
 SEED = 3
@@ -60,6 +58,7 @@ CASES: dict[str, Callable[[], am.Trajectory]] = {
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     def chosen(plain: bool) -> None:
+        monkeypatch.setattr(run, "_LOADED", set())
         monkeypatch.setattr(run, "preferred", lambda *_: plain)
         monkeypatch.setattr(run, "exhausted", lambda *_: False)
 
@@ -90,6 +89,7 @@ def test_compiled_code_takes_over_in_the_midst(monkeypatch: pytest.MonkeyPatch) 
         asked.append(steps)
         return True
 
+    monkeypatch.setattr(run, "_LOADED", set())
     monkeypatch.setattr(run, "preferred", lambda *_: True)
     monkeypatch.setattr(run, "exhausted", exhausted)
     monkeypatch.setattr(run, "_SLOW_CHUNK", 7)
@@ -104,56 +104,34 @@ def test_compiled_code_takes_over_in_the_midst(monkeypatch: pytest.MonkeyPatch) 
 class TestChoice:
     """Which code a run begins with."""
 
-    @pytest.fixture
-    def function(self, tmp_path: Any) -> Any:
-        """Stands for a function that was compiled never, in this process or before."""
-        source = tmp_path / "steps.py"
-        source.write_text("def go(): pass\n")
-        space: dict[str, Any] = {}
-        exec(compile(source.read_text(), source, "exec"), space)
-        (tmp_path / "cache").mkdir()
-        return SimpleNamespace(
-            py_func=space["go"],
-            overloads=[],
-            stats=SimpleNamespace(cache_path=str(tmp_path / "cache")),
-            source=source,
-        )
-
     @pytest.fixture(autouse=True)
     def fresh(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(interpreted, "_taken", 0.0)
 
+    @pytest.fixture
+    def function(self) -> Any:
+        """Compiled never, in this process or before."""
+        return compiled(lambda x: x)
+
     def test_small_jobs_do_not_wait(self, function: Any) -> None:
-        assert interpreted.preferred(function, 1e4, 8)
+        assert interpreted.preferred(function, (1.0,), 1e4, 8)
 
     def test_large_jobs_compile(self, function: Any) -> None:
-        assert not interpreted.preferred(function, 1e4, 1000)
-        assert not interpreted.preferred(function, 1e9, 1)
+        assert not interpreted.preferred(function, (1.0,), 1e4, 1000)
+        assert not interpreted.preferred(function, (1.0,), 1e9, 1)
 
     def test_many_small_jobs_compile(self, function: Any) -> None:
         jobs = 0
-        while interpreted.preferred(function, 1e4, 8):
+        while interpreted.preferred(function, (1.0,), 1e4, 8):
             interpreted.exhausted(400, 1e4)
             jobs += 1
         assert 5 < jobs < 20
         assert interpreted.exhausted(2000, 1e4)
 
-    def test_compiled_code_is_used_where_there_is_some(self, function: Any) -> None:
-        function.overloads = ["in memory"]
-        assert not interpreted.preferred(function, 1e4, 8)
-        function.overloads = []
-        python = f"{sys.version_info[0]}{sys.version_info[1]}"
-        index = function.source.parent / "cache" / f"steps.go-1.py{python}.nbi"
-        index.write_text("")
-        os.utime(function.source, (1000, 1000))
-        os.utime(index, (2000, 2000))
-        assert not interpreted.preferred(function, 1e4, 8)
-        os.utime(function.source, (3000, 3000))  # edited since
-        assert interpreted.preferred(function, 1e4, 8)
-
-    def test_a_missing_cache_holds_nothing(self, function: Any) -> None:
-        os.rmdir(function.stats.cache_path)
-        assert not interpreted.is_compiled(function)
+    def test_compiled_code_is_used_for_the_types_that_it_has(self, function: Any) -> None:
+        function(1.0)
+        assert not interpreted.preferred(function, (1.0,), 1e4, 8)
+        assert interpreted.preferred(function, (1,), 1e4, 8)
 
     def test_without_numba_all_runs_are_interpreted(self) -> None:
-        assert interpreted.preferred(lambda: None, 1e9, 1000)
+        assert interpreted.preferred(lambda: None, (), 1e9, 1000)

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 import amsim as am
-from amsim.dynamics.events import draws
+from amsim.compiled import draws
 from amsim.dynamics.events.wiring import wire
 
 NET = am.dense_am(np.sign(np.sin(np.arange(1, 13)).reshape(3, 4)), hidden=am.Tanh())

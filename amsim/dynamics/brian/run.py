@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...progress import Progress
 from ...synapses import Array
 from ..problem import (
     BLOW_UP,
@@ -19,7 +20,6 @@ from ..problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from ..progress import Progress
 from .build import build
 from .install import numpy_target, require_brian2
 from .options import Brian2

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...compiled import draws
 from ...network import Network
 from ...synapses import Dense
-from . import draws
 from .options import EventDriven
 from .state import Floats, Records
 from .timing import Distribution, Timing

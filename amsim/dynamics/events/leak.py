@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from .neurons import NORMALISER, SOFTMAX, compiled, inlined, vectorised
+from ...compiled.jit import compiled, elementwise, inlined
+from .neurons import NORMALISER, SOFTMAX
 from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, SHARE, TARGET
 
 _INFINITY = 0x7FF0000000000000  # its bits
@@ -32,7 +33,7 @@ def state(engine, i, t):
     return units[TARGET, i] - units[GAP, i] * math.exp(-elapsed * units[RATE, i])
 
 
-@vectorised
+@elementwise
 def _smallest(key, scratch):
     """Minimum of numbers >= 0, which are ordered as the integers with the same bits are.
 
@@ -51,7 +52,7 @@ def _reaches(gap, distance):
     return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
 
 
-@vectorised
+@elementwise
 def _keys(target, gap, low, high, key, shift):
     """Keys of units that share their rate."""
     for k in range(len(target)):
@@ -61,7 +62,7 @@ def _keys(target, gap, low, high, key, shift):
         key[k] = e if _reaches(gap[k], distance) else np.inf
 
 
-@vectorised
+@elementwise
 def _add_row(row, delta, e, target, gap, low, high, key, shift):
     """Deliver a message to units that share their rate, and compute their keys."""
     for k in range(len(target)):
@@ -74,7 +75,7 @@ def _add_row(row, delta, e, target, gap, low, high, key, shift):
         key[k] = reached if _reaches(span, distance) else np.inf
 
 
-@vectorised
+@elementwise
 def _add_row_only(row, delta, e, target, gap):
     """Deliver a message to units whose keys are not needed."""
     for k in range(len(target)):

@@ -6,23 +6,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-from . import draws
-
-# Nothing allocates, so arrays are not counted (_nrt); division by zero gives infinity, as in NumPy.
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-compiled = njit(**_OPTIONS)
-# Becomes part of its caller: a chain of calls would compile the innermost once for each of them.
-inlined = njit(inline="always", **_OPTIONS)
-# Minima may ignore NaN: loops become vectors.
-vectorised = njit(fastmath={"nsz", "contract", "nnan"}, **_OPTIONS)
-
-mixed = compiled(draws.mixed)
-unit_interval = compiled(draws.unit_interval)
+from ...compiled.jit import compiled
 
 # SOFTMAX units share their sum; a SHARE f = exp(beta (h - z)) hears of it by a NORMALISER.
 IDENTITY, TANH, SIGMOID, RECTIFIED, EXPONENTIAL, SIGN, SOFTMAX, SHARE, NORMALISER = range(9)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...compiled import draws
 from ...errors import GuaranteeWarning
 from ...lagrangians import (
     Exponential,
@@ -23,7 +24,7 @@ from ...lagrangians import (
 )  # fmt: skip
 from ...network import Network
 from ...synapses import Dense
-from . import draws, neurons
+from . import neurons
 from .options import EventDriven
 from .state import POPULATION, Floats, Records
 from .timing import Timing

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .neurons import compiled
+from ...compiled.jit import compiled
 from .state import ORDER, PACKETS
 
 

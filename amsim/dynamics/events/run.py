@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...compiled.jit import announced
+from ...progress import Progress
 from ..problem import (
     BLOW_UP,
     DIVERGED,
@@ -19,7 +21,6 @@ from ..problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from ..progress import Progress, announce_compilation, in_memory
 from . import loop, state, window_loop, window_unit, windows
 from .gaps import messages_keep_apart
 from .initial import begin_engine, outputs_in, registers_of, starts
@@ -181,7 +182,7 @@ class _Run:
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
         engine = loop.run if self.windows is None else window_loop.run_windows
-        with announce_compilation("the event engine", needed=not in_memory(engine)):
+        with announced("the event engine", engine):
             self._run(0.0, -1)
             loop.begin(self.engine)
 

@@ -8,20 +8,10 @@ import math
 
 import numpy as np
 
+from ...compiled.jit import compiled
+from ...compiled.streams import mixed, unit_interval
 from .leak import state
-from .neurons import (
-    IDENTITY,
-    NORMALISER,
-    SIGMOID,
-    SIGN,
-    SOFTMAX,
-    TANH,
-    activation,
-    compiled,
-    inverse,
-    mixed,
-    unit_interval,
-)
+from .neurons import IDENTITY, NORMALISER, SIGMOID, SIGN, SOFTMAX, TANH, activation, inverse
 from .queue import push
 from .softmax import shares
 from .state import (

@@ -19,8 +19,8 @@ import math
 
 import numpy as np
 
+from ...compiled.jit import compiled
 from .leak import state
-from .neurons import compiled
 from .state import DOWN, FIXED, RATE, SHARE, TARGET, UP
 
 _CLOSE = 1e-12  # distance in log-odds that counts as reached

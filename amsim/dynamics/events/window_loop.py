@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from .neurons import compiled
+from ...compiled.jit import compiled
 from .state import (
     BUSY,
     CHECK,

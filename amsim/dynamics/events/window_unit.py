@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from .neurons import SIGN, compiled
+from ...compiled.jit import compiled
+from .neurons import SIGN
 from .sending import announce
 from .state import DOWN, FIXED, GAP, HIGH, LOW, OPERATIONS, OWNER, RATE, STALENESS, TARGET, UP
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...compiled import draws
 from ...network import Network
 from ...synapses import Dense
-from . import draws
 from .delays import Link, all_delays, jitter_of
 from .options import EventDriven
 from .populations import check, population_rows, populations_of, rates

@@ -44,20 +44,9 @@ class Progress:
             self._bar.close()
 
 
-def in_memory(function: Any) -> bool:
-    """Whether a compiled function is there to be called; so it is where Numba is switched off."""
-    return bool(getattr(function, "signatures", True))
-
-
 @contextmanager
-def announce_compilation(what: str, *, needed: bool) -> Iterator[None]:
-    """Say so on stderr if the block, which compiles or loads machine code, takes long.
-
-    `needed` is false where everything is in memory already: no thread is started then.
-    """
-    if not needed:
-        yield
-        return
+def announce_compilation(what: str) -> Iterator[None]:
+    """Say so on stderr if the block, which compiles or loads machine code, takes long."""
     start = time.monotonic()
     note = f"amsim: compiling {what} for this machine; kept for the next time ..."
     timer = threading.Timer(_LOADING, lambda: print(note, file=sys.stderr, flush=True))

@@ -1,8 +1,8 @@
 """Random numbers as a function of what they are for: any order, any number of workers.
 
 The finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
-generators") maps a counter to 64 well mixed bits. The functions work on NumPy arrays as they are,
-and on scalars once numba has compiled them.
+generators") maps a counter to 64 well mixed bits. The functions work on NumPy arrays;
+`streams` has them for scalars in compiled code.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -14,7 +14,7 @@ import numpy as np
 # What is drawn: every purpose has a stream of its own.
 TAU, DELAY, JITTER, DROP, PHASE, DRIFT, TICK = range(7)
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
+STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _30, _27, _31, _12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
@@ -23,7 +23,7 @@ _UNIT = 2.0**-52  # with 52 bits and a half, neither 0 nor 1 comes up
 
 def mixed(key, counter):
     """64 bits for an entry of a stream; all arguments are uint64, or arrays of them."""
-    bits = key + counter * _STEP
+    bits = key + counter * STEP
     bits = (bits ^ (bits >> _30)) * _FIRST
     bits = (bits ^ (bits >> _27)) * _SECOND
     return bits ^ (bits >> _31)

@@ -1,0 +1,216 @@
+"""How amsim compiles: one family of decorators, and a cache on disk that follows the sources.
+
+numba keeps the code of a function until the file that it stands in changes, and does not see an
+edit of what the function calls elsewhere. The cache here holds while no source changes among the
+function's module and all modules of the project that it imports, at any depth.
+"""
+
+# numba's caches have no types.
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from typing import Any
+
+import numba
+from filelock import FileLock
+from numba.core.caching import FunctionCache
+from numba.core.registry import cpu_target
+
+from ..progress import announce_compilation
+
+# The packages whose sources the cache follows.
+PACKAGES = ("amsim", "hardware", "experiments")
+# The import statements of a module, wherever they stand.
+_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+(\S+))", re.M)
+
+
+def _decorator(**options: Any) -> Callable[[Any], Any]:
+    """A decorator of the family; `options` are numba's."""
+
+    def decorate(function: Any) -> Any:
+        # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay
+        # vectors. The threads of other Python code go on meanwhile.
+        dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+        if is_compiled(dispatcher):
+            _keep(dispatcher)
+        return dispatcher
+
+    return decorate
+
+
+# The family. Where nothing allocates, arrays are not counted (_nrt): counting takes most of a short
+# call. numba refuses to compile an allocation without it.
+compiled = _decorator(_nrt=False)
+allocating = _decorator()
+# Becomes part of its caller: a chain of calls would compile the innermost once for each of them.
+inlined = _decorator(_nrt=False, inline="always")
+# Sums may be reordered and extremes ignore NaN, to use vector units; a sum of NaN is still NaN.
+vectorised = _decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nnan"})
+# The same for loops in which no sum may be reordered.
+elementwise = _decorator(_nrt=False, fastmath={"nsz", "contract", "nnan"})
+# For sums whose error is bounded for any order, with NaN and infinities kept.
+reordered = _decorator(fastmath={"reassoc", "contract"})
+
+
+def is_compiled(function: Any) -> bool:
+    """Whether numba compiles `function`; not so where it is switched off (NUMBA_DISABLE_JIT)."""
+    return hasattr(function, "overloads")
+
+
+def in_memory(function: Any, *arguments: Any) -> bool:
+    """Whether a call with arguments of these types runs at once.
+
+    Parameters
+    ----------
+    function : what a decorator of this module returned
+    *arguments
+        As for the call. Without any the answer is for the types of some call or other.
+    """
+    if not is_compiled(function):
+        return True
+    if not arguments:
+        return bool(function.overloads)
+    return _types(function, arguments) in function.overloads
+
+
+def on_disk(function: Any, *arguments: Any) -> bool:
+    """Whether the cache holds the code for a call with arguments of these types.
+
+    Without any arguments the answer is for the types of some call or other.
+    """
+    kept = getattr(function, "_cache", None)
+    if not isinstance(kept, _StampedCache):
+        return False
+    return kept.holds(_types(function, arguments) if arguments else None)
+
+
+def cache_folder(function: Any) -> Path | None:
+    """Where the code of a function is kept between processes; None where nothing can be."""
+    kept = getattr(function, "_cache", None)
+    return Path(kept.cache_path) if isinstance(kept, _StampedCache) else None
+
+
+def announced(what: str, function: Any, *arguments: Any) -> AbstractContextManager[None]:
+    """Tell a person who waits for a first call of `function`, to compile or load it.
+
+    No thread is started where the code is in memory already.
+    """
+    if in_memory(function, *arguments):
+        return nullcontext()
+    return announce_compilation(what)
+
+
+def _types(function: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(function.typeof_pyval(argument) for argument in arguments)
+
+
+@cache
+def sources(module: str) -> frozenset[str]:
+    """Names of the project's modules that `module` imports, at any depth, and its own."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and _file(name) is not None:
+            found.add(name)
+            waiting += _imports(name)
+    return frozenset(found)
+
+
+@cache
+def stamp(module: str) -> str:
+    """A hash of the texts of all `sources` of a module."""
+    digest = hashlib.sha256()
+    for name in sorted(sources(module)):
+        digest.update(name.encode() + b"\0" + _text(name).encode() + b"\0")
+    return digest.hexdigest()
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """The source of a module of the project; None for others, and for what is no module."""
+    if module.partition(".")[0] not in PACKAGES:
+        return None
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        return Path(loaded.__file__) if loaded.__file__ else None
+    parent, _, last = module.rpartition(".")
+    if not parent:
+        spec = find_spec(module)
+        return Path(spec.origin) if spec and spec.origin else None
+    package = _file(parent)
+    if package is None or package.name != "__init__.py":
+        return None
+    for path in (package.with_name(f"{last}.py"), package.parent / last / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _text(module: str) -> str:
+    path = _file(module)
+    assert path is not None
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """What a module may import, by absolute name; `from a import b` may mean the module a.b."""
+    path = _file(module)
+    assert path is not None
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for source, names, plain in _IMPORT.findall(_text(module)):
+        if plain:
+            found.add(plain.strip(","))
+        elif source.startswith(".") or source.partition(".")[0] in PACKAGES:
+            base = resolve_name(source, package)
+            found |= {base, *(f"{base}.{name}" for name in re.findall(r"\w+", names))}
+    return frozenset(found)
+
+
+class _StampedCache(FunctionCache):
+    """numba's cache of one function, in the folders that numba knows, by the stamp above."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        if sources(function.__module__):
+            self._cache_file._source_stamp = stamp(function.__module__)
+
+    def holds(self, types: tuple[Any, ...] | None) -> bool:
+        try:
+            index = self._cache_file._load_index()
+        except Exception:  # as below
+            return False
+        if types is None:
+            return bool(index)
+        return self._index_key(types, cpu_target.target_context.codegen()) in index
+
+    def load_overload(self, types: Any, target: Any) -> Any:
+        try:
+            return super().load_overload(types, target)
+        except Exception:  # a damaged file may raise anything; the code is compiled anew
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, types: Any, result: Any) -> None:
+        # Two processes that save at once would give their code the same name. Where nothing can be
+        # written, the code serves this process alone.
+        with suppress(OSError), FileLock(f"{self._cache_file._index_path}.lock"):
+            super().save_overload(types, result)
+
+
+def _keep(dispatcher: Any) -> None:
+    """Give a compiled function the cache above; without a folder for it, none."""
+    with suppress(RuntimeError):  # numba found no folder that it may write to
+        dispatcher._cache = _StampedCache(dispatcher.py_func)

@@ -1,0 +1,9 @@
+"""The random numbers of `draws`, one at a time in compiled code."""
+
+from __future__ import annotations
+
+from . import draws
+from .jit import compiled
+
+mixed = compiled(draws.mixed)
+unit_interval = compiled(draws.unit_interval)
