@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from amsim.compiled.jit import allocating, announced, elementwise
+from amsim.compiled.jit import allocating, announced, reordered
 
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
@@ -187,7 +187,7 @@ def _recall(  # type: ignore[no-untyped-def]
 
 
 # A product and a sum in one instruction: nothing is rounded, so that nothing changes.
-@elementwise
+@reordered
 def _products(messages, weights, sums):  # type: ignore[no-untyped-def]
     """Set sums to messages @ weights, without what is silent if much is."""
     if np.count_nonzero(messages) * _SPARSE > messages.size:
