@@ -40,7 +40,7 @@ def _decorator(**options: Any) -> Callable[[Any], Any]:
         # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay
         # vectors. The threads of other Python code go on meanwhile.
         dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
-        if is_compiled(dispatcher):
+        if is_compiled(dispatcher) and sources(function.__module__):
             _keep(dispatcher)
         return dispatcher
 
@@ -183,8 +183,7 @@ class _StampedCache(FunctionCache):
 
     def __init__(self, function: Any) -> None:
         super().__init__(function)
-        if sources(function.__module__):
-            self._cache_file._source_stamp = stamp(function.__module__)
+        self._cache_file._source_stamp = stamp(function.__module__)
 
     def holds(self, types: tuple[Any, ...] | None) -> bool:
         try:

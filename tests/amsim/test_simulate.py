@@ -581,9 +581,9 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
     """Between two chunks of steps, here of one step; 20 cues are two groups."""
     cues = np.tile(CUE, (20, 1)) * np.linspace(0.5, 1.5, 20)[:, None]
     settings: dict[str, Any] = {"times": times, "t1": 20.0, "until": None}
+    monkeypatch.setattr(exponential_run, "preferred", lambda *_: False)
     whole = am.simulate(memory(), cues, **settings)
     monkeypatch.setattr(exponential_run, "_CHUNK", 1.0)
-    monkeypatch.setattr(exponential_run, "preferred", lambda *_: False)
     sweep, calls = memory_force.sweep, [0]
 
     def interrupted(*args: Any) -> Any:
