@@ -12,17 +12,18 @@ import os
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Floats = NDArray[np.float64]
 Seed = int | np.random.SeedSequence | np.random.Generator
-T = TypeVar("T")
 
 LARGEST_COUNT = 2**53  # beyond, whole numbers are no longer exact as floats
 LARGEST_ARRAY = 2**31  # values; 16 GB of float64
+LARGEST = 1e100  # products of two, and their sums over many units, are finite
+SMALLEST = 1e-100
 _KINDS = {
     "b": "booleans: convert them, as in np.where(mask, 1.0, -1.0) or mask.astype(float)",
     "c": "complex numbers: pass their real part, if that is meant",
@@ -57,6 +58,8 @@ def array(
     *,
     ndim: int | None = None,
     finite: bool = True,
+    largest: float | None = None,
+    empty: bool = True,
     dtype: DTypeLike = np.float64,
 ) -> NDArray[Any]:
     """Real numbers in the given precision; not a copy, if they have it already.
@@ -68,10 +71,16 @@ def array(
         raise TypeError(f"{what} must be real numbers, got {_kind(given, value)}")
     if ndim is not None and given.ndim != ndim:
         raise ValueError(f"{what} must have {_axes(ndim)}, got shape {given.shape}")
+    if not (empty or given.size):
+        raise ValueError(f"{what} must not be empty, got shape {given.shape}")
     with np.errstate(over="ignore"):
-        numbers = given.astype(dtype, copy=False)
-    if finite and given.size and not np.isfinite(numbers).all():
-        raise ValueError(f"{what} must be finite, got NaN, infinity, or beyond {_range(numbers)}")
+        numbers: NDArray[Any] = given.astype(dtype, copy=False)
+    if finite and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+        raise ValueError(f"{what} must be finite, but contains NaN or infinity")
+    if largest is not None and numbers.size and np.abs(numbers).max() > largest:
+        raise ValueError(
+            f"{what} must lie within +-{largest:g}, beyond which products overflow; rescale"
+        )
     return numbers
 
 
@@ -117,6 +126,27 @@ def indices(what: str, value: Any, size: int) -> NDArray[np.int64]:
     return given.astype(np.int64)
 
 
+def units(what: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Units of a layer, chosen by a mask or by their indices in the flattened layer: a mask.
+
+    A mask may have batch axes, and is returned as it came. Zeros and ones that could be either
+    are refused.
+    """
+    given, size = plain(what, value), math.prod(shape)
+    if given.dtype.kind == "b":
+        return given
+    index = indices(what, value, size)
+    like_mask = given.shape == shape and given.size and bool(((index == 0) | (index == 1)).all())
+    if index.ndim > 1 or like_mask or len(np.unique(index % size)) < index.size:
+        raise ValueError(
+            f"{what} must be booleans, or different indices in one list; got whole numbers of "
+            f"shape {given.shape} that may be meant as a mask: pass them as booleans"
+        )
+    chosen = np.zeros(size, bool)
+    chosen[index] = True
+    return chosen.reshape(shape)
+
+
 def number(
     what: str,
     value: Any,
@@ -125,9 +155,10 @@ def number(
     at_least: float | None = None,
     below: float | None = None,
     at_most: float | None = None,
+    more: str = "",
 ) -> float:
-    """A finite real number, Python's or NumPy's, as a float."""
-    rule = "a finite number" + _limits(above, at_least, below, at_most)
+    """A finite real number, Python's or NumPy's, as a float; `more` is a remedy."""
+    rule = "a finite number" + _limits(above, at_least, below, at_most) + more
     item = _scalar(value)
     if isinstance(item, bool) or not isinstance(item, (int, float, np.integer, np.floating)):
         raise TypeError(f"{what} must be {rule}, got {shown(value)}")
@@ -178,7 +209,9 @@ def choice(what: str, value: Any, known: Sequence[str], more: str = "") -> str:
     if isinstance(value, str) and value in known:
         return str(value)
     kind = ValueError if isinstance(value, str) else TypeError
-    raise kind(f"{what} must be one of {', '.join(known)}{more}, got {shown(value)}")
+    *words, last = map(repr, known)
+    listed = f"{', '.join(words)} or {last}" if words else last
+    raise kind(f"{what} must be {listed}{more}, got {shown(value)}")
 
 
 def text(what: str, value: Any) -> str:
@@ -188,11 +221,10 @@ def text(what: str, value: Any) -> str:
     return str(value)
 
 
-def instance(what: str, value: Any, kind: type[T], example: str) -> T:
-    """An object of a class; `example` shows how to make one."""
+def instance(what: str, value: Any, kind: Any, example: str) -> None:
+    """Raise TypeError unless the value is an object of a class; `example` shows how to make one."""
     if not isinstance(value, kind):
         raise TypeError(f"{what} must be {example}, got {shown(value)}")
-    return value
 
 
 def path(what: str, value: Any) -> Path:
@@ -260,7 +292,7 @@ def _draw(given: np.random.Generator) -> int:
 def _scalar(value: Any) -> Any:
     """The only value of an array without axes."""
     is_array = isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
-    return value[()] if is_array and value.ndim == 0 else value
+    return value[()] if is_array and value.ndim == 0 and value.dtype.kind in "iuf" else value
 
 
 def _kind(given: NDArray[Any], value: Any) -> str:
@@ -274,10 +306,6 @@ def _kind(given: NDArray[Any], value: Any) -> str:
 
 def _axes(ndim: int) -> str:
     return "1 axis" if ndim == 1 else f"{ndim} axes"
-
-
-def _range(numbers: NDArray[Any]) -> str:
-    return f"{np.finfo(numbers.dtype).max:.2g}"
 
 
 def _short(value: int) -> str:

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from . import checks
 from .models import clustering
 
 __all__ = ["AssociativeClassifier", "AssociativeClusterer"]
@@ -83,18 +84,15 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> AssociativeClusterer:  # noqa: N803
         """Find the memories. y is ignored."""
+        checks.plain("X", X)
         points = validate_data(self, X, dtype=np.float64)
         for name in ("n_clusters", "n_init", "max_iter"):
-            if not isinstance(getattr(self, name), (int, np.integer)):
-                raise TypeError(f"{name}={getattr(self, name)!r} must be a whole number")
-        if not 1 <= self.n_clusters <= len(points):
+            checks.count(name, getattr(self, name), at_most=10**6)
+        if self.n_clusters > len(points):
             raise ValueError(
                 f"n_clusters={self.n_clusters} must be between 1 and the number of samples, "
                 f"n_samples={len(points)}"
             )
-        for name in ("n_init", "max_iter"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         random = check_random_state(self.random_state)
         runs = [self._descend(points, random) for _ in range(self.n_init)]
         best = min(runs, key=lambda run: float(run.fun))
@@ -106,11 +104,13 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
         """The memory nearest to what each point recalls, (n,)."""
         check_is_fitted(self)
+        checks.plain("X", X)
         return self._assign(validate_data(self, X, dtype=np.float64, reset=False))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Minus the loss of the points. y is ignored."""
         check_is_fitted(self)
+        checks.plain("X", X)
         points = validate_data(self, X, dtype=np.float64, reset=False)
         return -clustering.loss(points, self.cluster_centers_, **self._options())
 
@@ -166,10 +166,11 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def fit(self, X: Any, y: Any) -> AssociativeClassifier:  # noqa: N803
         """Store the samples and their labels."""
+        checks.plain("X", X)
         points, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
-        self.memories_, self.labels_ = points, labels
-        self.classes_ = np.unique(labels)
+        self.memories_, self.labels_ = checks.owned(points), checks.owned(labels)
+        self.classes_ = checks.owned(np.unique(labels))
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
@@ -185,5 +186,6 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _scores(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         check_is_fitted(self)
+        checks.plain("X", X)
         points = validate_data(self, X, dtype=np.float64, reset=False)
         return clustering.class_scores(points, self.memories_, self.labels_, beta=self.beta)[0]

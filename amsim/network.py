@@ -21,11 +21,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import checks
 from .lagrangians import Lagrangian
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
-_SMALLEST_TAU = 1e-100
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -74,13 +74,8 @@ class Layer:
         bias: ArrayLike = 0.0,
         leak: float = 1.0,
     ) -> None:
-        if not isinstance(lagrangian, Lagrangian):
-            raise TypeError(
-                f"lagrangian must be a Lagrangian such as Identity(), got {lagrangian!r}"
-            )
-        leak = float(_real("leak", leak))
-        if not (math.isfinite(leak) and leak >= 0):
-            raise ValueError(f"leak must be finite and not negative, got {leak:g}")
+        checks.instance("lagrangian", lagrangian, Lagrangian, "a Lagrangian such as Identity()")
+        leak = checks.number("leak", leak, at_least=0.0, at_most=checks.LARGEST)
         object.__setattr__(self, "shape", _checked_shape(shape))
         object.__setattr__(self, "lagrangian", lagrangian)
         object.__setattr__(self, "tau", self._unit_array("tau", tau))
@@ -92,26 +87,23 @@ class Layer:
                 f"tau must be positive for every unit, or 0 for the whole layer (algebraic); "
                 f"got values from {lowest:g} to {highest:g}"
             )
-        if highest > 0 and lowest < _SMALLEST_TAU:
+        if highest > 0 and lowest < checks.SMALLEST:
             raise ValueError(
-                f"tau below {_SMALLEST_TAU:g} overflows; tau=0 makes a layer algebraic"
+                f"tau below {checks.SMALLEST:g} overflows; tau=0 makes a layer algebraic"
             )
         if leak == 0 and highest == 0:
             raise ValueError("a layer without leak needs tau > 0: it has no algebraic value")
 
     def _unit_array(self, what: str, value: ArrayLike) -> Array:
         """A read-only float64 copy of shape `shape`: what was checked cannot change afterwards."""
-        array = _real(what, value)
+        array = checks.owned(checks.array(what, value, largest=checks.LARGEST))
         try:
-            array = np.broadcast_to(array, self.shape)
+            return np.broadcast_to(array, self.shape)
         except ValueError:
             raise ValueError(
                 f"{what} has shape {array.shape}, the layer has shape {self.shape}; "
                 f"give a number or one value per unit"
             ) from None
-        if not np.isfinite(array).all():
-            raise ValueError(f"{what} must be finite")
-        return array
 
     @cached_property
     def size(self) -> int:
@@ -137,19 +129,13 @@ class Layer:
         return np.asarray(self.leak * legendre.sum(axis=copies))
 
 
-def _real(what: str, value: ArrayLike) -> Array:
-    """A float64 copy of real numbers."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what} must be real numbers, got {value!r}")
-    return array.astype(np.float64)
-
-
 def _checked_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    axes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-    if not axes or not all(isinstance(n, (int, np.integer)) and n > 0 for n in axes):
-        raise ValueError(f"layer shape must be positive integers, got {shape!r}")
-    return tuple(int(n) for n in axes)
+    axes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
+    if not axes:
+        raise ValueError("layer shape must have an axis, got ()")
+    found = tuple(checks.count("layer shape", n) for n in axes)
+    checks.room("the layer", *found)
+    return found
 
 
 class Network:
@@ -186,6 +172,8 @@ class Network:
     """
 
     def __init__(self, layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]) -> None:
+        checks.instance("layers", layers, Mapping, "a mapping of names to Layer")
+        checks.instance("synapses", synapses, Sequence, "a list of synapses such as Dense(...)")
         self.layers: Mapping[str, Layer] = MappingProxyType(dict(layers))
         self.synapses: tuple[HyperSynapse, ...] = tuple(synapses)
         _check_layers(self.layers)
@@ -224,9 +212,15 @@ class Network:
             On a missing or unknown layer, a wrong shape, NaN, batch axes that differ, or inputs
             that do not fit the states.
         """
-        given = {name: np.asarray(state) for name, state in states.items()}
+        for what, mapping in (("states", states), ("inputs", inputs)):
+            if mapping is not None or what == "states":
+                checks.instance(what, mapping, Mapping, "a mapping of layer names to arrays")
+        given = {
+            name: checks.array(f"state of layer {name!r}", state, finite=False)
+            for name, state in states.items()
+        }
         self._check_states(given)
-        self._check_inputs(inputs or {}, self._batch(given))
+        self._check_inputs({} if inputs is None else inputs, self._batch(given))
         return self._complete({name: _float(name, given[name]) for name in self.dynamic}, inputs)
 
     def activations(self, states: States, inputs: States | None = None) -> dict[str, Array]:
@@ -446,18 +440,17 @@ class Network:
                     f"inputs name a layer {name!r}; the network has {', '.join(self.layers)}"
                 )
             shape = (*batch, *self.layers[name].shape)
+            array = checks.array(f"input of layer {name!r}", value)
             try:
-                np.broadcast_to(value, shape)
+                np.broadcast_to(array, shape)
             except ValueError:
                 raise ValueError(
-                    f"input of layer {name!r} has shape {np.shape(value)}, "
+                    f"input of layer {name!r} has shape {array.shape}, "
                     f"its states have shape {shape}"
                 ) from None
 
 
 def _batch_shape(name: str, state: Array, layer: Layer) -> tuple[int, ...]:
-    if state.dtype.kind not in "biuf":
-        raise TypeError(f"state of layer {name!r} must be real numbers, got dtype {state.dtype}")
     axes = state.ndim - len(layer.shape)
     if axes < 0 or state.shape[axes:] != layer.shape:
         raise ValueError(
@@ -468,7 +461,6 @@ def _batch_shape(name: str, state: Array, layer: Layer) -> tuple[int, ...]:
 
 
 def _float(name: str, state: Array) -> Array:
-    state = state.astype(np.float64, copy=False)
     if np.isnan(state).any():
         raise ValueError(f"state of layer {name!r} contains NaN; check the cue")
     return state
@@ -478,8 +470,8 @@ def _check_layers(layers: Mapping[str, Layer]) -> None:
     if not layers:
         raise ValueError("a network needs at least one layer")
     for name, layer in layers.items():
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layers[{name!r}] must be a Layer, got {type(layer).__name__}")
+        checks.text("the name of a layer", name)
+        checks.instance(f"layers[{name!r}]", layer, Layer, "a Layer")
     if all(layer.algebraic for layer in layers.values()):
         raise ValueError("every layer has tau = 0: at least one needs dynamics (tau > 0)")
 
@@ -487,8 +479,7 @@ def _check_layers(layers: Mapping[str, Layer]) -> None:
 def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]) -> None:
     names = list(layers)
     for synapse in synapses:
-        if not isinstance(synapse, HyperSynapse):
-            raise TypeError(f"synapses must be hypersynapses, got {type(synapse).__name__}")
+        checks.instance("each synapse", synapse, HyperSynapse, "a synapse such as Dense(...)")
         for name in synapse.between:
             if name not in layers:
                 raise ValueError(

@@ -10,6 +10,8 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amsim import checks
+from amsim.checks import Seed
 from amsim.errors import MissingDependencyError
 
 __all__ = ["corrupt", "digits", "digits_gray", "hamming", "overlap", "random"]
@@ -20,14 +22,14 @@ Labels = NDArray[np.int64]
 
 @overload
 def digits(
-    count: int | None = None, seed: int = 0, *, return_labels: Literal[False] = False
+    count: int | None = None, seed: Seed = 0, *, return_labels: Literal[False] = False
 ) -> Floats: ...
 @overload
 def digits(
-    count: int | None = None, seed: int = 0, *, return_labels: Literal[True]
+    count: int | None = None, seed: Seed = 0, *, return_labels: Literal[True]
 ) -> tuple[Floats, Labels]: ...
 def digits(
-    count: int | None = None, seed: int = 0, *, return_labels: bool = False
+    count: int | None = None, seed: Seed = 0, *, return_labels: bool = False
 ) -> Floats | tuple[Floats, Labels]:
     """Return handwritten digits as distinct binary patterns.
 
@@ -39,7 +41,7 @@ def digits(
     ----------
     count : int, optional
         How many patterns; all of them by default.
-    seed : int
+    seed : int, SeedSequence or Generator
         Chooses which ones, and their order. With one seed, a smaller `count` gives the first rows
         of a larger one.
     return_labels : bool
@@ -58,7 +60,7 @@ def digits(
         If scikit-learn cannot be imported.
     TypeError, ValueError
         If `count` is not a positive integer, or exceeds the number of distinct patterns, or `seed`
-        is not an integer >= 0.
+        is no seed.
 
     Examples
     --------
@@ -66,6 +68,7 @@ def digits(
     >>> patterns.digits(10).shape
     (10, 64)
     """
+    return_labels = checks.flag("return_labels", return_labels)
     scans, labels = _scans(count, seed)
     binary = np.where(scans >= 0.5, 1.0, -1.0)
     return (binary, labels) if return_labels else binary
@@ -73,14 +76,14 @@ def digits(
 
 @overload
 def digits_gray(
-    count: int | None = None, seed: int = 0, *, return_labels: Literal[False] = False
+    count: int | None = None, seed: Seed = 0, *, return_labels: Literal[False] = False
 ) -> Floats: ...
 @overload
 def digits_gray(
-    count: int | None = None, seed: int = 0, *, return_labels: Literal[True]
+    count: int | None = None, seed: Seed = 0, *, return_labels: Literal[True]
 ) -> tuple[Floats, Labels]: ...
 def digits_gray(
-    count: int | None = None, seed: int = 0, *, return_labels: bool = False
+    count: int | None = None, seed: Seed = 0, *, return_labels: bool = False
 ) -> Floats | tuple[Floats, Labels]:
     """Return the scans of :func:`digits` in gray levels from 0 (paper) to 1 (ink).
 
@@ -101,18 +104,19 @@ def digits_gray(
     >>> bool(((gray >= 0.5) == (patterns.digits(10) > 0)).all())
     True
     """
+    return_labels = checks.flag("return_labels", return_labels)
     scans, labels = _scans(count, seed)
     return (scans, labels) if return_labels else scans
 
 
-def random(count: int, size: int, seed: int = 0) -> Floats:
+def random(count: int, size: int, seed: Seed = 0) -> Floats:
     """Return random binary patterns: every unit is -1 or +1 with equal probability.
 
     Parameters
     ----------
     count, size : int
         How many patterns, and how many units each has.
-    seed : int
+    seed : int, SeedSequence or Generator
         Seed of the draw.
 
     Returns
@@ -123,7 +127,7 @@ def random(count: int, size: int, seed: int = 0) -> Floats:
     Raises
     ------
     TypeError, ValueError
-        If `count` or `size` is not a positive integer, or `seed` not an integer >= 0.
+        If `count` or `size` is not a positive integer, or `seed` no seed.
 
     Examples
     --------
@@ -131,8 +135,9 @@ def random(count: int, size: int, seed: int = 0) -> Floats:
     >>> patterns.random(3, 100).shape
     (3, 100)
     """
-    shape = _integer("count", count, 1), _integer("size", size, 1)
-    return _rng(seed).choice((-1.0, 1.0), shape)
+    shape = checks.count("count", count), checks.count("size", size)
+    checks.room("the patterns", *shape)
+    return checks.generator(seed).choice((-1.0, 1.0), shape)
 
 
 def hamming(n: int = 7, k: int = 4) -> Floats:
@@ -162,14 +167,15 @@ def hamming(n: int = 7, k: int = 4) -> Floats:
     >>> patterns.hamming().shape
     (16, 7)
     """
+    n, k = checks.count("n", n), checks.count("k", k)
     if (n, k) not in ((3, 1), (7, 4), (15, 11)):
         raise ValueError(f"(n, k) is ({n}, {k}); it must be (3, 1), (7, 4) or (15, 11)")
     # The columns of a Hamming check matrix are all the non-zero vectors. Those of weight 1 belong
     # to the check bits, so the others say which check bits each message bit enters.
     columns = _bits(n - k)
     messages = _bits(k)
-    checks = messages @ columns[columns.sum(axis=1) > 1] % 2
-    return 1.0 - 2.0 * np.hstack([messages, checks])
+    parity = messages @ columns[columns.sum(axis=1) > 1] % 2
+    return 1.0 - 2.0 * np.hstack([messages, parity])
 
 
 def corrupt(
@@ -178,7 +184,7 @@ def corrupt(
     flip: float = 0.0,
     mask: float = 0.0,
     noise: float = 0.0,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Floats:
     """Return damaged copies of patterns, to be used as cues.
 
@@ -197,7 +203,7 @@ def corrupt(
         Fraction of each row, exactly ``round(mask * size)`` units, that is set to 0.
     noise : float
         Standard deviation of the Gaussian noise added to every unit.
-    seed : int
+    seed : int, SeedSequence or Generator
         Seed of the draw.
 
     Returns
@@ -208,7 +214,7 @@ def corrupt(
     ------
     TypeError, ValueError
         If the patterns are empty or not finite, a fraction is outside [0, 1], the noise is
-        negative or not finite, or `seed` is not an integer >= 0.
+        negative or not finite, or `seed` is no seed.
 
     Examples
     --------
@@ -218,18 +224,15 @@ def corrupt(
     >>> int((cue == -1).sum())
     2
     """
-    damaged = np.array(patterns, dtype=np.float64, order="C")
+    damaged = np.array(checks.array("patterns", patterns, largest=checks.LARGEST), order="C")
     if damaged.ndim == 0 or damaged.size == 0:
         raise ValueError(f"patterns have shape {damaged.shape}; give at least one row of units")
-    if not np.isfinite(damaged).all():
-        raise ValueError("patterns contain NaN or infinity; replace them before corrupting")
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise is {noise}; it must be a finite standard deviation >= 0")
+    noise = checks.number("noise", noise, at_least=0.0, at_most=checks.LARGEST)
     size = damaged.shape[-1]
     flipped, masked = _units("flip", flip, size), _units("mask", mask, size)
 
     rows = damaged.reshape(-1, size)  # a view: the copy above is contiguous
-    children = np.random.SeedSequence(_integer("seed", seed, 0)).spawn(len(rows))
+    children = checks.seed_sequence(seed).spawn(len(rows))
     for row, child in zip(rows, children, strict=True):
         rng = np.random.default_rng(child)
         # All three draws always happen, so that one kind of damage never changes another.
@@ -266,7 +269,8 @@ def overlap(states: ArrayLike, patterns: ArrayLike) -> Floats:
     >>> patterns.overlap([1, 1, -1, 1], [[1, 1, 1, 1], [-1, -1, 1, -1]]).tolist()
     [0.5, -1.0]
     """
-    g, xi = np.asarray(states, dtype=np.float64), np.asarray(patterns, dtype=np.float64)
+    g = checks.array("states", states, largest=checks.LARGEST)
+    xi = checks.array("patterns", patterns, largest=checks.LARGEST)
     if g.ndim == 0 or xi.ndim != 2 or g.shape[-1] != xi.shape[1] or xi.shape[1] == 0:
         raise ValueError(
             f"states have shape {g.shape} and patterns have shape {xi.shape}; "
@@ -275,14 +279,14 @@ def overlap(states: ArrayLike, patterns: ArrayLike) -> Floats:
     return np.asarray(g @ xi.T / xi.shape[1])
 
 
-def _scans(count: int | None, seed: int) -> tuple[Floats, Labels]:
+def _scans(count: int | None, seed: Seed) -> tuple[Floats, Labels]:
     """Return scans in [0, 1], distinct after the threshold, and their labels, in seeded order."""
     table = np.loadtxt(_digits_file(), delimiter=",")
     scans, labels = table[:, :-1] / 16.0, table[:, -1].astype(np.int64)
     _, first = np.unique(scans >= 0.5, axis=0, return_index=True)
-    if count is not None and _integer("count", count, 1) > len(first):
-        raise ValueError(f"count is {count}; there are {len(first)} distinct digits")
-    chosen = _rng(seed).permutation(np.sort(first))[:count]
+    if count is not None and checks.count("count", count) > len(first):
+        raise ValueError(f"count is {checks.shown(count)}; there are {len(first)} distinct digits")
+    chosen = checks.generator(seed).permutation(np.sort(first))[:count]
     return scans[chosen], labels[chosen]
 
 
@@ -308,19 +312,4 @@ def _bits(width: int) -> NDArray[np.int64]:
 
 def _units(name: str, fraction: float, size: int) -> int:
     """Turn a fraction of the units of a row into their number."""
-    if not 0 <= fraction <= 1:
-        raise ValueError(f"{name} is {fraction}; it must be a fraction in [0, 1]")
-    return round(fraction * size)
-
-
-def _integer(name: str, value: int, least: int) -> int:
-    # NumPy takes a seed of None for one from the operating system: refuse it with the rest.
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}; it must be an integer >= {least}")
-    if value < least:
-        raise ValueError(f"{name} is {value}; it must be an integer >= {least}")
-    return int(value)
-
-
-def _rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng(_integer("seed", seed, 0))
+    return round(checks.number(name, fraction, at_least=0.0, at_most=1.0) * size)

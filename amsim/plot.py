@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import checks
 from .errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def energy(
     >>> len(ax.lines), ax.get_ylabel()
     (2, 'energy')
     """
-    ax = ax or _new_axes()
+    _check_trajectory(traj)
+    ax = _axes(ax)
     values = traj.energy.reshape(len(traj.times), -1)
     chosen = _cues(cue, values.shape[1])
     named = 1 < len(chosen) <= _NAMED
@@ -188,10 +190,13 @@ def states(
     """
     from matplotlib import colormaps
 
-    ax = ax or _new_axes()
+    _check_trajectory(traj)
+    ax = _axes(ax)
     batch = math.prod(traj.statuses.shape)
     (number,) = _cues(cue, batch)
-    values = traj[layer].reshape(len(traj.times), batch, -1)[:, number]
+    values = traj[checks.choice("layer", layer, tuple(traj))].reshape(len(traj.times), batch, -1)[
+        :, number
+    ]
     units = values.shape[1]
     drawn = np.unique(np.linspace(0, units - 1, min(units, _MAX_LINES)).round().astype(int))
     # The light end of viridis is left out: it would not show on white.
@@ -275,7 +280,8 @@ def raster(traj: Trajectory, ax: Axes | None = None, *, cue: int = 0) -> Axes:
     if traj.events is None:
         raise ValueError("no messages were recorded; pass EventDriven(record_events=True)")
     (number,) = _cues(cue, math.prod(traj.statuses.shape))
-    ax = ax or _new_axes()
+    _check_trajectory(traj)
+    ax = _axes(ax)
     events = traj.events[traj.events.cue == number]
     sizes = {name: math.prod(traj.final[name].shape[traj.statuses.ndim :]) for name in traj}
     sizes.update({str(name): 1 for name in np.unique(events.layer) if name not in sizes})
@@ -338,6 +344,7 @@ def overview(
     >>> len(am.plot.overview(traj, patterns).axes)
     7
     """
+    _check_trajectory(traj)
     batch = math.prod(traj.statuses.shape)
     chosen = _cues(cues, batch)
     first = traj["visible"][0].reshape(batch, -1)[chosen]
@@ -355,7 +362,10 @@ def overview(
 
 def _rows(*arrays: ArrayLike) -> Floats:
     """Stack the rows of images: (rows, n, D)."""
-    rows = [np.atleast_2d(np.asarray(array, dtype=np.float64)) for array in arrays]
+    rows = [
+        np.atleast_2d(checks.array("cues, recalled and stored", array, finite=False))
+        for array in arrays
+    ]
     if len({row.shape for row in rows}) > 1 or rows[0].ndim != 2 or rows[0].size == 0:
         shapes = ", ".join(str(row.shape) for row in rows)
         raise ValueError(
@@ -375,6 +385,7 @@ def _draw_images(
     """Fill a figure with rows (rows, n, D) of images."""
     count, size = rows.shape[1:]
     titles = [f"cue {number}" for number in range(count)] if titles is None else titles
+    checks.instance("titles", titles, Sequence, "a list of words")
     if len(titles) != count:
         raise ValueError(f"{len(titles)} titles for {count} cues; give one per cue")
     shape = _image_shape(size, shape)
@@ -404,9 +415,11 @@ def _image_shape(size: int, shape: tuple[int, int] | None) -> tuple[int, int]:
     if shape is None:
         side = math.isqrt(size)
         return (side, side) if side * side == size else (1, size)
-    if math.prod(shape) != size:
-        raise ValueError(f"shape is {shape}; the patterns have {size} units")
-    return shape
+    checks.instance("shape", shape, Sequence, "(rows, columns)")
+    axes = tuple(checks.count("shape", axis) for axis in shape)
+    if len(axes) != 2 or math.prod(axes) != size:
+        raise ValueError(f"shape is {axes}; the patterns have {size} units, in (rows, columns)")
+    return axes[0], axes[1]
 
 
 def _images_height(rows: Floats, shape: tuple[int, int] | None) -> float:
@@ -419,15 +432,26 @@ def _cues(cue: int | Sequence[int] | None, batch: int) -> list[int]:
     """Check the positions asked for."""
     if cue is None:
         return list(range(batch))
-    chosen = [int(number) for number in np.atleast_1d(np.asarray(cue))]
-    for number in chosen:
-        if not 0 <= number < batch:
-            raise ValueError(f"cue is {number}; the batch has cues 0 to {batch - 1}")
-    return chosen
+    # A plain sequence is tried first: rows of different lengths have no shape.
+    listed = isinstance(cue, (list, tuple, range)) or np.ndim(cue) > 0
+    chosen = list(cue) if listed else [cue]  # type: ignore[arg-type]
+    return [checks.count("cue", number, at_least=0, at_most=batch - 1) for number in chosen]
 
 
-def _new_axes() -> Axes:
-    return blank(3.2).subplots()
+def _check_trajectory(traj: Any) -> None:
+    from .dynamics import Trajectory
+
+    checks.instance("traj", traj, Trajectory, "what simulate returns")
+
+
+def _axes(ax: Axes | None) -> Axes:
+    """The axes to draw in; those of a new figure for None."""
+    if ax is None:
+        return blank(3.2).subplots()
+    from matplotlib.axes import Axes as Kind
+
+    checks.instance("ax", ax, Kind, "axes of Matplotlib or None")
+    return ax
 
 
 def _plot(ax: Axes, times: Floats, values: Floats, **style: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from amsim import checks
 from amsim.siblings import adopt
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def find(name: str) -> Experiment:
     """
     from importlib import import_module
 
-    if name in _modules():
+    if checks.text("name", name) in _modules():
         module = import_module(f"{__name__}.{name}")
         if hasattr(module, "EXPERIMENT"):
             return module.EXPERIMENT  # type: ignore[no-any-return]

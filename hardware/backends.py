@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 
+from amsim import checks
+
 from .plan import Integers, Job, Plan
 
 GROUP = "amsim.backends"
@@ -65,6 +67,7 @@ def find(name: str) -> Backend:
     BackendUnavailable
         If it is not there; the message names those that are, and the remedy.
     """
+    checks.text("backend", name)
     if name == "emulator":
         from .emulator import emulate
 

@@ -213,8 +213,7 @@ class Chip:
         NotPublicError
             If nobody published it.
         """
-        if name not in PRICES:
-            raise ValueError(f"no price {name!r}; there are {', '.join(PRICES)}")
+        checks.choice("price", name, tuple(PRICES))
         limit = self.limits.get(name)
         if limit is None or limit.value is None:
             raise NotPublicError(
@@ -236,7 +235,7 @@ class Chip:
             if name not in _KNOWN:
                 raise ValueError(f"no limit {name!r}; there are {', '.join(_KNOWN)}")
             if isinstance(given, tuple) and len(given) != 2:
-                raise ValueError(f"{name} must be one number or two, got {given!r}")
+                raise ValueError(f"{name} must be one number or two, got {checks.shown(given)}")
             low, high = given if isinstance(given, tuple) else (given, None)
             unit = PRICES[name][0] if name in PRICES else LIMITS[name]
             limits[name] = Limit(low, unit, "assumed by the caller", "assumed", False, high)
@@ -250,6 +249,7 @@ class Chip:
         ValueError
             If there is none of this name.
         """
+        checks.text("system", name)
         for system in self.systems:
             if system.name == name:
                 return system
@@ -267,7 +267,7 @@ class Chip:
         """
         from .chip_files import read
 
-        return read(Path(path))
+        return read(checks.path("path", path))
 
 
 def _wrong_values(limits: Mapping[str, Limit]) -> list[str]:

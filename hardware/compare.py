@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amsim import Dense, GuaranteeWarning, Network, Settled, simulate
+from amsim import Dense, GuaranteeWarning, Network, Settled, checks, simulate
 
+from .jobs import MOST_STEPS
 from .plan import Plan, require_plan
 from .planner import compile
 from .run import run
@@ -117,7 +118,7 @@ def compare(plan: Plan, cues: ArrayLike, *, steps: int | None = None) -> Compari
     """
     require_plan(plan)
     rounded = rounded_network(plan)
-    steps = 10 * plan.steps if steps is None else steps
+    steps = 10 * plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
     integers = run(plan, cues, steps=steps)
     every = replace(plan, visible=replace(plan.visible, threshold=1))
     fine = integers if plan.visible.threshold == 1 else run(every, cues, steps=steps)
@@ -150,6 +151,7 @@ def compare_bit_widths(
 
     `hardware.figures.bit_widths` draws the result.
     """
+    checks.instance("widths", widths, Iterable, "a list of weight_bits")
     return [compare(compile(network, weight_bits=bits, **options), cues) for bits in widths]
 
 

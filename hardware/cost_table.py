@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from amsim import Network
+from amsim import Network, checks
 
 from .chips import Chip
 from .chips import chip as chip_named
@@ -157,8 +158,10 @@ def _several(**given: Any) -> list[list[Any]]:
     found = []
     for name, values in given.items():
         if isinstance(values, (str, Path)) or not isinstance(values, Iterable):
-            raise TypeError(f"{name} must be a list, got {values!r}: put it in brackets")
-        found.append(list(values))
+            raise TypeError(
+                f"{name} must be a list, got {checks.shown(values)}: put it in brackets"
+            )
+        found.append(list(np.atleast_1d(values) if isinstance(values, np.ndarray) else values))
         if not found[-1]:
             raise ValueError(f"{name} is empty: nothing to compare")
     return found

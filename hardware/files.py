@@ -176,7 +176,7 @@ def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
     FileNotFoundError
         If there is no such folder.
     """
-    path = Path(path)
+    path, force = checks.path("path", path), checks.flag("force", force)
     if path.suffix != ".json":
         raise ValueError(f"{path}: a plan is saved as .json, with its arrays beside it as .npz")
     require_folder(path)
@@ -212,7 +212,7 @@ def load(path: str | Path) -> Plan:
         If a file is damaged, is something else, or does not belong to the other, or if a number in
         it is not one of a plan that is proven to fit; the message names it.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     try:
         document = _document(path)
         names = document.pop("arrays")

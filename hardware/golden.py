@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from amsim import checks
 from amsim.files import refuse_existing, write_atomically
 
 from .backends import SIGNALS
@@ -56,7 +57,7 @@ def write_golden(
     **job_options: Any,
 ) -> Path:
     """Write golden vectors; see `Plan.golden`."""
-    path = Path(path)
+    path, force = checks.path("path", path), checks.flag("force", force)
     if path.suffix != ".npz":
         raise ValueError(f"{path}: golden vectors are saved as .npz")
     require_folder(path)

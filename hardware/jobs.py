@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from amsim import checks
 
 from . import kernels
 from .emulator import product
@@ -16,6 +17,7 @@ from .errors import RangeError
 from .plan import Integers, Job, Plan, require_plan
 
 Floats = NDArray[np.float64]
+MOST_STEPS = 10**9
 Inputs = Mapping[str, "ArrayLike | Callable[[float], ArrayLike]"]
 
 
@@ -31,7 +33,7 @@ def prepare(
     require_plan(plan)
     size = plan.units[1]
     values, batch = _cues(cues, size)
-    steps = plan.steps if steps is None else whole("steps", steps)
+    steps = plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
     periods = -(-steps // plan.period)
     remedy = f"compile(..., cue_limit={np.abs(values).max():.4g})"
     limit = int(plan.visible.limit.min())
@@ -58,17 +60,12 @@ def prepare(
 
 
 def _cues(cues: ArrayLike, size: int) -> tuple[Floats, tuple[int, ...]]:
-    array = np.asarray(cues)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"cues must be real numbers, got dtype {array.dtype}")
+    array = checks.array("cue", cues, largest=checks.LARGEST)
     if array.ndim == 0 or array.shape[-1] != size:
         raise ValueError(f"cue has shape {array.shape}, layer 'visible' has shape ({size},)")
     if array.size == 0:
         raise ValueError(f"the batch is empty: the cue has shape {array.shape}")
-    values = array.reshape(-1, size).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("cue contains NaN or infinity; every unit needs a finite value")
-    return values, array.shape[:-1]
+    return array.reshape(-1, size), array.shape[:-1]
 
 
 def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) -> Integers:
@@ -82,27 +79,11 @@ def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) 
     return integers
 
 
-def whole(name: str, count: int) -> int:
-    """A count of steps or the like, or the error that it is none."""
-    if isinstance(count, bool) or not isinstance(count, Real) or count % 1 or not count >= 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
-    return int(count)
-
-
 def _clamped(clamp: ArrayLike | None, batch: tuple[int, ...], size: int) -> NDArray[np.bool_]:
     """Mask (B, D)."""
     if clamp is None:
         return np.zeros((math.prod(batch), size), bool)
-    chosen = np.asarray(clamp)
-    if chosen.dtype == bool:
-        mask = chosen
-    elif chosen.dtype.kind in "iu":
-        if chosen.size and (chosen.min() < -size or chosen.max() >= size):
-            raise ValueError(f"clamp: index out of range for {size} features")
-        mask = np.zeros(size, bool)
-        mask[chosen.ravel()] = True
-    else:
-        raise TypeError(f"clamp must be a boolean mask or indices, got dtype {chosen.dtype}")
+    mask = checks.units("clamp", clamp, (size,))
     return np.array(_broadcast("clamp", mask, (*batch, size))).reshape(-1, size)
 
 
@@ -114,10 +95,13 @@ def _broadcast(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArra
 
 
 def _by_layer(inputs: Inputs | None) -> dict[str, Any]:
-    for name in inputs or {}:
+    if inputs is None:
+        return {}
+    checks.instance("inputs", inputs, Mapping, "a mapping of layer names to arrays")
+    for name in inputs:
         if name not in ("visible", "hidden"):
             raise ValueError(f"inputs names {name!r}; the layers are visible, hidden")
-    return dict(inputs or {})
+    return dict(inputs)
 
 
 def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: int) -> Integers:
@@ -128,12 +112,10 @@ def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: 
     if given is None:
         rows = [np.zeros(shape)]
     elif callable(given):
-        rows = [np.asarray(given(period * plan.dt), dtype=np.float64) for period in range(periods)]
+        rows = [checks.array(what, given(period * plan.dt)) for period in range(periods)]
     else:
-        rows = [np.asarray(given, dtype=np.float64)]
+        rows = [checks.array(what, given)]
     full = np.array([_broadcast(what, row, shape) for row in rows])
-    if not np.isfinite(full).all():
-        raise ValueError(f"{what} contains NaN or infinity")
     remedy = f"compile(..., input_limits={{{name!r}: {np.abs(full).max():.4g}}})"
     integers = _integers(what, full, layer.scale, layer.input_limit, remedy)
     return integers.reshape(len(rows), -1, shape[-1])

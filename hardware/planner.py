@@ -197,7 +197,10 @@ def _cue_limit(spec: TwoLayer, limit: float | None) -> float:
 
 def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
     known = {"visible": 0.0, "hidden": 0.0}
-    for name, limit in (limits or {}).items():
+    if limits is None:
+        return known
+    checks.instance("input_limits", limits, Mapping, "a mapping of layer names to numbers")
+    for name, limit in limits.items():
         if name not in known:
             raise ValueError(f"input_limits names {name!r}; the layers are visible, hidden")
         known[name] = checks.number(f"input_limits[{name!r}]", limit, at_least=0.0)

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from numpy.typing import ArrayLike
+
+from amsim import checks
 
 from .backends import SIGNALS, STATES, Trace, find
 from .jobs import Floats, Inputs, prepare
@@ -76,6 +79,7 @@ class Result:
         ValueError
             If it was not recorded.
         """
+        checks.text("name", name)
         if name not in self.trace.signals:
             raise ValueError(
                 f"{name!r} was not recorded; pass record=({name!r},) to run (there are "
@@ -157,13 +161,13 @@ def run(
 
 def _signals(plan: Plan, record: bool | Iterable[str]) -> tuple[str, ...]:
     softmax = plan.normaliser is not None
-    if isinstance(record, bool):
+    if isinstance(record, (bool, np.bool_)):
         names = [name for name in STATES if softmax or name != "normaliser"] if record else []
     else:
+        checks.instance("record", record, Iterable, "True, False, or names of signals")
         names = [record] if isinstance(record, str) else list(record)
     for name in names:
-        if name not in SIGNALS:
-            raise ValueError(f"record names {name!r}; there are {', '.join(SIGNALS)}")
+        checks.choice("record", name, SIGNALS)
         if name.startswith("normaliser") and not softmax:
             raise ValueError(f"record names {name!r}; this plan has no normaliser")
     return tuple(dict.fromkeys(names))

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from amsim import checks
+
 from . import ranges
 from .chips import Chip, Limit
 from .chips import chip as chip_named
@@ -101,14 +103,14 @@ def validate(plan: Plan, chip: str | Path | Chip | None = None, *, chips: int = 
     """
     require_plan(plan)
     table = chip_named(plan.chip if chip is None else chip)
-    checks = _checks(plan, table, chips)
-    for check in checks:
+    found = _checks(plan, table, checks.count("chips", chips))
+    for check in found:
         if check.fits is False:
             raise LimitError(
                 f"{check.name}: {check.needed:,.10g} needed, {table.name} has "
                 f"{check.limit.value:,g} ({check.limit.source}): {check.remedy}"
             )
-    return Validation(table.name, checks)
+    return Validation(table.name, found)
 
 
 def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:

@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
+
 Floats = NDArray[np.float64]
 
 
@@ -66,20 +68,18 @@ class Power:
     rectified: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n, (int, np.integer)) or isinstance(self.n, bool):
-            raise TypeError(f"Power: n must be an integer, got {self.n!r}")
-        if self.n < 1:
-            raise ValueError(f"Power: n must be at least 1, got {self.n}")
+        object.__setattr__(self, "n", checks.count("Power: n", self.n, at_most=10**9))
+        object.__setattr__(self, "rectified", checks.flag("Power: rectified", self.rectified))
 
     def value(self, x: Decimal) -> Decimal:
         """F(x)."""
-        return self._base(x) ** int(self.n) / int(self.n)
+        return self._base(x) ** self.n / self.n
 
     def derivative(self, x: Decimal) -> Decimal:
         """dF/dx = x^(n - 1); 0 where it is rectified."""
         if self.n == 1:
             return Decimal(0 if self.rectified and x <= 0 else 1)
-        return self._base(x) ** (int(self.n) - 1)
+        return self._base(x) ** (self.n - 1)
 
     def _base(self, x: Decimal) -> Decimal:
         return max(x, Decimal(0)) if self.rectified else x
@@ -96,7 +96,7 @@ class Exponential:
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive("Exponential: beta", self.beta)
+        _keep(self, "beta", 1e-30, 1e9)
 
     def value(self, x: Decimal) -> Decimal:
         """F(x)."""
@@ -117,7 +117,7 @@ class LogSumExp:
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive("LogSumExp: beta", self.beta)
+        _keep(self, "beta", 1e-30, 1e9)
 
     def value(self, x: Decimal) -> Decimal:
         """F(x)."""
@@ -167,7 +167,7 @@ class Gaussian:
     width: float
 
     def __post_init__(self) -> None:
-        _check_positive("Gaussian: width", self.width)
+        _keep(self, "width", 1e-6, 1e10)
 
     def value(self, overlap: int, size: int) -> Decimal:
         """S of two rows."""
@@ -199,7 +199,7 @@ class Log:
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive("Log: beta", self.beta)
+        _keep(self, "beta", 1e-100, 1e100)
 
     def of_scaled(self, mantissa: Floats, exponent: NDArray[np.int64]) -> Floats:
         """Q(mantissa 2^exponent)."""
@@ -213,6 +213,11 @@ class Log:
 Scaling = Identity | Log
 
 
-def _check_positive(what: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{what} must be positive and finite, got {value!r}")
+def _keep(owner: object, name: str, least: float, most: float) -> None:
+    """Check a parameter, and keep it as a float.
+
+    Its range is what 50 digits and the exponents of `decimal` can tell apart for the most units.
+    """
+    what = f"{type(owner).__name__}: {name}"
+    found = checks.number(what, getattr(owner, name), at_least=least, at_most=most)
+    object.__setattr__(owner, name, found)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from .energies import Identity, Log, LogSumExp, Scaling, Separation
 
 Signs = NDArray[np.int8]
@@ -38,9 +37,9 @@ def packed(rows: Signs, multiple: int) -> NDArray[np.uint8]:
 def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64] | None, bool]:
     """The units of a sweep (None: all at once), and whether to shuffle them."""
     if isinstance(given, str):
-        check_choice("order", given, ORDERS, " or an array of units")
+        checks.choice("order", given, ORDERS, " or an array of units")
         return None if given == "parallel" else np.arange(size), given == "random"
-    units = np.asarray(given)
+    units = checks.plain("order", given)
     if units.ndim != 1 or units.size == 0 or units.dtype.kind not in "iu":
         raise ValueError(
             f"order must be a non-empty list of units (integers), got dtype {units.dtype} and "
@@ -56,14 +55,8 @@ def check_function(what: str, part: Any) -> None:
     if isinstance(part, type) or not (hasattr(part, "value") and hasattr(part, "derivative")):
         raise TypeError(
             f"{what} must be an object with value and derivative, such as Power(3) or Dot(), "
-            f"got {part!r}"
+            f"got {checks.shown(part)}"
         )
-
-
-def check_temperature(value: Any) -> None:
-    """Raise ValueError unless the value is a finite number that is not negative."""
-    if not (isinstance(value, (int, float, np.number)) and 0 <= value < math.inf):
-        raise ValueError(f"temperature must be finite and not negative, got {value!r}")
 
 
 def scaling(separation: Separation, chosen: Scaling | None) -> Scaling:
@@ -75,20 +68,16 @@ def scaling(separation: Separation, chosen: Scaling | None) -> Scaling:
     if chosen is None:
         return Identity()
     if not isinstance(chosen, (Identity, Log)):
-        raise TypeError(f"scaling must be binary.Identity() or binary.Log(), got {chosen!r}")
+        raise TypeError(
+            f"scaling must be binary.Identity() or binary.Log(), got {checks.shown(chosen)}"
+        )
     return chosen
 
 
 def signs(rows: ArrayLike, what: str) -> Signs:
     """Rows of -1 and +1 as int8."""
-    try:
-        array = np.asarray(rows)
-    except ValueError:
-        raise ValueError(
-            f"{what} have rows of different lengths; give one entry per unit"
-        ) from None
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{what} must be numbers -1 and +1, got dtype {array.dtype}")
+    array = checks.plain(what, rows)
+    checks.array(what, array, finite=False)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{what} have shape {array.shape}; give at least one row of units")
     if np.count_nonzero(np.abs(array) == 1) < array.size:
@@ -96,20 +85,6 @@ def signs(rows: ArrayLike, what: str) -> Signs:
             f"{what} must be -1 and +1; map bits b to 2 b - 1, and give masked units a value"
         )
     return array.astype(np.int8)
-
-
-def check_choice(what: str, value: Any, known: Sequence[str], more: str = "") -> None:
-    """Raise ValueError unless the value is one of the known words."""
-    if value not in known:
-        raise ValueError(f"{what} must be one of {', '.join(known)}{more}, got {value!r}")
-
-
-def check_integer(what: str, value: Any, least: int) -> None:
-    """Raise unless the value is an integer of at least `least`."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise TypeError(f"{what} must be an integer of at least {least}, got {value!r}")
-    if value < least:
-        raise ValueError(f"{what} must be at least {least}, got {value}")
 
 
 def check_alone(what: str, **others: tuple[Any, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..dynamics.events import Timing
 from ..progress import announce_compilation
 from . import inputs
@@ -24,6 +25,7 @@ from .ticks import schedule
 # Multiply-adds between two looks at Ctrl-C, if no cue settles: some tenths of a second.
 _CHECKS = 10**9
 RULES = ("flip", "difference", "gradient")
+MOST_STEPS = 10**9
 
 
 class BinaryMemory:
@@ -79,9 +81,7 @@ class BinaryMemory:
         inputs.check_function("separation", self.separation)
         inputs.check_function("similarity", self.similarity)
         self.scaling = inputs.scaling(self.separation, scaling)
-        if not isinstance(self_terms, (bool, np.bool_)):
-            raise TypeError(f"self_terms must be True or False, got {self_terms!r}")
-        self.self_terms = bool(self_terms)
+        self.self_terms = checks.flag("self_terms", self_terms)
         self._columns: Signs = np.ascontiguousarray(stored.T)
         self._field_tables: dict[bool, FieldTable] = {}
 
@@ -136,7 +136,7 @@ class BinaryMemory:
         temperature: float = 0.0,
         max_sweeps: int = 100,
         timing: Timing | None = None,
-        seed: int = 0,
+        seed: checks.Seed = 0,
         record: bool = False,
     ) -> Recall:
         """Update units until none would change.
@@ -167,7 +167,7 @@ class BinaryMemory:
             its `clock` (needed), and sends its state when it changes. Messages have `delay`,
             `jitter`, `drop` (the last value is held), `heartbeat` and `arrival`. All cues share
             the clocks and messages' fates.
-        seed : int
+        seed : int, SeedSequence or Generator
             Each cue has its own stream, chosen by its position.
         record : bool
             Whether to keep the energy after every check, and the flips.
@@ -190,18 +190,20 @@ class BinaryMemory:
         ([-4.5, -4.5, -12.5], [1])
         """
         rows, batch = self._rows(states)
-        inputs.check_choice("rule", rule, RULES)
+        checks.choice("rule", rule, RULES)
         units, shuffled = inputs.order(order, self.shape[1])
-        inputs.check_integer("staleness", staleness, 0)
-        inputs.check_integer("max_sweeps", max_sweeps, 1)
-        inputs.check_integer("seed", seed, 0)
-        inputs.check_temperature(temperature)
+        staleness = checks.count("staleness", staleness, at_least=0, at_most=MOST_STEPS)
+        max_sweeps = checks.count("max_sweeps", max_sweeps, at_most=MOST_STEPS)
+        temperature = checks.number(
+            "temperature", temperature, at_least=0.0, at_most=checks.LARGEST
+        )
+        number, record = checks.seed_number(seed), checks.flag("record", record)
         plan = None
         if timing is not None:
             inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
-            plan = schedule(timing, self.shape[1], max_sweeps, seed)
+            plan = schedule(timing, self.shape[1], max_sweeps, number)
         with _announced():
-            heat = self._heat(float(temperature), rule == "gradient")
+            heat = self._heat(temperature, rule == "gradient")
             parts = (self._memories, self._values, self._fields(rule), heat)
 
             def run(log: Integers) -> tuple[Signs, Integers]:
@@ -211,7 +213,7 @@ class BinaryMemory:
                 states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
                 seeds: Any = np.zeros(len(rows), np.uint64)
                 if shuffled or temperature:
-                    seeds = np.random.SeedSequence(seed).generate_state(len(rows), np.uint64)
+                    seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
                 agree = np.empty(self.shape[0], np.uint16)
                 # Some cues at a time, so that Ctrl-C is heard, whether they settle or not.
                 some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
@@ -238,14 +240,14 @@ class BinaryMemory:
                 every = self.shape[1] if units is None else 1
                 sums, events = along(self._memories, self._values, rows, results, log, every)
                 recorded = self._energy(*sums).reshape(-1, *batch), events
-        codes, period, checks, flips = (column.reshape(batch) for column in results.T)
+        codes, period, checked, flips = (column.reshape(batch) for column in results.T)
         return Recall(
             final=states.astype(np.float64).reshape(*batch, -1),
             flips=flips,
-            checks=checks,
+            checks=checked,
             period=period,
             codes=codes,
-            times=None if plan is None else plan.time[: checks.max()],
+            times=None if plan is None else plan.time[: checked.max()],
             recorded=recorded,
         )
 

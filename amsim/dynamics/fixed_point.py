@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import checks
 from ..network import Network
 from ..progress import Progress
 from ..synapses import Array
@@ -45,10 +46,8 @@ class FixedPoint:
     max_updates: int = 1000
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_updates, (int, np.integer)) or self.max_updates < 1:
-            raise ValueError(
-                f"FixedPoint: max_updates must be a positive integer, got {self.max_updates!r}"
-            )
+        updates = checks.count("FixedPoint: max_updates", self.max_updates, at_most=10**9)
+        object.__setattr__(self, "max_updates", updates)
 
     def solve(self, problem: Problem) -> Solution:
         """Iterate all cues of the batch; settled ones rest."""

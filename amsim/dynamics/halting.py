@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
+from .. import checks
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,13 @@ class Settled:
     naive: bool = False
 
     def __post_init__(self) -> None:
-        number = isinstance(self.tolerance, (int, float, np.number))
-        if not (number and math.isfinite(self.tolerance) and self.tolerance > 0):
-            raise ValueError(
-                f"Settled: tolerance must be positive, got {self.tolerance!r}; "
-                f"pass until=None to run to t1"
-            )
+        for name, value in {
+            "tolerance": checks.number(
+                "Settled: tolerance", self.tolerance, above=0.0, more="; until=None runs to t1"
+            ),
+            "certified": checks.flag("Settled: certified", self.certified),
+            "naive": checks.flag("Settled: naive", self.naive),
+        }.items():
+            object.__setattr__(self, name, value)
         if self.certified and self.naive:
             raise ValueError("Settled: the naive rule proves nothing; drop naive or certified")

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..network import Network
 from ..synapses import Array
 from .halting import Settled
 from .problem import Input, Problem, default_times, horizon
 
 Shape = tuple[int, ...]
-_LARGEST = 1e100
 
 
 def pose(
@@ -27,7 +27,7 @@ def pose(
     until: Settled | None = None,
     clamp: Mapping[str, ArrayLike] | ArrayLike | None = None,
     inputs: Mapping[str, Input] | Input | None = None,
-    seed: int | None = None,
+    seed: checks.Seed = 0,
 ) -> tuple[Problem, Shape]:
     """Check the arguments of `simulate`.
 
@@ -43,12 +43,9 @@ def pose(
     ValueError, TypeError
         As `simulate` does.
     """
-    if not isinstance(network, Network):
-        raise TypeError(f"network must be a Network, got {type(network).__name__}")
-    if until is not None and not isinstance(until, Settled):
-        raise TypeError(f"until must be Settled(...) or None, got {until!r}")
-    if seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    checks.instance("network", network, Network, "a Network")
+    if until is not None:
+        checks.instance("until", until, Settled, "Settled(...) or None")
     target = _cue_layer(network)
     states, batch = _states(network, cue_or_states, target)
     clamped = _clamped(network, clamp, target, batch)
@@ -62,7 +59,7 @@ def pose(
         times=grid,
         explicit=times is not None,
         tolerance=until.tolerance if until is not None else 0.0,
-        seed=int(seed or 0),
+        seed=checks.seed_number(seed),
         naive=until is not None and until.naive,
     )
     return problem, batch
@@ -114,37 +111,30 @@ def _states(network: Network, given: Any, target: str | None) -> tuple[dict[str,
 
 def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[Array, Shape]:
     """One state as (B, *shape) and its batch shape."""
-    array, shape = np.asarray(value), network.layers[name].shape
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what} must be real numbers, got dtype {array.dtype}")
+    shape = network.layers[name].shape
+    array = checks.array(what, value, largest=checks.LARGEST)
     axes = array.ndim - len(shape)
     if axes < 0 or array.shape[axes:] != shape:
         raise ValueError(
             f"{what} has shape {array.shape}, layer {name!r} has shape {shape}; "
             f"further axes may only stand in front, as a batch"
         )
-    largest = float(np.abs(array).max(initial=0.0))
-    if not largest < np.inf:
-        raise ValueError(f"{what} contains NaN or infinity; every unit needs a finite value")
-    if largest > _LARGEST:
-        raise ValueError(f"{what} has values beyond {_LARGEST:g}, whose energy overflows; rescale")
     return array.reshape(-1, *shape).astype(np.float64), array.shape[:axes]
 
 
 def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple[Array, float]:
     """Recorded times and the last time."""
-    if t1 is not None and not (np.isreal(t1) and math.isfinite(t1) and t1 > 0):
-        raise ValueError(f"t1 must be a positive, finite time, got {t1!r}")
+    if t1 is not None:
+        t1 = checks.number("t1", t1, above=0.0, at_most=checks.LARGEST)
     if times is None:
-        last = float(t1) if t1 is not None else horizon(network)
+        last = t1 if t1 is not None else horizon(network)
         return default_times(network, last), last
-    grid = np.array(times, dtype=np.float64)
-    if grid.ndim != 1 or grid.size == 0:
-        raise ValueError(f"times must be a non-empty list of finite times, got {times!r}")
-    if not (grid[0] >= 0 and (grid[1:] > grid[:-1]).all() and grid[-1] < np.inf):
-        rule = "increasing and not negative" if np.isfinite(grid).all() else "finite"
-        raise ValueError(f"times must be {rule}, got {times!r}")
-    last = float(t1) if t1 is not None else float(grid[-1])
+    grid = checks.array("times", times, ndim=1, empty=False, largest=checks.LARGEST).copy()
+    if not (grid[0] >= 0 and (grid[1:] > grid[:-1]).all()):
+        raise ValueError(
+            f"times must be increasing and not negative, got {checks.shown(grid.tolist())}"
+        )
+    last = t1 if t1 is not None else float(grid[-1])
     if grid[-1] > last:
         raise ValueError(f"times go to {grid[-1]:g}, beyond t1 = {last:g}")
     if last == 0:
@@ -160,29 +150,11 @@ def _clamped(
     if clamp is None:
         return masks
     for name, value in _by_layer(network, clamp, target, "clamp").items():
-        layer, chosen = network.layers[name], np.asarray(value)
+        layer, what = network.layers[name], f"clamp of layer {name!r}"
         if layer.algebraic:
             raise ValueError(f"clamp: layer {name!r} has tau = 0 and cannot be clamped")
-        if chosen.dtype == bool:
-            masks[name] = _fit(chosen, batch, layer.shape, f"clamp mask of layer {name!r}")
-        else:
-            masks[name] = _fit(_index_mask(name, chosen, layer.shape), batch, layer.shape, "clamp")
+        masks[name] = _fit(checks.units(what, value, layer.shape), batch, layer.shape, what)
     return masks
-
-
-def _index_mask(name: str, index: Array, shape: Shape) -> NDArray[np.bool_]:
-    """Mask of the units at integer positions of the flattened layer."""
-    size = math.prod(shape)
-    if index.dtype.kind not in "iu" and index.size:
-        raise TypeError(
-            f"clamp of layer {name!r} must be a boolean mask or integer indices, "
-            f"got dtype {index.dtype}"
-        )
-    if index.size and (index.min() < -size or index.max() >= size):
-        raise ValueError(f"clamp of layer {name!r}: index out of range for {size} units")
-    mask = np.zeros(size, bool)
-    mask[index.astype(np.int64)] = True
-    return mask.reshape(shape)
 
 
 def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> dict[str, Any]:
@@ -196,15 +168,19 @@ def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> 
             found[name] = _driven(value, batch, shape, what)
             found[name](0.0)  # a wrong shape must not wait for the first step
         else:
-            found[name] = _fit(np.asarray(value, dtype=np.float64), batch, shape, what)
+            found[name] = _fit(_input(what, value), batch, shape, what)
     return found
 
 
 def _driven(value: Any, batch: Shape, shape: Shape, what: str) -> Any:
     def at(time: float) -> Array:
-        return _fit(np.asarray(value(time), dtype=np.float64), batch, shape, what)
+        return _fit(_input(what, value(time)), batch, shape, what)
 
     return at
+
+
+def _input(what: str, value: Any) -> Array:
+    return checks.array(what, value, largest=checks.LARGEST)
 
 
 def _fit(array: Array, batch: Shape, shape: Shape, what: str) -> Array:
@@ -215,7 +191,5 @@ def _fit(array: Array, batch: Shape, shape: Shape, what: str) -> Array:
         raise ValueError(
             f"{what} has shape {array.shape}, the states have shape {(*batch, *shape)}"
         ) from None
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{what} contains NaN or infinity")
     # A copy: what the caller does to the array later must not change the result.
     return np.array(full).reshape(-1, *shape)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..lagrangians.base import require
 from ..progress import Progress
 from ..synapses import Array
@@ -48,11 +49,7 @@ class ScipyODE:
     atol: float = 1e-10
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(
-                f"unknown solver {self.method!r}; SciPy has {', '.join(METHODS)}, and simulate "
-                f"also takes 'brian2'"
-            )
+        checks.choice("solver", self.method, METHODS, " (of SciPy), 'brian2', or a solver")
         require(self, "rtol", "atol")
 
     def solve(self, problem: Problem) -> Solution:

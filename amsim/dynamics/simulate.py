@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import Seed, shown
 from ..errors import GuaranteeWarning
 from ..network import Network
 from .brian import Brian2
@@ -33,7 +34,7 @@ def simulate(
     until: Settled | None = _DEFAULT,
     clamp: Mapping[str, ArrayLike] | ArrayLike | None = None,
     inputs: Mapping[str, Input] | Input | None = None,
-    seed: int | None = None,
+    seed: Seed = 0,
 ) -> Trajectory:
     """Integrate tau dx/dt = -dE/dg from a cue until it settles.
 
@@ -61,8 +62,8 @@ def simulate(
     inputs : mapping of layer names to array_like or callable, optional
         External input added to the bias, broadcast to (*batch, *shape); a callable takes the time
         and returns it. A bare one is for the cue's layer.
-    seed : int, optional
-        For solvers that draw random numbers, 0 by default; the ODE solvers do not.
+    seed : int, SeedSequence or Generator, default 0
+        For solvers that draw random numbers; the ODE solvers do not.
 
     Returns
     -------
@@ -107,14 +108,12 @@ def simulate(
 def _solver(solver: Solver | str | None) -> Solver:
     if solver is None:
         return ExponentialIntegrator()
-    if solver == "brian2":
-        return Brian2()
     if isinstance(solver, str):
-        return ScipyODE(solver)
+        return Brian2() if solver == "brian2" else ScipyODE(solver)
     if isinstance(solver, type) or not hasattr(solver, "solve"):
         raise TypeError(
             f"solver must be a name such as 'RK45' or an object such as ExponentialIntegrator(), "
-            f"got {solver!r}"
+            f"got {shown(solver)}"
         )
     return solver
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..files import MAX_BYTES
 from ..patterns import overlap
 from ..synapses import Array
@@ -181,9 +182,14 @@ class Trajectory(Mapping[str, Array]):
         """Energy of the network at `times`, (T, *batch); with inputs as they were then."""
         return self._compute_energy().reshape(-1, *self._batch)
 
-    def overlap(self, patterns: ArrayLike, layer: str = "visible") -> Array:
-        """Overlap x . xi / D of the states x of a layer with patterns (K, D): (T, *batch, K)."""
-        return overlap(self[layer], patterns)
+    def overlap(self, patterns: ArrayLike, layer: str | None = None) -> Array:
+        """Overlap x . xi / D of the states x of a layer with patterns (K, D): (T, *batch, K).
+
+        By default of layer "visible", or of the only one.
+        """
+        if layer is None:
+            layer = next(iter(self)) if len(self) == 1 else "visible"
+        return overlap(self[checks.choice("layer", layer, tuple(self))], patterns)
 
     def plot(self, cue: int = 0) -> Figure:
         """Energy and states of one cue over time; `cue` counts through the flattened batch."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+from .. import checks
 
 Array = npt.NDArray[np.floating[Any]]
 Bounds = tuple[Array, Array]
@@ -98,27 +99,24 @@ class Tempered:
         return np.asarray((4 + exponent) * float(np.finfo(lo.dtype).eps))
 
 
-def require(owner: object, *names: str, at_least: float = 0.0) -> None:
-    """Check parameters of a frozen dataclass: finite, > 0 and >= at_least.
+def require(owner: object, *names: str, at_least: float = checks.SMALLEST) -> None:
+    """Check parameters of a frozen dataclass: positive numbers, whose products do not overflow.
 
     Keep them as Python floats, since a NumPy float64 scalar would promote float32 states.
     """
-    rule = f">= {at_least:g}" if at_least else "> 0"
     for name in names:
-        value = getattr(owner, name)
-        message = f"{type(owner).__name__}: {name} is {value!r}; use a finite number {rule}"
-        if not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(message)
-        if not (math.isfinite(value) and value > 0 and value >= at_least):
-            raise ValueError(message)
-        object.__setattr__(owner, name, float(value))
+        what, value = f"{type(owner).__name__}: {name}", getattr(owner, name)
+        found = checks.number(what, value, at_least=at_least, at_most=checks.LARGEST)
+        object.__setattr__(owner, name, found)
 
 
 def floats(x: npt.ArrayLike) -> Array:
     """x as float32 (if it is) or float64, with at least one unit on the last axis."""
-    array = np.asarray(x)
-    if array.dtype != np.float32:
-        array = array.astype(np.float64, casting="same_kind", copy=False)
+    if type(x) is np.ndarray and x.dtype in (np.float64, np.float32):  # in the loops of solvers
+        array = x
+    else:
+        keep = isinstance(x, np.generic | np.ndarray) and x.dtype == np.float32
+        array = checks.array("the state", x, finite=False, dtype=np.float32 if keep else np.float64)
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"the state has shape {array.shape}; it needs units on its last axis")
     return array

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .. import checks
 from .base import Array, Bounds, Lagrangian, Tempered, box, floats, require
 from .numerics import (
     bend,
@@ -193,10 +194,10 @@ class LayerNorm(NormLagrangian):
 
     def __post_init__(self) -> None:
         require(self, "gamma", "eps")
-        delta = np.asarray(self.delta, dtype=np.float64)
-        if delta.ndim > 1 or not np.all(np.isfinite(delta)):
+        delta = checks.array("LayerNorm: delta", self.delta, empty=False, largest=checks.LARGEST)
+        if delta.ndim > 1:
             raise ValueError(
-                f"LayerNorm: delta is {self.delta!r}; use a finite number or a finite 1-D array"
+                f"LayerNorm: delta has shape {delta.shape}; use a number or one per unit"
             )
         object.__setattr__(self, "delta", tuple(delta.tolist()) if delta.ndim else float(delta))
 

@@ -16,14 +16,15 @@ Saha, Krotov, Zaki & Ram 2023, "End-to-end differentiable clustering with associ
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..lagrangians import Softmax
 
 Floats = NDArray[np.float64]
+_LARGEST_STEP = 1e3  # far beyond 2, from where a point ends further away than it was
+_MOST_STEPS = 10**6
 
 
 def recall(
@@ -109,7 +110,7 @@ def loss_and_gradient(
         share = _shares(x, rho, beta)
         path.append((x, share))
         x = x + alpha * hidden * (share @ rho - x)
-    error = hidden * (x - np.asarray(points, dtype=np.float64))
+    error = hidden * (x - checks.array("points", points))
     gradient, pull = np.zeros_like(rho), 2 * error
     for x, share in reversed(path):
         pulled = alpha * hidden * pull
@@ -153,7 +154,10 @@ def class_scores(
     'a'
     """
     x, xi, _ = _checked(points, memories, None)
-    classes, index = np.unique(np.asarray(labels), return_inverse=True)
+    given = checks.plain("labels", labels)
+    if given.dtype.kind == "O" or given.ndim != 1:
+        raise TypeError(f"labels must be one number or word per memory, got {checks.shown(labels)}")
+    classes, index = np.unique(given, return_inverse=True)
     if index.shape != (len(xi),):
         raise ValueError(f"labels have shape {np.shape(labels)}, there are {len(xi)} memories")
     logits = -Softmax(beta).beta * _squares(x, xi)
@@ -174,31 +178,26 @@ def _squares(x: Floats, rho: Floats) -> Floats:
 
 
 def _check_steps(alpha: float, steps: int) -> None:
-    if not alpha > 0 or not math.isfinite(alpha):
-        raise ValueError(f"alpha is {alpha!r}; use a finite number > 0")
-    if not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise ValueError(f"steps is {steps!r}; take one step or more")
+    checks.number("alpha", alpha, above=0.0, at_most=_LARGEST_STEP)
+    checks.count("steps", steps, at_most=_MOST_STEPS)
 
 
 def _checked(
     points: ArrayLike, memories: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
     """Start, memories, and 1 where entries are updated."""
-    x, rho = np.asarray(points, dtype=np.float64), np.asarray(memories, dtype=np.float64)
+    x = checks.array("points", points, largest=checks.LARGEST)
+    rho = checks.array("memories", memories, largest=checks.LARGEST)
     if x.ndim != 2 or rho.ndim != 2 or x.shape[1] != rho.shape[1] or not rho.size:
         raise ValueError(
             f"points have shape {x.shape}, memories {rho.shape}; both must be (number, units) with "
             f"equal units"
         )
-    if not (np.isfinite(x).all() and np.isfinite(rho).all()):
-        raise ValueError("points or memories contain NaN or infinity; remove them first")
     if mask is None:
         return x, rho, np.ones((1, x.shape[1]))
-    given = np.asarray(mask)
+    given = checks.mask("mask", mask)
     try:
-        hidden = np.broadcast_to(given == 1, x.shape)
+        hidden = np.broadcast_to(given, x.shape)
     except ValueError:
         raise ValueError(f"mask has shape {given.shape}, the points {x.shape}") from None
-    if not (hidden | np.broadcast_to(given == 0, x.shape)).all():
-        raise ValueError("mask must be True (hidden) or False everywhere")
     return np.where(hidden, 0.0, x), rho, hidden.astype(np.float64)

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..lagrangians import Softmax
 from ..network import Network
 from .two_layer import dense_am
@@ -32,7 +33,6 @@ Floats = NDArray[np.float64]
 # Mean shifts before minima are polished.
 _SHIFTS = 500
 # Squares of larger numbers, summed over units, need not be finite.
-_LARGEST = 1e100
 
 
 def diffusion_memory(data: ArrayLike, sigma: float = 1.0) -> DiffusionMemory:
@@ -63,7 +63,7 @@ def diffusion_memory(data: ArrayLike, sigma: float = 1.0) -> DiffusionMemory:
     >>> len(memory.minima(tau=0.5)), len(memory.minima(tau=2.0))  # they merge at tau = 1
     (2, 1)
     """
-    return DiffusionMemory(np.asarray(data, dtype=np.float64), sigma)
+    return DiffusionMemory(checks.array("data", data), sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +80,9 @@ class DiffusionMemory:
     sigma: float
 
     def __post_init__(self) -> None:
-        if self.data.ndim != 2 or self.data.size == 0 or not np.abs(self.data).max() < _LARGEST:
-            raise ValueError(
-                f"data must be a finite array of shape (memories, units), got {self.data.shape}"
-            )
-        positive("sigma", self.sigma)
+        data = checks.array("data", self.data, ndim=2, empty=False, largest=checks.LARGEST)
+        object.__setattr__(self, "data", checks.owned(data))
+        object.__setattr__(self, "sigma", positive("sigma", self.sigma))
 
     def beta(self, tau: float) -> float:
         """Inverse temperature 1 / (sigma^2 tau) of `network`; half of it where exp(-beta d^2)."""
@@ -105,7 +103,7 @@ class DiffusionMemory:
 
     def score(self, x: ArrayLike, tau: float) -> Floats:
         """Gradient of log p_tau, (*batch, D): (denoise(x) - x) / (sigma^2 tau)."""
-        return np.asarray((self.denoise(x, tau) - np.asarray(x)) * self.beta(tau))
+        return np.asarray((self.denoise(x, tau) - checks.array("x", x)) * self.beta(tau))
 
     def network(self, tau: float) -> Network:
         """The two-layer network whose force is sigma^2 tau times the score.
@@ -124,9 +122,7 @@ class DiffusionMemory:
         """
         from ..stability import find_all
 
-        x = np.array(self.data if starts is None else starts, dtype=np.float64)
-        if x.ndim != 2 or x.size == 0:
-            raise ValueError(f"starts have shape {x.shape}; give (starts, units)")
+        x = self.data if starts is None else checks.array("starts", starts, ndim=2, empty=False)
         near = 1e-3 * self.sigma * math.sqrt(positive("tau", tau))
         for _ in range(_SHIFTS):
             before, x = x, self.denoise(x, tau)
@@ -137,12 +133,12 @@ class DiffusionMemory:
         found = [rest.states["visible"] for rest in rests if _is_minimum(network, rest.states)]
         return np.array(found).reshape(-1, x.shape[-1])
 
-    def draw(self, count: int, tau: float, seed: int) -> Floats:
+    def draw(self, count: int, tau: float, seed: checks.Seed = 0) -> Floats:
         """Noisy data at tau, (count, D)."""
-        if not isinstance(count, (int, np.integer)) or count < 1:
-            raise ValueError(f"count is {count!r}; draw one sample or more")
-        kept = np.random.default_rng([seed, 0]).integers(len(self.data), size=count)
-        noise = np.stack([rng.normal(size=self.data.shape[1]) for rng in _streams(seed, count)])
+        count, number = checks.count("count", count), checks.seed_number(seed)
+        checks.room("the samples", count, self.data.shape[1])
+        kept = np.random.default_rng([number, 0]).integers(len(self.data), size=count)
+        noise = np.stack([rng.normal(size=self.data.shape[1]) for rng in _streams(number, count)])
         return np.asarray(self.data[kept] + self.sigma * math.sqrt(positive("tau", tau)) * noise)
 
     def reverse_ode(self, x: ArrayLike, taus: Sequence[float] | Floats) -> Floats:
@@ -160,7 +156,7 @@ class DiffusionMemory:
         -------
         ndarray (T, *batch, D)
         """
-        path = [np.array(x, dtype=np.float64)]
+        path = [checks.array("x", x)]
         grid = _decreasing(taus)
         for tau, then in pairwise(grid):
             shrink, start = math.sqrt(then / tau), path[-1]
@@ -170,13 +166,15 @@ class DiffusionMemory:
             path.append(mean + shrink * (start - mean))
         return np.array(path)
 
-    def reverse_sde(self, x: ArrayLike, taus: Sequence[float] | Floats, seed: int) -> Floats:
+    def reverse_sde(
+        self, x: ArrayLike, taus: Sequence[float] | Floats, seed: checks.Seed = 0
+    ) -> Floats:
         r"""Follow the reverse diffusion dx = sigma^2 score |dtau| + sigma dw back to small tau.
 
         As `reverse_ode`, with first order. Samples have their own random numbers: the first of a
         batch does not change with the size of the batch.
         """
-        path = [np.array(x, dtype=np.float64)]
+        path = [checks.array("x", x)]
         grid, batch = _decreasing(taus), self._squares(path[0]).shape[:-1]
         units = self.data.shape[1]
         rngs = _streams(seed, math.prod(batch))
@@ -189,13 +187,9 @@ class DiffusionMemory:
 
     def _squares(self, x: ArrayLike) -> Floats:
         """|x - xi|^2, (*batch, K)."""
-        x = np.asarray(x, dtype=np.float64)
+        x = checks.array("x", x, empty=False, largest=checks.LARGEST)
         if x.ndim == 0 or x.shape[-1] != self.data.shape[1]:
             raise ValueError(f"x has shape {x.shape}, the data have {self.data.shape[1]} units")
-        if x.size == 0 or not np.abs(x).max() < _LARGEST:
-            raise ValueError(
-                f"x is empty, contains NaN, or exceeds {_LARGEST:g}; give every unit a value"
-            )
         # Differences, not expanded squares: near a memory these would cancel.
         from scipy.spatial.distance import cdist
 
@@ -217,21 +211,17 @@ def _distinct(points: Floats, distance: float) -> Floats:
     return np.array(kept)
 
 
-def _streams(seed: int, count: int) -> list[np.random.Generator]:
-    return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(count)]
+def _streams(seed: checks.Seed, count: int) -> list[np.random.Generator]:
+    return [np.random.default_rng(child) for child in checks.seed_sequence(seed).spawn(count)]
 
 
 def positive(name: str, value: float) -> float:
-    """The value, if it is finite and > 0."""
-    if not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} is {value!r}; use a finite number > 0")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value!r}; use a finite number > 0")
-    return float(value)
+    """The value, if it is positive and products of it are finite."""
+    return checks.number(name, value, at_least=checks.SMALLEST, at_most=checks.LARGEST)
 
 
 def _decreasing(taus: Sequence[float] | Floats) -> Floats:
-    grid = np.asarray(taus, dtype=np.float64)
+    grid = checks.array("taus", taus, largest=checks.LARGEST)
     if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) < 0).all() or not grid[-1] > 0:
         raise ValueError(
             "taus must be at least two decreasing positive numbers; end at a small tau and call "

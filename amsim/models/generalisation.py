@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from .diffusion import Floats, diffusion_memory, positive
 
 
@@ -48,14 +49,13 @@ def classify_samples(samples: ArrayLike, data: ArrayLike, distance: float) -> ND
     """
     from scipy.spatial.distance import cdist
 
-    points, known = np.asarray(samples, dtype=np.float64), np.asarray(data, dtype=np.float64)
+    points = checks.array("samples", samples, largest=checks.LARGEST)
+    known = checks.array("data", data, largest=checks.LARGEST)
     if points.ndim != 2 or known.ndim != 2 or points.shape[1] != known.shape[1] or not known.size:
         raise ValueError(
             f"samples have shape {points.shape}, data {known.shape}; both must be (number, units) "
             f"with equal units"
         )
-    if not (np.isfinite(points).all() and np.isfinite(known).all()):
-        raise ValueError("samples or data contain NaN or infinity; remove them first")
     stored = cdist(points, known).min(axis=1) <= positive("distance", distance)
     again = (cdist(points, points) <= distance).sum(axis=1) > 1
     return np.where(stored, "memorised", np.where(again, "spurious", "generalised"))
@@ -69,7 +69,7 @@ def transition(
     distance: float,
     samples: int = 100,
     shifts: int = 20,
-    seed: int = 0,
+    seed: checks.Seed = 0,
 ) -> dict[str, Floats]:
     """How many samples are memorised, spurious and generalised as the data grow.
 
@@ -91,7 +91,7 @@ def transition(
         As for `classify_samples`.
     samples : int, default 100
     shifts : int, default 20
-    seed : int, default 0
+    seed : int, SeedSequence or Generator, default 0
 
     Returns
     -------
@@ -108,16 +108,17 @@ def transition(
     >>> float(shares["memorised"][0]), float(shares["memorised"][1])
     (1.0, 0.0)
     """
-    points = np.asarray(data, dtype=np.float64)
-    amounts = np.asarray(sizes)
-    if amounts.ndim != 1 or amounts.dtype.kind not in "iu":
-        raise ValueError(f"sizes must be a list of whole numbers, got {sizes!r}")
-    if not (amounts.min() >= 1 and amounts.max() <= len(points)):
-        raise ValueError(
-            f"sizes must lie between 1 and {len(points)}, the number of data; got {sizes!r}"
-        )
-    if shifts < 0:
-        raise ValueError(f"shifts is {shifts!r}; it must not be negative")
+    points = checks.array("data", data, ndim=2, empty=False, largest=checks.LARGEST)
+    checks.instance("sizes", sizes, (list, tuple, range, np.ndarray), "a list of whole numbers")
+    sizes = [
+        checks.count("sizes", size, at_most=len(points))
+        for size in np.atleast_1d(np.asarray(sizes, dtype=object))
+    ]
+    shifts = checks.count("shifts", shifts, at_least=0, at_most=10**6)
+    samples = checks.count("samples", samples)
+    width = positive("width", width)
+    # A generator would draw other samples for each size.
+    seed = checks.seed_sequence(seed)
     kinds = ("memorised", "spurious", "generalised")
     shares = {kind: np.zeros(len(sizes)) for kind in kinds}
     for i, size in enumerate(sizes):
@@ -150,9 +151,9 @@ def circle_energy(radius: ArrayLike, beta: float) -> Floats:
     """
     from scipy.special import i0e
 
-    r = np.abs(np.asarray(radius, dtype=np.float64))
+    r = np.abs(checks.array("radius", radius, largest=checks.LARGEST))
     # i0e is scaled by exp(-2 beta R), which otherwise overflows.
-    positive("beta", beta)
+    beta = positive("beta", beta)
     return np.asarray(r**2 + 1 - (np.log(i0e(2 * beta * r)) + 2 * beta * r) / beta)
 
 
@@ -168,7 +169,8 @@ def circle_radius(beta: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import i0e, i1e
 
-    if positive("beta", beta) <= 1:
+    beta = positive("beta", beta)
+    if beta <= 1:
         return 0.0
 
     def slope(r: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..lagrangians import Lagrangian
 from ..network import Layer, Network
 from ..synapses import Dense
@@ -58,8 +59,12 @@ def hierarchical_memory(
     >>> [synapse.name for synapse in net.synapses]
     ['hidden1-visible', 'hidden2-hidden1']
     """
-    matrices = [np.asarray(xi) for xi in weights]
-    taus = [tau] * len(lagrangians) if not isinstance(tau, (Sequence, np.ndarray)) else list(tau)
+    for what, given in (("weights", weights), ("lagrangians", lagrangians)):
+        checks.instance(what, given, Sequence, "a list with one entry per level")
+    matrices = [checks.plain("weights", xi) for xi in weights]
+    taus = list(tau) if isinstance(tau, (list, tuple)) else [tau] * len(lagrangians)
+    if isinstance(tau, np.ndarray) and tau.ndim:
+        taus = list(tau)
     if not matrices or len(lagrangians) != len(matrices) + 1 or len(taus) != len(lagrangians):
         raise ValueError(
             f"{len(matrices)} weights need {len(matrices) + 1} lagrangians and as many tau; "

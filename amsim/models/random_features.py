@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..lagrangians import Softmax
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ def random_feature_memory(
     n_features: int | None = None,
     omega: ArrayLike | None = None,
     kernel: Kernel = "sincos",
-    seed: int = 0,
+    seed: checks.Seed = 0,
 ) -> RandomFeatureMemory:
     r"""Distribute data over random features.
 
@@ -52,7 +53,7 @@ def random_feature_memory(
         (1 - k^2) / sqrt(2 Y) per memory where the kernel is k.
         expexp: exp(-beta |x|^2) (exp, exp)(+-sqrt(beta) omega x) / sqrt(2 Y), positive, and
         better where sqrt(beta) |x + xi| is small.
-    seed : int, default 0
+    seed : int, SeedSequence or Generator, default 0
         Of the directions; the first ones do not depend on n_features.
 
     Returns
@@ -75,32 +76,27 @@ def random_feature_memory(
     >>> memory.memory.shape, bool(abs(error) < 0.05)
     ((8000,), True)
     """
-    xi = np.asarray(data, dtype=np.float64)
-    if xi.ndim != 2 or xi.size == 0 or not np.isfinite(xi).all():
-        raise ValueError(f"data must be a finite array (memories, units), got shape {xi.shape}")
-    if kernel not in ("sincos", "expexp"):
-        raise ValueError(f"kernel must be 'sincos' or 'expexp', got {kernel!r}")
+    xi = checks.array("data", data, ndim=2, empty=False, largest=checks.LARGEST)
+    checks.choice("kernel", kernel, ("sincos", "expexp"))
     if (n_features is None) == (omega is None):
         raise ValueError("give either n_features or omega, and not both")
     if n_features is not None:
-        if not isinstance(n_features, (int, np.integer)) or n_features < 1:
-            raise ValueError(f"n_features must be a positive whole number, got {n_features!r}")
-        directions = np.random.default_rng(seed).normal(size=(n_features, xi.shape[1]))
+        n_features = checks.count("n_features", n_features)
+        checks.room("omega", n_features, xi.shape[1])
+        directions = checks.generator(seed).normal(size=(n_features, xi.shape[1]))
     else:
-        directions = np.asarray(omega, dtype=np.float64)
+        directions = checks.array("omega", omega, largest=checks.LARGEST)
         if directions.ndim != 2 or directions.shape[1] != xi.shape[1] or not directions.size:
             raise ValueError(
                 f"omega has shape {directions.shape}, the data have {xi.shape[1]} units"
             )
-        if not np.isfinite(directions).all():
-            raise ValueError("omega contains NaN or infinity; remove them first")
+    directions = checks.owned(directions)
     empty = RandomFeatureMemory(directions, Softmax(beta).beta, kernel, np.zeros(0), 0.0)
     logs, signs = empty._features(xi)
     # exp-exp features of distant memories underflow: keep their common scale apart.
     scale = float(logs.max())
-    return RandomFeatureMemory(
-        directions, empty.beta, kernel, np.sum(signs * np.exp(logs - scale), axis=0), scale
-    )
+    memory = checks.owned(np.sum(signs * np.exp(logs - scale), axis=0))
+    return RandomFeatureMemory(directions, empty.beta, kernel, memory, scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,13 +150,11 @@ class RandomFeatureMemory:
         return np.asarray(slope / self.beta)
 
     def _states(self, x: ArrayLike) -> Floats:
-        array = np.asarray(x, dtype=np.float64)
+        array = checks.array("x", x, largest=checks.LARGEST)
         if array.ndim == 0 or array.shape[-1] != self.omega.shape[1]:
             raise ValueError(
                 f"x has shape {array.shape}, the memory has {self.omega.shape[1]} units"
             )
-        if not np.isfinite(array).all():
-            raise ValueError("x contains NaN or infinity; every unit needs a value")
         return array
 
     def _features(self, x: Floats) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..lagrangians import Identity, LayerNorm, ReLU, Softmax
 from ..network import Layer, Network
 from ..synapses import Array, Attention, Dense, Memories
@@ -71,12 +72,8 @@ def attention(
             f"attention: the batch axes of queries {q.shape}, keys {k.shape} and values {v.shape} "
             f"do not fit"
         ) from None
-    if (
-        not isinstance(heads, (int, np.integer))
-        or heads < 1
-        or q.shape[-1] % heads
-        or v.shape[-1] % heads
-    ):
+    heads = checks.count("attention: heads", heads)
+    if q.shape[-1] % heads or v.shape[-1] % heads:
         raise ValueError(
             f"attention: {heads} heads do not divide {q.shape[-1]} and {v.shape[-1]} units"
         )
@@ -89,13 +86,11 @@ def attention(
 
 
 def _tokens(name: str, x: ArrayLike) -> Array:
-    array = np.asarray(x, dtype=np.float64)
+    array = checks.array(f"attention: {name}", x, largest=checks.LARGEST)
     if array.ndim < 2 or array.size == 0:
         raise ValueError(
             f"attention: {name} has shape {array.shape}; it must be (..., tokens, units)"
         )
-    if not np.isfinite(array).all():
-        raise ValueError(f"attention: {name} contains NaN or infinity; remove them first")
     return array
 
 
@@ -179,7 +174,7 @@ def energy_transformer(
         name="attention",
     )
     hopfield = Memories(memories, ReLU(), between=("tokens",), name="hopfield")
-    units = heads.keys.shape[-1]
+    units, n_tokens = heads.keys.shape[-1], checks.count("n_tokens", n_tokens)
     tokens = Layer((n_tokens, units), LayerNorm(gamma, delta, eps), tau=tau, leak=0.0)
     return Network({"tokens": tokens}, [heads, hopfield])
 
@@ -240,8 +235,8 @@ def analog_transformer(
     >>> am.simulate(net, [1.0, 0.0]).status
     'settled'
     """
-    heads = Dense(np.asarray(context), between=("attention", "visible"))
-    hopfield = Dense(np.asarray(memories), between=("memories", "visible"))
+    heads = Dense(checks.plain("context", context), between=("attention", "visible"))
+    hopfield = Dense(checks.plain("memories", memories), between=("memories", "visible"))
     tokens, units = heads.weights.shape
     return Network(
         layers={

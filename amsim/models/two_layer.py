@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..lagrangians import Identity, Lagrangian, RectifiedPower, Sign, Softmax, Spherical
 from ..network import Layer, Network
 from ..synapses import Dense
@@ -67,23 +68,24 @@ def dense_am(
     >>> net
     Network(layers={visible: (3,), hidden: (2,)}, synapses=[hidden-visible])
     """
-    given = np.asarray(patterns)
+    given = checks.plain("patterns", patterns)
     if given.ndim != 2 or given.size == 0:
         raise ValueError(
             f"patterns must have shape (memories, units), got {given.shape}; "
             f"flatten images, and put a single pattern in a list"
         )
-    if similarity not in ("dot", "euclidean"):
-        raise ValueError(f"similarity must be 'dot' or 'euclidean', got {similarity!r}")
+    checks.choice("similarity", similarity, ("dot", "euclidean"))
     synapse = Dense(given, between=("hidden", "visible"))
-    bias = np.asarray(bias_hidden, dtype=np.float64)
+    bias = checks.array("bias_hidden", bias_hidden, largest=checks.LARGEST)
     if similarity == "euclidean":
         bias = bias - 0.5 * np.einsum("kd,kd->k", given, given, dtype=np.float64)
     count, units = given.shape
     return Network(
         layers={
-            "visible": Layer(units, visible or Identity(), tau=tau_visible, bias=bias_visible),
-            "hidden": Layer(count, hidden or Softmax(), tau=tau_hidden, bias=bias),
+            "visible": Layer(
+                units, Identity() if visible is None else visible, tau_visible, bias_visible
+            ),
+            "hidden": Layer(count, Softmax() if hidden is None else hidden, tau_hidden, bias),
         },
         synapses=[synapse],
     )
@@ -165,7 +167,7 @@ def model_a(
     >>> float(net.energy({"visible": [0.1, 2.0, -3.0]}))
     -9.0
     """
-    visible, hidden = Sign(), hidden or RectifiedPower(3)
+    visible, hidden = Sign(), RectifiedPower(3) if hidden is None else hidden
     return dense_am(
         patterns, visible=visible, hidden=hidden, tau_visible=tau_visible, tau_hidden=tau_hidden
     )
@@ -236,7 +238,7 @@ def model_c(
     -41.666667
     """
     # The smoothing keeps the origin harmless and is below rounding elsewhere.
-    visible, hidden = Spherical(eps=1e-12), hidden or RectifiedPower(3)
+    visible, hidden = Spherical(1e-12), RectifiedPower(3) if hidden is None else hidden
     return dense_am(
         patterns, visible=visible, hidden=hidden, tau_visible=tau_visible, tau_hidden=tau_hidden
     )

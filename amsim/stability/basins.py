@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from .. import checks
 from ..lagrangians import Identity, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
@@ -221,6 +222,7 @@ def radius_bound(net: Network, state: States) -> float:
 
 def _two_layers(net: Network) -> tuple[str, str]:
     """Names of the features and the memories."""
+    checks.instance("net", net, Network, "a Network")
     kinds = {type(layer.lagrangian): name for name, layer in net.layers.items()}
     if len(net.layers) != 2 or len(net.synapses) != 1 or set(kinds) != {Identity, Softmax}:
         raise ValueError(

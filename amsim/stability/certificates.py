@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
@@ -129,8 +130,7 @@ def certify(
     """
     if cue is None:
         raise TypeError("cue is None; give the state from which executions start")
-    if not isinstance(tolerance, (int, float, np.number)) or not tolerance > 0:
-        raise ValueError(f"tolerance must be a positive distance, got {tolerance!r}")
+    tolerance = checks.number("tolerance", tolerance, above=0.0, at_most=checks.LARGEST)
     return prove(Claim.of(net, cue, target, scope), scope, tolerance)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..lagrangians import SeparableLagrangian, Softmax
 from ..network import Network
 from ..synapses import Array, Dense
@@ -86,10 +87,8 @@ class Claim:
 
 def check_covered(net: Network, scope: Scope) -> None:
     """Raise ValueError, with the remedy, for networks that certificates do not cover."""
-    if not isinstance(net, Network):
-        raise TypeError(f"net must be a Network, got {type(net).__name__}")
-    if scope not in get_args(Scope):
-        raise ValueError(f"scope must be 'link' or 'broadcast', got {scope!r}")
+    checks.instance("net", net, Network, "a Network")
+    checks.choice("scope", scope, get_args(Scope))
     for synapse in net.synapses:
         if not isinstance(synapse, Dense):
             raise ValueError(
@@ -134,17 +133,13 @@ def _by_layer(net: Network, given: States, what: str) -> dict[str, Array]:
 def _state(net: Network, name: str, state: Any, what: str) -> Array:
     if name not in net.layers:
         raise ValueError(f"the {what} names layer {name!r}; there are {', '.join(net.layers)}")
-    array, size = np.asarray(state), net.layers[name].size
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what} of layer {name!r} must be real numbers, got {array.dtype}")
+    size = net.layers[name].size
+    array = checks.array(f"{what} of layer {name!r}", state, largest=checks.LARGEST)
     if array.ndim == 0 or array.shape[-1] != size or array.size == 0:
         raise ValueError(
             f"{what} has shape {array.shape}, layer {name!r} has shape ({size},); further axes "
             f"may only stand in front, as a batch that is not empty"
         )
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{what} of layer {name!r} contains NaN or infinity")
     return array
 
 

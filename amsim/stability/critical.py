@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from ..network import Network
 from .delays import DelayedNetwork, Links, Pair, chosen_links
 from .fixed_points import near_rest
@@ -203,11 +204,9 @@ def critical_tau(net: Network, state: State, layer: str, unit: int) -> float:
 def _position(linear: Linearisation, layer: str, unit: int) -> int:
     """Where a unit stands among the dynamic ones."""
     dynamic = linear.network.dynamic
-    if layer not in dynamic:
-        raise ValueError(f"layer must be one with tau > 0, {', '.join(dynamic)}; got {layer!r}")
+    checks.choice("layer", layer, tuple(dynamic), " (those with tau > 0)")
     size = dynamic[layer].size
-    if not isinstance(unit, (int, np.integer)) or not 0 <= unit < size:
-        raise ValueError(f"unit is {unit}; layer {layer!r} has units 0 to {size - 1}")
+    checks.count(f"unit of layer {layer!r}", unit, at_least=0, at_most=size - 1)
     return int(np.count_nonzero(linear.dynamic[: linear.spans[layer].start])) + unit
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..synapses import Array
 from .linear import Floats, Linearisation
 
@@ -30,11 +31,9 @@ def link_delays(linear: Linearisation, delay: Delay) -> dict[Pair, Floats]:
     spec = delay if isinstance(delay, Mapping) else dict.fromkeys(linear.blocks, delay)
     delays = {pair: np.zeros(block.shape) for pair, block in linear.blocks.items()}
     for pair, value in _spread(linear, spec, "delay"):
-        if value.dtype.kind not in "biuf":
-            raise TypeError(f"delays of {pair} must be real numbers, got dtype {value.dtype}")
-        array = value.astype(np.float64)
-        if not (np.isfinite(array) & (array >= 0)).all():
-            raise ValueError(f"delays of {pair} must be finite and not negative")
+        array = checks.array(f"delays of {pair}", value, largest=checks.LARGEST)
+        if (array < 0).any():
+            raise ValueError(f"delays of {pair} must not be negative")
         delays[pair] = array
     return delays
 
@@ -61,6 +60,7 @@ def chosen_links(linear: Linearisation, links: Links | None) -> dict[Pair, NDArr
 
 def _keys(linear: Linearisation, links: Iterable[Any]) -> list[Any]:
     """What a sequence chooses; a tuple that is a pair (source, target) is one choice."""
+    checks.instance("links", links, Iterable, "names of layers or pairs (source, target)")
     single = isinstance(links, str) or (isinstance(links, tuple) and links in linear.blocks)
     return [links] if single else list(links)
 

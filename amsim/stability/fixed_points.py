@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..network import Network
 from ..synapses import Array
 from .linear import DENSE, Floats, Linearisation, solve_krylov
@@ -286,15 +287,13 @@ def classify(
     states = near_rest(net, state).states
     if layer not in states:
         raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")
-    stored = np.asarray(patterns, dtype=np.float64)
+    stored = checks.array("patterns", patterns, largest=checks.LARGEST)
     units = net.layers[layer].size
     if stored.ndim != 2 or stored.shape[1] != units or not len(stored):
         raise ValueError(
             f"patterns have shape {stored.shape}, layer {layer!r} has {units} units; "
             f"they need shape (patterns, {units})"
         )
-    if not np.isfinite(stored).all():
-        raise ValueError("patterns contain NaN or infinity")
     active = net.layers[layer].lagrangian.activation(states[layer]).ravel()
     weights, distance = _combination(active, stored)
     total = float(np.abs(weights).sum())

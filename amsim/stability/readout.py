@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .. import checks
 from ..lagrangians import Softmax
 from ..network import Network
 from ..synapses import Array
@@ -87,11 +88,10 @@ def t_read(
     True
     """
     _check_report(report, layer)
-    for name, value in (("margin", margin), ("distance", distance)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    if not (math.isfinite(staleness) and staleness >= 0):
-        raise ValueError(f"staleness must be finite and not negative, got {staleness!r}")
+    margin = checks.number("margin", margin, above=0.0, at_most=checks.LARGEST)
+    staleness = checks.number("staleness", staleness, at_least=0.0, at_most=checks.LARGEST)
+    if distance is not None:
+        distance = checks.number("distance", distance, above=0.0, at_most=checks.LARGEST)
     if distance is None:
         distance = reach(report, layer=layer) / 2
         if math.isinf(distance):
@@ -186,6 +186,7 @@ def distance_to_rest(net: Network, state: State) -> Array:
     >>> bool(am.stability.distance_to_rest(net, patterns[0]) < 1e-9)
     True
     """
+    checks.instance("net", net, Network, "a Network")
     name = "visible" if "visible" in net.layers else next(iter(net.layers))
     given = state if isinstance(state, Mapping) else {name: state}
     if name not in given:
@@ -312,10 +313,6 @@ class _Boxes:
 
 
 def _check_report(report: StabilityReport, layer: str) -> None:
-    if not isinstance(report, StabilityReport):
-        raise TypeError(f"report must come from analyse(net, state), got {type(report).__name__}")
+    checks.instance("report", report, StabilityReport, "what analyse(net, state) returns")
     check_covered(report.network, "link")
-    if layer not in report.network.layers:
-        raise ValueError(
-            f"there is no layer {layer!r}; the network has {', '.join(report.network.layers)}"
-        )
+    checks.choice("layer", layer, tuple(report.network.layers))

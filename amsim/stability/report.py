@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import checks
 from ..network import Network
 from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
@@ -116,9 +117,8 @@ class StabilityReport:
         """
         if self.linear.kink:
             raise ValueError(f"there is no rate: {self.linear.kink}; see verdicts")
-        if np.ndim(delay) or not (np.isfinite(delay) and delay >= 0):
-            raise ValueError(f"delay must be a number, finite and not negative, got {delay!r}")
-        rate = self._rate(float(delay))
+        delay = checks.number("delay", delay, at_least=0.0, at_most=checks.LARGEST)
+        rate = self._rate(delay)
         # Delays slow modes down: what is neutral without is so with them.
         unknown = max(1.01 * abs(self.abscissa), BESIDE / float(self.linear.tau.max()))
         neutral = self.status == "neutral" and abs(rate) <= unknown

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from ..network import Network
 from .collocation import Collocation
 from .delays import Delay, DelayedNetwork, link_delays
@@ -78,10 +79,7 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     >>> bool(abs(roots[0] + rate) < 1e-12)
     True
     """
-    if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"count must be a positive integer, got {count!r}")
-    if count > MOST_ROOTS:
-        raise ValueError(f"count is {count}; at most {MOST_ROOTS} roots are looked for")
+    count = checks.count("count", count, at_most=MOST_ROOTS)
     linear = smooth(Linearisation(net, near_rest(net, state).states))
     return rightmost_roots(linear, delay, count)
 

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..dynamics.problem import algebraic_start
 from ..network import Network
 from ..synapses import Array
@@ -43,8 +44,7 @@ def stacked_states(network: Network, given: State) -> dict[str, Array]:
     An array is the state of layer "visible", or of the only layer with tau > 0. Layers that are
     left out have their algebraic value, and so do the algebraic ones.
     """
-    if not isinstance(network, Network):
-        raise TypeError(f"net must be a Network, got {type(network).__name__}")
+    checks.instance("net", network, Network, "a Network")
     named = dict(given) if isinstance(given, Mapping) else {_main_layer(network): given}
     known = {}
     for name, value in named.items():
@@ -53,7 +53,7 @@ def stacked_states(network: Network, given: State) -> dict[str, Array]:
                 f"the state names a layer {name!r}; the network has {', '.join(network.layers)}"
             )
         if not network.layers[name].algebraic:
-            known[name] = _stacked(name, np.asarray(value), network.layers[name].shape)
+            known[name] = _stacked(name, value, network.layers[name].shape)
     if not known:
         raise ValueError(
             f"the state gives no layer with tau > 0; give one of {', '.join(network.dynamic)}"
@@ -89,9 +89,8 @@ def _main_layer(network: Network) -> str:
     return dynamic[0]
 
 
-def _stacked(name: str, value: Array, shape: tuple[int, ...]) -> Array:
-    if value.dtype.kind not in "biuf":
-        raise TypeError(f"state of layer {name!r} must be real numbers, got dtype {value.dtype}")
+def _stacked(name: str, given: ArrayLike, shape: tuple[int, ...]) -> Array:
+    value = checks.array(f"state of layer {name!r}", given, largest=checks.LARGEST)
     if value.shape == (0,):  # an empty list
         raise ValueError(f"state of layer {name!r} is empty; give one of shape {shape}")
     axes = value.ndim - len(shape)
@@ -102,6 +101,4 @@ def _stacked(name: str, value: Array, shape: tuple[int, ...]) -> Array:
         )
     if value.size == 0:
         raise ValueError(f"state of layer {name!r} is empty, of shape {value.shape}; give a state")
-    if not np.isfinite(value).all():
-        raise ValueError(f"state of layer {name!r} contains NaN or infinity")
     return value.reshape(-1, *shape).astype(np.float64)

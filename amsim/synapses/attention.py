@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..lagrangians import Softmax
-from .base import Array, HyperSynapse, Shape, checked_names, checked_weights
+from .base import Array, HyperSynapse, Shape, checked_name, checked_names, checked_weights
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -73,21 +74,22 @@ class Attention(HyperSynapse):
         exclude_self: bool = False,
         name: str = "",
     ) -> None:
-        wk = checked_weights(keys, "Attention").astype(np.float64, copy=False)
-        wq = checked_weights(queries, "Attention").astype(np.float64, copy=False)
+        wk = checked_weights(checks.array("Attention: keys", keys), "Attention", "keys")
+        wq = checked_weights(checks.array("Attention: queries", queries), "Attention", "queries")
         if wk.ndim != 3 or wq.ndim != 3 or wk.shape[:2] != wq.shape[:2]:
             raise ValueError(
                 f"Attention: keys have shape {wk.shape}, queries {wq.shape}; both must be "
                 f"(heads, head dimensions, units) with equal heads and head dimensions"
             )
         beta = Softmax(wk.shape[1] ** -0.5 if beta is None else beta).beta
+        names = checked_names(between, 2, "Attention")
         for field, value in {
             "keys": wk,
             "queries": wq,
-            "between": checked_names(between, 2, "Attention"),
+            "between": names,
             "beta": beta,
-            "exclude_self": bool(exclude_self),
-            "name": name or "-".join(between),
+            "exclude_self": checks.flag("Attention: exclude_self", exclude_self),
+            "name": checked_name(name, "Attention", "-".join(names)),
         }.items():
             object.__setattr__(self, field, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -11,7 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
+
 Array = NDArray[Any]
+_ROUNDING = 1000  # units in the last place by which sums over many patterns may differ
 Shape = tuple[int, ...]
 
 
@@ -114,8 +118,11 @@ class HyperSynapse(ABC):
 
 def checked_names(between: Any, slots: int, kind: str) -> tuple[str, ...]:
     """Validate the layer names of a synapse that has `slots` slots."""
-    if isinstance(between, str) or not all(isinstance(name, str) for name in between):
-        raise TypeError(f"{kind}: between must be a tuple of layer names, got {between!r}")
+    listed = isinstance(between, (list, tuple))
+    if not listed or not all(isinstance(name, str) for name in between):
+        raise TypeError(
+            f"{kind}: between must be a tuple of layer names, got {checks.shown(between)}"
+        )
     if len(between) != slots:
         raise ValueError(
             f"{kind}: between={tuple(between)!r} names {len(between)} layers, "
@@ -129,19 +136,56 @@ def permutations(between: tuple[str, ...]) -> int:
     return math.prod(math.factorial(count) for count in Counter(between).values())
 
 
-def checked_weights(weights: ArrayLike, kind: str) -> Array:
-    """Finite weights as int8, float32 or float64, whichever they came in."""
-    array = np.asarray(weights)
-    if array.dtype.kind not in "iuf" or array.size == 0:
-        raise ValueError(
-            f"{kind}: weights must be a non-empty real array, "
-            f"got shape {array.shape} and dtype {array.dtype}"
+def checked_weights(
+    weights: ArrayLike, kind: str, what: str = "weights", *, ndim: int | None = None
+) -> Array:
+    """A read-only copy of finite weights, as int8 or float32 if they are, else as float64."""
+    given = checks.plain(f"{kind}: {what}", weights)
+    dtype = given.dtype if given.dtype in (np.int8, np.float32) else np.float64
+    return checks.owned(
+        checks.array(
+            f"{kind}: {what}",
+            given,
+            ndim=ndim,
+            dtype=dtype,
+            empty=False,
+            largest=checks.LARGEST if dtype == np.float64 else None,
         )
-    if array.dtype not in (np.int8, np.float32, np.float64):
-        array = array.astype(np.float64)
-    if array.dtype != np.int8 and not np.isfinite(array).all():
-        raise ValueError(f"{kind}: weights contain NaN or infinity; remove them first")
-    return np.ascontiguousarray(array)
+    )
+
+
+def checked_name(name: Any, kind: str, default: str) -> str:
+    """The name of a synapse; "" is the default."""
+    return checks.text(f"{kind}: name", name) or default
+
+
+def check_symmetric(weights: Array, between: tuple[str, ...], kind: str) -> None:
+    """Raise ValueError unless axes that belong to one layer can be exchanged.
+
+    The energy has no other part of the weights: what is antisymmetric would be dropped.
+    """
+    for a, b in itertools.combinations(range(weights.ndim), 2):
+        if between[a] != between[b]:
+            continue
+        if weights.shape[a] != weights.shape[b]:
+            raise ValueError(
+                f"{kind}: weights have shape {weights.shape}, but axes {a} and {b} belong to one "
+                f"layer, {between[a]!r}"
+            )
+        other = weights.swapaxes(a, b)
+        if weights.dtype == np.int8:
+            symmetric = bool((weights == other).all())
+        else:
+            rounding = _ROUNDING * float(np.finfo(weights.dtype).eps)
+            gap = np.abs(weights - other).max()
+            symmetric = bool(gap <= rounding * np.abs(weights).max())
+        if not symmetric:
+            remedy = "(W + W.T) / 2" if weights.ndim == 2 else "the mean over all orders of axes"
+            raise ValueError(
+                f"{kind}: weights within layer {between[a]!r} must be symmetric, since an energy "
+                f"has no other part of them; pass {remedy} for the symmetric part (there are no "
+                f"directed synapses yet)"
+            )
 
 
 def rows(x: Array) -> Array:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, HyperSynapse, Shape, checked_names, checked_weights, rows
+from .. import checks
+from .base import Array, HyperSynapse, Shape, checked_name, checked_names, checked_weights, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +59,21 @@ class Convolution(HyperSynapse):
     name: str = ""
 
     def __post_init__(self) -> None:
-        kernel = checked_weights(self.kernel, "Convolution").astype(np.float64, copy=False)
+        kernel = checks.array("Convolution: kernel", self.kernel)
+        kernel = checked_weights(kernel, "Convolution", "kernel")
         if kernel.ndim < 3:
             raise ValueError(
                 f"Convolution: kernel has shape {kernel.shape}; it must be "
                 f"(units, *window, channels) with at least one axis of the window"
             )
-        if not isinstance(self.stride, (int, np.integer)) or self.stride < 1:
-            raise ValueError(f"Convolution: stride must be a positive integer, got {self.stride!r}")
-        object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "between", checked_names(self.between, 2, "Convolution"))
-        object.__setattr__(self, "name", self.name or "-".join(self.between))
+        between = checked_names(self.between, 2, "Convolution")
+        for field, value in {
+            "kernel": kernel,
+            "between": between,
+            "stride": checks.count("Convolution: stride", self.stride, at_most=2**31),
+            "name": checked_name(self.name, "Convolution", "-".join(between)),
+        }.items():
+            object.__setattr__(self, field, value)
         if len(set(self.between)) == 1:
             raise ValueError("Convolution: join two different layers; one was named twice")
 

@@ -12,6 +12,8 @@ from .base import (
     Array,
     HyperSynapse,
     Shape,
+    check_symmetric,
+    checked_name,
     checked_names,
     checked_weights,
     every_copy,
@@ -66,17 +68,18 @@ class Dense(HyperSynapse):
     Parameters
     ----------
     weights : array_like of shape (K, D)
-        Row mu holds the weights of unit mu of the first layer; int8, float32 and float64 are kept
-        as they are and not copied (do not change them afterwards), anything else becomes float64.
+        Row mu holds the weights of unit mu of the first layer. Copied; int8 and float32 are kept
+        as they are, anything else becomes float64.
     between : tuple of two str
         The layers with K and with D units. A layer connected to itself,
-        between=("v", "v"), has E = -g^T W g / 2, so that a symmetric W exerts the force W g.
+        between=("v", "v"), has E = -g^T W g / 2 and the force W g; W has to be symmetric.
     name : str, optional
 
     Raises
     ------
     ValueError
-        If the weights are not two-dimensional, empty, or not finite.
+        If the weights are not two-dimensional, empty, not finite, or not symmetric between a layer
+        and itself: pass (W + W.T) / 2 for the symmetric part.
 
     Notes
     -----
@@ -99,12 +102,12 @@ class Dense(HyperSynapse):
     name: str = ""
 
     def __post_init__(self) -> None:
-        weights = checked_weights(self.weights, "Dense")
-        if weights.ndim != 2:
-            raise ValueError(f"Dense: weights must be a matrix, got shape {weights.shape}")
-        object.__setattr__(self, "weights", weights)
-        object.__setattr__(self, "between", checked_names(self.between, 2, "Dense"))
-        object.__setattr__(self, "name", self.name or "-".join(self.between))
+        weights = checked_weights(self.weights, "Dense", ndim=2)
+        between = checked_names(self.between, 2, "Dense")
+        check_symmetric(weights, between, "Dense")
+        name = checked_name(self.name, "Dense", "-".join(between))
+        for field, value in {"weights": weights, "between": between, "name": name}.items():
+            object.__setattr__(self, field, value)
 
     @cached_property
     def compact(self) -> Array:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import checks
 from ..lagrangians import Lagrangian, ReLU
-from .base import Array, HyperSynapse, Shape, checked_names, checked_weights, every_copy, rows
+from .base import (
+    Array,
+    HyperSynapse,
+    Shape,
+    checked_name,
+    checked_names,
+    checked_weights,
+    every_copy,
+    rows,
+)
 
 # As `stability` knows a fixed point: relative distances, and changes of slopes within them.
 _BESIDE, _JUMP = 1e-9, 1e-3
@@ -62,22 +71,20 @@ class Memories(HyperSynapse):
         bias: ArrayLike = 0.0,
         name: str = "",
     ) -> None:
-        xi = checked_weights(weights, "Memories").astype(np.float64, copy=False)
-        if xi.ndim != 2:
-            raise ValueError(f"Memories: weights must be a matrix, got shape {xi.shape}")
-        if lagrangian is not None and not isinstance(lagrangian, Lagrangian):
-            raise TypeError(
-                f"Memories: lagrangian must be a Lagrangian such as ReLU(), got {lagrangian!r}"
+        xi = checked_weights(checks.array("Memories: weights", weights), "Memories", ndim=2)
+        if lagrangian is not None:
+            checks.instance(
+                "Memories: lagrangian", lagrangian, Lagrangian, "a Lagrangian such as ReLU()"
             )
-        b = checked_weights(bias, "Memories")
+        b = checked_weights(checks.array("Memories: bias", bias), "Memories", "bias")
         if b.shape not in {(), (1,), xi.shape[:1]}:
             raise ValueError(f"Memories: bias has shape {b.shape}, there are {len(xi)} memories")
         for field, value in {
             "weights": xi,
             "lagrangian": ReLU() if lagrangian is None else lagrangian,
             "between": checked_names(between, 1, "Memories"),
-            "bias": np.broadcast_to(b, xi.shape[:1]).astype(np.float64),
-            "name": name or "memories",
+            "bias": np.broadcast_to(b, xi.shape[:1]),
+            "name": checked_name(name, "Memories", "memories"),
         }.items():
             object.__setattr__(self, field, value)
 
@@ -174,18 +181,19 @@ class Epanechnikov(HyperSynapse):
         eps: float = 1e-12,
         name: str = "",
     ) -> None:
-        xi = checked_weights(memories, "Epanechnikov").astype(np.float64, copy=False)
-        if xi.ndim != 2:
-            raise ValueError(f"Epanechnikov: memories must be a matrix, got shape {xi.shape}")
-        for what, number in {"beta": beta, "eps": eps}.items():
-            if not (math.isfinite(number) and number > 0):
-                raise ValueError(f"Epanechnikov: {what} is {number!r}; use a finite number > 0")
+        given = checks.array("Epanechnikov: memories", memories)
+        xi = checked_weights(given, "Epanechnikov", "memories", ndim=2)
+        numbers = {
+            what: checks.number(
+                f"Epanechnikov: {what}", number, at_least=checks.SMALLEST, at_most=checks.LARGEST
+            )
+            for what, number in {"beta": beta, "eps": eps}.items()
+        }
         for field, value in {
             "memories": xi,
-            "beta": float(beta),
+            **numbers,
             "between": checked_names(between, 1, "Epanechnikov"),
-            "eps": float(eps),
-            "name": name or "memories",
+            "name": checked_name(name, "Epanechnikov", "memories"),
         }.items():
             object.__setattr__(self, field, value)
 

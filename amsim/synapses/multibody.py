@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import checks
 from .base import (
     Array,
     HyperSynapse,
     Shape,
+    check_symmetric,
+    checked_name,
     checked_names,
     checked_weights,
     every_copy,
@@ -31,13 +34,15 @@ class MultiBody(HyperSynapse):
         One axis per connected layer, at least two.
     between : tuple of str
         One layer per axis. Where a layer is named m times the energy is divided by m!, so that
-        a symmetric three-body tensor on one layer exerts the force T[:, g, g] / 2.
+        a three-body tensor on one layer exerts the force T[:, g, g] / 2. The axes of a layer
+        must be exchangeable.
     name : str, optional
 
     Raises
     ------
     ValueError
-        If the names do not match the axes, or the tensor is empty or not finite.
+        If the names do not match the axes, or the tensor is empty, not finite, or not symmetric in
+        the axes of one layer.
 
     Notes
     -----
@@ -58,12 +63,15 @@ class MultiBody(HyperSynapse):
     name: str = ""
 
     def __post_init__(self) -> None:
-        tensor = checked_weights(self.tensor, "MultiBody").astype(np.float64, copy=False)
+        tensor = checks.array("MultiBody: tensor", self.tensor)
+        tensor = checked_weights(tensor, "MultiBody", "tensor")
         if not 2 <= tensor.ndim <= len(_SLOTS):
             raise ValueError(f"MultiBody: tensor needs 2 to {len(_SLOTS)} axes, has {tensor.ndim}")
-        object.__setattr__(self, "tensor", tensor)
-        object.__setattr__(self, "between", checked_names(self.between, tensor.ndim, "MultiBody"))
-        object.__setattr__(self, "name", self.name or "-".join(self.between))
+        between = checked_names(self.between, tensor.ndim, "MultiBody")
+        check_symmetric(tensor, between, "MultiBody")
+        name = checked_name(self.name, "MultiBody", "-".join(between))
+        for field, value in {"tensor": tensor, "between": between, "name": name}.items():
+            object.__setattr__(self, field, value)
 
     def _contract(self, activations: Sequence[Array | None], free: str) -> Array:
         """Contract the tensor with every activation whose slot is not in `free`."""

@@ -13,6 +13,10 @@ import sys
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+
+from .. import checks
+
 _LARGEST_ORDER = 200
 
 __all__ = ["bit_error_rate", "exponential_bound", "k_max"]
@@ -52,6 +56,7 @@ def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:
     0.00951
     """
     D, K, n = _integers(D=(D, 2), K=(K, 1), n=(n, 2))  # noqa: N806
+    rectified = checks.flag("rectified", rectified)
     if K == 1:
         return 0.0
     signal, noise = (D - 1) ** (2 * n - 2), (K - 1) * _even_moment(D - 1, 2 * n - 2)
@@ -92,9 +97,8 @@ def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> f
     15.1 502
     """
     D, n = _integers(D=(D, 2), n=(n, 2))  # noqa: N806
-    error = float(error)
-    if not 0 < error < 0.5:
-        raise ValueError(f"error is {error!r}; it must be between 0 and 1/2")
+    error = checks.number("error", error, above=0.0, below=0.5)
+    rectified = checks.flag("rectified", rectified)
     alpha = -NormalDist().inv_cdf(error)
     order = _quotient(D ** (n - 1), _double_factorial(2 * n - 3))
     return (2 if rectified else 1) * order / alpha**2
@@ -132,9 +136,7 @@ def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
     (1024, 40)
     """
     (D,) = _integers(D=(D, 1))  # noqa: N806
-    corrupted = float(corrupted)
-    if not 0 <= corrupted < 0.5:
-        raise ValueError(f"corrupted is {corrupted!r}; it must be at least 0 and below 1/2")
+    corrupted = checks.number("corrupted", corrupted, at_least=0.0, below=0.5)
     # I(1 - 2 c) = ln 2 - H(c), H the entropy in nats.
     if corrupted < 0.25:
         lost = sum(p * math.log(p) for p in (corrupted, 1 - corrupted) if p > 0)
@@ -174,8 +176,8 @@ def _double_factorial(n: int) -> int:
 def _integers(**values: tuple[Any, int]) -> tuple[int, ...]:
     """The values, each given with its least, as Python integers, which do not overflow."""
     for name, (value, least) in values.items():
-        if not hasattr(value, "__index__") or isinstance(value, bool):
-            raise TypeError(f"{name} is {value!r}; it must be an integer >= {least}")
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise TypeError(f"{name} is {checks.shown(value)}; it must be an integer >= {least}")
         if value < least:
             raise ValueError(f"{name} is {value}; it must be at least {least}")
         if name == "n" and value > _LARGEST_ORDER:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
+
 Floats = NDArray[np.float64]
 
 _STEPS = 300  # of a Newton iteration that converges monotonically, mostly in about ten
@@ -276,14 +278,14 @@ def critical_delay_two_layer(gain: ArrayLike) -> Any:
 def _positive(name: str, value: ArrayLike) -> Floats:
     array = _not_negative(name, value)
     if not (array > 0).all():
-        raise ValueError(f"{name} must be positive, got {value!r}")
+        raise ValueError(f"{name} must be positive, got {checks.shown(value)}")
     return array
 
 
 def _not_negative(name: str, value: ArrayLike) -> Floats:
-    array = np.asarray(value, dtype=np.float64)
-    if not (np.isfinite(array) & (array >= 0)).all():
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    array = checks.array(name, value)
+    if (array < 0).any():
+        raise ValueError(f"{name} must be finite and not negative, got {checks.shown(value)}")
     return array
 
 

@@ -57,7 +57,7 @@ class Design:
         ValueError
             If there is no such size or parameter, or a value does not fit.
         """
-        if size not in experiment.sizes:
+        if checks.text("size", size) not in experiment.sizes:
             raise ValueError(f"there is no size {size!r}; choose {_names(experiment.sizes)}")
         defaults = {name: _native(value) for name, value in experiment.sizes[size].items()}
         for name in parameters:

@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amsim import checks
+
 from .conclude import UnitsFailed, conclude, count
 from .design import Design
 from .files import (
@@ -74,7 +76,7 @@ def run(
             with Progress(len(design), kept=False) as progress:
                 _sweep(design, pool, range(len(design)), rows.extend, progress)
             return _dataset(design, rows)
-        folder = Path(out)
+        folder = checks.path("out", out)
         with _kept(folder), locked(folder):
             record = _begin(folder, design, resume=resume, force=force)
             session = {

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import amsim as am
+from amsim import checks
 from amsim.dynamics.brian.build import build
 from amsim.dynamics.brian.install import require_brian2
 from amsim.dynamics.pose import pose
@@ -26,7 +27,7 @@ def brian2(
     dt: float | None = None,
     record: float | None = None,
     unit: Any = None,
-    seed: int = 0,
+    seed: checks.Seed = 0,
 ) -> Any:
     """Write a network with Brian2's groups, synapses and monitors.
 
@@ -47,7 +48,7 @@ def brian2(
         Time between the records of the states, in the unit of tau; every step by default.
     unit : brian2.Quantity, optional
         What one unit of tau, dt, delays and record is; 1 second by default.
-    seed : int, default 0
+    seed : int, SeedSequence or Generator, default 0
         Of delays drawn from a distribution, and of `tau_spread`; the draws of `EventDriven`.
 
     Returns
@@ -75,13 +76,16 @@ def brian2(
     >>> len(model["visible"]), len(model["hidden_to_visible"])
     (16, 48)
     """
+    checks.instance("network", network, am.Network, "a Network")
     library = require_brian2()
+    if unit is not None:
+        checks.instance("unit", unit, library.Quantity, "a time of Brian2, such as 10 * brian2.ms")
     if unit is not None and not library.have_same_dimensions(unit, library.second):
         raise ValueError(f"unit is {unit!r}; use a time of Brian2, such as 10 * brian2.ms")
-    if record is not None and not record > 0:
-        raise ValueError(f"record is {record!r}; use a positive time between records")
+    if record is not None:
+        record = checks.number("record", record, at_least=checks.SMALLEST, at_most=checks.LARGEST)
     options = am.Brian2(solver=solver, timing=timing, quantum=quantum, dt=dt)
-    if cue is None and isinstance(network, am.Network):
+    if cue is None:
         cue = {name: np.zeros(layer.shape) for name, layer in network.dynamic.items()}
     problem, _ = pose(network, cue, clamp=clamp, inputs=inputs, seed=seed)
     step = options.step(network)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from amsim import checks
 from amsim.errors import MissingDependencyError
 from amsim.files import MAX_BYTES, refuse_existing, write_atomically
 
@@ -74,17 +75,15 @@ def nir(
     ...     export.read_nir(path) == plan
     True
     """
-    if not isinstance(plan, Plan):
-        raise TypeError(f"plan must be a Plan (hardware.compile makes one), got {plan!r}")
-    if lossy not in ("refuse", "metadata"):
-        raise ValueError(f"lossy is {lossy!r}; use 'refuse' or 'metadata'")
+    checks.instance("plan", plan, Plan, "a Plan (hardware.compile makes one)")
+    checks.choice("lossy", lossy, ("refuse", "metadata"))
+    path, force = checks.path("path", path), checks.flag("force", force)
     if lossy == "refuse":
         raise MappingError(
             f"NIR cannot say: {'; '.join(losses(plan))}. A reader of the file would compute "
             f"another network; pass lossy='metadata' to write the rest, with the plan beside it "
             f"for read_nir"
         )
-    path = Path(path)
     require_folder(path)
     refuse_existing(path, force=force)
     library = _library()
@@ -107,7 +106,7 @@ def read_nir(path: str | Path) -> Plan:
         If it is something else or damaged, has no plan in its metadata, or its graph was changed
         since; if a number is not one of a plan that is proven to fit; or if it is too large.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     library = _library()

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..jobs import whole
+from amsim import checks
+
+from ..jobs import MOST_STEPS
 from ..plan import Plan
 from .recall import Recall
 from .shared_job import SharedJob
@@ -100,7 +102,7 @@ def float_steps(plan: Plan, steps: int | None = None) -> int:
     steps : int, optional
         `plan.steps` by default. Periods are done to their end.
     """
-    steps = plan.steps if steps is None else whole("steps", steps)
+    steps = plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
     later = -(-steps // plan.period) - 1  # periods after period 0
     exchanges = 1 + (_SMALL + EXCHANGES * later if later else 0)
     return exchanges * _steps_of_exchange(plan)

@@ -8,7 +8,9 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..jobs import whole
+from amsim import checks
+
+from ..jobs import MOST_STEPS
 from .crew import Crew, LavaError, LavaTimeoutError
 from .install import require_lava
 
@@ -92,7 +94,7 @@ class Session:
         """
         from lava.magma.core.run_conditions import RunSteps
 
-        self._runtime.start(RunSteps(num_steps=whole("steps", steps)))
+        self._runtime.start(RunSteps(num_steps=checks.count("steps", steps, at_most=MOST_STEPS)))
 
     def stop(self) -> None:
         """End the graph; the end of a ``with`` block does it."""

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jobs import whole
+from amsim import checks
+
+from ..jobs import MOST_STEPS
 from ..plan import Job, Plan
 from .crew import shared_array
 
@@ -69,7 +71,7 @@ class SharedJob:
             raise ValueError(f"batch must divide the {count} cues, got {batch}")
         if flat and self.batch != 1:
             raise ValueError(f"flat needs a batch of 1, got {self.batch}")
-        periods = whole("periods", periods)
+        periods = checks.count("periods", periods, at_most=MOST_STEPS)
         unknown = [name for name in record if name not in SIGNALS]
         if unknown:
             raise ValueError(f"cannot record {unknown[0]!r}; one of {', '.join(SIGNALS)}")

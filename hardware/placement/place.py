@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from amsim import checks
+
 from ..chips import Chip, System
 from ..chips import chip as chip_named
 from ..errors import LimitError
@@ -31,7 +33,7 @@ def place(
     system: str | None = None,
     cores: int | None = None,
     run: Result | None = None,
-    seed: int = 0,
+    seed: checks.Seed = 0,
 ) -> Placement:
     """Distribute the units of a plan over neuro-cores, and the cores over the mesh.
 
@@ -49,7 +51,7 @@ def place(
     run : Result, optional
         Cores that talked much in it are put near each other; without, no unit is taken to be
         silent on its turn.
-    seed : int, default 0
+    seed : int, SeedSequence or Generator, default 0
         Of the search for places.
 
     Returns
@@ -71,11 +73,10 @@ def place(
     >>> hw.place(plan)
     Placement(400 x 200, oheo-gulch, n_cores=2, n_chips=1, verified_on_hardware=False)
     """
-    if not isinstance(plan, Plan):
-        raise TypeError(f"plan must be what hardware.compile returns, got {type(plan).__name__}")
-    _check_whole("seed", seed, 0)
+    checks.instance("plan", plan, Plan, "what hardware.compile returns")
+    number = checks.seed_number(seed)
     if cores is not None:
-        _check_whole("cores", cores, 1)
+        cores = checks.count("cores", cores)
     table = chip_named(plan.chip if chip is None else chip)
     if run is not None:
         check_run(plan, run)
@@ -100,15 +101,10 @@ def place(
         normaliser=normaliser,
         loads=loads,
         mesh=mesh,
-        routers=arrange(flows, mesh.slots(), mesh.per_router, int(seed)),
+        routers=arrange(flows, mesh.slots(), mesh.per_router, number),
         counts=counts,
         measured=run is not None,
     )
-
-
-def _check_whole(name: str, number: int, least: int) -> None:
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
 
 
 def _loads(

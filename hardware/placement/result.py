@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from amsim import checks
+
 from ..chips import Chip, Limit, System
 from ..plan import Plan
 from ..run import Result
@@ -103,6 +105,7 @@ class Placement:
 
     def use(self, core: int) -> tuple[Use, ...]:
         """What a core holds of each limit."""
+        core = checks.count("core", core, at_least=0, at_most=self.n_cores - 1)
         with_features = sum(load.features > 0 for load in self.loads)
         with_memories = sum(load.memories > 0 for load in self.loads)
         return uses(

@@ -120,9 +120,9 @@ def test_exponential_networks_at_the_bound(corrupted: float) -> None:
         (lambda: capacity.bit_error_rate(10, 0, 2), ValueError, "K is 0"),
         (lambda: capacity.bit_error_rate(10, 5, 1), ValueError, "n is 1"),
         (lambda: capacity.bit_error_rate(10, 5.0, 2), TypeError, "K is 5.0"),  # type: ignore[arg-type]
-        (lambda: capacity.k_max(10, 2, error=0.5), ValueError, "error is 0.5"),
+        (lambda: capacity.k_max(10, 2, error=0.5), ValueError, "error must be"),
         (lambda: capacity.k_max(10, True), TypeError, "n is True"),
-        (lambda: capacity.exponential_bound(10, corrupted=0.5), ValueError, "corrupted is 0.5"),
+        (lambda: capacity.exponential_bound(10, corrupted=0.5), ValueError, "corrupted must be"),
     ],
 )
 def test_refusals(call: Any, error: Any, word: str) -> None:

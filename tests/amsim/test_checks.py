@@ -97,7 +97,7 @@ def test_flags_are_true_or_false(value: object) -> None:
 
 @pytest.mark.parametrize("value", ["", "c", None, 1, np.array(["a", "b"]), ["a"]])
 def test_choices_are_listed(value: object) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"^order must be one of a, b, got"):
+    with pytest.raises((TypeError, ValueError), match=r"^order must be 'a' or 'b', got"):
         checks.choice("order", value, ("a", "b"))
     assert checks.choice("order", np.str_("a"), ("a", "b")) == "a"
 
@@ -132,3 +132,19 @@ def test_other_seeds_are_refused(value: object) -> None:
     for read in (checks.seed_sequence, checks.generator, checks.seed_number):
         with pytest.raises((TypeError, ValueError), match=r"^seed must be a whole number"):
             read(value)
+
+
+def test_units_are_a_mask_or_different_indices() -> None:
+    assert checks.units("clamp", [0, -1], (3,)).tolist() == [True, False, True]
+    assert checks.units("clamp", [], (3,)).tolist() == [False, False, False]
+    assert checks.units("clamp", [True, False, True], (3,)).tolist() == [True, False, True]
+    for odd in ([0, 1, 1], [0, 1, 1, 0], [1, -2], [[0, 1]], [0, 1.0], [5]):
+        with pytest.raises((TypeError, ValueError), match=r"^clamp must "):
+            checks.units("clamp", odd, (3,))
+    with pytest.raises(ValueError, match="pass them as booleans"):
+        checks.units("clamp", [0, 1], (2,))
+
+
+def test_sizes_that_no_machine_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^the patterns would have 100000 x 100000 values"):
+        checks.room("the patterns", 10**5, 10**5)

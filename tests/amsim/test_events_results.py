@@ -287,9 +287,9 @@ def test_other_input_that_is_refused() -> None:
     for options in ({"quantum": 0.0}, {"max_events": 0}, {"announce": "x"}, {"normaliser": "y"}):
         with pytest.raises(ValueError, match=next(iter(options))):
             am.EventDriven(**options)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="max_events is True"):
+    with pytest.raises(TypeError, match="max_events must be a whole number"):
         am.EventDriven(max_events=True)
-    with pytest.raises(TypeError, match="record_events is 'yes'"):
+    with pytest.raises(TypeError, match="record_events must be True or False, got 'yes'"):
         am.EventDriven(record_events="yes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="freeze"):
         am.Timing(delay=scipy.stats.uniform)

@@ -573,33 +573,35 @@ def test_chunks_of_one_step_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("value", [0.0, -1e-6, 1e-14, np.nan, np.inf])
 def test_rtol_is_checked(value: float) -> None:
-    with pytest.raises(ValueError, match=r"ExponentialIntegrator: rtol is .*; use .* >= 1e-13"):
+    with pytest.raises(ValueError, match=r"ExponentialIntegrator: rtol must be .* >= 1e-13"):
         am.ExponentialIntegrator(rtol=value)
 
 
 @pytest.mark.parametrize("value", [0.0, -1e-9, np.nan, np.inf])
 def test_atol_is_checked(value: float) -> None:
-    with pytest.raises(ValueError, match=r"ExponentialIntegrator: atol is .*; use .* >= 1e-300"):
+    with pytest.raises(ValueError, match=r"ExponentialIntegrator: atol must be .* >= 1e-300"):
         am.ExponentialIntegrator(atol=value)
     for name in ("rtol", "atol"):
-        with pytest.raises(ValueError, match=f"ScipyODE: {name} is .*; use .* > 0"):
+        with pytest.raises(ValueError, match=f"ScipyODE: {name} must be .* >= 1e-100"):
             am.ScipyODE("RK45", **{name: value})
 
 
 @pytest.mark.parametrize("value", ["1e-6", None, [1e-6]])
 def test_tolerances_are_numbers(value: Any) -> None:
     for name in ("rtol", "atol"):
-        with pytest.raises(TypeError, match=f"ExponentialIntegrator: {name} is .*finite number"):
+        with pytest.raises(
+            TypeError, match=f"ExponentialIntegrator: {name} must be a finite number"
+        ):
             am.ExponentialIntegrator(**{name: value})
-        with pytest.raises(TypeError, match=f"ScipyODE: {name} is .*finite number"):
+        with pytest.raises(TypeError, match=f"ScipyODE: {name} must be a finite number"):
             am.ScipyODE("RK45", **{name: value})
-    with pytest.raises(ValueError, match="Settled: tolerance must be positive"):
+    with pytest.raises(TypeError, match="Settled: tolerance must be a finite number > 0"):
         am.Settled(value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, 3.0, None, "10"])
 def test_max_updates_is_checked(value: Any) -> None:
-    with pytest.raises(ValueError, match="max_updates must be a positive integer"):
+    with pytest.raises((TypeError, ValueError), match="max_updates must be a whole number"):
         am.FixedPoint(value)
 
 

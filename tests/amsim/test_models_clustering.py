@@ -100,22 +100,22 @@ def test_shapes_are_named() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"beta": -1.0}, "beta is -1.0"),
-        ({"alpha": math.nan}, "alpha is nan"),
-        ({"alpha": -1.0}, "alpha is -1.0"),
-        ({"steps": -1}, "steps is -1"),
-        ({"steps": 1.5}, "steps is 1.5"),
+        ({"beta": -1.0}, "beta must be .*got -1.0"),
+        ({"alpha": math.nan}, "alpha must be .*got nan"),
+        ({"alpha": -1.0}, "alpha must be .*got -1.0"),
+        ({"steps": -1}, "steps must be .*got -1"),
+        ({"steps": 1.5}, "steps must be .*got 1.5"),
         ({"mask": [True, False]}, r"mask has shape \(2,\)"),
-        ({"mask": [1.0, math.nan, 0.0]}, "True .hidden. or False"),
+        ({"mask": [True, math.nan, False]}, "mask must be booleans"),
     ],
 )
 def test_options_are_named(options: dict[str, Any], words: str) -> None:
     for function in (recall, loss):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises((TypeError, ValueError), match=words):
             function(X, RHO, **{"beta": 1.0, **options})
 
 
 @pytest.mark.parametrize("beta", [-1.0, 0.0, math.nan])
 def test_classes_need_a_positive_beta(beta: float) -> None:
-    with pytest.raises(ValueError, match="beta is"):
+    with pytest.raises(ValueError, match="beta must be"):
         class_scores(X, RHO, [0, 1, 2, 2], beta=beta)

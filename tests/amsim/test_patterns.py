@@ -78,9 +78,9 @@ def test_too_many_digits_says_how_many_there_are(
     ("count", "error"), [(0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)]
 )
 def test_a_count_is_a_positive_integer(count: int, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"count is .* integer >= 1"):
+    with pytest.raises(error, match=r"count must be a whole number from 1 to "):
         patterns.digits(count)
-    with pytest.raises(error, match=r"count is .* integer >= 1"):
+    with pytest.raises(error, match=r"count must be a whole number from 1 to "):
         patterns.random(count, 4)
 
 
@@ -105,17 +105,17 @@ def test_random_patterns_are_balanced_signs_of_the_asked_shape() -> None:
 
 
 def test_random_refuses_an_empty_row() -> None:
-    with pytest.raises(ValueError, match="size is 0"):
+    with pytest.raises(ValueError, match=r"size must be .* got 0"):
         patterns.random(3, 0)
 
 
 @pytest.mark.parametrize(("seed", "error"), [(None, TypeError), (1.5, TypeError), (-1, ValueError)])
 def test_a_seed_is_explicit(seed: int, error: type[Exception]) -> None:
-    with pytest.raises(error, match="seed is"):
+    with pytest.raises(error, match="seed must be"):
         patterns.random(2, 3, seed)
-    with pytest.raises(error, match="seed is"):
+    with pytest.raises(error, match="seed must be"):
         patterns.digits(2, seed)
-    with pytest.raises(error, match="seed is"):
+    with pytest.raises(error, match="seed must be"):
         patterns.corrupt(np.ones(3), flip=0.5, seed=seed)
 
 
@@ -212,13 +212,13 @@ def test_flipped_and_masked_units_are_uniform_and_independent() -> None:
 @pytest.mark.parametrize("name", ["flip", "mask"])
 @pytest.mark.parametrize("value", [-0.1, 1.0001, float("nan"), float("inf")])
 def test_fractions_outside_the_unit_interval_are_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} is .* fraction in"):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number >= 0 and <= 1"):
         patterns.corrupt(np.ones(4), **{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("noise", [-0.1, float("nan"), float("inf")])
 def test_bad_noise_is_refused(noise: float) -> None:
-    with pytest.raises(ValueError, match="noise is"):
+    with pytest.raises(ValueError, match="noise must be"):
         patterns.corrupt(np.ones(4), noise=noise)
 
 
@@ -307,5 +307,5 @@ def test_hamming_7_4_pair_by_pair() -> None:
 
 @pytest.mark.parametrize(("n", "k"), [(7, 3), (8, 4), (1, 0), (31, 26), (0, 0)])
 def test_other_hamming_codes_are_refused(n: int, k: int) -> None:
-    with pytest.raises(ValueError, match=rf"\(n, k\) is \({n}, {k}\)"):
+    with pytest.raises(ValueError, match=rf"\(n, k\) is \({n}, {k}\)|must be a whole number"):
         patterns.hamming(n, k)

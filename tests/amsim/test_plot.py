@@ -114,7 +114,7 @@ class TestEnergy:
 
     @pytest.mark.parametrize("cue", [3, -1])
     def test_no_such_cue(self, traj, cue):
-        with pytest.raises(ValueError, match=rf"cue is {cue}; the batch has cues 0 to 2"):
+        with pytest.raises(ValueError, match=rf"cue must be a whole number from 0 to 2, got {cue}"):
             plot.energy(traj, cue=cue)
 
     def test_eight_cues_can_be_told_apart(self, stored):
@@ -147,7 +147,7 @@ class TestStates:
         np.testing.assert_array_equal(drawn(ax.lines[-1])[1], run["visible"][:, 499])
 
     def test_no_such_layer(self, traj):
-        with pytest.raises(KeyError, match="no layer 'x'"):
+        with pytest.raises(ValueError, match=r"layer must be .* got 'x'"):
             plot.states(traj, "x")
 
 

@@ -59,8 +59,8 @@ BAD_CUES: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "too short": (np.ones(4), ValueError, ["cue has shape (4,)", "'visible' has shape (5,)"]),
     "transposed": (np.ones((5, 3)), ValueError, ["(5, 3)", "(5,)", "in front"]),
     "a number": (1.0, ValueError, ["cue has shape ()"]),
-    "NaN": ([1, 2, np.nan, 4, 5], ValueError, ["cue contains NaN or infinity"]),
-    "infinity": ([1, 2, -np.inf, 4, 5], ValueError, ["cue contains NaN or infinity"]),
+    "NaN": ([1, 2, np.nan, 4, 5], ValueError, ["cue must be finite, but contains NaN"]),
+    "infinity": ([1, 2, -np.inf, 4, 5], ValueError, ["cue must be finite, but contains NaN"]),
     "huge": ([1, 2, 1e150, 4, 5], ValueError, ["cue", "rescale"]),
     "a string": ("hello", TypeError, ["cue must be real numbers"]),
     "strings": (list("abcde"), TypeError, ["cue must be real numbers"]),
@@ -97,36 +97,36 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], type[Exception], list[str]]] = {
     "repeated": ({"times": [0, 1, 1]}, ValueError, ["times must be increasing"]),
     "negative time": ({"times": [-1, 1]}, ValueError, ["not negative"]),
     "beyond t1": ({"times": [0, 5], "t1": 2}, ValueError, ["times go to 5", "t1 = 2"]),
-    "no times": ({"times": []}, ValueError, ["times must be a non-empty list"]),
-    "one number": ({"times": 3.0}, ValueError, ["times must be a non-empty list"]),
-    "a table of times": ({"times": [[0, 1]]}, ValueError, ["times must be a non-empty list"]),
-    "NaN in times": ({"times": [0, np.nan]}, ValueError, ["times must be finite", "nan"]),
-    "endless times": ({"times": [0, np.inf]}, ValueError, ["times must be finite", "inf"]),
+    "no times": ({"times": []}, ValueError, ["times must not be empty"]),
+    "one number": ({"times": 3.0}, ValueError, ["times must have 1 axis"]),
+    "a table of times": ({"times": [[0, 1]]}, ValueError, ["times must have 1 axis"]),
+    "NaN in times": ({"times": [0, np.nan]}, ValueError, ["times must be finite", "NaN"]),
+    "endless times": ({"times": [0, np.inf]}, ValueError, ["times must be finite", "infinity"]),
     "only the start": ({"times": [0.0]}, ValueError, ["times end at 0"]),
-    "t1 zero": ({"t1": 0}, ValueError, ["t1 must be a positive, finite time", "0"]),
-    "t1 negative": ({"t1": -1.0}, ValueError, ["t1 must be a positive, finite time", "-1.0"]),
-    "t1 NaN": ({"t1": np.nan}, ValueError, ["t1 must be a positive, finite time", "nan"]),
-    "t1 infinite": ({"t1": np.inf}, ValueError, ["t1 must be a positive, finite time", "inf"]),
+    "t1 zero": ({"t1": 0}, ValueError, ["t1 must be a finite number > 0", "0"]),
+    "t1 negative": ({"t1": -1.0}, ValueError, ["t1 must be a finite number > 0", "-1.0"]),
+    "t1 NaN": ({"t1": np.nan}, ValueError, ["t1 must be a finite number > 0", "nan"]),
+    "t1 infinite": ({"t1": np.inf}, ValueError, ["t1 must be a finite number > 0", "inf"]),
     # solver and until
     "unknown solver": (
         {"solver": "RK54"},
         ValueError,
-        ["unknown solver 'RK54'", *METHODS, "brian2"],
+        ["solver must be", "'RK54'", *METHODS, "brian2"],
     ),
     "solver class": ({"solver": am.FixedPoint}, TypeError, ["solver must be a name", "FixedPoint"]),
     "solver number": ({"solver": 5}, TypeError, ["solver must be a name", "5"]),
     "until number": ({"until": 1e-6}, TypeError, ["Settled(...) or None", "1e-06"]),
     "until class": ({"until": am.Settled}, TypeError, ["Settled(...) or None"]),
     # clamp
-    "index too large": ({"clamp": [0, 5]}, ValueError, ["'visible'", "out of range", "5 units"]),
-    "index too small": ({"clamp": [-6]}, ValueError, ["out of range", "5 units"]),
-    "float index": ({"clamp": [0.0, 1.0]}, TypeError, ["boolean mask or integer", "float64"]),
-    "string index": ({"clamp": ["0"]}, TypeError, ["boolean mask or integer"]),
-    "mask too short": ({"clamp": [True] * 4}, ValueError, ["clamp mask", "(4,)", "(5,)"]),
+    "index too large": ({"clamp": [0, 5]}, ValueError, ["'visible'", "between -5 and 4"]),
+    "index too small": ({"clamp": [-6]}, ValueError, ["between -5 and 4"]),
+    "float index": ({"clamp": [0.0, 1.0]}, TypeError, ["whole numbers", "float64"]),
+    "string index": ({"clamp": ["0"]}, TypeError, ["whole numbers", "text"]),
+    "mask too short": ({"clamp": [True] * 4}, ValueError, ["clamp of layer", "(4,)", "(5,)"]),
     "mask of other batch": (
         {"clamp": np.ones((2, 5), bool)},
         ValueError,
-        ["clamp mask of layer 'visible'", "(2, 5)"],
+        ["clamp of layer 'visible'", "(2, 5)"],
     ),
     "clamp of unknown layer": ({"clamp": {"v": [0]}}, ValueError, ["clamp names a layer 'v'"]),
     # inputs
@@ -161,7 +161,7 @@ def test_settings_that_do_not_fit(
 
 @every_ode_solver
 def test_an_input_that_fails_later_says_so(solver: Any) -> None:
-    with pytest.raises(ValueError, match="input of layer 'visible' contains NaN"):
+    with pytest.raises(ValueError, match=r"input of layer .visible. must be finite"):
         am.simulate(memory(), CUE, inputs=lambda t: np.nan if t > 0.5 else 0.0, solver=solver)
 
 
@@ -188,7 +188,7 @@ def test_a_layer_without_leak_needs_a_state() -> None:
 
 
 def test_networks_only() -> None:
-    with pytest.raises(TypeError, match="network must be a Network, got ndarray"):
+    with pytest.raises(TypeError, match="network must be a Network, got an array of shape"):
         am.simulate(np.eye(3), np.ones(3))  # type: ignore[arg-type]
 
 

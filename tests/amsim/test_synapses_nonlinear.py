@@ -304,14 +304,17 @@ def test_a_layer_without_initial_state_starts_without_its_own_synapse() -> None:
     [
         (lambda: Attention(np.ones((2, 3)), np.ones((2, 3))), ["(2, 3)", "heads"]),
         (lambda: Attention(np.ones((2, 3, 4)), np.ones((1, 3, 4))), ["(1, 3, 4)", "equal"]),
-        (lambda: Attention(np.ones((1, 1, 1)), np.ones((1, 1, 1)), beta=0.0), ["beta", "> 0"]),
+        (
+            lambda: Attention(np.ones((1, 1, 1)), np.ones((1, 1, 1)), beta=0.0),
+            ["beta", ">= 1e-100"],
+        ),
         (lambda: Convolution(np.ones((2, 3))), ["(2, 3)", "window"]),
         (lambda: Convolution(np.ones((2, 3, 1)), stride=0), ["stride", "0"]),
         (lambda: Convolution(np.ones((2, 3, 2)), between=("x", "x")), ["two different layers"]),
-        (lambda: Memories(np.ones(3)), ["matrix", "(3,)"]),
+        (lambda: Memories(np.ones(3)), ["2 axes", "(3,)"]),
         (lambda: Memories(np.ones((2, 3)), bias=np.ones(3)), ["(3,)", "2 memories"]),
         (lambda: Epanechnikov(np.ones((2, 3)), beta=-1.0), ["beta", "-1.0"]),
-        (lambda: Epanechnikov(np.ones((2, 3)), eps=0.0), ["eps", "> 0"]),
+        (lambda: Epanechnikov(np.ones((2, 3)), eps=0.0), ["eps", ">= 1e-100"]),
     ],
 )
 def test_unusable_arguments_are_refused(make: Callable[[], object], words: list[str]) -> None:

@@ -19,7 +19,7 @@ CUE = [0.5, -0.2, 0.9, 0.1]
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"delay": -0.1}, "delay must be finite and not negative"),
+        ({"delay": -0.1}, "delay must not be negative"),
         ({"delay": np.nan}, "delay"),
         ({"delay": []}, "delay"),
         ({"delay": "long"}, "scipy.stats"),

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from ... import checks
 from ...network import Network
-from ..events.timing import Timing, _number
+from ..events.timing import Timing, checked_quantum
 from ..problem import Problem, Solution
 
 # Steps, in units of the smallest tau.
@@ -57,15 +58,16 @@ class Brian2:
     dt: float | None = None
 
     def __post_init__(self) -> None:
-        if self.solver not in _STEP:
-            raise ValueError(f"Brian2: solver is {self.solver!r}; use 'ode' or 'events'")
-        if not (self.timing is None or isinstance(self.timing, Timing)):
-            raise TypeError(f"Brian2: timing is {self.timing!r}; use Timing(...)")
-        quanta = self.quantum if isinstance(self.quantum, Mapping) else {"": self.quantum}
-        for quantum in quanta.values():
-            _number("Brian2", "quantum", quantum, above=0.0)
+        checks.choice("Brian2: solver", self.solver, tuple(_STEP))
+        if self.timing is not None:
+            checks.instance("Brian2: timing", self.timing, Timing, "Timing(...) or None")
+        quantum = checked_quantum("Brian2: quantum", self.quantum)
+        object.__setattr__(self, "quantum", quantum)
         if self.dt is not None:
-            _number("Brian2", "dt", self.dt, above=0.0)
+            dt = checks.number(
+                "Brian2: dt", self.dt, at_least=checks.SMALLEST, at_most=checks.LARGEST
+            )
+            object.__setattr__(self, "dt", dt)
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch as one network of Brian2."""

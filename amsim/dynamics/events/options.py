@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
+from ... import checks
 from ..problem import Problem, Solution
-from .timing import Timing, _number
+from .timing import Timing, checked_quantum
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,31 +68,22 @@ class EventDriven:
     record_events: bool = False
 
     def __post_init__(self) -> None:
-        quanta = self.quantum if isinstance(self.quantum, Mapping) else {"": self.quantum}
-        for quantum in quanta.values():
-            _number("EventDriven", "quantum", quantum, above=0.0)
-        if not isinstance(self.timing, Timing):
-            raise TypeError(f"EventDriven: timing is {self.timing!r}; use Timing(...)")
-        whole = isinstance(self.max_events, (int, np.integer)) and self.max_events is not True
-        if not whole or self.max_events < 1:
-            raise ValueError(
-                f"EventDriven: max_events is {self.max_events!r}; use a positive integer"
-            )
-        if not isinstance(self.record_events, (bool, np.bool_)):
-            raise TypeError(
-                f"EventDriven: record_events is {self.record_events!r}; use True or False"
-            )
-        for name, choices in (
-            ("announce", ("output", "ahead")),
-            ("normaliser", ("exact", "neuron")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"EventDriven: {name} is {getattr(self, name)!r}; "
-                    f"use {' or '.join(map(repr, choices))}"
-                )
-        _number("EventDriven", "normaliser_tau", self.normaliser_tau, above=0.0)
-        _number("EventDriven", "normaliser_delay", self.normaliser_delay, at_least=0.0)
+        checks.instance("EventDriven: timing", self.timing, Timing, "Timing(...)")
+        checks.choice("EventDriven: announce", self.announce, ("output", "ahead"))
+        checks.choice("EventDriven: normaliser", self.normaliser, ("exact", "neuron"))
+        tau, delay = "EventDriven: normaliser_tau", "EventDriven: normaliser_delay"
+        for name, value in {
+            "quantum": checked_quantum("EventDriven: quantum", self.quantum),
+            "max_events": checks.count("EventDriven: max_events", self.max_events),
+            "record_events": checks.flag("EventDriven: record_events", self.record_events),
+            "normaliser_tau": checks.number(
+                tau, self.normaliser_tau, at_least=checks.SMALLEST, at_most=checks.LARGEST
+            ),
+            "normaliser_delay": checks.number(
+                delay, self.normaliser_delay, at_least=0.0, at_most=checks.LARGEST
+            ),
+        }.items():
+            object.__setattr__(self, name, value)
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch, one after the other."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ... import checks
 from ...network import Network
 from ...synapses import Array, Dense
-from .timing import _number
 
 _ROUNDS = 1000
 _HUGE = 1e6
@@ -70,7 +70,7 @@ def distance_bound(
     [0.0007 0.0004]
     """
     for name, value in (("residual", residual), ("register_error", register_error)):
-        _number("distance_bound", name, value, at_least=0.0)
+        checks.number(f"distance_bound: {name}", value, at_least=0.0)
     states = network.complete(states)
     absolute = Network(network.layers, [_absolute(synapse) for synapse in network.synapses])
     radii = {name: np.zeros_like(states[name], dtype=np.float64) for name in network.layers}

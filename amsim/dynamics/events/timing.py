@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
 from numpy.typing import ArrayLike
+
+from ... import checks
 
 
 @runtime_checkable
@@ -23,6 +23,7 @@ class Distribution(Protocol):
 
 
 Delay = ArrayLike | Distribution
+_LARGEST_SPREAD = 10.0  # taus over e^80, more than any accuracy resolves
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Poisson:
     rate: float
 
     def __post_init__(self) -> None:
-        _number("Poisson", "rate", self.rate, above=0.0)
+        _number(self, "rate", at_least=checks.SMALLEST)
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ class Periodic:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        _number("Periodic", "period", self.period, above=0.0)
-        _number("Periodic", "drift", self.drift, at_least=0.0, below=1.0)
-        _number("Periodic", "jitter", self.jitter, at_least=0.0)
+        _number(self, "period", at_least=checks.SMALLEST)
+        _number(self, "drift", below=1.0)
+        _number(self, "jitter")
         if self.jitter > self.period * (1 - self.drift):
             raise ValueError(
                 f"Periodic: jitter is {self.jitter!r}, longer than the shortest period "
@@ -148,36 +149,30 @@ class Timing:
     clock: Poisson | Periodic | None = None
 
     def __post_init__(self) -> None:
-        parts = self.delay.values() if isinstance(self.delay, Mapping) else [self.delay]
-        for part in parts:
-            _check_delay(part)
-        if isinstance(self.jitter, Distribution):
-            _check_delay(self.jitter, "jitter")
+        if isinstance(self.delay, Mapping):
+            object.__setattr__(self, "delay", {k: _delay(part) for k, part in self.delay.items()})
         else:
-            _number("Timing", "jitter", self.jitter, at_least=0.0)
-        _number("Timing", "drop", self.drop, at_least=0.0, below=1.0)
-        _number("Timing", "tau_spread", self.tau_spread, at_least=0.0)
+            object.__setattr__(self, "delay", _delay(self.delay))
+        if isinstance(self.jitter, Distribution):
+            _delay(self.jitter, "jitter")
+        else:
+            _number(self, "jitter")
+        _number(self, "drop", below=1.0)
+        _number(self, "tau_spread", at_most=_LARGEST_SPREAD)
         if self.heartbeat is not None:
-            _number("Timing", "heartbeat", self.heartbeat, above=0.0)
+            _number(self, "heartbeat", at_least=checks.SMALLEST)
         if not (self.clock is None or isinstance(self.clock, (Poisson, Periodic))):
             raise TypeError(
                 f"Timing: clock is {self.clock!r}; use Poisson(rate), Periodic(period), or None "
                 f"for units that send without a clock"
             )
-        for name, choices in (
-            ("scope", ("broadcast", "link")),
-            ("on_drop", ("hold", "zero")),
-            ("arrival", ("timestamp", "latest")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"Timing: {name} is {getattr(self, name)!r}; "
-                    f"use {' or '.join(map(repr, choices))}"
-                )
+        checks.choice("Timing: scope", self.scope, ("broadcast", "link"))
+        checks.choice("Timing: on_drop", self.on_drop, ("hold", "zero"))
+        checks.choice("Timing: arrival", self.arrival, ("timestamp", "latest"))
 
 
-def _check_delay(value: Any, name: str = "delay") -> None:
-    """Numbers and distributions that are finite and not negative."""
+def _delay(value: Any, name: str = "delay") -> Any:
+    """A distribution, a number, or a copy of an array; finite and not negative."""
     if isinstance(value, Distribution):
         if hasattr(value, "freeze"):
             raise TypeError(
@@ -190,31 +185,42 @@ def _check_delay(value: Any, name: str = "delay") -> None:
                 f"Timing: {name} has a distribution that reaches down to {lowest:g}; "
                 f"no message may arrive before it leaves: shift or truncate it at 0"
             )
-        return
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(
-            f"Timing: {name} is {value!r}; use a number, an array, or a frozen distribution such "
-            f"as scipy.stats.uniform(0, 0.5)"
-        )
-    if array.size == 0 or not np.isfinite(array).all() or array.min() < 0:
-        raise ValueError(f"Timing: {name} must be finite and not negative, got {value!r}")
+        return value
+    what = f"Timing: {name} (a number, an array, or such as scipy.stats.uniform(0, 0.5))"
+    array = checks.array(what, value, empty=False, largest=checks.LARGEST)
+    if array.min() < 0:
+        raise ValueError(f"Timing: {name} must not be negative, got {checks.shown(value)}")
+    return checks.owned(array) if array.ndim else float(array)
+
+
+def checked_quantum(what: str, quantum: Any) -> float | dict[str, float]:
+    """One positive number, or one for each layer."""
+    if isinstance(quantum, Mapping):
+        return {
+            checks.text(f"{what} of a layer", layer): _quantum(f"{what} of layer {layer!r}", value)
+            for layer, value in quantum.items()
+        }
+    return _quantum(what, quantum)
+
+
+def _quantum(what: str, value: Any) -> float:
+    return checks.number(what, value, at_least=checks.SMALLEST, at_most=checks.LARGEST)
 
 
 def _number(
-    owner: str,
+    owner: Any,
     name: str,
-    value: Any,
     *,
-    above: float | None = None,
-    at_least: float | None = None,
-    below: float = math.inf,
+    at_least: float = 0.0,
+    below: float | None = None,
+    at_most: float | None = None,
 ) -> None:
-    """Check one real parameter."""
-    lower = f"> {above:g}" if above is not None else f">= {at_least:g}"
-    rule = f"a number {lower}" + (f" and < {below:g}" if below < math.inf else "")
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{owner}: {name} is {value!r}; use {rule}")
-    fits = value > above if above is not None else value >= (at_least or 0.0)
-    if not (math.isfinite(value) and fits and value < below):
-        raise ValueError(f"{owner}: {name} is {value!r}; use {rule}")
+    """Check one parameter, and keep it as a float."""
+    found = checks.number(
+        f"{type(owner).__name__}: {name}",
+        getattr(owner, name),
+        at_least=at_least,
+        below=below,
+        at_most=checks.LARGEST if below is None and at_most is None else at_most,
+    )
+    object.__setattr__(owner, name, found)
