@@ -370,7 +370,7 @@ def test_refuses_by_name_what_it_does_not_cover() -> None:
     ("cue", "target", "options", "message"),
     [
         (np.zeros(4), np.zeros(3), {}, r"cue has shape \(4,\).*'visible' has shape \(3,\)"),
-        (np.zeros(3), [0.0, math.nan, 0.0], {}, "target of layer 'visible' contains NaN"),
+        (np.zeros(3), [0.0, math.nan, 0.0], {}, "target of layer 'visible' must be finite"),
         (np.zeros((2, 3)), np.zeros((5, 3)), {}, "different batch axes"),
         ({"eye": np.zeros(3)}, np.zeros(3), {}, "names layer 'eye'"),
         ({}, np.zeros(3), {}, "empty mapping"),
@@ -399,7 +399,7 @@ def test_certify_wants_a_cue() -> None:
     net = am.dense_am(am.patterns.random(3, 32, seed=0))
     with pytest.raises(TypeError, match="cue is None; give the state"):
         certify(net, None, np.ones(32))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="tolerance must be a positive distance, got 'a'"):
+    with pytest.raises(TypeError, match=r"tolerance must be a finite number .* got 'a'"):
         certify(net, np.ones(32), np.ones(32), tolerance="a")  # type: ignore[arg-type]
 
 

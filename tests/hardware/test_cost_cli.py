@@ -81,7 +81,7 @@ def test_map_places_on_a_chip_of_ones_own(capsys: pytest.CaptureFixture[str]) ->
         (["--place", "--prices", "folder.toml"], "folder.toml cannot be read: Is a directory"),
         (["--chip", "none.toml", "--place"], "none.toml cannot be read"),
         (["--chip", "loihi9"], "no chip 'loihi9'"),
-        (["--place", "--cores", "0"], "cores must be a whole number of at least 1"),
+        (["--place", "--cores", "0"], "cores must be a whole number from 1"),
         (["--place", "--cores", "500"], "cores=500 cannot be filled"),
     ],
 )

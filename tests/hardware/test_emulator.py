@@ -204,11 +204,11 @@ def test_records_messages_that_explain_the_states() -> None:
         ({"cues": np.full(32, np.nan)}, "NaN or infinity"),
         ({"cues": np.full(32, 2.0)}, r"cue needs 24 bits.*compile\(..., cue_limit=2\)"),
         ({"steps": 0}, "steps must be a whole number"),
-        ({"steps": 1.5}, "steps must be a whole number of at least 1, got 1.5"),
-        ({"steps": np.nan}, "steps must be a whole number of at least 1, got nan"),
-        ({"steps": "ten"}, "steps must be a whole number of at least 1, got 'ten'"),
-        ({"record": "energy"}, "record names 'energy'"),
-        ({"clamp": [32]}, "index out of range"),
+        ({"steps": 1.5}, "steps must be a whole number from 1 to 1000000000, got 1.5"),
+        ({"steps": np.nan}, "steps must be a whole number from 1 to 1000000000, got nan"),
+        ({"steps": "ten"}, "steps must be a whole number from 1 to 1000000000, got 'ten'"),
+        ({"record": "energy"}, "record must be .* got 'energy'"),
+        ({"clamp": [32]}, "clamp must lie between -32 and 31"),
         ({"clamp": np.ones(31, bool)}, r"clamp has shape \(31,\)"),
         ({"inputs": {"visible": 1.0}}, r"input of visible.*input_limits=\{'visible': 1\}"),
         ({"inputs": {"deep": 1.0}}, "inputs names 'deep'"),
@@ -216,5 +216,5 @@ def test_records_messages_that_explain_the_states() -> None:
 )
 def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
     plan = hw.compile(NETWORKS["softmax"])
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         hw.run(plan, **{"cues": CUES[0], **options})

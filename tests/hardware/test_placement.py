@@ -354,9 +354,9 @@ def test_the_figure_shows_every_core() -> None:
         ({"chip": 2}, TypeError, "chip must be a name"),
         ({"system": "nahuku"}, ValueError, "loihi2 has no system 'nahuku'; there are oheo-gulch"),
         ({"seed": -1}, ValueError, "seed must be a whole number"),
-        ({"seed": 0.5}, ValueError, "seed must be a whole number"),
-        ({"cores": 0}, ValueError, "cores must be a whole number of at least 1"),
-        ({"cores": True}, ValueError, "cores must be a whole number"),
+        ({"seed": 0.5}, TypeError, "seed must be a whole number"),
+        ({"cores": 0}, ValueError, "cores must be a whole number from 1"),
+        ({"cores": True}, TypeError, "cores must be a whole number"),
         ({"run": "run"}, TypeError, "run must be what hardware.run returns"),
     ],
 )
