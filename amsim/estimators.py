@@ -84,7 +84,7 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> AssociativeClusterer:  # noqa: N803
         """Find the memories. y is ignored."""
-        checks.plain("X", X)
+        _check_kind(X)
         points = validate_data(self, X, dtype=np.float64)
         for name in ("n_clusters", "n_init", "max_iter"):
             checks.count(name, getattr(self, name), at_most=10**6)
@@ -104,13 +104,13 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
         """The memory nearest to what each point recalls, (n,)."""
         check_is_fitted(self)
-        checks.plain("X", X)
+        _check_kind(X)
         return self._assign(validate_data(self, X, dtype=np.float64, reset=False))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Minus the loss of the points. y is ignored."""
         check_is_fitted(self)
-        checks.plain("X", X)
+        _check_kind(X)
         points = validate_data(self, X, dtype=np.float64, reset=False)
         return -clustering.loss(points, self.cluster_centers_, **self._options())
 
@@ -166,7 +166,7 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def fit(self, X: Any, y: Any) -> AssociativeClassifier:  # noqa: N803
         """Store the samples and their labels."""
-        checks.plain("X", X)
+        _check_kind(X)
         points, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self.memories_, self.labels_ = checks.owned(points), checks.owned(labels)
@@ -186,6 +186,13 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _scores(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         check_is_fitted(self)
-        checks.plain("X", X)
+        _check_kind(X)
         points = validate_data(self, X, dtype=np.float64, reset=False)
         return clustering.class_scores(points, self.memories_, self.labels_, beta=self.beta)[0]
+
+
+def _check_kind(X: Any) -> None:  # noqa: N803
+    """Refuse what scikit-learn would read as something else, or in its own words."""
+    given = checks.plain("X", X)
+    if given.dtype.kind not in "biufO" or (given.dtype.kind == "O" and given.ndim == 0):
+        checks.array("X", X)

@@ -193,7 +193,7 @@ def states(
     _check_trajectory(traj)
     ax = _axes(ax)
     batch = math.prod(traj.statuses.shape)
-    (number,) = _cues(cue, batch)
+    number = checks.count("cue", cue, at_least=0, at_most=batch - 1)
     values = traj[checks.choice("layer", layer, tuple(traj))].reshape(len(traj.times), batch, -1)[
         :, number
     ]

@@ -512,7 +512,7 @@ def _short(filename: str) -> str:
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     with (
-        open(os.devnull, "w") as nowhere,
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),
         contextlib.redirect_stderr(nowhere),
     ):

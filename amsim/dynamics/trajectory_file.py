@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import checks
 from ..files import Archive, ArchiveError, open_archive, refuse_existing, write_atomically
 from ..synapses import Array
 from .problem import SETTLED, STATUSES, Stored
@@ -25,7 +26,7 @@ _EVENTS = {"time": "f", "layer": "U", "unit": "i", "value": "f", "cue": "i"}
 
 def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
     """Write a trajectory; see `Trajectory.save`."""
-    path = Path(path)
+    path, force = checks.path("path", path), checks.flag("force", force)
     if path.suffix != ".npz":
         path = path.with_name(f"{path.name}.npz")
     refuse_existing(path, force=force)
@@ -54,6 +55,7 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
 
 def load(path: str | Path, *, max_bytes: int) -> dict[str, Any]:
     """What a trajectory is made of; see `Trajectory.load`."""
+    path = checks.path("path", path)
     try:
         with open_archive(path, max_bytes=max_bytes) as archive:
             return _read(archive)

@@ -292,17 +292,17 @@ JITTER = {"delay": 0.1, "jitter": 0.1}
         ),
         (one(am.Layer(3, am.Tanh())), {"solver": "events", "quantum": {"x": 0.1}}, "one number"),
         (one(am.Layer(3, am.Tanh())), {"solver": "euler"}, "'ode' or 'events'"),
-        (one(am.Layer(3, am.Tanh())), {"dt": 0.0}, "dt is 0.0"),
-        (one(am.Layer(3, am.Tanh())), {"quantum": -1.0}, "quantum is -1.0"),
-        (one(am.Layer(3, am.Tanh())), {"record": 0.0}, "record is 0.0"),
-        (one(am.Layer(3, am.Tanh())), {"unit": 3.0}, "unit is 3.0"),
+        (one(am.Layer(3, am.Tanh())), {"dt": 0.0}, "dt must be"),
+        (one(am.Layer(3, am.Tanh())), {"quantum": -1.0}, "quantum must be"),
+        (one(am.Layer(3, am.Tanh())), {"record": 0.0}, "record must be"),
+        (one(am.Layer(3, am.Tanh())), {"unit": 3.0}, "unit must be a time of Brian2"),
         (one(am.Layer(3, am.Tanh())), {"cue": np.zeros(3)}, "no layer is named 'visible'"),
     ],
 )
 def test_what_brian2_cannot_say_is_refused_by_name(
     network: am.Network, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         export.brian2(network, **options)
 
 
@@ -312,7 +312,7 @@ def test_wrong_types_and_driven_inputs_are_refused() -> None:
         am.simulate(net, [1.0, 0.0], inputs=lambda t: np.full(2, t), solver="brian2")
     with pytest.raises(TypeError, match="network must be a Network"):
         export.brian2("net")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"timing is 0\.1"):
+    with pytest.raises(TypeError, match=r"timing must be .* got 0\.1"):
         export.brian2(net, "events", 0.1)  # type: ignore[arg-type]
 
 

@@ -380,13 +380,9 @@ def test_wrong_arguments(small):
     job, _ = prepare(plan, cues, steps=10)
     with pytest.raises(ValueError, match="batch must divide the 4 cues, got 3"):
         SharedJob(plan, job, batch=3)
-    with pytest.raises(
-        ValueError, match="periods must be a whole number from 1 to 1000000000, got 0"
-    ):
+    with pytest.raises(ValueError, match=r"periods must be a whole number from 1 to .*, got 0"):
         build(plan, cues, periods=0)
-    with pytest.raises(
-        ValueError, match="steps must be a whole number from 1 to 1000000000, got -3"
-    ):
+    with pytest.raises(ValueError, match=r"steps must be a whole number from 1 to .*, got -3"):
         hw.lava.float_steps(plan, -3)
     with pytest.raises(ValueError, match="cannot record 'v'"):
         SharedJob(plan, job, ("v",))

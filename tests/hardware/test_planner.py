@@ -230,15 +230,6 @@ def test_extreme_patterns_have_a_plan_or_a_reason(
     assert "bits" in reason or "scale the network towards sizes of 1" in reason
 
 
-def test_weights_that_became_nan_are_refused() -> None:
-    net = am.dense_am(BINARY.copy(), hidden=am.Softmax(0.5))
-    (synapse,) = net.synapses
-    assert isinstance(synapse, am.Dense)
-    synapse.weights[0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"the weights of synapse .* contain NaN or infinity"):
-        hw.compile(net)
-
-
 def test_a_fixed_neuron_chip_is_for_prices_only() -> None:
     with pytest.raises(hw.LimitError, match="fixed integrate-and-fire"):
         hw.compile(network(), chip="loihi1")
