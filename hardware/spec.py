@@ -7,25 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from amsim import (
-    Dense,
-    Identity,
-    Lagrangian,
-    Layer,
-    Network,
-    RectifiedPower,
-    ReLU,
-    Sign,
-    Softmax,
-    Tanh,
-)
+from amsim import Dense, Lagrangian, Layer, Network
+from amsim.neurons import Neuron, named, neuron
 
 from .errors import MappingError
 
 Floats = NDArray[np.float64]
 MOST_POWER = 64  # the exponent n - 1 of RectifiedPower(n)
-_FEATURES = "Identity, Tanh or Sign features"
-_MEMORIES = f"Softmax, ReLU or RectifiedPower(whole n up to {MOST_POWER + 1}) memories"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +67,17 @@ def read(network: Network) -> TwoLayer:
     visible, hidden = network.layers["visible"], network.layers["hidden"]
     for name, layer in network.layers.items():
         _check_layer(name, layer)
-    visible_kind = _visible_kind(visible.lagrangian)
-    hidden_kind, beta, exponent = _hidden_kind(hidden.lagrangian)
+    feature, memory = _feature(visible.lagrangian), _memory(hidden.lagrangian)
     return TwoLayer(
         network=network,
         patterns=_patterns(network),
         visible=visible,
         hidden=hidden,
-        visible_kind=visible_kind,
-        hidden_kind=hidden_kind,
-        beta=beta,
-        visible_beta=visible.lagrangian.beta if isinstance(visible.lagrangian, Tanh) else 0.0,
-        exponent=exponent,
+        visible_kind=feature.feature,
+        hidden_kind=memory.memory,
+        beta=memory.parameter if memory.memory == "softmax" else 0.0,
+        visible_beta=feature.parameter if feature.feature == "tanh" else 0.0,
+        exponent=memory.exponent,
     )
 
 
@@ -121,21 +108,18 @@ def _patterns(network: Network) -> Floats:
     return weights if synapse.between == ("hidden", "visible") else weights.T
 
 
-def _visible_kind(lagrangian: Lagrangian) -> str:
-    if isinstance(lagrangian, Identity):
-        return "identity"
-    if isinstance(lagrangian, Tanh):
-        return "tanh"
-    if isinstance(lagrangian, Sign):
-        return "sign"
-    raise MappingError(f"features {lagrangian!r} cannot be mapped; {_FEATURES} can")
+def _feature(lagrangian: Lagrangian) -> Neuron:
+    row = neuron(lagrangian)
+    if row is None or not row.feature:
+        raise MappingError(f"features {lagrangian!r} cannot be mapped; {named('feature')} can")
+    return row
 
 
-def _hidden_kind(lagrangian: Lagrangian) -> tuple[str, float, int]:
-    if isinstance(lagrangian, Softmax):
-        return "softmax", lagrangian.beta, 1
-    if isinstance(lagrangian, ReLU):
-        return "power", 0.0, 1
-    if isinstance(lagrangian, RectifiedPower) and lagrangian.n - 1 in range(1, MOST_POWER + 1):
-        return "power", 0.0, int(lagrangian.n) - 1
-    raise MappingError(f"memories {lagrangian!r} cannot be mapped; {_MEMORIES} can")
+def _memory(lagrangian: Lagrangian) -> Neuron:
+    row = neuron(lagrangian)
+    if row is None or not row.memory or row.exponent > MOST_POWER:
+        raise MappingError(
+            f"memories {lagrangian!r} cannot be mapped; {named('memory')} can, with whole n up to "
+            f"{MOST_POWER + 1}"
+        )
+    return row

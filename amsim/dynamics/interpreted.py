@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..compiled import neurons
 from ..compiled.jit import in_memory, is_compiled, on_disk
+from ..neurons import SOFTMAX
 from ..synapses import Array
 from . import adams, memory_force
 
@@ -47,10 +49,10 @@ def exhausted(steps: int, work: float) -> bool:
 @cache
 def interpreted() -> SimpleNamespace:
     """The functions of `adams` and `memory_force` in Python, and innermost loops as below."""
-    names = {**vars(adams), **vars(memory_force)}
+    names = {**vars(neurons), **vars(adams), **vars(memory_force)}
     for name, value in list(names.items()):
         function = getattr(value, "py_func", value)
-        if isinstance(function, FunctionType) and function.__module__.startswith(__package__):
+        if isinstance(function, FunctionType) and function.__module__.startswith("amsim."):
             names[name] = FunctionType(function.__code__, names, name, function.__defaults__)
     for function in (
         _combine,
@@ -131,12 +133,12 @@ def memory_force_(memories: Any, cues: Array, size: int, work: Any) -> None:
     state = work.query[listed] @ weights.T + memories.bias
     if memories.offset.shape[1]:
         state += work.decay[listed, None] * memories.offset[listed]
-    if memories.kind == memory_force.SOFTMAX:
+    if memories.kind == SOFTMAX:
         state *= memories.parameter
         shares = np.exp(state - state.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
     else:
-        shares = np.vectorize(interpreted()._scalar_activation, otypes=[float])(
+        shares = np.vectorize(interpreted().activation, otypes=[float])(
             memories.kind, memories.parameter, state
         )
     work.drive[listed] = shares @ weights

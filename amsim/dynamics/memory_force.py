@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.jit import compiled, inlined, vectorised
+from ..compiled.neurons import activation
+from ..neurons import SOFTMAX
 from .adams import QUIET, Floats, finish_running, predict_running
 
-SOFTMAX, IDENTITY, TANH, SIGMOID, POWER, EXPONENTIAL = range(6)
 BLOCK = 64  # memories per block: their rows stay in the cache between both products
 GROUP = 4  # cues that share one reading of the memories
 
@@ -28,8 +29,8 @@ class Memories(NamedTuple):
 
     weights: NDArray[Any]  # (K, D) int8, float32 or float64
     bias: Floats  # (K,)
-    kind: int
-    parameter: float  # beta, or the exponent of POWER
+    kind: int  # of `neurons`
+    parameter: float  # beta, or the exponent of a rectified power
     skip: float  # softmax weights below this share of the largest are zero
     rate: float  # 1 / tau of the memory units, 0 where they are algebraic
     offset: Floats  # (B, K) what decays at that rate in their state, (B, 0) for nothing
@@ -122,24 +123,6 @@ def _weighted_four(weights, first, count, work):
             out[3, j] += a3 * v + b3 * w
 
 
-@compiled
-def _scalar_activation(kind, parameter, x):
-    """f(x) of a separable memory unit; saturates as the Lagrangians do."""
-    if kind == IDENTITY:
-        return x
-    if kind == TANH:
-        return math.tanh(parameter * x)
-    if kind == SIGMOID:
-        return 1.0 / (1.0 + math.exp(min(-parameter * x, 600.0)))
-    if kind == EXPONENTIAL:
-        return math.exp(min(parameter * x, 600.0))
-    if x <= 0.0:
-        return 0.0
-    if parameter == 1.0:
-        return x
-    return math.exp(min(parameter * math.log(x), 600.0))
-
-
 @inlined
 def _softmax_block(memories, count, c, work, b):
     """Fold one block of logits into peak, total and drive of cue b."""
@@ -171,7 +154,7 @@ def _local_block(memories, count, c, work):
     used = 0
     for i in range(count):
         state = np.float64(work.logits[c, i])
-        share = _scalar_activation(memories.kind, memories.parameter, state)
+        share = activation(memories.kind, memories.parameter, state)
         work.shares[c, i] = share
         if share != 0.0:
             used += 1

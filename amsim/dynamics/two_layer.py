@@ -13,16 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..lagrangians import (
-    Exponential,
-    Identity,
-    Lagrangian,
-    RectifiedPower,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)  # fmt: skip
+from ..lagrangians import Identity
+from ..neurons import SOFTMAX, neuron
 from ..synapses import Array, Dense, project
 from . import adams, memory_force
 from .problem import Problem, Reader
@@ -97,7 +89,7 @@ class TwoLayerRun(Run):
         return (
             untouched
             and type(visible.lagrangian) is Identity
-            and _activation_code(hidden.lagrangian) is not None
+            and neuron(hidden.lagrangian) is not None
             and len(visible.shape) == 1
             and hidden.leak == visible.leak == 1.0
             and not visible.algebraic
@@ -115,7 +107,8 @@ class TwoLayerRun(Run):
         problem, weights = self.problem, self.synapse.compact.view()
         weights.flags.writeable = False  # of one type, whether the user may write to them or not
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
-        kind, parameter = _activation_code(layers[self.hidden].lagrangian) or (0, 0.0)
+        row = neuron(layers[self.hidden].lagrangian)
+        assert row is not None  # see `applies`
         external = np.zeros((batch, units)) + layers[self.visible].bias
         external += problem.inputs.get(self.visible, 0.0)
         if self.clamped.size:
@@ -123,8 +116,8 @@ class TwoLayerRun(Run):
         self.memories = memory_force.Memories(
             weights=weights,
             bias=self.bias,
-            kind=kind,
-            parameter=float(parameter),
+            kind=row.kind,
+            parameter=row.parameter,
             skip=self.negligible() / len(weights),
             rate=self.rate,
             offset=self.offset,
@@ -133,11 +126,11 @@ class TwoLayerRun(Run):
         )
         # Softmax averages the memories, so that errors of products stay small.
         self.single = (
-            kind == memory_force.SOFTMAX
+            row.kind == SOFTMAX
             and weights.dtype != np.float64
             and weights.size >= _LARGE
             and self.rtol >= _FLOAT32_RTOL
-            and parameter * self.largest_logit() <= _FLOAT32_LOGIT
+            and row.parameter * self.largest_logit() <= _FLOAT32_LOGIT
         )
         self.work = self.allocate(np.float32 if self.single else np.float64)
         return super().prepare(left)
@@ -239,23 +232,3 @@ class TwoLayerRun(Run):
         mask = np.zeros(self.start.shape, bool)
         mask[:, : self.clamped.shape[1]] = self.clamped
         return mask
-
-
-def _activation_code(lagrangian: Lagrangian) -> tuple[int, float] | None:
-    """Code and parameter of an activation in the compiled pass, None where it has none."""
-    match lagrangian:
-        case Softmax(beta=beta):
-            return memory_force.SOFTMAX, beta
-        case Tanh(beta=beta):
-            return memory_force.TANH, beta
-        case Sigmoid(beta=beta):
-            return memory_force.SIGMOID, beta
-        case Exponential(beta=beta):
-            return memory_force.EXPONENTIAL, beta
-        case RectifiedPower(n=n):
-            return memory_force.POWER, n - 1.0
-        case ReLU():
-            return memory_force.POWER, 1.0
-        case Identity():
-            return memory_force.IDENTITY, 1.0
-    return None

@@ -5,18 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ...lagrangians import (
-    Exponential,
-    Identity,
-    Lagrangian,
-    RectifiedPower,
-    ReLU,
-    Sigmoid,
-    Sign,
-    Softmax,
-    Tanh,
-)  # fmt: skip
+from ...lagrangians import Lagrangian, Softmax
 from ...network import Layer, Network
+from ...neurons import named, neuron
 from ...synapses import Dense
 from ..events.timing import Timing
 from ..problem import Problem
@@ -27,28 +18,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def output(name: str, lagrangian: Lagrangian) -> str:
     """g of a state x; c is the logarithm of a softmax's sum."""
-    match lagrangian:
-        case Identity():
-            return "x"
-        case Tanh(beta):
-            return f"tanh({float(beta)!r}*x)"
-        case Sigmoid(beta):
-            return f"(1 + tanh({float(beta) / 2!r}*x))/2"
-        case Sign():
-            return "sign(x)"
-        case ReLU():
-            return "x*int(x > 0)"
-        case RectifiedPower(n):
-            return f"(x*int(x > 0))**{float(n) - 1!r}"
-        case Exponential(beta):
-            return f"exp({float(beta)!r}*x)"
-        case Softmax(beta):
-            return f"exp({float(beta)!r}*x - c)"
-    raise ValueError(
-        f"Brian2: layer {name!r} is {type(lagrangian).__name__}, which is not written in Brian2's "
-        f"equations; use Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, Exponential or "
-        f"Softmax, or ExponentialIntegrator()"
-    )
+    row = neuron(lagrangian)
+    if row is None or not row.brian2:
+        raise ValueError(
+            f"Brian2: layer {name!r} is {type(lagrangian).__name__}, which is not written in "
+            f"Brian2's equations; use {named('brian2')}, or ExponentialIntegrator()"
+        )
+    return row.brian2
 
 
 def equations(layer: Layer, sources: Sequence[str], *, clamped: bool, events: bool) -> str:

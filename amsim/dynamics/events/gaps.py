@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from .neurons import EXPONENTIAL, IDENTITY, RECTIFIED, SIGMOID, SOFTMAX, TANH
+from ...compiled.neurons import steepest
+from ...neurons import SOFTMAX
 from .state import Floats, Records
 from .wiring import Wiring
 
@@ -31,7 +32,9 @@ def shortest_gap(wiring: Wiring, messages: Records, x: Floats, target: Floats, y
             change += projection["largest"] * moved[source["start"] : source["stop"]].sum()
         reach = np.abs(target[part]).max(initial=0.0) + change / population["leak"]
         reach = max(reach, np.abs(x[part]).max(initial=0.0))
-        slope = _slope(int(population["kind"]), float(population["parameter"]), reach)
+        kind, parameter = int(population["kind"]), float(population["parameter"])
+        # All states of a group move: twice a quarter of beta.
+        slope = parameter / 2 if kind == SOFTMAX else steepest(kind, parameter, reach)
         step = population["quantum"] * (0.5 if rules["ahead"] else 1.0)
         if slope < math.inf and reach > 0:
             gaps[p] = step / (slope * population["fastest"] * 2.0 * reach)
@@ -50,23 +53,3 @@ def messages_keep_apart(
     waited = later["time"] - messages["time"][later["previous"]]
     rounding = 1e-12 * (1.0 + later["time"])
     return bool((waited >= (1 - 1e-6) * gaps[later["unit"]] - rounding).all())
-
-
-def _slope(kind: int, parameter: float, reach: float) -> float:
-    """The largest slope of an output; of SOFTMAX, whose states all move, twice a quarter of beta.
-
-    Infinite where there is no bound: signs jump, and shares do when their normaliser is heard.
-    """
-    if kind == IDENTITY:
-        return 1.0
-    if kind == TANH:
-        return parameter
-    if kind == SIGMOID:
-        return parameter / 4
-    if kind == SOFTMAX:
-        return parameter / 2
-    if kind == RECTIFIED and parameter >= 1:
-        return parameter * math.exp(min((parameter - 1) * math.log(max(reach, 1e-100)), 600.0))
-    if kind == EXPONENTIAL:
-        return parameter * math.exp(min(parameter * reach, 600.0))
-    return math.inf

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ... import neurons
 from ..problem import Problem
-from . import neurons, state
+from . import state
 from .state import Engine, Floats, Records
 from .wiring import Wiring
 

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled, elementwise, inlined
-from .neurons import NORMALISER, SOFTMAX
+from ...neurons import NORMALISER, SOFTMAX
 from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, SHARE, TARGET
 
 _INFINITY = 0x7FF0000000000000  # its bits

@@ -9,8 +9,8 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled
+from ...neurons import NORMALISER, SHARE, SIGN, SOFTMAX
 from .leak import first_unit, keyless, receive, receive_row, refresh, renew, state
-from .neurons import NORMALISER, SHARE, SIGN, SOFTMAX
 from .queue import pop, push
 from .sending import announce, emit, next_tick, output
 from .softmax import next_share

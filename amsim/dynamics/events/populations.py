@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ... import neurons
 from ...compiled import draws
 from ...errors import GuaranteeWarning
-from ...lagrangians import (
-    Exponential,
-    Identity,
-    Lagrangian,
-    RectifiedPower,
-    ReLU,
-    Sigmoid,
-    Sign,
-    Softmax,
-    Tanh,
-)  # fmt: skip
+from ...lagrangians import Lagrangian
 from ...network import Network
+from ...neurons import Neuron
 from ...synapses import Dense
-from . import neurons
 from .options import EventDriven
 from .state import POPULATION, Floats, Records
 from .timing import Timing
@@ -65,31 +57,17 @@ def _check_names(what: str, names: Mapping[Any, Any], network: Network) -> None:
             )
 
 
-def _neuron(name: str, lagrangian: Lagrangian, options: EventDriven) -> tuple[int, float]:
-    """Code and parameter of a Lagrangian."""
-    match lagrangian:
-        case Identity():
-            return neurons.IDENTITY, 1.0
-        case Tanh(beta):
-            return neurons.TANH, beta
-        case Sigmoid(beta):
-            return neurons.SIGMOID, beta
-        case Sign():
-            return neurons.SIGN, 1.0
-        case ReLU():
-            return neurons.RECTIFIED, 1.0
-        case RectifiedPower(n):
-            return neurons.RECTIFIED, n - 1
-        case Exponential(beta):
-            return neurons.EXPONENTIAL, beta
-        case Softmax(beta):
-            shared = options.normaliser == "exact"
-            return (neurons.SOFTMAX if shared else neurons.SHARE), beta
-    raise ValueError(
-        f"EventDriven: layer {name!r} is {type(lagrangian).__name__}, whose next message is not "
-        f"known in closed form; use Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, "
-        f"Exponential or Softmax, or an ODE solver"
-    )
+def _neuron(name: str, lagrangian: Lagrangian, options: EventDriven) -> Neuron:
+    """The row of a layer's Lagrangian; a softmax without exact sums is one of shares."""
+    row = neurons.neuron(lagrangian)
+    if row is None:
+        raise ValueError(
+            f"EventDriven: layer {name!r} is {type(lagrangian).__name__}, whose next message is "
+            f"not known in closed form; use {neurons.named('kind')}, or an ODE solver"
+        )
+    if row.kind == neurons.SOFTMAX and options.normaliser != "exact":
+        return replace(row, kind=neurons.SHARE, most=math.inf)
+    return row
 
 
 @dataclass
@@ -98,8 +76,7 @@ class Row:
 
     start: int
     stop: int
-    kind: int
-    parameter: float
+    neuron: Neuron
     quantum: float
     leak: float
     normaliser: int = -1  # unit
@@ -111,17 +88,17 @@ def population_rows(network: Network, options: EventDriven, layers: dict[str, sl
     rows: list[Row] = []
     units = sum(layer.size for layer in network.layers.values())
     for name, layer in network.layers.items():
-        kind, parameter = _neuron(name, layer.lagrangian, options)
+        neuron = _neuron(name, layer.lagrangian, options)
         width = layer.shape[-1]
         for start in range(layers[name].start, layers[name].stop, width):
             quantum = options.quantum_of(name)
-            rows.append(Row(start, start + width, kind, parameter, quantum, layer.leak))
-    shares = [row for row in rows if row.kind == neurons.SHARE]
+            rows.append(Row(start, start + width, neuron, quantum, layer.leak))
+    shares = [row for row in rows if row.neuron.kind == neurons.SHARE]
     for index, row in enumerate(shares):
         unit = units + index
         row.normaliser, row.normaliser_row = unit, len(rows)
-        quantum = row.quantum / row.parameter
-        rows.append(Row(unit, unit + 1, neurons.NORMALISER, 1.0, quantum, 1.0))
+        quantum = row.quantum / row.neuron.parameter
+        rows.append(Row(unit, unit + 1, Neuron(neurons.NORMALISER), quantum, 1.0))
     return rows
 
 
@@ -135,14 +112,14 @@ def rates(
         from scipy.special import ndtri
 
         tau = tau * np.exp(timing.tau_spread * ndtri(draws.uniform(seed, draws.TAU, len(tau))))
-        if any(row.kind in (neurons.SOFTMAX, neurons.SHARE) for row in rows):
+        if any(row.neuron.kind in (neurons.SOFTMAX, neurons.SHARE) for row in rows):
             warnings.warn(
                 "tau_spread gives the units of a softmax group unequal tau: the energy may rise "
                 "and mixed states may lose their stability",
                 GuaranteeWarning,
                 stacklevel=6,
             )
-    normalisers = sum(row.kind == neurons.NORMALISER for row in rows)
+    normalisers = sum(row.neuron.kind == neurons.NORMALISER for row in rows)
     return np.concatenate([leak / tau, np.full(normalisers, 1.0 / options.normaliser_tau)])
 
 
@@ -151,8 +128,10 @@ def populations_of(rows: list[Row], rate: Floats) -> Records:
     populations = np.zeros(len(rows), POPULATION)
     for p, row in enumerate(rows):
         part = rate[row.start : row.stop]
-        for name in ("start", "stop", "kind", "parameter", "quantum", "leak", "normaliser"):
+        for name in ("start", "stop", "quantum", "leak", "normaliser"):
             populations[p][name] = getattr(row, name)
+        for name in ("kind", "parameter", "least", "most"):
+            populations[p][name] = getattr(row.neuron, name)
         populations[p]["rate"] = part[0] if np.ptp(part) == 0 else np.nan
         populations[p]["fastest"] = part.max()
         populations[p]["scan"] = row.stop

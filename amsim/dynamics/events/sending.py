@@ -9,9 +9,10 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled
+from ...compiled.neurons import activation, inverse
 from ...compiled.streams import mixed, unit_interval
+from ...neurons import SIGN, SOFTMAX
 from .leak import state
-from .neurons import IDENTITY, NORMALISER, SIGMOID, SIGN, SOFTMAX, TANH, activation, inverse
 from .queue import push
 from .softmax import shares
 from .state import (
@@ -58,12 +59,7 @@ def announce(engine, i, value, direction):
         said = value + 0.5 * quantum * direction
         further = quantum if direction != 0.0 else 0.5 * quantum
         back = 0.5 * quantum
-        if kind == TANH:
-            said = min(max(said, -1.0), 1.0)
-        elif kind in (SIGMOID, SOFTMAX):
-            said = min(max(said, 0.0), 1.0)
-        elif kind not in (IDENTITY, NORMALISER):
-            said = max(said, 0.0)
+        said = min(max(said, population.least), population.most)
     rising = direction >= 0.0
     units[UP, i] = value + (further if rising else back)
     units[DOWN, i] = value - (back if rising else further)

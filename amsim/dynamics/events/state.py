@@ -44,6 +44,8 @@ POPULATION = np.dtype(
         ("stop", np.int64),
         ("kind", np.int64),
         ("parameter", np.float64),
+        ("least", np.float64),  # range of the outputs
+        ("most", np.float64),
         ("quantum", np.float64),
         ("leak", np.float64),
         ("rate", np.float64),  # NaN if the units have several

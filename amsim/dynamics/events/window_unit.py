@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled
-from .neurons import SIGN
+from ...neurons import SIGN
 from .sending import announce
 from .state import DOWN, FIXED, GAP, HIGH, LOW, OPERATIONS, OWNER, RATE, STALENESS, TARGET, UP
 

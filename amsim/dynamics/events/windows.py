@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import neurons
+from ... import neurons
 from .state import MESSAGES, NUMBER, Engine, Floats, Ints, Records
 from .window_unit import CELLS, CLOSED, CROWDED, SAVED
 from .wiring import Wiring

@@ -1,0 +1,103 @@
+"""The table of neurons: what engines know of each Lagrangian beside its equations.
+
+A Lagrangian has one row, and every engine asks for it: compiled code by `kind`, whose functions
+stand in `amsim.compiled.neurons`; Brian2 by its text; a chip by the name of its integers. What a
+row leaves out an engine refuses by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .lagrangians import (
+    Exponential,
+    Identity,
+    Lagrangian,
+    RectifiedPower,
+    ReLU,
+    Sigmoid,
+    Sign,
+    Softmax,
+    Tanh,
+)
+
+# The kinds of compiled code. SOFTMAX units share their sum; in the event engine a SHARE,
+# f = exp(beta (h - z)), hears of it by a NORMALISER.
+IDENTITY, TANH, SIGMOID, RECTIFIED, EXPONENTIAL, SIGN, SOFTMAX, SHARE, NORMALISER = range(9)
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A row of the table.
+
+    Attributes
+    ----------
+    kind : int
+        The code of its functions in `amsim.compiled.neurons`.
+    parameter : float
+        What those functions take besides the state: beta, or the exponent of a rectified power.
+    least, most : float
+        The range of the output.
+    brian2 : str
+        The output in Brian2's language, of a state x; c is the logarithm of a group's sum.
+    feature, memory : str
+        The kind of integer unit that it is on a chip, as a feature and as a memory; empty where it
+        has none.
+    exponent : int
+        The power of a chip's memory.
+    """
+
+    kind: int
+    parameter: float = 1.0
+    least: float = -math.inf
+    most: float = math.inf
+    brian2: str = ""
+    feature: str = ""
+    memory: str = ""
+    exponent: int = 1
+
+
+def _power(of: RectifiedPower) -> Neuron:
+    whole = of.n == int(of.n)
+    return Neuron(
+        RECTIFIED,
+        of.n - 1.0,
+        0.0,
+        math.inf,
+        f"(x*int(x > 0))**{of.n - 1.0!r}",
+        memory="power" if whole else "",
+        exponent=int(of.n) - 1 if whole else 1,
+    )
+
+
+_ROWS: dict[type[Lagrangian], Callable[[Any], Neuron]] = {
+    Identity: lambda _: Neuron(IDENTITY, brian2="x", feature="identity"),
+    Tanh: lambda of: Neuron(TANH, of.beta, -1.0, 1.0, f"tanh({of.beta!r}*x)", feature="tanh"),
+    Sigmoid: lambda of: Neuron(SIGMOID, of.beta, 0.0, 1.0, f"(1 + tanh({of.beta / 2!r}*x))/2"),
+    ReLU: lambda _: Neuron(RECTIFIED, 1.0, 0.0, math.inf, "x*int(x > 0)", memory="power"),
+    RectifiedPower: _power,
+    Exponential: lambda of: Neuron(EXPONENTIAL, of.beta, 0.0, math.inf, f"exp({of.beta!r}*x)"),
+    Sign: lambda _: Neuron(SIGN, 1.0, -1.0, 1.0, "sign(x)", feature="sign"),
+    Softmax: lambda of: Neuron(
+        SOFTMAX, of.beta, 0.0, 1.0, f"exp({of.beta!r}*x - c)", memory="softmax"
+    ),
+}
+
+
+def neuron(lagrangian: Lagrangian) -> Neuron | None:
+    """The row of a Lagrangian; None where the table has none, as for those of users."""
+    row = _ROWS.get(type(lagrangian))
+    return None if row is None else row(lagrangian)
+
+
+def named(having: str) -> str:
+    """The Lagrangians whose rows have an entry, for messages: "Identity, Tanh or Sign"."""
+    names = [kind.__name__ for kind in _ROWS if getattr(_example(kind), having) not in ("", None)]
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _example(kind: type[Lagrangian]) -> Neuron:
+    return _ROWS[kind](RectifiedPower(2) if kind is RectifiedPower else kind())
