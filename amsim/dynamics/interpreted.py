@@ -49,10 +49,13 @@ def exhausted(steps: int, work: float) -> bool:
 @cache
 def interpreted() -> SimpleNamespace:
     """The functions of `adams` and `memory_force` in Python, and innermost loops as below."""
-    names = {**vars(neurons), **vars(adams), **vars(memory_force)}
+    modules = (neurons, adams, memory_force)
+    names = {name: value for module in modules for name, value in vars(module).items()}
     for name, value in list(names.items()):
         function = getattr(value, "py_func", value)
-        if isinstance(function, FunctionType) and function.__module__.startswith("amsim."):
+        if getattr(function, "__module__", "") in {module.__name__ for module in modules} and (
+            isinstance(function, FunctionType)
+        ):
             names[name] = FunctionType(function.__code__, names, name, function.__defaults__)
     for function in (
         _combine,
