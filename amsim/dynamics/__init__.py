@@ -5,6 +5,7 @@ from .events import EventDriven, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .halting import Settled
+from .inputs import PiecewiseConstant
 from .scipy_ode import ScipyODE
 from .simulate import simulate
 from .trajectory import Trajectory
@@ -15,6 +16,7 @@ __all__ = [
     "ExponentialIntegrator",
     "FixedPoint",
     "Periodic",
+    "PiecewiseConstant",
     "Poisson",
     "ScipyODE",
     "Settled",

@@ -75,6 +75,8 @@ CUE = np.dtype(
         ("lead", "f8"),  # change of the drive over its divided difference, at the order in use
         ("floor", "f8"),  # error per step that would hide how far the state is from rest
         ("limit", "f8"),  # |x| beyond which the cue has diverged
+        ("stop", "f8"),  # no step goes beyond
+        ("settles_from", "f8"),  # the cue settles no earlier
         ("order", "i8"),  # values of the drive that the prediction uses
         ("known", "i8"),  # valid entries of `past`
         ("written", "i8"),  # output times done
@@ -457,6 +459,8 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     steps.cues[b].accepted += 1
     before = steps.past[b, 0]
     after = min(before + steps.cues[b].h, t1)
+    if steps.cues[b].h == steps.cues[b].stop - before:
+        after = steps.cues[b].stop
     terms = steps.cues[b].order + 1
     _remember(steps, segments, b, after, drives, below, above)
     while steps.cues[b].written < len(times) and times[steps.cues[b].written] <= after:
@@ -488,8 +492,13 @@ def predict_running(steps, segments, scratch, cues):
         if status < RUNNING:
             continue
         if status == RUNNING:
+            room = steps.cues[b].stop - steps.past[b, 0]
+            landing = steps.cues[b].h > 0.999 * room  # else a very short step would be left
+            if landing:
+                steps.cues[b].h = room
             predict(steps, segments, b, scratch)
-            steps.cues[b].time = steps.past[b, 0] + steps.cues[b].h
+            time = steps.past[b, 0] + steps.cues[b].h
+            steps.cues[b].time = steps.cues[b].stop if landing else time
         else:
             for i in range(steps.x.shape[1]):
                 steps.new[b, i] = steps.x[b, i]
@@ -575,7 +584,8 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
         # Much less than the distance: steps at the border of what is stable, which a tenth would
         # let pass, could keep the cue at that distance for good.
         steps.cues[b].floor = 0.02 * max(distance, tolerance)
-        if distance <= tolerance and steps.cues[b].status != DIVERGED:
+        late = steps.past[b, 0] >= steps.cues[b].settles_from
+        if distance <= tolerance and late and steps.cues[b].status != DIVERGED:
             steps.cues[b].status = QUIET
 
 

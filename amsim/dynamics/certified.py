@@ -21,10 +21,10 @@ def check_certifiable(problem: Problem) -> None:
     from ..stability.claim import check_covered
 
     check_covered(problem.network, "link")
-    if problem.driven or any(mask.any() for mask in problem.clamped.values()):
+    if problem.unforeseen or any(mask.any() for mask in problem.clamped.values()):
         raise ValueError(
-            "Settled(certified=True) needs constant inputs and no clamped units: "
-            "a strong bias can hold a unit"
+            "Settled(certified=True) needs inputs that end constant (arrays, PiecewiseConstant) "
+            "and no clamped units: a strong bias can hold a unit"
         )
 
 
@@ -114,8 +114,8 @@ def _distances(problem: Problem, solution: Solution, cues: Array) -> Array:
 
 
 def _with_inputs(problem: Problem) -> Network:
-    """The network with the inputs of its one cue as biases."""
-    inputs = problem.inputs_at(0.0)
+    """The network with the last inputs of its one cue as biases."""
+    inputs = problem.inputs_at(problem.t1)
     layers = {
         name: Layer(
             x.shape, x.lagrangian, x.tau, x.bias + inputs[name][0] if name in inputs else x.bias,

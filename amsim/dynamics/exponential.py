@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..lagrangians.base import require
+from .pieces import in_pieces
 from .problem import Problem, Solution
 
 # Error per step in units of the tolerance: leaves room for the errors of many steps to add up, and
@@ -48,6 +49,10 @@ class ExponentialIntegrator:
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""
+        return in_pieces(problem, problem.breakpoints, self._solve_piece)
+
+    def _solve_piece(self, problem: Problem) -> Solution:
+        """Solve where no input jumps."""
         # Imported here: numba takes longer to load than the rest of amsim together.
         from .run import Run, integrate
         from .two_layer import TwoLayerRun

@@ -53,7 +53,8 @@ class FixedPoint:
         """Iterate all cues of the batch; settled ones rest."""
         if problem.driven:
             raise ValueError(
-                "FixedPoint: an input depends on time, and updates have none; use an ODE solver"
+                "FixedPoint: an input depends on time, and updates have none: give a constant one, "
+                "such as its last value, or use an ODE solver"
             )
         return _Iteration(problem).solve(self.max_updates)
 

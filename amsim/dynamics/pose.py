@@ -13,9 +13,13 @@ from .. import checks
 from ..network import Network
 from ..synapses import Array
 from .halting import Settled
+from .inputs import Drive, PiecewiseConstant, fit, numbers
 from .problem import Input, Problem, default_times, horizon
 
 Shape = tuple[int, ...]
+Inputs = dict[str, "Array | Drive"]
+# Times that are sums of steps may miss t1 by this for each of them, relative to it.
+_ROUNDING = float(np.finfo(np.float64).eps)
 
 
 def pose(
@@ -27,6 +31,8 @@ def pose(
     until: Settled | None = None,
     clamp: Mapping[str, ArrayLike] | ArrayLike | None = None,
     inputs: Mapping[str, Input] | Input | None = None,
+    breakpoints: ArrayLike | None = None,
+    max_step: float | None = None,
     seed: checks.Seed = 0,
 ) -> tuple[Problem, Shape]:
     """Check the arguments of `simulate`.
@@ -50,17 +56,20 @@ def pose(
     states, batch = _states(network, cue_or_states, target)
     clamped = _clamped(network, clamp, target, batch)
     grid, last = _times(network, times, t1)
+    external = _inputs(network, inputs, target, batch)
     problem = Problem(
         network=network,
         given=states,
         clamped=clamped,
-        inputs=_inputs(network, inputs, target, batch),
+        inputs=external,
         t1=last,
         times=grid,
         explicit=times is not None,
         tolerance=until.tolerance if until is not None else 0.0,
         seed=checks.seed_number(seed),
         naive=until is not None and until.naive,
+        breakpoints=_breakpoints(external, breakpoints, last),
+        max_step=_max_step(network, external, max_step),
     )
     return problem, batch
 
@@ -135,6 +144,8 @@ def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple
             f"times must be increasing and not negative, got {checks.shown(grid.tolist())}"
         )
     last = t1 if t1 is not None else float(grid[-1])
+    if abs(grid[-1] - last) <= _ROUNDING * max(len(grid), 64) * last:
+        last = float(grid[-1])  # sums of steps are rounded, one by one
     if grid[-1] > last:
         raise ValueError(f"times go to {grid[-1]:g}, beyond t1 = {last:g}")
     if last == 0:
@@ -153,43 +164,49 @@ def _clamped(
         layer, what = network.layers[name], f"clamp of layer {name!r}"
         if layer.algebraic:
             raise ValueError(f"clamp: layer {name!r} has tau = 0 and cannot be clamped")
-        masks[name] = _fit(checks.units(what, value, layer.shape), batch, layer.shape, what)
+        masks[name] = fit(checks.units(what, value, layer.shape), batch, layer.shape, what)
     return masks
 
 
-def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> dict[str, Any]:
-    """Constant inputs as (B, *shape), callables wrapped to return (B or 1, *shape)."""
-    found: dict[str, Any] = {}
+def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> Inputs:
+    """Constant inputs as (B, *shape), others as functions that return it."""
+    found: Inputs = {}
     if inputs is None:
         return found
     for name, value in _by_layer(network, inputs, target, "inputs").items():
         shape, what = network.layers[name].shape, f"input of layer {name!r}"
         if callable(value):
-            found[name] = _driven(value, batch, shape, what)
-            found[name](0.0)  # a wrong shape must not wait for the first step
+            drive = found[name] = Drive(value, batch, shape, what)
+            drive(0.0)  # a wrong shape must not wait for the first step
         else:
-            found[name] = _fit(_input(what, value), batch, shape, what)
+            found[name] = fit(numbers(what, value), batch, shape, what)
     return found
 
 
-def _driven(value: Any, batch: Shape, shape: Shape, what: str) -> Any:
-    def at(time: float) -> Array:
-        return _fit(_input(what, value(time)), batch, shape, what)
+def _breakpoints(inputs: Inputs, given: ArrayLike | None, t1: float) -> Array:
+    """Times within the run at which inputs are known to jump."""
+    drives = [value for value in inputs.values() if isinstance(value, Drive)]
+    jumps = [x.function.times for x in drives if isinstance(x.function, PiecewiseConstant)]
+    if given is not None:
+        _check_functions("breakpoints", drives)
+        jumps.append(checks.array("breakpoints", given, ndim=1))
+    times: Array = np.unique(np.concatenate([np.zeros(0), *jumps]))
+    return np.asarray(times[(times > 0) & (times < t1)])
 
-    return at
+
+def _max_step(network: Network, inputs: Inputs, given: float | None) -> float:
+    """The longest step where inputs are functions of the time."""
+    drives = [value for value in inputs.values() if isinstance(value, Drive)]
+    if given is None:
+        return max(float(np.max(layer.tau)) for layer in network.dynamic.values())
+    _check_functions("max_step", drives)
+    if given == np.inf:
+        return np.inf
+    return checks.number("max_step", given, above=0.0)
 
 
-def _input(what: str, value: Any) -> Array:
-    return checks.array(what, value, largest=checks.LARGEST)
-
-
-def _fit(array: Array, batch: Shape, shape: Shape, what: str) -> Array:
-    """Broadcast to (*batch, *shape) and flatten the batch."""
-    try:
-        full = np.broadcast_to(array, (*batch, *shape))
-    except ValueError:
+def _check_functions(what: str, drives: list[Drive]) -> None:
+    if all(drive.known for drive in drives):
         raise ValueError(
-            f"{what} has shape {array.shape}, the states have shape {(*batch, *shape)}"
-        ) from None
-    # A copy: what the caller does to the array later must not change the result.
-    return np.array(full).reshape(-1, *shape)
+            f"{what} is for inputs that are functions of the time, and there are none: leave it out"
+        )

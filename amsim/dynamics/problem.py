@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..network import Network
 from ..synapses import Array
+from .inputs import Drive
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
@@ -52,7 +53,7 @@ class Problem:
         States at t = 0 that the user chose; the others follow from them.
     clamped : dict of str to bool ndarray (B, *shape)
         Units that keep their initial value, for the layers that have any.
-    inputs : dict of str to ndarray (B or 1, *shape), or callable of the time returning one
+    inputs : dict of str to ndarray (B, *shape), or Drive
     t1 : float
     times : ndarray (T,)
         When to record.
@@ -64,18 +65,24 @@ class Problem:
         Of the random numbers that a solver may draw.
     naive : bool
         Whether a cue may settle while messages are under way.
+    breakpoints : ndarray
+        Increasing times within the run at which inputs jump.
+    max_step : float
+        Longest step where inputs are functions of the time.
     """
 
     network: Network
     given: dict[str, Array]
     clamped: dict[str, NDArray[np.bool_]]
-    inputs: dict[str, Any]
+    inputs: dict[str, Array | Drive]
     t1: float
     times: Array
     explicit: bool
     tolerance: float
     seed: int = 0
     naive: bool = False
+    breakpoints: Array = field(default_factory=lambda: np.zeros(0))
+    max_step: float = np.inf
 
     @cached_property
     def batch(self) -> int:
@@ -96,13 +103,25 @@ class Problem:
     @property
     def driven(self) -> bool:
         """Whether an input depends on time."""
-        return any(callable(value) for value in self.inputs.values())
+        return any(isinstance(value, Drive) for value in self.inputs.values())
+
+    @property
+    def unforeseen(self) -> bool:
+        """Whether an input is a function, of which nobody knows when it changes."""
+        return any(isinstance(x, Drive) and not x.known for x in self.inputs.values())
+
+    @property
+    def settles_from(self) -> float:
+        """When a cue may settle: not while a function may still change its input."""
+        return self.t1 if self.unforeseen else 0.0
 
     def select(self, cues: Array) -> Problem:
         """The same problem for some of the cues."""
         if len(cues) == self.batch:
             return self
-        inputs = {name: _of_cues(value, cues) for name, value in self.inputs.items()}
+        inputs = {
+            n: x.select(cues) if isinstance(x, Drive) else x[cues] for n, x in self.inputs.items()
+        }
         clamped = {name: mask[cues] for name, mask in self.clamped.items()}
         given = {name: state[cues] for name, state in self.given.items()}
         return replace(self, given=given, clamped=clamped, inputs=inputs)
@@ -110,14 +129,18 @@ class Problem:
     def inputs_at(self, time: float) -> dict[str, Array]:
         """The inputs as arrays."""
         return {
-            name: np.asarray(value(time), dtype=np.float64) if callable(value) else value
+            name: value(time) if isinstance(value, Drive) else value
             for name, value in self.inputs.items()
         }
 
-    def force(self, time: float, vector: Array) -> Array:
-        """-dE/dg = tau dx/dt of packed states (B, N); 0 for clamped units."""
+    def force(self, time: float, vector: Array, inputs: Mapping[str, Array] | None = None) -> Array:
+        """-dE/dg = tau dx/dt of packed states (B, N); 0 for clamped units.
+
+        `inputs` are those of that time, if they are at hand.
+        """
         network = self.network
-        force = network.unchecked_force(network.unpack(vector), self.inputs_at(time))
+        inputs = self.inputs_at(time) if inputs is None else inputs
+        force = network.unchecked_force(network.unpack(vector), inputs)
         for name, mask in self.clamped.items():
             force[name] = np.where(mask, 0.0, force[name])
         return network.pack(force)
@@ -184,11 +207,6 @@ class Solution:
     stats: dict[str, Any] = field(default_factory=dict)
     events: NDArray[Any] | None = None
     note: str = ""
-
-
-def _of_cues(value: Any, cues: Array) -> Any:
-    """Give the part of an input (B, *shape), or of a callable that returns one, for some cues."""
-    return (lambda time: value(time)[cues]) if callable(value) else value[cues]
 
 
 class Solver(Protocol):

@@ -16,11 +16,14 @@ from ..synapses import Array
 from . import adams
 from .interpreted import exhausted, interpreted, preferred
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
+from .sampled import SampledInputs
 
 # A time after which nothing happens.
 _LAST = np.array([np.inf])
 # First step in units of the smallest tau.
 _FIRST_STEP = 1e-3
+# Steps as short as this, relative to the time, are not looked into: an input jumps there.
+_INSTANT = 1e-11
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
 _CHUNK = 3e8
 # The same of a matrix product in NumPy, which nothing interrupts.
@@ -91,6 +94,11 @@ class Run:
         fastest = max(segments.lag[0], segments.gain.max())
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
         cues["status"] = adams.STARTING
+        cues["stop"], cues["settles_from"] = np.inf, problem.settles_from
+        if problem.unforeseen:
+            self.stops = np.unique([*problem.times, problem.t1])
+            alone = [problem.select(np.array([b])) for b in range(batch)]
+            self.inputs = [SampledInputs(problem) for problem in alone]
         self.running = np.zeros(batch, np.int64)
         self.outputs = np.empty((batch, 0, width))
         self.scratch = adams.new_scratch(pieces, layers)
@@ -141,11 +149,29 @@ class Run:
         if not problem.driven:
             return np.asarray(problem.select(cues).force(0.0, states) + self.leak * states)
         # Cues have their own times, so an input that depends on time is evaluated for each.
-        forces = [
-            problem.select(cues[i : i + 1]).force(time, states[i : i + 1])[0]
-            for i, time in enumerate(times)
-        ]
+        forces = np.full_like(states, np.nan)  # which rejects a step
+        for i, (b, time) in enumerate(zip(cues, times, strict=True)):
+            if not self.steps_over(b, time):
+                alone = self.inputs[b].problem
+                forces[i] = alone.force(float(time), states[i : i + 1])[0]
         return np.asarray(forces + self.leak * states)
+
+    def steps_over(self, b: int, time: float) -> bool:
+        """Whether a step of cue b to `time` would miss what its inputs do on the way."""
+        steps, cue = self.steps, self.steps.cues[b]
+        before = float(steps.past[b, 0])
+        if cue["status"] != adams.RUNNING or time - before <= _INSTANT * time:
+            return False
+        strays = self.inputs[b].strays(steps.past[b, : cue["order"]], float(time))
+        share = min(1.0, (time - before) * float(self.segments.gain.max()))
+        return bool(share * strays > self.atol + self.rtol * float(steps.scale[b].max()))
+
+    def limit_steps(self) -> None:
+        """Let steps end at output times, where the user looks, and not be too long."""
+        cues, reached = self.steps.cues, self.steps.past[:, 0]
+        cues["h"] = np.minimum(cues["h"], self.problem.max_step)
+        ahead = np.searchsorted(self.stops, reached, side="right")
+        cues["stop"] = self.stops[np.minimum(ahead, len(self.stops) - 1)]
 
     def sweep(self, count: int) -> int:
         """The steps of `advance`, by the code chosen."""
@@ -153,6 +179,8 @@ class Run:
         drives = np.zeros_like(steps.used)
         size = len(drives)
         for _ in range(count):
+            if self.problem.unforeseen:
+                self.limit_steps()
             size = self.code.predict_running(steps, self.segments, self.scratch, running)
             if size == 0:
                 break

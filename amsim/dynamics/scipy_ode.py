@@ -11,6 +11,7 @@ from .. import checks
 from ..lagrangians.base import require
 from ..progress import Progress
 from ..synapses import Array
+from .pieces import in_pieces
 from .problem import (
     BLOW_UP,
     DIVERGED,
@@ -54,6 +55,14 @@ class ScipyODE:
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch as one system."""
+        stops = problem.breakpoints
+        if problem.unforeseen:
+            # Steps end at output times, so that what a function does there is seen.
+            stops = np.append(stops, problem.times)
+        return in_pieces(problem, stops, self._solve_piece)
+
+    def _solve_piece(self, problem: Problem) -> Solution:
+        """Solve where no input is known to jump."""
         run = _Run(self, problem)
         progress = Progress(problem.t1, problem.batch)
         try:
@@ -80,8 +89,9 @@ class _Run:
         self.tau = np.concatenate(tau)
         self.limit = BLOW_UP * (1.0 + float(np.abs(initial).max()))
         self.stepper: Any = getattr(scipy.integrate, solver.method)(
-            self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol
-        )
+            self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol,
+            max_step=problem.max_step if problem.unforeseen else np.inf,
+        )  # fmt: skip
         self.outputs = [initial] * int(np.searchsorted(problem.times, 0.0, side="right"))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends, self.accepted = np.zeros(problem.batch), 0
@@ -107,7 +117,7 @@ class _Run:
         self.x = self.hold(stepper.y)
         self.record()
         self.ends[:] = self.reached = stepper.t
-        if problem.tolerance:
+        if problem.tolerance and stepper.t >= problem.settles_from:
             residual = np.abs(problem.force(stepper.t, self.x)).max(axis=1)
             quiet = residual <= problem.tolerance
             # The batch goes on together: a cue may leave a saddle where it seemed to rest.

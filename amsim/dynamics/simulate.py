@@ -34,6 +34,8 @@ def simulate(
     until: Settled | None = _DEFAULT,
     clamp: Mapping[str, ArrayLike] | ArrayLike | None = None,
     inputs: Mapping[str, Input] | Input | None = None,
+    breakpoints: ArrayLike | None = None,
+    max_step: float | None = None,
     seed: Seed = 0,
 ) -> Trajectory:
     """Integrate tau dx/dt = -dE/dg from a cue until it settles.
@@ -59,9 +61,16 @@ def simulate(
         When a cue may stop before t1; None runs to t1.
     clamp : mapping of layer names to boolean masks or integer indices, optional
         Units that keep their initial value. A bare mask or index array is for the cue's layer.
-    inputs : mapping of layer names to array_like or callable, optional
-        External input added to the bias, broadcast to (*batch, *shape); a callable takes the time
-        and returns it. A bare one is for the cue's layer.
+    inputs : mapping of layer names to array_like, PiecewiseConstant or callable, optional
+        External input added to the bias, broadcast to (*batch, *shape). A `PiecewiseConstant`
+        jumps at times that every solver knows; any other callable takes the time and returns the
+        input then. A bare one is for the cue's layer. No cue settles before the last jump, or, if
+        there is a function, before t1.
+    breakpoints : array_like, optional
+        Times at which inputs that are functions jump: no step goes over one.
+    max_step : float, optional
+        Longest step where inputs are functions; by default the largest tau. Steps end at `times`,
+        too, so that what lasts from one of them to the next is never stepped over.
     seed : int, SeedSequence or Generator, default 0
         For solvers that draw random numbers; the ODE solvers do not.
 
@@ -92,7 +101,8 @@ def simulate(
     """
     problem, batch = pose(
         network, cue_or_states,
-        t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, seed=seed,
+        t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, breakpoints=breakpoints,
+        max_step=max_step, seed=seed,
     )  # fmt: skip
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)

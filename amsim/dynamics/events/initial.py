@@ -24,6 +24,17 @@ def starts(problem: Problem) -> Iterator[tuple[Floats, Floats, Floats]]:
         yield x, network.pack(target)[0], np.where(fixed, x, np.nan)
 
 
+def jumps_of(problem: Problem, units: int, cue: int) -> Floats:
+    """By how much the inputs of a cue jump at every breakpoint, (J, units)."""
+    alone, layers = problem.select(np.array([cue])), problem.network.layers
+    values = np.zeros((1 + len(problem.breakpoints), units))
+    for row, time in enumerate([0.0, *problem.breakpoints]):
+        inputs = alone.inputs_at(time)
+        parts = {n: inputs.get(n, np.zeros((1, *layer.shape))) for n, layer in layers.items()}
+        values[row] = problem.network.pack(parts)[0]
+    return np.diff(values, axis=0)
+
+
 def begin_engine(wiring: Wiring, x: Floats, target: Floats, fixed: Floats) -> Engine:
     """The engine of one cue at t = 0."""
     populations, rules, count = wiring.populations.copy(), wiring.rules, len(wiring.rate)

@@ -45,8 +45,8 @@ class EventDriven:
     Notes
     -----
     Layers need tau > 0, a leak, one of the Lagrangians Identity, Tanh, Sigmoid, ReLU,
-    RectifiedPower, Exponential or Softmax, and `Dense` synapses; inputs must be constant. See
-    docs/events.md for the semantics and the rule by which a cue has settled.
+    RectifiedPower, Exponential or Softmax, and `Dense` synapses; inputs are constant
+    or `PiecewiseConstant`. See docs/events.md for the semantics and the rule of settling.
 
     Examples
     --------

@@ -21,9 +21,9 @@ from ..problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from . import loop, state, window_loop, window_unit, windows
+from . import leak, loop, state, window_loop, window_unit, windows
 from .gaps import messages_keep_apart
-from .initial import begin_engine, outputs_in, registers_of, starts
+from .initial import begin_engine, jumps_of, outputs_in, registers_of, starts
 from .options import EventDriven
 from .state import Floats, Ints
 from .wiring import Wiring, wire
@@ -37,10 +37,10 @@ _ON_THE_WAY = 1 << 27
 
 def solve(problem: Problem, options: EventDriven) -> Solution:
     """Run all cues; see `EventDriven.solve`."""
-    if problem.driven:
+    if problem.unforeseen:
         raise ValueError(
-            "EventDriven: an input depends on time; units are exact for constant inputs only: "
-            "use an ODE solver, or run one piece after the other"
+            "EventDriven: an input is a function of the time; units are exact between jumps at "
+            "known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
         )
     wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
@@ -48,7 +48,7 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
     runs: list[_Run | _NotBegun] = []
     try:
         for b, start in enumerate(starts(problem)):
-            run = _Run(problem, wiring, links, *start)
+            run = _Run(problem, wiring, links, *start, jumps_of(problem, wiring.units, b))
             runs.append(run)
             try:
                 run.to_end(progress, problem.batch - b)
@@ -88,8 +88,10 @@ class _Run:
         x: Floats,
         target: Floats,
         fixed: Floats,
+        jumps: Floats,
     ) -> None:
         self.problem, self.wiring, self.start, self.target = problem, wiring, x, target
+        self.jumps, self.jumped = jumps, 0
         self.engine = begin_engine(wiring, x, target, fixed)
         self.first = outputs_in(wiring, self.engine.populations, self.states())
         self.windows: windows.Windows | None = None
@@ -105,8 +107,10 @@ class _Run:
         """Compute all events; Ctrl-C is noticed between calls of the engine."""
         self._prepare()
         stops = [*self.problem.times, self.problem.t1]
+        jumps = [*self.problem.breakpoints, np.inf]
         while True:
-            ended = self._run(stops[self.written], _EFFORT)
+            stop, jump = stops[self.written], jumps[self.jumped]
+            ended = self._run(min(stop, jump), _EFFORT)
             if not float(np.abs(self.engine.units[state.TARGET]).max()) < self.limit:
                 self.code = DIVERGED
             elif ended == state.MANY:
@@ -115,6 +119,8 @@ class _Run:
                 self._check()
             elif ended in (state.FULL, window_unit.CROWDED):
                 self._grow(ended)
+            elif ended == state.STOPPED and jump <= stop:
+                self._jump()
             elif ended == state.STOPPED and self.written == len(self.outputs):
                 self.code = TIME_LIMIT
             elif ended == state.STOPPED:
@@ -137,7 +143,7 @@ class _Run:
         used = self.wiring.projections["register"][shifts].min(initial=len(error))
         self.messages = engine.messages[: count[state.MESSAGES]].copy()
         assert messages_keep_apart(
-            self.wiring, self.messages, self.start, self.target, self.first
+            self.wiring, self.messages, self.start, self.farthest_targets(), self.first
         ), "messages of a unit are closer than possible"
         self.stats: dict[str, float] = {
             "synaptic_operations": int(count[state.OPERATIONS]),
@@ -160,12 +166,28 @@ class _Run:
             now[: len(self.start)] = self.start  # without the rounding of a difference
         return now
 
+    def farthest_targets(self) -> Floats:
+        """How far inputs alone may have moved the targets from 0."""
+        return np.asarray(np.abs(self.target) + np.abs(self.jumps).sum(axis=0))
+
+    def _jump(self) -> None:
+        """Let the inputs jump: the targets of their units move with them."""
+        engine, change = self.engine, self.jumps[self.jumped]
+        for unit in np.flatnonzero(change):
+            leak.receive(engine, unit, change[unit])
+        self.jumped += 1
+        if engine.rules["settles"][0]:
+            engine.clock[state.CHECK] = engine.clock[state.NOW] + engine.rules["transit"][0]
+
     def _check(self) -> None:
         """Settle, or look again when the residuals will have decayed.
 
         No message is on its way now, and none was sent for as long as one may travel.
         """
         engine, units, tolerance = self.engine, self.engine.units, self.problem.tolerance
+        if self.jumped < len(self.jumps):  # at rest, but not for good
+            engine.clock[state.CHECK] = np.inf
+            return
         x, owner = self.states(), engine.ranks[state.OWNER]
         free = np.isnan(units[state.FIXED])
         residual = np.abs(units[state.TARGET] - x) * engine.populations["leak"][owner] * free

@@ -1,0 +1,173 @@
+"""A run from one breakpoint of its inputs to the next: solvers begin anew at each.
+
+No step goes over a jump, and no history of a multistep method does. Times of a piece count from its
+beginning, where its inputs are those after the jump; at its end they are those before the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..synapses import Array
+from .inputs import Drive
+from .problem import INTERRUPTED, TIME_LIMIT, Problem, Solution, recorded_times
+
+Solve = Callable[[Problem], Solution]
+# Breakpoints that are this near, relative to their size, are one that was rounded.
+_SAME = 1e-13
+
+
+def in_pieces(problem: Problem, stops: Array, solve: Solve) -> Solution:
+    """Solve from stop to stop, and to t1; cues that stopped hold their state.
+
+    Parameters
+    ----------
+    problem : Problem
+    stops : ndarray
+        Times in any order; those outside of the run do not count.
+    solve : callable
+        Solves a problem whose inputs have no known jumps.
+    """
+    if not problem.driven:
+        return solve(problem)
+    run = _Run(problem)
+    try:
+        for start, stop in pairwise(_edges(stops, problem.t1)):
+            if not run.to(start, stop, solve):
+                break
+    except KeyboardInterrupt:
+        if not run.pieces:
+            raise
+    return run.solution()
+
+
+def _edges(stops: Array, t1: float) -> list[float]:
+    """0, the stops within the run, and t1."""
+    edges = [0.0]
+    for stop in np.unique(stops[(stops > 0) & (stops < t1)]):
+        if stop - edges[-1] > _SAME * stop:
+            edges.append(float(stop))
+    return [*edges, t1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """What became of some cues in one piece."""
+
+    cues: NDArray[np.int64]
+    first: int  # of the rows of the record that belong to it,
+    rows: int  # and how many these are
+    solution: Solution
+
+
+class _Run:
+    """The pieces so far; `codes` says INTERRUPTED until a cue has ended otherwise."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.codes = np.full(problem.batch, INTERRUPTED)
+        self.ends = np.zeros(problem.batch)
+        self.running = np.arange(problem.batch)
+        self.given = problem.given
+        self.pieces: list[_Piece] = []
+
+    def to(self, start: float, stop: float, solve: Solve) -> bool:
+        """Go on to `stop`; whether some cue goes on from there."""
+        problem, last = self.problem, stop == self.problem.t1
+        first, beyond = np.searchsorted(problem.times, [start, np.inf if last else stop])
+        times = problem.times[first:beyond] - start
+        if not last:  # every solver needs a time to record
+            times = np.append(times[times < stop - start], stop - start)
+        elif not len(times):
+            times = np.array([stop - start])
+        inputs = {
+            name: value.between(start, stop) if isinstance(value, Drive) else value
+            for name, value in problem.inputs.items()
+        }
+        part = replace(
+            replace(problem, inputs=inputs).select(self.running),
+            given=self.given,
+            t1=stop - start,
+            times=times,
+            explicit=True,
+            tolerance=problem.tolerance if last else 0.0,
+            breakpoints=np.zeros(0),
+        )
+        solution = solve(part)
+        arrived = solution.codes == TIME_LIMIT
+        self.pieces.append(_Piece(self.running, int(first), int(beyond - first), solution))
+        self.ends[self.running] = np.where(arrived, stop, start + solution.ends)
+        broken = bool((solution.codes == INTERRUPTED).any())
+        goes_on = arrived & (not last)
+        # Until they have ended in a later piece, cues that go on count as interrupted.
+        self.codes[self.running] = np.where(goes_on, INTERRUPTED, solution.codes)
+        self.running = self.running[goes_on]
+        names = problem.network.dynamic
+        self.given = {n: solution.final(n, slice(None))[0][goes_on] for n in names}
+        return len(self.running) > 0 and not broken
+
+    def solution(self) -> Solution:
+        """All pieces as one."""
+        problem, solutions = self.problem, [piece.solution for piece in self.pieces]
+        finished = bool((self.codes <= TIME_LIMIT).all())
+        times = recorded_times(problem.times, problem.explicit, finished, float(self.ends.max()))
+        record = _Record(self.pieces, times, self.ends)
+        rhs = np.zeros(problem.batch, np.int64)
+        for piece in self.pieces:
+            rhs[piece.cues] += piece.solution.rhs
+        return Solution(
+            times=times,
+            record=record,
+            final=record.final,
+            codes=self.codes,
+            ends=self.ends,
+            rhs=rhs,
+            accepted=_sum([solution.accepted for solution in solutions]),
+            rejected=_sum([solution.rejected for solution in solutions]),
+            note=solutions[-1].note,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """A `Reader` of all pieces."""
+
+    pieces: list[_Piece]
+    times: Array
+    ends: Array
+
+    def __call__(self, name: str, rows: slice) -> Array:
+        """States (rows, B, *shape)."""
+        numbers = np.arange(len(self.times))[rows]
+        states = np.repeat(self.final(name, slice(None)), len(numbers), axis=0)
+        for piece in self.pieces:
+            here = np.flatnonzero((numbers >= piece.first) & (numbers < piece.first + piece.rows))
+            if not len(here):
+                continue
+            own = np.minimum(numbers[here] - piece.first, len(piece.solution.times) - 1)
+            part = piece.solution.record(name, slice(own.min(), own.max() + 1))[own - own.min()]
+            # From its end on a cue has its last state.
+            moves = self.times[numbers[here]][:, None] < self.ends[piece.cues]
+            moves = moves.reshape(*moves.shape, *(1,) * (part.ndim - 2))
+            place = np.ix_(here, piece.cues)
+            states[place] = np.where(moves, part, states[place])
+        return states
+
+    def final(self, name: str, rows: slice) -> Array:
+        """The last state of every cue, (1, B, *shape)."""
+        parts = [(piece.cues, piece.solution.final(name, rows)[0]) for piece in self.pieces]
+        states = np.empty((len(self.ends), *parts[0][1].shape[1:]))
+        for cues, part in parts:
+            states[cues] = part
+        return states[None]
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """The sum, or None where one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
