@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amsim import checks
+from amsim import PiecewiseConstant, checks
 
 from . import kernels
 from .emulator import product
 from .errors import RangeError
 from .plan import Integers, Job, Plan, require_plan
 
+# Times that are this near to the beginning of a period, in periods, are meant to be that.
+_ROUNDING = 1e-9
 Floats = NDArray[np.float64]
 MOST_STEPS = 10**9
 Inputs = Mapping[str, "ArrayLike | Callable[[float], ArrayLike]"]
@@ -111,6 +113,8 @@ def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: 
     what = f"input of {name}"
     if given is None:
         rows = [np.zeros(shape)]
+    elif isinstance(given, PiecewiseConstant):
+        rows = _held(given, plan.dt, periods)
     elif callable(given):
         rows = [checks.array(what, given(period * plan.dt)) for period in range(periods)]
     else:
@@ -119,6 +123,14 @@ def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: 
     remedy = f"compile(..., input_limits={{{name!r}: {np.abs(full).max():.4g}}})"
     integers = _integers(what, full, layer.scale, layer.input_limit, remedy)
     return integers.reshape(len(rows), -1, shape[-1])
+
+
+def _held(given: PiecewiseConstant, dt: float, periods: int) -> list[Floats]:
+    """The rows of an input that jumps: it counts from the first period that begins no earlier."""
+    begins = np.ceil(given.times / dt - _ROUNDING * np.maximum(1.0, np.abs(given.times / dt)))
+    used = min(max(int(min(begins[-1], periods)), 0) + 1, periods)
+    current = np.searchsorted(begins, np.arange(used), side="right") - 1
+    return [given.values[k] if k >= 0 else np.zeros_like(given.values[0]) for k in current]
 
 
 def _log_sum(plan: Plan, hidden: Integers) -> Integers:

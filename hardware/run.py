@@ -124,8 +124,11 @@ def run(
         the messages "visible_out", "hidden_out", "normaliser_out".
     clamp : array_like, optional
         Mask (*batch, D), or indices, of features that keep the value of the cue.
-    inputs : mapping of layer names to array_like or callable, optional
-        Input added to the bias, (*batch, n); a callable takes the time at the start of a period.
+    inputs : mapping of layer names to array_like, PiecewiseConstant or callable, optional
+        Input added to the bias, (*batch, n). Inputs change between periods: a jump of
+        `amsim.PiecewiseConstant` counts from the first period that begins no earlier (exact where
+        its times are multiples of `plan.dt`; a rounding of 1e-9 periods is forgiven), and any other
+        callable takes the time at the start of each period.
         Sizes are bounded by `compile(..., input_limits=...)`.
 
     Returns

@@ -23,8 +23,8 @@ def check_certifiable(problem: Problem) -> None:
     check_covered(problem.network, "link")
     if problem.unforeseen or any(mask.any() for mask in problem.clamped.values()):
         raise ValueError(
-            "Settled(certified=True) needs inputs that end constant (arrays, PiecewiseConstant) "
-            "and no clamped units: a strong bias can hold a unit"
+            "Settled(certified=True) needs constant inputs, or ones that end so "
+            "(PiecewiseConstant), and no clamped units: a strong bias can hold a unit"
         )
 
 

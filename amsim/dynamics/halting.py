@@ -19,8 +19,8 @@ class Settled:
         Whether to go on until every unit of layer "visible" (or of the first one) is proven to be
         within `tolerance` of a fixed point. `Trajectory.stats` then has "distance_bound" (*batch),
         the proven distances; they are larger, or infinite, for cues of which `Trajectory.message`
-        says why. For the networks of `stability.certify`, with constant inputs and no clamped
-        units.
+        says why. For the networks of `stability.certify`, with inputs that end constant and no
+        clamped units.
     naive : bool, default False
         Whether residuals alone count in an event-driven run. They are small before the first
         message has arrived, so that a network with delays can seem to have settled far from rest;

@@ -43,12 +43,12 @@ class PiecewiseConstant:
     >>> import amsim as am
     >>> patterns = am.patterns.random(3, 32, seed=0)
     >>> net = am.dense_am(patterns, hidden=am.Softmax(beta=1.0))
-    >>> shown = am.PiecewiseConstant([0.0, 3.0], [patterns[1], 0 * patterns[1]])
-    >>> shown(2.9)[:3], shown(3.0)[:3]
-    (array([-1., -1.,  1.]), array([0., 0., 0.]))
-    >>> traj = am.simulate(net, 0 * patterns[1], inputs=shown)
+    >>> shown = am.PiecewiseConstant([0.0, 3.0], [patterns[1], [0.0] * 32])
+    >>> print(shown(2.9)[:3], shown(3.0)[:3])
+    [-1.  1. -1.] [0. 0. 0.]
+    >>> traj = am.simulate(net, [0.0] * 32, inputs=shown)
     >>> traj.overlap(patterns)[-1].round(3)
-    array([-0.188,  1.   , -0.125])
+    array([ 0.312,  1.   , -0.125])
     """
 
     times: NDArray[np.float64]
@@ -73,6 +73,9 @@ class PiecewiseConstant:
         """The input at a time."""
         row = int(np.searchsorted(self.times, time, side="right")) - 1
         return self.values[row] if row >= 0 else np.zeros_like(self.values[0])
+
+    def __reduce__(self) -> tuple[type, tuple[Array, Array]]:
+        return PiecewiseConstant, (self.times, self.values)  # copies own their arrays, too
 
     def __repr__(self) -> str:
         return (

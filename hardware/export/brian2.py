@@ -88,5 +88,7 @@ def brian2(
     if cue is None:
         cue = {name: np.zeros(layer.shape) for name, layer in network.dynamic.items()}
     problem, _ = pose(network, cue, clamp=clamp, inputs=inputs, seed=seed)
+    if problem.driven:
+        raise ValueError("brian2: inputs of an exported network are constant; give arrays")
     step = options.step(network)
     return build(problem, options, unit=unit, record=step if record is None else record).network

@@ -218,3 +218,58 @@ def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
     plan = hw.compile(NETWORKS["softmax"])
     with pytest.raises((TypeError, ValueError), match=message):
         hw.run(plan, **{"cues": CUES[0], **options})
+
+
+@pytest.mark.parametrize("name", ["identity relu", "softmax"])
+def test_jumps_of_inputs_fall_on_periods(name: str) -> None:
+    """As a function that is asked at each period, and as constant inputs one after the other."""
+    network = NETWORKS[name]
+    plan = hw.compile(network, cue_limit=1.0, input_limits={"visible": 1.0, "hidden": 1.0})
+    rng, units = np.random.default_rng(7), plan.units[1]
+    # As a user adds them up: multiples of dt but for rounding, and one between two periods.
+    steps = np.cumsum(np.full(40, plan.dt))
+    times = np.array([steps[2], steps[9], steps[20] + 0.4 * plan.dt])
+    begins = [3, 10, 22]
+    rows = rng.uniform(-1, 1, (3, 2, units))
+    held = am.PiecewiseConstant(times, rows)
+    late = am.PiecewiseConstant([5 * plan.dt, 1e9], [0.5, -0.5])  # the second is never reached
+    cues, count = rng.uniform(-1, 1, (2, units)), 40 * plan.period
+
+    def asked(t: float) -> Any:
+        period = round(t / plan.dt)
+        number = sum(begin <= period for begin in begins)
+        return rows[number - 1] if number else np.zeros((2, units))
+
+    def asked_late(t: float) -> Any:
+        return np.full(plan.units[0], 0.5 * (round(t / plan.dt) >= 5))
+
+    found, expected = (
+        hw.run(plan, cues, steps=count, record=True, inputs=inputs)
+        for inputs in (
+            {"visible": held, "hidden": late},
+            {"visible": asked, "hidden": asked_late},
+        )
+    )
+    for signal in ("visible", "hidden"):
+        np.testing.assert_array_equal(found.states(signal), expected.states(signal))
+    job, _ = prepare(plan, cues, steps=count, inputs={"visible": held})
+    assert len(job.input_visible) == begins[-1] + 1
+    alone = hw.run(plan, cues, steps=count, record=True, inputs={"visible": held})
+    for cue in range(2):
+        recall = exact.recall(plan, job, cue)
+        np.testing.assert_array_equal(alone.states("visible")[:, cue], recall.v)
+        np.testing.assert_array_equal(alone.states("hidden")[:, cue], recall.h)
+
+
+def test_jumps_follow_the_ode() -> None:
+    """Only the step of the chip's schedule is between them, not the time of the jumps."""
+    network = NETWORKS["identity relu"]
+    plan = hw.compile(network, cue_limit=1.0, input_limits={"visible": 1.0})
+    jumps = plan.dt * np.array([0, 30, 60])
+    rows = np.array([0.5, -1.0, 0.2])
+    held = am.PiecewiseConstant(jumps, rows)
+    chip = hw.run(plan, np.zeros(32), steps=90 * plan.period, inputs={"visible": held})
+    ode = am.simulate(network, np.zeros(32), inputs=held, times=[90 * plan.dt], until=None)
+    np.testing.assert_allclose(
+        chip.final["visible"], ode.final["visible"], rtol=0, atol=2 * plan.dt
+    )

@@ -322,3 +322,32 @@ def test_the_example_runs() -> None:
 
     result = doctest.testmod(importlib.import_module("hardware.export.brian2"))
     assert result.attempted > 0 and result.failed == 0
+
+
+@pytest.mark.parametrize("solver", ["ode", "events"])
+def test_inputs_that_jump(solver: Any) -> None:
+    """On a step, and where the sum of steps misses it by rounding; settled only afterwards."""
+    net = am.dense_am(normal(3, 4, size=0.3), hidden=am.Tanh(), tau_hidden=1.0)
+    held = am.PiecewiseConstant(np.cumsum([0.1] * 12)[[2, 11]], normal(2, 2, 4))
+    cues = normal(2, 4)
+    ours = am.simulate(net, cues, inputs=held, times=[0.3, 1.0, 2.0], until=None, solver=EXACT)
+    options = am.Brian2(solver, quantum=1e-3, dt=1e-3 if solver == "events" else 0.01)
+    theirs = am.simulate(net, cues, inputs=held, times=[0.3, 1.0, 2.0], until=None, solver=options)
+    error = 1e-2 if solver == "events" else 1e-4
+    for name in net.layers:
+        np.testing.assert_allclose(theirs[name], ours[name], rtol=0, atol=error)
+    late = am.PiecewiseConstant([15.0], [1.0])
+    traj = am.simulate(
+        net, cues, inputs=late, until=am.Settled(1e-2), t1=40.0, solver=am.Brian2(dt=0.05)
+    )
+    assert traj.status == "settled"
+    assert (traj.settle_times > 15.0).all()
+
+
+def test_jumps_of_algebraic_layers_and_of_exports_are_refused() -> None:
+    net = am.dense_am(normal(3, 4), hidden=am.Softmax(1.0), tau_hidden=0.0)
+    held = am.PiecewiseConstant([1.0], [1.0])
+    with pytest.raises(ValueError, match="'hidden' jumps, and its tau is 0"):
+        am.simulate(net, normal(4), inputs={"hidden": held}, solver="brian2")
+    with pytest.raises(ValueError, match="inputs of an exported network are constant"):
+        export.brian2(net, normal(4), inputs=held)

@@ -246,9 +246,7 @@ class _Builder:
         return 1.0 if isinstance(layer.lagrangian, Sign) else self.options.quantum_of(name)
 
     def spread(self, name: str, values: Array) -> Array:
-        """Values (B, *shape), or less, one per unit of the group."""
-        shape = (self.problem.batch, *self.network.layers[name].shape)
-        return np.broadcast_to(values, shape).ravel()
+        return spread(self.problem, name, values)
 
     def drive(self, name: str, active: Mapping[str, Array]) -> Array:
         """The sum of all links on a layer, one number per unit of the group."""
@@ -266,6 +264,12 @@ class _Builder:
         tau = np.concatenate([np.ravel(layer.tau) for layer in self.network.dynamic.values()])
         x = x - self.options.step(self.network) * problem.force(0.0, x) / tau
         return self.network.activations(self.network.unpack(x), problem.inputs_at(0.0))
+
+
+def spread(problem: Problem, name: str, values: Array) -> Array:
+    """Values (B, *shape), or less, one per unit of a group."""
+    shape = (problem.batch, *problem.network.layers[name].shape)
+    return np.broadcast_to(values, shape).ravel()
 
 
 def _check_names(problem: Problem, links: list[Link]) -> None:

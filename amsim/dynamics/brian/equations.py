@@ -10,6 +10,7 @@ from ...network import Layer, Network
 from ...neurons import named, neuron
 from ...synapses import Dense
 from ..events.timing import Timing
+from ..inputs import Drive
 from ..problem import Problem
 from .options import Brian2
 
@@ -78,10 +79,17 @@ def check(problem: Problem, options: Brian2) -> None:
                 f"Brian2: synapse {synapse.name!r} is a {type(synapse).__name__}; only Dense is "
                 f"a sum over links: use Dense, or ExponentialIntegrator()"
             )
-    if problem.driven:
+    if problem.unforeseen:
         raise ValueError(
-            "Brian2: an input depends on time; give constant inputs, or use ExponentialIntegrator()"
+            "Brian2: an input depends on time by a function; use am.PiecewiseConstant(times, "
+            "values), or ExponentialIntegrator()"
         )
+    for name, value in problem.inputs.items():
+        if isinstance(value, Drive) and network.layers[name].algebraic:
+            raise ValueError(
+                f"Brian2: the input of layer {name!r} jumps, and its tau is 0: others would see it "
+                f"a step late: give it a small tau > 0, or use ExponentialIntegrator()"
+            )
     _check_timing(options.timing or Timing(), events)
     if events and isinstance(options.quantum, Mapping):
         _check_quantum(options.quantum, network)

@@ -20,7 +20,7 @@ from ..problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from .build import build
+from .build import build, spread
 from .install import numpy_target, require_brian2
 from .options import Brian2
 
@@ -62,6 +62,9 @@ class _Run:
         self.said, self.sent_last = self.read("said") if self.events else self.x, self.ends.copy()
         self.lag = np.zeros(problem.batch)
         self.wait = 0.0 if problem.naive else self.model.transit + self.dt
+        self.inputs = problem.inputs_at(0.0)
+        # A jump counts from the first step that begins no earlier; at its end, the last one.
+        self.jumps = np.ceil(problem.breakpoints / self.dt * (1 - 1e-12)).astype(np.int64)
         self.progress = Progress(problem.t1, problem.batch)
 
     def to_end(self) -> None:
@@ -99,6 +102,7 @@ class _Run:
         self.ends[:] = time
         if self.events:
             self.listen()
+        self.jump()
         if problem.tolerance and (self.steps % _LOOK == 0 or self.steps == self.last):
             self.look()
             if not np.isnan(self.quiet_since).any():
@@ -106,6 +110,17 @@ class _Run:
         if self.steps == self.last and (self.codes == INTERRUPTED).any():
             self.end(TIME_LIMIT)
         self.progress.update(time, int(np.sum(np.isnan(self.quiet_since))))
+
+    def jump(self) -> None:
+        """Let the inputs of the next step be those of its beginning."""
+        passed = int(np.searchsorted(self.jumps, self.steps, side="right"))
+        if not passed or self.jumps[passed - 1] != self.steps:
+            return
+        self.inputs = self.problem.inputs_at(float(self.problem.breakpoints[passed - 1]))
+        for name, value in self.inputs.items():
+            layer, group = self.problem.network.layers[name], self.model.groups[name]
+            if layer.leak:
+                group.I = spread(self.problem, name, layer.bias + value)
 
     def slope(self, time: float, x: Array) -> Array:
         """dx/dt."""
@@ -123,6 +138,8 @@ class _Run:
 
     def look(self) -> None:
         """Note which cues are at rest, with nothing on its way."""
+        if self.steps < self.jumps.max(initial=0):
+            return
         residual = np.abs(self.force(self.time, self.x)).max(axis=1)
         quiet = residual <= self.problem.tolerance
         if self.events:
@@ -134,9 +151,9 @@ class _Run:
         """tau dx/dt (B, N); with events, of what has arrived by now."""
         problem = self.problem
         if not self.events:
-            return problem.force(time, x)
+            return problem.force(time, x, self.inputs)
         network, states = problem.network, problem.network.unpack(x)
-        inputs, parts = problem.inputs_at(0.0), {}
+        inputs, parts = self.inputs, {}
         for name, layer in network.dynamic.items():
             external = layer.bias + inputs.get(name, 0.0)
             drive = self.arrays[name]["drive"].get_value().reshape(states[name].shape)

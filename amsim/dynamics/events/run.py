@@ -39,8 +39,8 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
     """Run all cues; see `EventDriven.solve`."""
     if problem.unforeseen:
         raise ValueError(
-            "EventDriven: an input is a function of the time; units are exact between jumps at "
-            "known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
+            "EventDriven: an input depends on time by a function; units are exact between "
+            "jumps at known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
         )
     wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
