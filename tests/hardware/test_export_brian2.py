@@ -331,9 +331,9 @@ def test_inputs_that_jump(solver: Any) -> None:
     held = am.PiecewiseConstant(np.cumsum([0.1] * 12)[[2, 11]], normal(2, 2, 4))
     cues = normal(2, 4)
     ours = am.simulate(net, cues, inputs=held, times=[0.3, 1.0, 2.0], until=None, solver=EXACT)
-    options = am.Brian2(solver, quantum=1e-3, dt=1e-3 if solver == "events" else 0.01)
+    options = am.Brian2(solver, quantum=5e-3, dt=1e-3 if solver == "events" else 0.01)
     theirs = am.simulate(net, cues, inputs=held, times=[0.3, 1.0, 2.0], until=None, solver=options)
-    error = 1e-2 if solver == "events" else 1e-4
+    error = 3e-2 if solver == "events" else 1e-4
     for name in net.layers:
         np.testing.assert_allclose(theirs[name], ours[name], rtol=0, atol=error)
     late = am.PiecewiseConstant([15.0], [1.0])
@@ -350,4 +350,4 @@ def test_jumps_of_algebraic_layers_and_of_exports_are_refused() -> None:
     with pytest.raises(ValueError, match="'hidden' jumps, and its tau is 0"):
         am.simulate(net, normal(4), inputs={"hidden": held}, solver="brian2")
     with pytest.raises(ValueError, match="inputs of an exported network are constant"):
-        export.brian2(net, normal(4), inputs=held)
+        export.brian2(net, cue=normal(4), inputs=held)
