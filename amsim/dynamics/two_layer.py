@@ -110,7 +110,7 @@ class TwoLayerRun(Run):
         row = neuron(layers[self.hidden].lagrangian)
         assert row is not None  # see `applies`
         external = np.zeros((batch, units)) + layers[self.visible].bias
-        external += problem.inputs.get(self.visible, 0.0)
+        external += problem.inputs_at(0.0).get(self.visible, 0.0)
         if self.clamped.size:
             np.copyto(external, self.start[:, :units], where=self.clamped)
         self.memories = memory_force.Memories(
