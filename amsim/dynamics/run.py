@@ -67,8 +67,8 @@ class Run:
         self.begin(network.pack(problem.initial), segments)
 
     @staticmethod
-    def together(problem: Problem) -> int:
-        """Cues that are integrated side by side: many, since they share matrix products."""
+    def together(problem: Problem, first: int) -> int:
+        """Cues that are integrated side by side, from `first` on: many share matrix products."""
         units = sum(layer.size for layer in problem.network.layers.values())
         return max(1, int(_PRODUCT / units**2))
 
@@ -248,7 +248,7 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
     progress = Progress(problem.t1, problem.batch)
     first, stopped = 0, False
     while first < problem.batch:
-        size = problem.batch - first if stopped else kind.together(problem)
+        size = problem.batch - first if stopped else kind.together(problem, first)
         cues = np.arange(first, min(first + size, problem.batch))
         run = kind(problem.select(cues), rtol, atol)
         if not outputs.size:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..lagrangians import Identity
 from ..neurons import SOFTMAX, neuron
@@ -67,13 +68,18 @@ class TwoLayerRun(Run):
         self.begin(state, segments_of(layers, _COUPLED, lag=self.rate))
 
     @staticmethod
-    def together(problem: Problem) -> int:
-        """Cues that are integrated side by side: few, so that their history stays in the cache."""
+    def together(problem: Problem, first: int) -> int:
+        """Cues that are integrated side by side: few, so that their history stays in the cache.
+
+        They are of one precision and of one kind of start, so that a cue has the same bits whatever
+        stands beside it.
+        """
         (synapse,) = problem.network.synapses
         assert isinstance(synapse, Dense)
-        size = _SWEEP / synapse.weights.size
-        group = memory_force.GROUP
-        return min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
+        size, group = _SWEEP / synapse.weights.size, memory_force.GROUP
+        most = min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
+        traits = _traits(problem.select(np.arange(first, min(first + most, problem.batch))))
+        return int((traits == traits[0]).all(axis=1).cumprod().sum())
 
     @staticmethod
     def applies(problem: Problem) -> bool:
@@ -130,7 +136,7 @@ class TwoLayerRun(Run):
             and weights.dtype != np.float64
             and weights.size >= _LARGE
             and self.rtol >= _FLOAT32_RTOL
-            and row.parameter * self.largest_logit() <= _FLOAT32_LOGIT
+            and bool((row.parameter * _largest_logits(problem) <= _FLOAT32_LOGIT).all())
         )
         self.work = self.allocate(np.float32 if self.single else np.float64)
         return super().prepare(left)
@@ -142,14 +148,6 @@ class TwoLayerRun(Run):
         """What all memories that are left out may have of the softmax, whose sum is 1."""
         wanted = min(self.rtol, self.problem.tolerance or np.inf)
         return _NEGLIGIBLE * wanted / max(self.synapse.largest, 1.0)
-
-    def largest_logit(self) -> float:
-        """How large memory states get, roughly: features are as at the start, or as a memory."""
-        memories, units = self.memories, self.steps.used.shape[1]
-        driven = self.synapse.largest + float(np.abs(memories.external).max())
-        features = max(float(np.abs(self.start).max()), driven)
-        other = np.abs(memories.bias).max() + np.abs(memories.offset).max(initial=0.0)
-        return units * self.synapse.largest * features + float(other)
 
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
@@ -232,3 +230,34 @@ class TwoLayerRun(Run):
         mask = np.zeros(self.start.shape, bool)
         mask[:, : self.clamped.shape[1]] = self.clamped
         return mask
+
+
+def _traits(problem: Problem) -> NDArray[np.bool_]:
+    """What decides how a cue is integrated, (B, 2): the sizes of its logits, and its start."""
+    hidden, _ = problem.network.synapses[0].between
+    layer = problem.network.layers[hidden]
+    row = neuron(layer.lagrangian)
+    assert row is not None
+    small = row.parameter * _largest_logits(problem) <= _FLOAT32_LOGIT
+    moved = np.zeros(problem.batch, bool)
+    if hidden in problem.given:
+        moved = (problem.given[hidden] != layer.bias).any(axis=1)
+    return np.stack([small, moved], axis=1)
+
+
+def _largest_logits(problem: Problem) -> Array:
+    """How large memory states get, roughly: features are as at the start, driven, or a memory."""
+    synapse = problem.network.synapses[0]
+    assert isinstance(synapse, Dense)
+    hidden, visible = synapse.between
+    layers, largest = problem.network.layers, synapse.largest
+    state = problem.given[visible] if visible in problem.given else problem.initial[visible]
+    start = np.abs(state).max(axis=1)
+    driven = layers[visible].bias + problem.inputs.get(visible, np.zeros(1))
+    features = np.maximum(start, largest + np.abs(driven).max(axis=-1))
+    units = layers[visible].size
+    other = float(np.abs(layers[hidden].bias).max())
+    if hidden in problem.given:  # what is left of the start beside the features
+        other += np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
+        features = features + start
+    return np.asarray(units * largest * features + other)
