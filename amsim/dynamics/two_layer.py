@@ -253,7 +253,7 @@ def _largest_logits(problem: Problem) -> Array:
     layers, largest = problem.network.layers, synapse.largest
     state = problem.given[visible] if visible in problem.given else problem.initial[visible]
     start = np.abs(state).max(axis=1)
-    driven = layers[visible].bias + problem.inputs.get(visible, np.zeros(1))
+    driven = layers[visible].bias + problem.inputs_at(0.0).get(visible, np.zeros(1))
     features = np.maximum(start, largest + np.abs(driven).max(axis=-1))
     units = layers[visible].size
     other = float(np.abs(layers[hidden].bias).max())
