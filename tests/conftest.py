@@ -2,6 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 # The arrays of tests are small: on a busy machine the threads of BLAS wait for each other, and a
 # test takes ten times as long.
@@ -10,3 +15,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # In the background of a script Ctrl-C is ignored, and so it would be in the programs tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once what all workers of a whole run would compile, each for itself."""
+    workers = getattr(config.option, "numprocesses", None)
+    if workers and not hasattr(config, "workerinput") and config.args == config.getini("testpaths"):
+        step = Path(__file__).with_name("compile_engines.py")
+        subprocess.run([sys.executable, step], check=True)
