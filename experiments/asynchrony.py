@@ -238,6 +238,7 @@ EXPERIMENT = Experiment(
     },
     draw=draw,
     judge=judge,
+    at_most={"cues": "patterns"},
 )
 run = EXPERIMENT.run
 

@@ -210,6 +210,7 @@ EXPERIMENT = Experiment(
     },
     draw=draw,
     judge=judge,
+    at_most={"cues": "memories"},
 )
 run = EXPERIMENT.run
 

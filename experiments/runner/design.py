@@ -71,6 +71,12 @@ class Design:
         }
         for name in parameters:
             _check_words(name, values[name], [size[name] for size in experiment.sizes.values()])
+        for name, other in experiment.at_most.items():
+            most, limit = np.max(values[name]), np.min(values[other])
+            if most > limit:
+                raise ValueError(
+                    f"{name} is {most}, more than {other}, {limit}; use at most {limit}"
+                )
         repeats = checks.count("repeats", values.pop(REPEATS), at_most=MOST_UNITS)
         seed = checks.seed_number(seed)
         axes = {name: value for name, value in values.items() if isinstance(value, tuple)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -85,6 +85,8 @@ class Experiment:
         Makes the claims of the verdict from the dataset.
     coordinates : callable, optional
         ``coordinates(parameters)`` returns the coordinates of the dimensions of results.
+    at_most : mapping of str to str, optional
+        Parameters that may not exceed another, such as the cues that are copies of patterns.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Experiment:
     draw: Callable[[xr.Dataset], Figure]
     judge: Callable[[xr.Dataset], Sequence[Claim]]
     coordinates: Callable[[Mapping[str, Any]], Mapping[str, ArrayLike]] = no_coordinates
+    at_most: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for size, values in self.sizes.items():

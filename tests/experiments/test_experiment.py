@@ -121,3 +121,12 @@ def test_an_empty_dataset_has_its_shape():
         data = Design.of(EXPERIMENT).dataset([])
     assert data.curve.shape == (4, 2, 3, 3)
     assert np.isnan(data.curve).all()
+
+
+def test_copies_of_patterns_are_no_more_than_these() -> None:
+    from experiments import asynchrony, binary_staleness
+
+    with pytest.raises(ValueError, match="cues is 4, more than patterns, 3; use at most 3"):
+        asynchrony.run(patterns=3)
+    with pytest.raises(ValueError, match="cues is 500, more than memories, 300"):
+        binary_staleness.run(cues=500)
