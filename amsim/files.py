@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all, and read if they end; archives with limits."""
+"""Files that are written whole or not at all, and read if they end; archives with limits; JSON."""
 
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 import secrets
@@ -227,3 +228,19 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
     return shape, dtype
+
+
+def as_json(value: Any) -> str:
+    """Write one JSON document; null for numbers that JSON does not have."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Replace every float that JSON does not have by null."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -9,7 +9,7 @@ from amsim.siblings import adopt
 adopt(__name__)
 
 from . import export, lava
-from .backends import BackendUnavailable, Trace
+from .backends import BackendUnavailable
 from .chips import CHIPS, Chip, Limit, System
 from .compare import Comparison, compare, compare_bit_widths
 from .cost import Estimate, estimate
@@ -19,6 +19,7 @@ from .placement import Placement, place
 from .plan import Job, Plan
 from .planner import compile
 from .run import Result, run
+from .trace import Trace
 from .validate import Validation, validate
 
 __all__ = [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from .cost import Estimate
+from typing import TYPE_CHECKING
+
 from .cost_lines import PARTS, USED, Range
+
+if TYPE_CHECKING:
+    from .cost import Estimate
 
 
 def describe(cost: Estimate) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
-from .backends import Trace
 from .plan import Integers, Job, Plan
+from .trace import Trace
 
 # Elementary operations from which compiling (once, then cached) beats NumPy.
 _WORTH_COMPILING = 1 << 31

@@ -38,11 +38,11 @@ from numpy.typing import ArrayLike
 from amsim import checks
 from amsim.files import refuse_existing, write_atomically
 
-from .backends import SIGNALS
 from .emulator import emulate
 from .files import require_folder, to_parts
 from .jobs import prepare
 from .plan import Plan
+from .trace import SIGNALS
 
 FORMAT = "amsim golden vectors 1"
 

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from amsim import checks
 
-from .backends import SIGNALS, STATES, Trace, find
+from .backends import find
 from .jobs import Floats, Inputs, prepare
 from .plan import Integers, Plan, require_plan
+from .trace import SIGNALS, STATES, Trace
 
 __all__ = ["Inputs", "Result", "prepare", "run"]
 

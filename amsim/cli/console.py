@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import sys
 import warnings
@@ -85,22 +83,6 @@ seed.__name__ = "integer"
 def count(items: Sized, noun: str) -> str:
     """Write "1 cue" or "8 cues"."""
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
-
-
-def as_json(value: Any) -> str:
-    """Write one JSON document; null for numbers that JSON does not have."""
-    return json.dumps(_plain(value), indent=2, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    """Replace every float that JSON does not have by null."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def emit(text: str, end: str = "\n") -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .console import DONE, MISSING, as_json, emit, fail
+from ..files import as_json
+from .console import DONE, MISSING, emit, fail
 
 _HELP = """\
   amsim doctor

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..experiments.runner import files, summary
-from .console import DONE, Parser, UserError, as_json, emit, note, seed
+from ..files import as_json
+from .console import DONE, Parser, UserError, emit, note, seed
 from .files import add_output
 
 if TYPE_CHECKING:

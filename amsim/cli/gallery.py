@@ -6,8 +6,9 @@ import argparse
 from functools import partial
 from typing import Any
 
+from ..files import as_json
 from ..gallery import FIGURES
-from .console import DONE, UserError, as_json, emit, note
+from .console import DONE, UserError, emit, note
 from .files import add_output, prepare, write
 
 _HELP = """\

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from .console import DONE, UserError, as_json, emit, not_negative, positive
+from ..files import as_json
+from .console import DONE, UserError, emit, not_negative, positive
 from .files import Floats, add_output, load, output
 
 if TYPE_CHECKING:

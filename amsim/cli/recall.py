@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import as_json
 from .console import (
     DONE,
     INTERRUPTED,
     NOT_SETTLED,
     UserError,
-    as_json,
     count,
     emit,
     note,

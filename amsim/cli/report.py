@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .console import DONE, UserError, as_json, emit
+from ..files import as_json
+from .console import DONE, UserError, emit
 from .files import prepare, write
 
 _HELP = """\

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import DONE, MISSING, UserError, as_json, count, emit, fail, note
+from ..files import as_json
+from .console import DONE, MISSING, UserError, count, emit, fail, note
 from .files import Floats, add_output, load, output, write
 
 if TYPE_CHECKING:

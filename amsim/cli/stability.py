@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Literal
 
-from .console import DONE, NOT_SETTLED, UserError, as_json, emit, note
+from ..files import as_json
+from .console import DONE, NOT_SETTLED, UserError, emit, note
 from .files import add_memories, load
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..network import Network
+from ..starts import algebraic_start
 from ..synapses import Array
 from .inputs import Drive
 
@@ -228,49 +229,6 @@ def default_times(network: Network, t1: float) -> Array:
 def horizon(network: Network) -> float:
     """The default t1."""
     return _HORIZON * max(float(np.max(layer.tau)) for layer in network.dynamic.values())
-
-
-def algebraic_start(
-    network: Network, known: Mapping[str, Array], inputs: Mapping[str, Array]
-) -> dict[str, Array]:
-    """Give every layer its stationary value for the known ones, outwards through the synapses.
-
-    A layer takes the forces of the synapses whose other layers have a state by then.
-    """
-    states = {name: known[name] for name in network.layers if name in known}
-    for names in start_order(network, states):
-        active = {n: network.layers[n].lagrangian.activation(x) for n, x in states.items()}
-        for name in names:
-            layer = network.layers[name]
-            if layer.leak == 0:
-                raise ValueError(
-                    f"layer {name!r} has no leak and so no algebraic value: "
-                    f"give its initial state in a dict of states"
-                )
-            force = network.synaptic_force(name, active) / layer.leak
-            states[name] = layer.bias + inputs.get(name, 0.0) + force
-    return states
-
-
-def start_order(network: Network, known: Collection[str]) -> Iterator[list[str]]:
-    """The layers that are not known, in groups, in the order in which they get a start.
-
-    A group hears, at its turn, the layers that are known or in groups before it, and no others.
-    """
-    placed = set(known)
-    while missing := [name for name in network.layers if name not in placed]:
-        names = [name for name in missing if _is_forced(network, name, placed)] or missing
-        yield names
-        placed.update(names)
-
-
-def _is_forced(network: Network, name: str, placed: set[str]) -> bool:
-    """Whether some synapse acts on this layer with what is placed."""
-    return any(
-        synapse.between[slot] == name and placed.issuperset(heard)
-        for synapse in network.synapses
-        for slot, heard in synapse.heard()
-    )
 
 
 def recorded_times(times: Array, explicit: bool, finished: bool, last: float) -> Array:

@@ -11,6 +11,9 @@ from ..synapses import Array
 Box = tuple[Array, Array]
 
 LARGEST = 1e30  # boxes beyond are given up
+# Of outward rounding.
+EPS = float(np.finfo(np.float64).eps)
+TINY = 1e-200  # above everything that underflow can lose, and its products are normal numbers
 _MARGIN = 1e-4
 
 

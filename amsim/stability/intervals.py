@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..dynamics.problem import start_order
 from ..lagrangians import Identity, Softmax
 from ..network import Network
+from ..starts import start_order
 from ..synapses import Array, Dense
-from .boxes import Box, Boxes
-from .links import EPS, TINY, Link, links_of
+from .boxes import EPS, TINY, Box, Boxes
+from .links import Link, links_of
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..synapses import Array, Dense, project, project_back
+from .boxes import EPS, TINY
 
-EPS = float(np.finfo(np.float64).eps)
-TINY = 1e-200  # above everything that underflow can lose, and its products are normal numbers
 _BLOCK = 1 << 17  # entries of a matrix that stays in the cache
 _FEW = 4
 

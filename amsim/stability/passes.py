@@ -12,8 +12,7 @@ import numpy as np
 
 from ..compiled.jit import allocating, reordered
 from ..synapses import Array
-from .boxes import Box
-from .links import EPS, TINY
+from .boxes import EPS, TINY, Box
 
 _WIDE = 600.0  # exponents that far apart are not taken as they are
 _SMALLEST = float(np.finfo(np.float64).tiny)

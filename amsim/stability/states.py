@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..dynamics.problem import algebraic_start
 from ..network import Network
+from ..starts import algebraic_start
 from ..synapses import Array
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from amsim.files import write_atomically
+from amsim.files import as_json, write_atomically
 
 from .schema import RECORD
 
@@ -144,8 +144,6 @@ def remove(path: Path) -> None:
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write run.json."""
-    from amsim.cli.console import as_json
-
     text = as_json(record) + "\n"
     write_atomically(folder / RUN, lambda file: file.write(text.encode()))
 

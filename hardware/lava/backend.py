@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..backends import Trace
 from ..jobs import Inputs, prepare
 from ..plan import Job, Plan
+from ..trace import Trace
 from .float_recall import float_steps
 from .install import require_lava
 from .session import Session, remove_log_handlers

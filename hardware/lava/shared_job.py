@@ -14,7 +14,7 @@ from ..jobs import MOST_STEPS
 from ..plan import Job, Plan
 from .crew import shared_array
 
-# Names as in hardware.backends.Trace, with the layer whose size they have.
+# Names as in hardware.trace.Trace, with the layer whose size they have.
 SIGNALS = {
     "visible": "visible",
     "hidden": "hidden",

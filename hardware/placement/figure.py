@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from amsim.plot import blank
 
-from .result import Placement
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
+
+    from .result import Placement
 
 Floats = NDArray[np.float64]
 _WIDTH = 8.0

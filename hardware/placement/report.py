@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .result import Placement
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .result import Placement
 
 
 def describe(placement: Placement) -> str:

@@ -12,17 +12,16 @@ import pytest
 import amsim as am
 import hardware as hw
 from hardware import backends
-from hardware.backends import Trace
 from hardware.plan import Job
 
 PLAN = hw.compile(am.dense_am(am.patterns.random(3, 16, seed=0)))
 CUE = am.patterns.random(1, 16, seed=1)[0]
 
 
-def private_chip(plan: hw.Plan, job: Job, record: tuple[str, ...]) -> Trace:
+def private_chip(plan: hw.Plan, job: Job, record: tuple[str, ...]) -> hw.Trace:
     """What somebody's package would do with a chip."""
     final = {"visible": job.visible, "hidden": job.hidden, "normaliser": job.log_sum}
-    return Trace(final=final, signals={}, messages={}, steps=job.steps)
+    return hw.Trace(final=final, signals={}, messages={}, steps=job.steps)
 
 
 def register(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
