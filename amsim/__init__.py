@@ -33,6 +33,7 @@ from .dynamics import (
 )
 from .errors import GuaranteeWarning, MissingDependencyError
 from .lagrangians import (
+    Entmax,
     Exponential,
     Identity,
     Lagrangian,
@@ -64,6 +65,7 @@ __all__ = [
     "Brian2",
     "Convolution",
     "Dense",
+    "Entmax",
     "Epanechnikov",
     "EventDriven",
     "Exponential",

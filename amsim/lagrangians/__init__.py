@@ -17,6 +17,7 @@ Krotov, Hoover, Ram & Pham, "Modern methods in associative memory", 2025, arXiv:
 """
 
 from .base import Array, Bounds, Lagrangian
+from .entmax import Entmax
 from .group import LayerNorm, Softmax, Spherical
 from .separable import (
     Exponential,
@@ -32,6 +33,7 @@ from .separable import (
 __all__ = [
     "Array",
     "Bounds",
+    "Entmax",
     "Exponential",
     "Identity",
     "Lagrangian",

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amsim.lagrangians import (
+    Entmax,
     Exponential,
     Identity,
     Lagrangian,
@@ -44,6 +45,8 @@ SMOOTH: list[Lagrangian] = [
     Exponential(beta=0.7),
     Softmax(),
     Softmax(beta=3.0),
+    Entmax(alpha=1.2),
+    Entmax(alpha=1.25, beta=2.0),
     LayerNorm(gamma=1.5, delta=0.3, eps=0.1),
     Spherical(eps=0.1),
 ]
@@ -54,11 +57,15 @@ STEEP: list[Lagrangian] = [
     RectifiedPower(40),
     Exponential(beta=20.0),
     Softmax(beta=100.0),
+    Entmax(),
+    Entmax(alpha=1.001),
+    Entmax(alpha=1.8, beta=3.0),
+    Entmax(alpha=2.0, beta=2.5),
     LayerNorm(),
     Spherical(),
 ]
 ALL = SMOOTH + STEEP
-COUPLED = (Softmax, LayerNorm, Spherical)
+COUPLED = (Softmax, Entmax, LayerNorm, Spherical)
 
 every = pytest.mark.parametrize("lagrangian", ALL, ids=repr)
 smooth = pytest.mark.parametrize("lagrangian", SMOOTH, ids=repr)
@@ -225,6 +232,90 @@ def test_a_vector_delta_enters_value_and_activation_only() -> None:
     np.testing.assert_array_equal(shifted.hessian(x), plain.hessian(x))
 
 
+def sparsemax(x: Array) -> Array:
+    """By sorting: the support is the longest prefix whose last entry is above its threshold."""
+    ordered = np.sort(x)[::-1]
+    thresholds = (np.cumsum(ordered) - 1) / np.arange(1, x.size + 1)
+    return np.asarray(np.maximum(x - thresholds[np.flatnonzero(ordered > thresholds)[-1]], 0))
+
+
+def entmax_15(x: Array) -> Array:
+    """By sorting, and a quadratic equation for each prefix (Peters et al. 2019, algorithm 2)."""
+    ordered, count = np.sort(x / 2)[::-1], np.arange(1, x.size + 1)
+    mean = np.cumsum(ordered) / count
+    spread = np.cumsum(ordered**2) - count * mean**2
+    thresholds = mean - np.sqrt(np.maximum((1 - spread) / count, 0))
+    last = np.flatnonzero(thresholds <= ordered)[-1]
+    return np.asarray(np.maximum(x / 2 - thresholds[last], 0) ** 2)
+
+
+@settings(deadline=None)
+@given(seed=seeds, n=st.integers(1, 40), beta=st.floats(0.05, 20.0))
+def test_entmax_against_sorting(seed: int, n: int, beta: float) -> None:
+    x = np.random.default_rng(seed).normal(size=n)
+    for alpha, by_sorting in ((2.0, sparsemax), (1.5, entmax_15)):
+        p = Entmax(alpha, beta).activation(x)
+        np.testing.assert_allclose(p, by_sorting(beta * x), atol=1e-13)
+        assert p.sum() == pytest.approx(1.0, rel=1e-15)
+
+
+@settings(deadline=None)
+@given(seed=seeds, n=st.integers(2, 10), alpha=st.floats(1.05, 2.0))
+def test_entmax_is_where_its_value_is_largest(seed: int, n: int, alpha: float) -> None:
+    rng = np.random.default_rng(seed)
+    x, beta = rng.normal(size=n), float(rng.uniform(0.2, 5))
+    entmax = Entmax(alpha, beta)
+
+    def payoff(p: Array) -> Array:
+        entropy = np.sum(p - p**alpha, axis=-1) / (alpha * (alpha - 1))
+        return np.asarray(p @ x + entropy / beta)
+
+    best = payoff(entmax.activation(x))
+    assert float(entmax.value(x)) == pytest.approx(float(best), abs=1e-12)
+    others = rng.dirichlet(np.full(n, 0.5), 50)
+    mixed = 0.99 * entmax.activation(x) + 0.01 * others
+    assert (payoff(np.concatenate([others, mixed])) <= best + 1e-14).all()
+
+
+@settings(deadline=None)
+@given(seed=seeds, alpha=st.sampled_from([1.5, 2.0]), beta=st.floats(0.2, 5.0))
+def test_entmax_has_derivatives_off_its_kinks(seed: int, alpha: float, beta: float) -> None:
+    rng = np.random.default_rng(seed)
+    x, u, step = rng.normal(size=6), rng.normal(size=6), 1e-5
+    entmax = Entmax(alpha, beta)
+    ends = [x + step * u, x - step * u]
+    change = (entmax.value(ends[0]) - entmax.value(ends[1])) / (2 * step)
+    assert float(change) == pytest.approx(float(entmax.activation(x) @ u), abs=1e-4 * beta)
+    if ((entmax.activation(ends[0]) > 0) != (entmax.activation(ends[1]) > 0)).any():
+        return  # a kink in between
+    moved = (entmax.activation(ends[0]) - entmax.activation(ends[1])) / (2 * step)
+    np.testing.assert_allclose(moved, entmax.hessian_product(x, u), atol=1e-4 * beta)
+
+
+@pytest.mark.parametrize("alpha", [math.nextafter(1.0, 2.0), 1 + 1e-12, 1 + 1e-6])
+def test_entmax_tends_to_softmax(alpha: float) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 50))
+    entmax, softmax = Entmax(alpha, 4.0), Softmax(4.0)
+    # log1p(a u) / a - u is a u^2 / 2, for the smallest share and the threshold.
+    near = 1e-12 + (alpha - 1) * float(np.log(softmax.activation(x).min())) ** 2
+    np.testing.assert_allclose(entmax.activation(x), softmax.activation(x), rtol=near)
+    np.testing.assert_allclose(entmax.value(x), softmax.value(x), rtol=near)
+    np.testing.assert_allclose(entmax.hessian(x), softmax.hessian(x), rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("alpha", [1.1, 1.5, 2.0])
+def test_entmax_is_one_hot_from_its_margin_on(alpha: float) -> None:
+    margin = 1 / ((alpha - 1) * 3.0)
+    entmax, rest = Entmax(alpha, 3.0), np.linspace(-2, 0, 7)
+    ahead = np.append(rest, 1.001 * margin)
+    np.testing.assert_array_equal(entmax.activation(ahead), np.eye(8)[7])
+    assert not entmax.hessian(ahead).any()
+    low, high = entmax.activation_bounds(ahead - 4e-4 * margin, ahead + 4e-4 * margin)
+    np.testing.assert_array_equal(high[:7], 0.0)
+    assert low[7] == pytest.approx(1.0, abs=1e-12) and high[7] == 1.0
+    assert entmax.activation(np.append(rest, 0.9 * margin))[7] < 1.0
+
+
 @given(seed=seeds, shift=st.floats(-1e3, 1e3), beta=st.floats(0.1, 10.0))
 def test_softmax_is_shift_covariant(seed: int, shift: float, beta: float) -> None:
     x = np.random.default_rng(seed).normal(size=(3, 5))
@@ -314,6 +405,20 @@ def test_softmax_bounds_are_attained(seed: int, beta: float) -> None:
         largest = Softmax(beta).activation(np.where(unit, hi, lo))[i]
         smallest = Softmax(beta).activation(np.where(unit, lo, hi))[i]
         np.testing.assert_allclose([low[i], high[i]], [smallest, largest], rtol=1e-11)
+
+
+@settings(deadline=None)
+@given(seed=seeds, alpha=st.floats(1.05, 2.0), beta=st.floats(0.1, 20.0))
+def test_entmax_bounds_are_attained(seed: int, alpha: float, beta: float) -> None:
+    rng = np.random.default_rng(seed)
+    lo = rng.normal(size=6)
+    hi = lo + rng.exponential(size=6)
+    entmax = Entmax(alpha, beta)
+    low, high = entmax.activation_bounds(lo, hi)
+    for i, unit in enumerate(np.eye(6, dtype=bool)):
+        largest = entmax.activation(np.where(unit, hi, lo))[i]
+        smallest = entmax.activation(np.where(unit, lo, hi))[i]
+        np.testing.assert_allclose([low[i], high[i]], [smallest, largest], atol=1e-12)
 
 
 @settings(deadline=None)
@@ -472,7 +577,7 @@ def test_a_numpy_parameter_does_not_promote_float32() -> None:
 # Parameters
 
 
-@pytest.mark.parametrize("cls", [Tanh, Sigmoid, Exponential, Softmax])
+@pytest.mark.parametrize("cls", [Tanh, Sigmoid, Exponential, Softmax, Entmax])
 @pytest.mark.parametrize("beta", [0.0, -1.0, math.inf, math.nan])
 def test_beta_is_positive_and_finite(cls: Callable[..., Lagrangian], beta: float) -> None:
     with pytest.raises(ValueError, match=r"beta must be a finite number >= 1e-100") as caught:
@@ -489,6 +594,8 @@ def test_beta_is_positive_and_finite(cls: Callable[..., Lagrangian], beta: float
             {"n": math.inf},
             r"RectifiedPower: n must be a finite number >= 2 .*got inf",
         ),
+        (Entmax, {"alpha": 1.0}, r"Entmax: alpha must be .*<= 2.*got 1.0"),
+        (Entmax, {"alpha": 2.5}, r"Entmax: alpha must be .*<= 2.*got 2.5"),
         (LayerNorm, {"gamma": 0.0}, r"LayerNorm: gamma must be .*got 0.0"),
         (LayerNorm, {"eps": 0}, r"LayerNorm: eps must be .*got 0"),
         (LayerNorm, {"delta": math.nan}, r"LayerNorm: delta must be finite"),

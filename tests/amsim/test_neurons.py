@@ -80,7 +80,7 @@ def test_every_kind_of_a_single_unit_has_its_branches() -> None:
             assert not np.isnan(function(kind, 1.0, 0.5))
 
 
-def test_only_groups_by_norms_have_no_row() -> None:
+def test_only_these_groups_have_no_row() -> None:
     concrete = {
         value
         for value in vars(lagrangians).values()
@@ -88,7 +88,7 @@ def test_only_groups_by_norms_have_no_row() -> None:
         if not inspect.isabstract(value)
     }
     without = {kind.__name__ for kind in concrete if kind not in neurons._ROWS}
-    assert without == {"LayerNorm", "Spherical"}
+    assert without == {"Entmax", "LayerNorm", "Spherical"}
 
 
 def test_texts_of_brian2_say_the_activation() -> None:
