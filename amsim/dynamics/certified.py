@@ -9,6 +9,8 @@ import numpy as np
 
 from ..errors import GuaranteeWarning
 from ..network import Layer, Network
+from ..stability.claim import check_covered
+from ..stability.readout import distance_to_rest
 from ..synapses import Array
 from .problem import INTERRUPTED, SETTLED, Problem, Solution, Solver
 
@@ -18,8 +20,6 @@ _NEARER = 1e-3  # the least ratio of the residuals of two runs
 
 def check_certifiable(problem: Problem) -> None:
     """Raise ValueError where no distance can be proven, before the work is done."""
-    from ..stability.claim import check_covered
-
     check_covered(problem.network, "link")
     if problem.unforeseen or any(mask.any() for mask in problem.clamped.values()):
         raise ValueError(
@@ -101,8 +101,6 @@ def _note(problem: Problem, solution: Solution, bounds: Array) -> str:
 
 
 def _distances(problem: Problem, solution: Solution, cues: Array) -> Array:
-    from ..stability.readout import distance_to_rest
-
     final = {name: solution.final(name, slice(None))[0][cues] for name in problem.network.layers}
     if not problem.inputs:
         return distance_to_rest(problem.network, final)
