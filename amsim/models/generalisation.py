@@ -109,11 +109,10 @@ def transition(
     (1.0, 0.0)
     """
     points = checks.array("data", data, ndim=2, empty=False, largest=checks.LARGEST)
-    checks.instance("sizes", sizes, (list, tuple, range, np.ndarray), "a list of whole numbers")
-    sizes = [
-        checks.count("sizes", size, at_most=len(points))
-        for size in np.atleast_1d(np.asarray(sizes, dtype=object))
-    ]
+    amounts = checks.plain("sizes", sizes)
+    if amounts.ndim != 1 or not amounts.size:
+        raise ValueError(f"sizes must be a list of whole numbers, got {checks.shown(sizes)}")
+    sizes = [checks.count("sizes", size, at_most=len(points)) for size in amounts]
     shifts = checks.count("shifts", shifts, at_least=0, at_most=10**6)
     samples = checks.count("samples", samples)
     width = positive("width", width)

@@ -127,7 +127,7 @@ def test_directions_come_from_the_seed_alone() -> None:
     [
         ({}, "either"),
         ({"n_features": 3, "omega": np.ones((2, 3))}, "either"),
-        ({"n_features": 0}, "positive"),
+        ({"n_features": 0}, "n_features must be"),
         ({"n_features": 2.5}, "whole number"),
         ({"omega": np.ones((2, 4))}, "3 units"),
         ({"omega": np.ones((0, 3))}, "omega has shape"),

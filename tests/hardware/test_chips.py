@@ -143,7 +143,7 @@ def test_a_table_is_told_all_that_is_missing() -> None:
     joules = hw.Limit(1e-12, "J", "data sheet", "paper")
     with pytest.raises(ValueError, match="synapse_energy is in 'J', it has to be in pJ"):
         hw.Chip("mine", True, limits | {"synapse_energy": joules})
-    with pytest.raises(ValueError, match="basis must be one of"):
+    with pytest.raises(ValueError, match="basis must be 'paper', 'brief'"):
         hw.Limit(1, "cores", "data sheet", "guess")
     with pytest.raises(ValueError, match="say where the value comes from"):
         hw.Limit(1, "cores", "", "paper")
@@ -210,7 +210,7 @@ def test_a_chip_from_toml(tmp_path: Path) -> None:
         ),
         ('unit = "ns"', "unit = 5", "barrier_time: unit must be text, got 5"),
         ("public = false", 'value = 4, public = "no"', "public must be True or False, got 'no'"),
-        ('basis = "derived"', "basis = [1]", "basis must be one of paper, brief"),
+        ('basis = "derived"', "basis = [1]", "basis must be 'paper', 'brief'"),
     ],
 )
 def test_a_toml_that_lacks_something(tmp_path: Path, old: str, new: str, message: str) -> None:
