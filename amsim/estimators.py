@@ -194,5 +194,5 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 def _check_kind(X: Any) -> None:  # noqa: N803
     """Refuse what scikit-learn would read as something else, or in its own words."""
     given = checks.plain("X", X)
-    if given.dtype.kind not in "biufO" or (given.dtype.kind == "O" and given.ndim == 0):
+    if given.dtype.kind in "MmSUV" or (given.dtype.kind == "O" and given.ndim == 0):
         checks.array("X", X)

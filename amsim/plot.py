@@ -240,7 +240,8 @@ def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> F
     figure = blank(5.0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     energy(traj, top, cue=cue)
-    layer = layer or ("visible" if "visible" in traj else next(iter(traj)))
+    if layer is None:
+        layer = "visible" if "visible" in traj else next(iter(traj))
     states(traj, layer, bottom, cue)
     top.set_xlabel("")
     figure.align_ylabels([top, bottom])

@@ -155,9 +155,12 @@ def class_scores(
     """
     x, xi, _ = _checked(points, memories, None)
     given = checks.plain("labels", labels)
-    if given.dtype.kind == "O" or given.ndim != 1:
-        raise TypeError(f"labels must be one number or word per memory, got {checks.shown(labels)}")
-    classes, index = np.unique(given, return_inverse=True)
+    try:
+        classes, index = np.unique(given, return_inverse=True)
+    except TypeError:
+        raise TypeError(
+            f"labels must be numbers or words, one kind of them, got {checks.shown(labels)}"
+        ) from None
     if index.shape != (len(xi),):
         raise ValueError(f"labels have shape {np.shape(labels)}, there are {len(xi)} memories")
     logits = -Softmax(beta).beta * _squares(x, xi)

@@ -285,8 +285,7 @@ def classify(
     ('mixture', 'saddle', 1)
     """
     states = near_rest(net, state).states
-    if layer not in states:
-        raise ValueError(f"there is no layer {layer!r}; the network has {', '.join(net.layers)}")
+    checks.choice("layer", layer, tuple(states))
     stored = checks.array("patterns", patterns, largest=checks.LARGEST)
     units = net.layers[layer].size
     if stored.ndim != 2 or stored.shape[1] != units or not len(stored):

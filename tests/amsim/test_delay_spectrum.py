@@ -388,7 +388,7 @@ def test_a_tuple_of_two_names_is_one_pair() -> None:
 @pytest.mark.parametrize("number", [1.5, "1", None])
 def test_counts_and_units_are_integers(number: Any) -> None:
     net = pair()
-    with pytest.raises(TypeError, match="count must be a whole number from 1 to 2000"):
+    with pytest.raises(TypeError, match="count must be a whole number from 1 to 1000"):
         delay_spectrum(net, rest(net), 1.0, count=number)
     with pytest.raises(TypeError, match=r"unit of layer 'hidden' must be .* from 0 to 1"):
         critical_tau(net, rest(net), "hidden", number)

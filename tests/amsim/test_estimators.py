@@ -73,11 +73,11 @@ def test_classifier_works_in_a_pipeline() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "word"),
     [
-        ({"n_clusters": "a"}, TypeError, "n_clusters='a'"),
-        ({"n_clusters": 2.5}, TypeError, r"n_clusters=2\.5"),
-        ({"n_clusters": 2, "n_init": 0}, ValueError, "n_init=0"),
-        ({"n_clusters": 2, "max_iter": -1}, ValueError, "max_iter=-1"),
-        ({"n_clusters": 2, "beta": -1.0}, ValueError, "beta is -1.0"),
+        ({"n_clusters": "a"}, TypeError, "n_clusters must be .* got 'a'"),
+        ({"n_clusters": 2.5}, TypeError, r"n_clusters must be .* got 2\.5"),
+        ({"n_clusters": 2, "n_init": 0}, ValueError, "n_init must be .* got 0"),
+        ({"n_clusters": 2, "max_iter": -1}, ValueError, "max_iter must be .* got -1"),
+        ({"n_clusters": 2, "beta": -1.0}, ValueError, "beta must be .* got -1.0"),
     ],
 )
 def test_parameters_are_named(options: dict[str, Any], error: Any, word: str) -> None:

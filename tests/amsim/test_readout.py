@@ -297,7 +297,7 @@ def test_what_cannot_be_certified_is_said_before_the_run() -> None:
 def test_times_and_distances_come_from_a_report() -> None:
     net = am.dense_am(am.patterns.random(3, 32, seed=0))
     for ask in (lambda: t_read(net, 0.1, 0.0), lambda: reach(net)):  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="report must come from analyse"):
+        with pytest.raises(TypeError, match="report must be what analyse"):
             ask()
 
 
