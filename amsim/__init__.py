@@ -48,6 +48,7 @@ from .lagrangians import (
 )
 from .models import dense_am
 from .network import Layer, Network
+from .results import RunResult
 from .synapses import (
     Attention,
     Convolution,
@@ -86,6 +87,7 @@ __all__ = [
     "Poisson",
     "ReLU",
     "RectifiedPower",
+    "RunResult",
     "ScipyODE",
     "Settled",
     "Sigmoid",

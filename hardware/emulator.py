@@ -133,8 +133,7 @@ def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
     machine = Machine(plan, job)
     whole = job.steps // plan.period
     if record:
-        signals = _recorded(machine, record)
-        settled = None
+        signals, settled = _recorded(machine, record)
     else:
         settled = _until_rest(machine, whole)
         for t in range(whole * plan.period, job.steps):
@@ -150,13 +149,23 @@ def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
     )
 
 
-def _recorded(machine: Machine, record: tuple[str, ...]) -> dict[str, Integers]:
+def _recorded(
+    machine: Machine, record: tuple[str, ...]
+) -> tuple[dict[str, Integers], Integers]:
+    """Signals after every step of the job, and `settled` as in `_until_rest`."""
     signals: dict[str, list[Integers]] = {name: [] for name in record}
+    length, before = machine.plan.period, machine.state()
+    moving = np.zeros(len(machine.v), np.int64)  # first period without a change
     for t in range(machine.job.steps):
         machine.step(t)
         for name in record:
             signals[name].append(machine.signal(name))
-    return {name: np.array(rows) for name, rows in signals.items()}
+        period, phase = divmod(t, length)
+        if phase == length - 1:
+            moving[_moved(before, machine.state(), period)] = period + 1
+            before = machine.state()
+    settled = np.where(moving < machine.job.steps // length, moving * length, -1)
+    return {name: np.array(rows) for name, rows in signals.items()}, settled
 
 
 def _until_rest(machine: Machine, periods: int) -> Integers:
@@ -179,15 +188,21 @@ def _until_rest(machine: Machine, periods: int) -> Integers:
         counted = {kind: count.copy() for kind, count in machine.messages.items()}
         for t in range(period * period_steps, (period + 1) * period_steps):
             machine.step(t)
-        changed = [np.any(a != b, axis=1) for a, b in zip(before, machine.state(), strict=True)]
-        # In period 0 the states are held, so that it may look like rest.
-        moves = np.any(changed, axis=0) | (period == 0)
+        moves = _moved(before, machine.state(), period)
         moving[moves] = period + 1
         if not moves.any() and period >= driven:
             for kind, count in machine.messages.items():
                 count += (periods - 1 - period) * (count - counted[kind])
             break
     return np.where(moving < periods, moving * period_steps, -1)
+
+
+def _moved(
+    before: tuple[Integers, ...], after: tuple[Integers, ...], period: int
+) -> NDArray[np.bool_]:
+    """Cues that changed in a period. In period 0 states are held: it may only look like rest."""
+    changed = [np.any(a != b, axis=1) for a, b in zip(before, after, strict=True)]
+    return np.any(changed, axis=0) | np.bool_(period == 0)
 
 
 def _terms(plan: Plan, job: Job) -> int:

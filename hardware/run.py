@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from amsim import checks
+from amsim.results import RunResult, Variables
 
 from .backends import find
 from .jobs import Floats, Inputs, prepare
@@ -20,7 +22,7 @@ __all__ = ["Inputs", "Result", "prepare", "run"]
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(RunResult):
     """What a backend computed.
 
     Attributes
@@ -40,6 +42,8 @@ class Result:
     batch: tuple[int, ...]
     trace: Trace
     verified_on_hardware: bool = False
+    STATUSES: ClassVar = ("settled", "step_limit", "unknown")
+    time_label: ClassVar = "time (units of τ)"
 
     @cached_property
     def integers(self) -> dict[str, Integers]:
@@ -89,11 +93,60 @@ class Result:
         rows = self.trace.signals[name]
         return rows.reshape(len(rows), *self.batch, rows.shape[-1])
 
-    def __repr__(self) -> str:
-        return (
-            f"Result({self.backend}, {self.steps} steps, batch {self.batch}, "
-            f"verified_on_hardware=False)"
-        )
+    @cached_property
+    def codes(self) -> Integers:
+        """`statuses` as numbers, (*batch): 0 settled, 1 step_limit, 2 unknown."""
+        if self.settled is None:
+            return np.full(self.batch, 2)
+        return np.where(self.settled < 0, 1, 0)
+
+    @property
+    def settle_times(self) -> Floats:
+        """Time after which nothing of a cue changed, (*batch); NaN where something did."""
+        if self.settled is None:
+            return np.full(self.batch, np.nan)
+        time = self.settled / self.plan.period * self.plan.dt
+        return np.asarray(np.where(self.settled < 0, np.nan, time))
+
+    @property
+    def message(self) -> str:
+        """What happened, and the remedy where it is not what one wants."""
+        cues, moving = self.codes.size, int((self.codes == 1).sum())
+        if self.settled is None:
+            return (
+                f"{cues} cues ran {self.steps} steps on {self.backend!r}, which does not tell "
+                f"whether they settled: run the plan on 'emulator' or 'lava'"
+            )
+        if moving:
+            return (
+                f"{moving} of {cues} cues still changed after {self.steps} steps: run more steps "
+                f"(steps=...), or look for an oscillation (record=True)"
+            )
+        return f"{cues} of {cues} cues settled within {self.settled.max()} of {self.steps} steps"
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """`messages`, "steps", and "build_time" and "wall_time" in seconds."""
+        build, run = (self.seconds.get(what, 0.0) for what in ("build", "run"))
+        counts = {"messages": self.messages, "steps": self.steps}
+        return {**counts, "build_time": build, "wall_time": build + run}
+
+    __repr__ = RunResult.__repr__
+
+    def _about(self) -> str:
+        return f"{self.backend}, {super()._about()}, verified_on_hardware=False"
+
+    def _recorded_variables(self) -> Variables:
+        """Signals; those of layers in the units of the network, others as the integers they are."""
+        if not self.trace.signals:
+            return {}
+        found: Variables = {"step": (("step",), np.arange(1, self.steps + 1))}
+        for name in self.trace.signals:
+            axes = ("step", *self._batch_axes(), *self._unit_axes(name.removesuffix("_out"), 1))
+            rows = self.states(name)
+            of_layer = name in self.final
+            found[name] = (axes, rows / getattr(self.plan, name).scale if of_layer else rows)
+        return found
 
     def _batched(self, state: Integers) -> Integers:
         return state.reshape(*self.batch, state.shape[-1])

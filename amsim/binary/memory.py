@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
@@ -189,6 +190,7 @@ class BinaryMemory:
         >>> recall.energy[:3].tolist(), recall.events.unit.tolist()
         ([-4.5, -4.5, -12.5], [1])
         """
+        start = time.perf_counter()
         rows, batch = self._rows(states)
         checks.choice("rule", rule, RULES)
         units, shuffled = inputs.order(order, self.shape[1])
@@ -247,6 +249,8 @@ class BinaryMemory:
             checks=checked,
             period=period,
             codes=codes,
+            checks_per_sweep=self.shape[1] if units is None else len(units),
+            wall_time=time.perf_counter() - start,
             times=None if plan is None else plan.time[: checked.max()],
             recorded=recorded,
         )

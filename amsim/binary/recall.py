@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..display import fields_repr
+from ..results import RunResult, Variables
 from .energies import Floats
 
 Integers = NDArray[np.int64]
@@ -32,9 +35,11 @@ class Flips:
     check: Integers
     unit: Integers
 
+    __repr__ = fields_repr
+
 
 @dataclass(frozen=True, eq=False)
-class Recall:
+class Recall(RunResult):
     """The end of a recall, and how it got there.
 
     Attributes
@@ -46,8 +51,15 @@ class Recall:
     statuses : ndarray of str (*batch)
         "settled": no unit would flip. "cycle": a parallel recall repeats itself.
         "sweep_limit": neither within `max_sweeps`; always so at a temperature.
+    codes : ndarray of int (*batch)
+        `statuses` as numbers, the higher the worse; 0 is "settled".
     flips, checks : ndarray of int (*batch)
         How many units changed, and how many were asked. A parallel sweep asks all.
+    settle_times : ndarray (*batch)
+        When each cue was found settled: with `timing` in its unit, else in sweeps, each of them as
+        many checks as units may change (`time_label` says which). NaN where it was not.
+    stats : dict
+        "flips", "checks", "period", as above, and "wall_time" in seconds.
     period : ndarray of int (*batch)
         1 where settled, the sweeps of a cycle, 0 where unknown.
     energy : ndarray (T, *batch)
@@ -64,25 +76,29 @@ class Recall:
     checks: Integers
     period: Integers
     codes: Integers = field(repr=False)
+    checks_per_sweep: int
+    wall_time: float
     times: Floats | None = None
     recorded: tuple[Floats, Flips] | None = field(default=None, repr=False)
-
-    @cached_property
-    def statuses(self) -> NDArray[np.str_]:
-        """Status of each cue."""
-        return np.array(STATUSES)[self.codes]
+    STATUSES: ClassVar = STATUSES
 
     @property
-    def status(self) -> str:
-        """The worst status of the batch."""
-        return STATUSES[int(self.codes.max())]
+    def time_label(self) -> str:
+        """What `settle_times` count: "sweeps", or with `timing` its unit of time."""
+        return "sweeps" if self.times is None else "time (units of the clock)"
 
     @property
     def settle_times(self) -> Floats:
-        """With `timing`: when each cue was found settled (*batch); NaN where it was not."""
-        if self.times is None:
-            raise ValueError("there is no time without a clock: call recall(..., timing=Timing())")
-        return np.where(self.codes == 0, self.times[self.checks - 1], np.nan)
+        """See above."""
+        sweeps = self.checks / self.checks_per_sweep
+        times = sweeps if self.times is None else self.times[self.checks - 1]
+        return np.where(self.codes == 0, times, np.nan)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """See above."""
+        counts = {"flips": self.flips, "checks": self.checks, "period": self.period}
+        return {**counts, "wall_time": self.wall_time}
 
     @property
     def energy(self) -> Floats:
@@ -110,8 +126,19 @@ class Recall:
             )
         return f"{cues} of {cues} cues settled after {self.flips.sum()} flips"
 
-    def __repr__(self) -> str:
-        return f"Recall({self.message})"
+    __repr__ = RunResult.__repr__
+
+    def _final_by_layer(self) -> Mapping[str, Floats]:
+        return {"visible": self.final}
+
+    def _recorded_variables(self) -> Variables:
+        if self.recorded is None:
+            return {}
+        energy, events = self.recorded
+        found: Variables = {"energy": (("check", *self._batch_axes()), energy)}
+        for name in ("cue", "check", "unit"):
+            found[f"flip_{name}"] = (("flip",), getattr(events, name))
+        return found
 
     def _record(self) -> tuple[Floats, Flips]:
         if self.recorded is None:

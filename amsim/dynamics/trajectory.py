@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import checks
 from ..files import MAX_BYTES
 from ..patterns import overlap
+from ..results import RunResult, Variables, add_variables
 from ..synapses import Array
 from . import trajectory_file
 from .problem import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _ROWS = 1 << 21
 
 
-class Trajectory(Mapping[str, Array]):
+class Trajectory(RunResult, Mapping[str, Array]):
     """States over time; a mapping from layer names to arrays (T, *batch, *shape).
 
     Arrays have exactly the length of what happened. A cue that settled before the others keeps
@@ -72,6 +73,12 @@ class Trajectory(Mapping[str, Array]):
     (True, (16,))
     """
 
+    STATUSES = STATUSES
+    codes: NDArray[np.int64]
+    settle_times: Array
+    stats: dict[str, Any]
+    time_label: str
+
     def __init__(
         self,
         *,
@@ -91,7 +98,6 @@ class Trajectory(Mapping[str, Array]):
         self.times = times
         self.events = events
         self.settle_times = settle_times.reshape(batch)
-        self.status = STATUSES[codes.max()]
         self.stats = stats
         self.codes = codes.reshape(batch)
         self._layers, self._record, self._final = dict(layers), record, final
@@ -156,8 +162,18 @@ class Trajectory(Mapping[str, Array]):
             state[name] = Stored({layer: read(layer, slice(None)) for layer in self._layers})
         return state
 
-    def __repr__(self) -> str:
-        return f"Trajectory({self.message}; {len(self.times)} times, batch {self._batch})"
+    def _about(self) -> str:
+        return f"{len(self.times)} times, {super()._about()}"
+
+    def _recorded_variables(self) -> Variables:
+        rows = ("time", *self._batch_axes())
+        record: Variables = {"time": (("time",), self.times), "energy": (rows, self.energy)}
+        for name, shape in self._layers.items():
+            add_variables(record, {name: ((*rows, *self._unit_axes(name, len(shape))), self[name])})
+        if self.events is not None:
+            of = self.events.dtype.names
+            add_variables(record, {f"event_{n}": (("event",), self.events[n]) for n in of})
+        return record
 
     @property
     def final(self) -> dict[str, Array]:
@@ -166,11 +182,6 @@ class Trajectory(Mapping[str, Array]):
             name: self._final(name, slice(None)).reshape(*self._batch, *shape)
             for name, shape in self._layers.items()
         }
-
-    @cached_property
-    def statuses(self) -> NDArray[np.str_]:
-        """Status of each cue, (*batch)."""
-        return np.asarray(np.array(STATUSES)[self.codes])
 
     @cached_property
     def message(self) -> str:

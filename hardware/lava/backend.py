@@ -142,6 +142,7 @@ def run(
                 session.run(float_steps(plan, job.steps))
             elif record:
                 session.run(-(-job.steps // stride))
+                settled = _settled(plan, shared)
             else:
                 settled = _until_rest(session, plan, shared, stride)
             seconds = {"build": built - start, "run": time.perf_counter() - built}
@@ -170,7 +171,7 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
     settled : ndarray of int (N,)
         Steps after which nothing of a cue changed any more, -1 where something still did.
     """
-    job, periods = shared.job, shared.job.steps // plan.period
+    job = shared.job
     look = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
     every = FUSED_PERIODS * plan.period // look * look
     driven = max(len(job.input_visible), len(job.input_hidden)) * plan.period
@@ -197,8 +198,13 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
             break
     if done < job.steps:
         advance(job.steps - done)
+    return _settled(plan, shared)
+
+
+def _settled(plan: Plan, shared: SharedJob) -> Any:
+    """Steps after which nothing of a cue changed any more, (N,); -1 where something still did."""
     moving = np.maximum(np.max(list(shared.moving.values()), axis=0), 1)
-    return np.where(moving < periods, moving * plan.period, -1)
+    return np.where(moving < shared.job.steps // plan.period, moving * plan.period, -1)
 
 
 class _Forgotten:

@@ -172,5 +172,4 @@ def test_a_clock_takes_the_place_of_an_order() -> None:
             memory.recall([1, 1, 1], timing=TIMINGS["prompt"], **options)
     with pytest.raises(TypeError, match="timing must be"):
         memory.recall([1, 1, 1], timing=2.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="without a clock"):
-        _ = memory.recall([1, 1, 1]).settle_times
+    assert memory.recall([1, 1, 1], order="sweep").time_label == "sweeps"

@@ -146,7 +146,7 @@ def test_overlap() -> None:
     )
     with pytest.raises(ValueError, match=r"\(2, 2, 3, 16\).*\(4, 15\)"):
         run((2, 3), times=[0.0, 1.0]).overlap(PATTERNS[:, :15])
-    with pytest.raises(KeyError, match="no layer 'memory'"):
+    with pytest.raises(ValueError, match="layer must be 'visible' or 'hidden'"):
         traj.overlap(PATTERNS, layer="memory")
 
 
