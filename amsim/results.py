@@ -46,7 +46,7 @@ class RunResult(ABC):
     Notes
     -----
     A result of a new kind derives from this class, gives the attributes above, and, if it keeps
-    more than the end, `_recorded_variables`. `tests/properties/test_results.py` has a line for each.
+    more than the end, `_recorded_variables`; `tests/properties/test_results.py` has a line for it.
     """
 
     STATUSES: ClassVar[tuple[str, ...]]

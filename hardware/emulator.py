@@ -149,9 +149,7 @@ def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
     )
 
 
-def _recorded(
-    machine: Machine, record: tuple[str, ...]
-) -> tuple[dict[str, Integers], Integers]:
+def _recorded(machine: Machine, record: tuple[str, ...]) -> tuple[dict[str, Integers], Integers]:
     """Signals after every step of the job, and `settled` as in `_until_rest`."""
     signals: dict[str, list[Integers]] = {name: [] for name in record}
     length, before = machine.plan.period, machine.state()

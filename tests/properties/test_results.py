@@ -213,7 +213,12 @@ def check_html(text: str) -> None:
     assert len(text) < 20_000
 
 
-HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;\n\x00", "x" * 10_000]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "&amp;\n\x00",
+    "x" * 10_000,
+]
 
 
 def strange_network(name: str) -> am.Network:
