@@ -200,7 +200,7 @@ def _moved(
 ) -> NDArray[np.bool_]:
     """Cues that changed in a period. In period 0 states are held: it may only look like rest."""
     changed = [np.any(a != b, axis=1) for a, b in zip(before, after, strict=True)]
-    return np.any(changed, axis=0) | np.bool_(period == 0)
+    return np.asarray(np.any(changed, axis=0) | (period == 0))
 
 
 def _terms(plan: Plan, job: Job) -> int:
