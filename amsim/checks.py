@@ -86,8 +86,7 @@ def array(
 
 def plain(what: str, value: Any) -> NDArray[Any]:
     """An array of whatever the value holds, unless that is masked, sparse, or of uneven rows."""
-    items = value if isinstance(value, (list, tuple)) else (value,)
-    if any(isinstance(item, np.ma.MaskedArray) for item in items):
+    if _holds_masked(value):
         raise TypeError(
             f"{what} is a masked array: fill it (x.filled(0.0)) or leave the masked entries out"
         )
@@ -302,6 +301,16 @@ def _kind(given: NDArray[Any], value: Any) -> str:
     if given.dtype.kind in "iuf":
         return f"numbers of dtype {given.dtype}"
     return _KINDS.get(given.dtype.kind, f"dtype {given.dtype}")
+
+
+def _holds_masked(value: Any) -> bool:
+    """Whether there is a masked array in it, at any depth: NumPy would drop the mask."""
+    if not isinstance(value, (list, tuple)):
+        return isinstance(value, np.ma.MaskedArray)
+    kinds = set(map(type, value))  # few of many
+    if not any(issubclass(kind, (list, tuple, np.ma.MaskedArray)) for kind in kinds):
+        return False
+    return any(map(_holds_masked, value))
 
 
 def _axes(ndim: int) -> str:

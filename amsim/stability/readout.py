@@ -238,6 +238,8 @@ class _Boxes:
                 if (moved <= box).all():
                     return box
                 box = np.where(moved > box, inflation * moved, box)
+                if not np.isfinite(box).all():
+                    return None
         return None
 
     def _start(self, width: Floats) -> Floats:
@@ -293,6 +295,7 @@ class _Boxes:
     def _contracts(self, box: Floats) -> bool:
         return self._weights(box, np.ones(self.linear.size)) is not None
 
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")  # a size of 0 proves nothing
     def _weights(self, box: Floats, size: Floats) -> Floats | None:
         """Some w > 0 with |C| |H| w / leak < size w, of which there is none beyond a certain rate.
 

@@ -11,6 +11,7 @@ MASKED = np.ma.masked_array([1.0, 2.0], mask=[False, True])
 NOT_REAL = {
     "masked": MASKED,
     "list of masked rows": [MASKED, MASKED],
+    "list of lists of masked rows": [[[MASKED]], [[MASKED]]],
     "masked entry": [1.0, np.ma.masked],
     "complex": np.array([1 + 0j]),
     "boolean": np.array([True]),

@@ -309,3 +309,25 @@ def test_distance_of_a_layer_of_any_name() -> None:
     assert distance == am.stability.distance_to_rest(net, {"x": [0.1, 0.1]})
     with pytest.raises(ValueError, match="no layer 'x'"):
         am.stability.distance_to_rest(net, {"y": [0.1, 0.1]})
+
+
+def test_boxes_beyond_the_range_of_floats_are_no_error() -> None:
+    """Doubled distances drive exponential units out of range long before the search ends."""
+    net = am.Network(
+        {"visible": am.Layer(1, am.Tanh()), "hidden": am.Layer(1, am.Exponential(0.3)),
+         "last": am.Layer(1, am.Identity())},
+        [am.Dense([[0.1]], ("hidden", "visible")), am.Dense([[0.1]], ("last", "hidden"))],
+    )  # fmt: skip
+    with pytest.warns(am.GuaranteeWarning, match="grow faster than the leak"):
+        final = am.simulate(net, [0.1], until=am.Settled(1e-12)).final
+    report = analyse(net, final)
+    assert 0 < reach(report) < 1e3
+
+
+def test_a_staleness_of_any_length_has_a_time() -> None:
+    """The rate of so late a network is ln(1 / rho) / 2B, whatever the time constants."""
+    report = analyse(tanh_pair(0.8), np.zeros(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near, far = (t_read(report, m, 1e20, distance=1e-3) for m in (1e-5, 1e-9))
+    assert far - near == pytest.approx(np.log(1e4) * 2e20 / np.log(1 / report.rho), rel=1e-5)

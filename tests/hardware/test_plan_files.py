@@ -176,7 +176,7 @@ def edit(path: Path, place: str, value: object) -> None:
         (
             "visible.kind",
             "banana",
-            "visible.kind must be one of identity, tanh, sign, got 'banana'",
+            "visible.kind must be 'identity', 'tanh' or 'sign', got 'banana'",
         ),
         ("visible.kind", "sign", "visible.kind is 'sign', that of the network is 'identity'"),
         ("hidden.kind", "power", "a normaliser belongs to softmax memories"),
@@ -186,7 +186,7 @@ def edit(path: Path, place: str, value: object) -> None:
         ("plan.steps", "x", "steps must be a whole number from 1 to .*, got 'x'"),
         ("plan.steps", 1e9, "steps must be a whole number"),
         ("plan.steps", 10**9, "steps must be a whole number"),
-        ("plan.chip", "board.toml", "chip must be one of loihi2, got 'board.toml'"),
+        ("plan.chip", "board.toml", "chip must be 'loihi2', got 'board.toml'"),
         ("plan.weight_bits", 40, "weight_bits must be a whole number from 2 to 8, got 40"),
         ("plan.weight_bits", True, "weight_bits must be a whole number from 2 to 8, got True"),
         ("visible.scale", 0, "visible.scale must be a finite number > 0, got 0"),
