@@ -44,9 +44,10 @@ def random_network(rng: np.random.Generator) -> am.Network:
     if shape == "lateral chain" and rng.random() < 0.5:
         pairs.append(("visible", "visible"))
     size = rng.uniform(0.4, 1.6)
-    synapses = [
-        am.Dense(size * rng.normal(size=(sizes[a], sizes[b])), between=(a, b)) for a, b in pairs
-    ]
+    synapses = []
+    for a, b in pairs:
+        weights = size * rng.normal(size=(sizes[a], sizes[b]))
+        synapses.append(am.Dense((weights + weights.T) / 2 if a == b else weights, between=(a, b)))
     # Algebraic layers hear no algebraic layer.
     algebraic = [n for n in ("a", "c") if n in names and (n, n) not in pairs]
     instant = {n for n in algebraic if rng.random() < 0.3}

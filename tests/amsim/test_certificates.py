@@ -12,7 +12,8 @@ import pytest
 
 import amsim as am
 from amsim import progress
-from amsim.stability import certify, passes, radius, radius_bound
+from amsim.compiled import jit
+from amsim.stability import certify, radius, radius_bound
 
 Array = npt.NDArray[Any]
 EXACT = am.Settled(1e-12)
@@ -504,12 +505,11 @@ def test_a_wait_for_the_compiler_is_announced(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_LOADING", 0.0)
-    monkeypatch.setattr(passes, "around", passes.around.py_func)
-    monkeypatch.setattr(passes.around, "signatures", [], raising=False)
+    monkeypatch.setattr(jit, "in_memory", lambda *_: False)
     net = am.dense_am(np.eye(2))
     certify(net, np.ones(2), np.ones(2))
     assert "amsim: compiled in" in capsys.readouterr().err
-    monkeypatch.setattr(passes.around, "signatures", [()])
+    monkeypatch.setattr(jit, "in_memory", lambda *_: True)
     certify(net, np.ones(2), np.ones(2))
     assert "amsim: compiled in" not in capsys.readouterr().err
 

@@ -268,6 +268,6 @@ def test_shares_of_states_that_overflowed(end: float) -> None:
 
 
 @pytest.mark.parametrize("scope", ["link", "broadcast"])
-def test_overflow_certifies_nothing(scope: Any) -> None:
-    net = am.dense_am(np.eye(3), hidden=am.Softmax(0.1), bias_hidden=1e308)
+def test_states_beyond_their_precision_certify_nothing(scope: Any) -> None:
+    net = am.dense_am(np.eye(3), hidden=am.Softmax(0.1), bias_hidden=1e100)
     assert not certify(net, np.full(3, 0.9), np.ones(3), scope).holds  # the target is 1 / 3

@@ -101,7 +101,7 @@ def test_what_does_not_reduce_is_refused_by_name() -> None:
         am.patterns.random(4, 16, seed=0), hidden=am.Softmax(0.06), tau_hidden=[0.1, 0.2, 0.3, 0.4]
     )
     rest = find(net, np.zeros(16)).states
-    for delay in (1e3, 1e4, 1e300):
+    for delay in (1e3, 1e4, 1e100):
         with pytest.raises(ValueError, match=r"a delay of .* is too long for these time constants"):
             delay_spectrum(net, rest, delay)
     assert len(delay_spectrum(net, rest, 1.0)) == 10
@@ -109,7 +109,7 @@ def test_what_does_not_reduce_is_refused_by_name() -> None:
 
 def test_counts_have_a_limit() -> None:
     net, rest = memories()
-    with pytest.raises(ValueError, match="count is 1000000000000; at most 1000 roots"):
+    with pytest.raises(ValueError, match="from 1 to 1000, got 1000000000000"):
         delay_spectrum(net, rest, 1.0, count=10**12)
     assert len(delay_spectrum(net, rest, 1e3, count=1000)) > 100
 

@@ -248,7 +248,8 @@ def test_every_cue_has_its_own_inputs_and_clamps(
         np.testing.assert_allclose(together.energy[:, cue], alone.energy, rtol=1e-6, atol=1e-6)
 
 
-def test_a_driven_batch_goes_on_when_one_of_its_cues_has_settled() -> None:
+def test_a_batch_driven_by_a_function_goes_on_to_its_end() -> None:
+    """What the function does later nobody knows, also where one cue rests from the start."""
     net = reference()
     states = {"visible": np.stack([np.zeros(5), np.ones(5), -np.ones(5)])}
     rest = am.simulate(net, states["visible"][0], until=am.Settled(1e-9)).final["visible"]
@@ -259,7 +260,7 @@ def test_a_driven_batch_goes_on_when_one_of_its_cues_has_settled() -> None:
 
     traj = am.simulate(net, states["visible"], inputs=fading)
     assert traj.statuses.tolist() == ["settled"] * 3
-    assert traj.settle_times[0] < traj.settle_times[1:].min()
+    assert traj.settle_times.tolist() == [1000.0] * 3
     np.testing.assert_allclose(traj.final["visible"][0], rest, rtol=0, atol=1e-5)
 
 
