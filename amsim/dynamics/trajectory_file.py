@@ -89,6 +89,9 @@ def _read(archive: Archive) -> dict[str, Any]:
     _require(not more, f"{sorted(more)} are none of its members")
     arrays = {name: _array(archive, name, *expected) for name, expected in shapes.items()}
     _check_values(arrays)
+    _check_settled(arrays, layers)
+    begins = _beginnings(arrays["codes"])
+    _require(meta["message"].startswith(begins), "its 'message' does not fit its 'codes'")
     stats = _stats(meta["stats"], arrays["rhs_per_cue"])
     events = _events(archive["events"], layers, math.prod(batch)) if "events" in archive else None
     return dict(
@@ -127,6 +130,7 @@ def _meta(archive: Archive) -> dict[str, Any]:
     for name, shape in meta["layers"].items():
         plain = isinstance(shape, list) and all(type(axis) is int and axis > 0 for axis in shape)
         _require(plain, f"its layer {name!r} has shape {shape!r}")
+        _require(name.isprintable(), f"its layer {name!r} has characters that are no text")
     _require(bool(meta["layers"]), "it has no layers")
     return {**meta, "layers": {name: tuple(shape) for name, shape in meta["layers"].items()}}
 
@@ -157,12 +161,33 @@ def _check_values(arrays: Mapping[str, Array]) -> None:
     _require(arrays["rhs_per_cue"].min() >= 0, "its 'rhs_per_cue' are negative")
 
 
+def _check_settled(arrays: Mapping[str, Array], layers: Mapping[str, Any]) -> None:
+    """Raise ValueError where a cue is said to have settled at no state."""
+    settled = arrays["codes"] == SETTLED
+    for name in layers:
+        finite = np.isfinite(arrays[f"final/{name}"][settled]).all()
+        _require(bool(finite), f"its final states of layer {name!r} are not finite, but settled")
+
+
+def _beginnings(codes: Array) -> tuple[str, ...]:
+    """How the message of a run with these codes begins; see `trajectory._message`."""
+    number = {name: int(np.sum(codes == code)) for code, name in enumerate(STATUSES)}
+    if number["interrupted"]:
+        return ("interrupted",)
+    for status, words in (("max_events", "sent"), ("diverged", "diverged")):
+        if number[status]:
+            return (f"{number[status]} of {codes.size} cues {words}",)
+    if number["time_limit"]:
+        return ("ran to", f"{number['time_limit']} of {codes.size} cues did not settle")
+    return (f"{codes.size} of {codes.size} cues settled",)
+
+
 def _stats(found: Mapping[str, Any], per_cue: Array) -> dict[str, Any]:
     """Counts, the wall time, and what a solver adds: arrays (*batch) or a dict of them."""
     stats = dict(found)
     for name in _COUNTS:
         value = stats.get(name, "missing")
-        plain = (value is None and name != "rhs") or (type(value) is int and value >= 0)
+        plain = (value is None and name != "rhs") or (type(value) is int and 0 <= value < 2**63)
         _require(plain, f"its count {name!r} is {value!r}")
     _require(stats["rhs"] == per_cue.sum(), "its count 'rhs' is not that of all cues")
     wall = stats.get("wall_time", "missing")

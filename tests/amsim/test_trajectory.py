@@ -423,6 +423,7 @@ NUMBERS = np.arange(3)
 BAD: dict[str, tuple[str, Array]] = {
     "a code beyond all": ("codes", np.array([0, 0, 7])),
     "a negative code": ("codes", np.array([0, -3, 0])),
+    "codes that the message denies": ("codes", np.array([2, 2, 2])),
     "codes of floats": ("codes", np.zeros(3)),
     "short codes": ("codes", np.array([0, 0, 0], np.int8)),
     "few times": ("times", np.arange(2.0)),
@@ -478,6 +479,9 @@ BAD_TEXTS: dict[str, dict[str, Any]] = {
     "counts in a list": {"stats": [3]},
     "a count of text": {"stats": {**STATS, "rhs": "x"}},
     "a negative count": {"stats": {**STATS, "accepted": -1}},
+    "a count beyond integers": {"stats": {**STATS, "accepted": 10**400}},
+    "a layer that moves the cursor": {"layers": {"\x1b[2J": [16], "hidden": [4]}},
+    "a message of more cues": {"message": "5 of 5 cues settled by t = 1"},
     "a flag as a count": {"stats": {**STATS, "rejected": True}},
     "no wall time": {"stats": {**STATS, "wall_time": float("nan")}},
     "a statistic of text": {"stats": {**STATS, "drops": ["a", "b", "c"]}},
@@ -494,6 +498,13 @@ def test_a_file_with_a_text_that_does_not_fit_is_refused(
     path = tmp_path / "bad.npz"
     rewrite(saved, path, json=meta(saved, path, **BAD_TEXTS[name]))
     refused(path)
+
+
+def test_settled_states_are_finite(tmp_path: Path) -> None:
+    path = am.simulate(am.dense_am(PATTERNS), PATTERNS[:2]).save(tmp_path / "settled.npz")
+    rewrite(path.read_bytes(), path, **{"final/hidden": np.full((2, 4), np.nan)})
+    with pytest.raises(ValueError, match="final states of layer 'hidden' are not finite"):
+        am.Trajectory.load(path)
 
 
 def test_a_text_that_nests_without_end_is_refused(saved: bytes, tmp_path: Path) -> None:
