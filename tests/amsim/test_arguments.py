@@ -124,6 +124,13 @@ def test_counts_that_no_run_reaches_are_refused(number: int) -> None:
             call()
 
 
+@pytest.mark.parametrize("clock", [am.Poisson(1e30), am.Periodic(1e-30)])
+def test_clocks_that_never_end_are_refused(clock: am.Poisson | am.Periodic) -> None:
+    solver = am.EventDriven(timing=am.Timing(clock=clock))
+    with pytest.raises(ValueError, match=r"more than 1e\+06 ticks within the smallest tau"):
+        am.simulate(am.dense_am(PATTERNS), PATTERNS[0], solver=solver)
+
+
 @pytest.mark.parametrize("size", [1e-300, 1e300, 1e200])
 def test_extremes_have_an_answer_or_a_range(size: float) -> None:
     def answer(call: object) -> None:

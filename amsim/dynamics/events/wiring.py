@@ -19,6 +19,8 @@ from .populations import check, population_rows, populations_of, rates
 from .state import PROJECTION, RULES, Floats, Ints, Records
 from .timing import Periodic, Poisson, Timing
 
+_MOST_TICKS = 1e6
+
 
 @dataclass(eq=False)
 class Wiring:
@@ -49,6 +51,7 @@ def wire(
 ) -> Wiring:
     """Lay out a network; raises ValueError where the engine cannot run it."""
     check(network, options)
+    _check_clock(network, options.timing)
     timing, layers = options.timing, dict(_slices(network))
     rows = population_rows(network, options, layers)
     rate = rates(network, timing, seed, rows, options)
@@ -83,6 +86,21 @@ def wire(
         jitter=jitter,
         registers=registers,
     )
+
+
+def _check_clock(network: Network, timing: Timing) -> None:
+    """Raise ValueError for clocks that tick so often that a run has no end."""
+    clock = timing.clock
+    if clock is None:
+        return
+    often = clock.rate if isinstance(clock, Poisson) else 1 / clock.period
+    fastest = min(float(layer.tau.min()) for layer in network.layers.values())
+    if often * fastest > _MOST_TICKS:
+        what = "rate" if isinstance(clock, Poisson) else "1 / period"
+        raise ValueError(
+            f"Timing: {what} of the clock is {often:.3g}, more than {_MOST_TICKS:g} ticks within "
+            f"the smallest tau ({fastest:g}); such units look all the time: leave the clock out"
+        )
 
 
 def _rules(options: EventDriven, seed: int, settles: bool, transit: float, fan: int) -> Records:
