@@ -70,6 +70,7 @@ def run(
     UnitsFailed
         If every unit failed.
     """
+    resume, force = checks.flag("resume", resume), checks.flag("force", force)
     with open_pool(jobs, scheduler, executor) as pool:
         if out is None:
             rows: list[Row] = []

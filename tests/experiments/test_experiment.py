@@ -130,3 +130,10 @@ def test_copies_of_patterns_are_no_more_than_these() -> None:
         asynchrony.run(patterns=3)
     with pytest.raises(ValueError, match="cues is 500, more than memories, 300"):
         binary_staleness.run(cues=500)
+
+
+def test_flags_are_flags() -> None:
+    from experiments import asynchrony
+
+    with pytest.raises(TypeError, match="resume must be True or False"):
+        asynchrony.run(resume="no")
