@@ -91,10 +91,10 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         counts,
         machine.rows,
         machine.columns,
-        visible.bias,
+        visible.bias.copy(),  # to numba, arrays that are read-only are of another type
         visible.decay * ~job.clamped,
-        hidden.bias,
-        hidden.decay[None],
+        hidden.bias.copy(),
+        hidden.decay[None].copy(),
         job.input_visible,
         job.input_hidden,
         features(plan),

@@ -64,7 +64,7 @@ from amsim import Network
 
 from .chips import CHIPS
 from .domain import Choice, Count, Positive, Table
-from .units import TANH_BITS, Hidden, Integers, Normaliser, Visible
+from .units import TANH_BITS, Hidden, Integers, Normaliser, Owner, Visible
 
 __all__ = ["TANH_BITS", "Hidden", "Integers", "Job", "Normaliser", "Plan", "Visible"]
 
@@ -72,8 +72,10 @@ MOST_STEPS = 1 << 24  # of a recall, as a plan may ask for it
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Owner):
     """What a chip, the emulator or Lava needs to run a network; made by `hardware.compile`.
+
+    Its arrays are read-only, since the proof that nothing overflows is of these numbers.
 
     Attributes
     ----------

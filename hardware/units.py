@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amsim import checks
+
 from . import kernels
 from .domain import WIDE, Choice, Count, Positive, Table
 from .spec import MOST_POWER
@@ -20,8 +22,20 @@ MANTISSA_BITS, MOST_SHIFT = 16, 40
 _Mantissa, _Shift = Count(0, (1 << MANTISSA_BITS) - 1), Count(0, MOST_SHIFT)
 
 
+class Owner:
+    """A dataclass whose arrays are its own and read-only: what was proven about them stays true."""
+
+    def __post_init__(self) -> None:
+        for name, value in values(self).items():
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, name, checks.owned(value))
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), tuple(values(self).values())  # copies and pickles own theirs, too
+
+
 @dataclass(frozen=True, eq=False)
-class Visible:
+class Visible(Owner):
     """Integers of the feature units.
 
     Attributes
@@ -71,7 +85,7 @@ class Visible:
 
 
 @dataclass(frozen=True, eq=False)
-class Hidden:
+class Hidden(Owner):
     """Integers of the memory units.
 
     Attributes
@@ -151,6 +165,6 @@ class Normaliser:
         return np.asarray(kernels.log_sum(c, total, self.logit_bits, self.sum_bits, self.floor))
 
 
-def values(part: Visible | Hidden | Normaliser) -> dict[str, Any]:
-    """The attributes of a part of a plan by name."""
+def values(part: Any) -> dict[str, Any]:
+    """The attributes of a plan, or of a part of one, by name."""
     return {field.name: getattr(part, field.name) for field in fields(part)}

@@ -24,7 +24,7 @@ class CompiledUnits:
         self, v: Any, sent: Any, arriving: Any, drive: Any, leak: Any, held: bool
     ) -> tuple[Any, Any]:
         """Messages, and how many numbers changed in each cue."""
-        arrays = [_rows(a) for a in (v, sent, arriving, drive, leak)]
+        arrays = [_rows(a) for a in (v, sent, arriving, drive, _changeable(leak))]
         messages, moves = _features(*[*arrays, self._features, held])
         return messages.reshape(v.shape), moves
 
@@ -32,7 +32,7 @@ class CompiledUnits:
         self, h: Any, total: Any, logit: Any, arriving: Any, drive: Any, leak: Any, held: bool
     ) -> Any:
         """Set the logits, or f; returns how many numbers changed in each cue."""
-        arrays = [_rows(a) for a in (h, total, logit, arriving, drive, leak)]
+        arrays = [_rows(a) for a in (h, total, logit, arriving, drive, _changeable(leak))]
         return _memories(*[*arrays, self._memories, held])
 
     def message(self, logit: Any, c: Any, bits: int) -> Any:
@@ -53,6 +53,11 @@ class CompiledUnits:
         """c of one cue after a round of the normaliser."""
         n = self._memories
         return int(compiled.log_sum(c, total, n.logit_bits, n.sum_bits, n.floor))
+
+
+def _changeable(array: Any) -> Any:
+    """A copy if it is read-only: to numba, such arrays are of another type."""
+    return array if array.flags.writeable else array.copy()
 
 
 def _rows(array: Any) -> Any:

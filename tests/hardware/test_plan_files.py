@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import amsim as am
 import hardware as hw
 from amsim.cli import main
 from hardware import damaged_plans, domain, files, random_plans, ranges
+from hardware.units import values
 
 PATTERNS = am.patterns.random(5, 24, seed=0)
 NETWORKS = {
@@ -40,6 +43,41 @@ def test_a_saved_plan_comes_back_equal(plan: hw.Plan, tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     assert document["verified_on_hardware"] is False
     assert all(signal["bits"] <= signal["available"] for signal in document["ranges"])
+
+
+@pytest.mark.parametrize("made", ["compile", "load", "pickle", "copy", "deepcopy", "replace"])
+def test_arrays_of_a_plan_are_read_only(made: str, plan: hw.Plan, tmp_path: Path) -> None:
+    """The proof that nothing overflows is of these numbers."""
+    path = plan.save(tmp_path / "plan.json")
+    again = {
+        "compile": lambda: plan,
+        "load": lambda: hw.Plan.load(path),
+        "pickle": lambda: pickle.loads(pickle.dumps(plan)),
+        "copy": lambda: copy.copy(plan),
+        "deepcopy": lambda: copy.deepcopy(plan),
+        "replace": lambda: replace(plan, hidden=replace(plan.hidden, bias=plan.hidden.bias.copy())),
+    }[made]()
+    arrays = {
+        f"{type(part).__name__}.{name}": value
+        for part in (again, again.visible, again.hidden)
+        for name, value in values(part).items()
+        if isinstance(value, np.ndarray)
+    }
+    assert len(arrays) == 6
+    for array in arrays.values():
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 1
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+    assert again == plan
+
+
+def test_a_plan_does_not_share_arrays_with_its_maker() -> None:
+    plan = hw.compile(NETWORKS["softmax"])
+    bias = plan.hidden.bias.copy()
+    hidden = replace(plan.hidden, bias=bias)
+    bias[...] = 2**40
+    np.testing.assert_array_equal(hidden.bias, plan.hidden.bias)
 
 
 def test_plans_differ_if_anything_does(plan: hw.Plan) -> None:
