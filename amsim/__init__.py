@@ -113,3 +113,8 @@ def __getattr__(name: str) -> ModuleType:
     if name in ("estimators", *siblings.NAMES):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is public, so that completion shows no more."""
+    return sorted([*__all__, "__version__", "estimators", *siblings.NAMES])

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks
+from .display import brief, short, shortened, span, table, tabled
 from .lagrangians import Lagrangian
 from .synapses import Array, HyperSynapse, block_diagonal
 
@@ -105,6 +106,14 @@ class Layer:
                 f"give a number or one value per unit"
             ) from None
 
+    @short
+    def __repr__(self) -> str:
+        leak = "" if self.leak == 1 else f", leak={self.leak:g}"
+        return (
+            f"Layer({self.shape}, {brief(self.lagrangian)}, tau={span(self.tau)}, "
+            f"bias={span(self.bias)}{leak})"
+        )
+
     @cached_property
     def size(self) -> int:
         """Number of units."""
@@ -183,9 +192,20 @@ class Network:
         """Pickle what it was built from: read-only mappings cannot be."""
         return Network, (dict(self.layers), self.synapses)
 
+    @tabled
+    def _repr_html_(self) -> str:
+        layers: list[tuple[object, ...]] = [
+            (name, brief(layer.shape), brief(layer.lagrangian), f"tau {span(layer.tau)}")
+            for name, layer in self.layers.items()
+        ]
+        synapses = ((x.name, " - ".join(x.between), type(x).__name__, "") for x in self.synapses)
+        head = ("name", "shape or layers", "kind", "time constant")
+        return table("Network", [*layers, *synapses], head=head)
+
+    @short
     def __repr__(self) -> str:
-        layers = ", ".join(f"{n}: {layer.shape}" for n, layer in self.layers.items())
-        synapses = ", ".join(synapse.name for synapse in self.synapses)
+        layers = ", ".join(f"{shortened(n, 60)}: {x.shape}" for n, x in self.layers.items())
+        synapses = ", ".join(shortened(synapse.name, 60) for synapse in self.synapses)
         return f"Network(layers={{{layers}}}, synapses=[{synapses}])"
 
     @cached_property

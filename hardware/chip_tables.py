@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from amsim import checks
+from amsim.display import fields_repr
 
 from .errors import NotPublicError
 
@@ -179,6 +180,8 @@ class Chip:
     programmable: bool
     limits: Mapping[str, Limit]
     systems: tuple[System, ...] = ()
+
+    __repr__ = fields_repr
 
     def __post_init__(self) -> None:
         problems = [

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amsim import Dense, GuaranteeWarning, Network, Settled, checks, simulate
+from amsim.display import fields_repr
 
 from .jobs import MOST_STEPS
 from .plan import Plan, require_plan
@@ -61,6 +62,8 @@ class Comparison:
     same_basin: NDArray[np.bool_]
     settled: NDArray[np.bool_]
     verified_on_hardware: bool = False
+
+    __repr__ = fields_repr
 
     @property
     def good(self) -> NDArray[np.bool_]:

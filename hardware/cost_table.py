@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from amsim import Network, checks
+from amsim.display import fields_repr
 
 from .chips import Chip
 from .chips import chip as chip_named
@@ -48,6 +49,8 @@ class CostRow:
     estimate: Estimate | None
     note: str = ""
 
+    __repr__ = fields_repr
+
     @property
     def messages(self) -> float:
         """Messages of all units per cue."""
@@ -67,6 +70,8 @@ class CostTable:
 
     rows: tuple[CostRow, ...]
     verified_on_hardware: bool = False
+
+    __repr__ = fields_repr
 
     def __str__(self) -> str:
         lines = [

@@ -61,6 +61,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amsim import Network
+from amsim.display import fields_repr, short, table, tabled
 
 from .chips import CHIPS
 from .domain import Choice, Count, Positive, Table
@@ -107,6 +108,20 @@ class Plan(Owner):
     hidden: Hidden
     normaliser: Normaliser | None
 
+    @tabled
+    def _repr_html_(self) -> str:
+        count, size = self.units
+        rows: list[tuple[object, ...]] = [
+            ("features", f"{size} {self.visible.kind}"),
+            ("memories", f"{count} {self.hidden.kind}"),
+            ("chip", self.chip),
+            ("weight_bits", self.weight_bits),
+            ("dt", self.dt),
+            ("steps", f"{self.steps}, {self.period} to a period"),
+        ]
+        return table("Plan", rows)
+
+    @short
     def __repr__(self) -> str:
         count, size = self.units
         return (
@@ -224,6 +239,8 @@ class Job:
     input_visible: Integers
     input_hidden: Integers
     steps: int
+
+    __repr__ = fields_repr
 
 
 def require_plan(plan: object) -> None:

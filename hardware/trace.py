@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from amsim.display import fields_repr
+
 from .units import Integers
 
 # What can be recorded. "..._out" is the message that a unit sends in the step, 0 if it is silent.
@@ -39,3 +41,5 @@ class Trace:
     steps: int
     seconds: dict[str, float] = field(default_factory=dict)
     settled: Integers | None = None
+
+    __repr__ = fields_repr

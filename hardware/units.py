@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amsim import checks
+from amsim.display import fields_repr
 
 from . import kernels
 from .domain import WIDE, Choice, Count, Positive, Table
@@ -73,6 +74,8 @@ class Visible(Owner):
     scale: Annotated[float, Positive()]
     output_scale: Annotated[float, Positive()]
 
+    __repr__ = fields_repr
+
     def output(self, v: Integers) -> Integers:
         """g of a state, elementwise."""
         if self.kind == "sign":
@@ -113,6 +116,8 @@ class Hidden(Owner):
     down: Annotated[int, Count(0, 16)]
     scale: Annotated[float, Positive()]
     output_scale: Annotated[float, Positive()]
+
+    __repr__ = fields_repr
 
     def output(self, h: Integers) -> Integers:
         """f of a state of rectified-power memories, elementwise."""

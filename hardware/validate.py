@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amsim import checks
+from amsim.display import fields_repr
 
 from . import ranges
 from .chips import Chip, Limit
@@ -57,6 +58,8 @@ class Validation:
     chip: str
     checks: tuple[Check, ...]
     verified_on_hardware: bool = False
+
+    __repr__ = fields_repr
 
     def __str__(self) -> str:
         words = {True: "fits", False: "EXCEEDED", None: "not public"}

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
+from ..display import fields_repr
 from ..lagrangians import Softmax
 from ..network import Network
 from .two_layer import dense_am
@@ -78,6 +79,8 @@ class DiffusionMemory:
 
     data: Floats
     sigma: float
+
+    __repr__ = fields_repr
 
     def __post_init__(self) -> None:
         data = checks.array("data", self.data, ndim=2, empty=False, largest=checks.LARGEST)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
+from ..display import fields_repr
 from ..lagrangians import Softmax
 
 Floats = NDArray[np.float64]
@@ -119,6 +120,8 @@ class RandomFeatureMemory:
     kernel: Kernel
     memory: Floats
     scale: float
+
+    __repr__ = fields_repr
 
     def energy(self, x: ArrayLike) -> Floats:
         """-(1/beta) log(phi(x) . T), shape (*batch, D) to (*batch).

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
+from ..display import short, span, table, tabled
 from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
@@ -71,6 +72,20 @@ class Certificate:
     def message(self) -> str:
         """See above."""
         return _message(self._search)
+
+    @short
+    def __repr__(self) -> str:  # without the message, which may take long to find
+        held, cues = np.count_nonzero(self.holds), np.size(self.holds)
+        return f"Certificate({held} of {cues} cues certified; batch {np.shape(self.holds)})"
+
+    @tabled
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, ...]] = [
+            ("certified", f"{np.count_nonzero(self.holds)} of {np.size(self.holds)} cues"),
+            ("margin", span(self.margin)),
+            ("iterations", span(self.iterations)),
+        ]
+        return table("Certificate", rows)
 
     def __getstate__(self) -> dict[str, Any]:
         """Networks cannot be pickled, so the message is."""

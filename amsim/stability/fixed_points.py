@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..display import fields_repr
 from ..network import Network
 from ..synapses import Array
 from .linear import DENSE, Floats, Linearisation, solve_krylov
@@ -58,6 +59,8 @@ class Equilibrium:
     energy: float
     iterations: int
 
+    __repr__ = fields_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Classification:
@@ -88,6 +91,8 @@ class Classification:
     distance: float
     stability: Shape
     index: int
+
+    __repr__ = fields_repr
 
 
 @in_range

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
+from ..display import brief, short, table, tabled
 from ..network import Network
 from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
@@ -81,6 +82,24 @@ class StabilityReport:
     eigenvalue: complex
     mode: dict[str, Array]
     verdicts: dict[str, Verdict]
+
+    @short
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{name} {verdict.status}" for name, verdict in self.verdicts.items())
+        return (
+            f"StabilityReport({self.status}, sigma={self.sigma:.4g}, rho={self.rho:.4g}, "
+            f"eigenvalue={self.eigenvalue:.4g}, delays: {verdicts})"
+        )
+
+    @tabled
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, ...]] = [
+            (name, getattr(self, name))
+            for name in ("status", "residual", "sigma", "rho", "eigenvalue")
+        ]
+        rows += [("layers", brief(self.states))]
+        rows += [(f"delays, {n}", f"{v.status}: {v.reason}") for n, v in self.verdicts.items()]
+        return table("StabilityReport", rows)
 
     @property
     def abscissa(self) -> float:

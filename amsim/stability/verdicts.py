@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from ..display import fields_repr
 from .critical import LARGEST, first_crossing
 from .delays import Delay, DelayedNetwork, Pair, by_link
 from .linear import Linearisation
@@ -48,6 +49,8 @@ class Verdict:
     status: Answer
     reason: str
     delay: Delay | None = None
+
+    __repr__ = fields_repr
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it; pairs (source, target) become "source -> target"."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..display import fields_repr
 from ..lagrangians import Softmax
 from .base import Array, HyperSynapse, Shape, checked_name, checked_names, checked_weights
 
@@ -63,6 +64,8 @@ class Attention(HyperSynapse):
     beta: float
     exclude_self: bool
     name: str
+
+    __repr__ = fields_repr
     reads_own = True
 
     def __init__(

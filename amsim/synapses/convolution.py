@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
+from ..display import fields_repr
 from .base import Array, HyperSynapse, Shape, checked_name, checked_names, checked_weights, rows
 
 
@@ -57,6 +58,8 @@ class Convolution(HyperSynapse):
     between: tuple[str, ...] = ("hidden", "visible")
     stride: int = 1
     name: str = ""
+
+    __repr__ = fields_repr
 
     def __post_init__(self) -> None:
         kernel = checks.array("Convolution: kernel", self.kernel)

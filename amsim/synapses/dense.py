@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..display import fields_repr
 from .base import (
     Array,
     HyperSynapse,
@@ -100,6 +101,8 @@ class Dense(HyperSynapse):
     weights: Array
     between: tuple[str, ...] = ("hidden", "visible")
     name: str = ""
+
+    __repr__ = fields_repr
 
     def __post_init__(self) -> None:
         weights = checked_weights(self.weights, "Dense", ndim=2)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
+from ..display import fields_repr
 from ..lagrangians import Lagrangian, ReLU
 from .base import (
     Array,
@@ -61,6 +62,8 @@ class Memories(HyperSynapse):
     between: tuple[str, ...]
     bias: Array
     name: str
+
+    __repr__ = fields_repr
     reads_own = True
 
     def __init__(
@@ -170,6 +173,8 @@ class Epanechnikov(HyperSynapse):
     between: tuple[str, ...]
     eps: float
     name: str
+
+    __repr__ = fields_repr
     reads_own = True
     bounded_below = True
 

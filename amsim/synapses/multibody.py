@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import checks
+from ..display import fields_repr
 from .base import (
     Array,
     HyperSynapse,
@@ -61,6 +62,8 @@ class MultiBody(HyperSynapse):
     tensor: Array
     between: tuple[str, ...]
     name: str = ""
+
+    __repr__ = fields_repr
 
     def __post_init__(self) -> None:
         tensor = checks.array("MultiBody: tensor", self.tensor)

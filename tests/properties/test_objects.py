@@ -242,3 +242,25 @@ def test_comparing_and_hashing_never_fail() -> None:
         for other in others():
             if type(other) is not type(value) and not isinstance(other, np.ndarray):
                 assert (value == other) is False
+
+
+def test_objects_show_themselves_in_a_line() -> None:
+    for value in objects():
+        text = repr(value)
+        assert len(text) <= 500, text
+        assert "\n" not in text
+        assert "array([" not in text, text
+
+
+def test_objects_that_were_never_finished_can_be_shown() -> None:
+    for value in (network(), network().layers["hidden"], network().synapses[0], report(), plan()):
+        unfinished = object.__new__(type(value))
+        assert type(value).__name__ in repr(unfinished)
+        if hasattr(unfinished, "_repr_html_"):
+            assert type(value).__name__ in unfinished._repr_html_()
+
+
+def test_completion_shows_what_is_public() -> None:
+    hidden = {"__version__", "estimators", "hardware", "experiments"}
+    assert set(dir(am)) == {*am.__all__, *hidden}
+    assert all(hasattr(am, name) for name in dir(am))

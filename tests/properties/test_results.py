@@ -231,6 +231,8 @@ def test_names_of_layers_are_text(name: str) -> None:
     net = strange_network(name)
     traj = am.simulate(net, {name: np.ones(4)}, t1=1.0, until=None)
     check_html(traj._repr_html_())
+    check_html(net._repr_html_())
+    assert len(repr(net)) <= LONGEST
     assert traj.to_xarray()[name].shape == traj[name].shape
 
 

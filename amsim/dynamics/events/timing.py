@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from numpy.typing import ArrayLike
 
 from ... import checks
+from ...display import fields_repr
 
 
 @runtime_checkable
@@ -147,6 +148,8 @@ class Timing:
     arrival: Literal["timestamp", "latest"] = "timestamp"
     tau_spread: float = 0.0
     clock: Poisson | Periodic | None = None
+
+    __repr__ = fields_repr
 
     def __post_init__(self) -> None:
         if isinstance(self.delay, Mapping):
