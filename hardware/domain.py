@@ -116,11 +116,13 @@ def check(plan: Plan) -> None:
 
 
 def check_origin(plan: Plan) -> None:
-    """Raise ValueError unless kinds, weights and scales are those of the plan's network.
+    """Raise ValueError unless kinds, weights, scales and dynamics are those of the plan's network.
 
     The proof needs none of them. States are decoded with the scales, though, and compared with the
     network.
     """
+    from .scales import derived  # which imports this module
+
     try:
         network = spec.read(plan.network)
     except MappingError as error:
@@ -134,6 +136,14 @@ def check_origin(plan: Plan) -> None:
             f"weights{list(place)} is {plan.weights[place]}, the pattern of the network is "
             f"{network.patterns[place] * plan.weight_scale:.6g} at this weight_scale"
         )
+    for name, expected in derived(plan, network).items():
+        part, _, attribute = name.partition(".")
+        found = getattr(getattr(plan, part), attribute)
+        if not np.array_equal(found, expected):
+            raise ValueError(
+                f"{name} is {checks.shown(found)}, by the network, dt and the scales it is "
+                f"{checks.shown(expected)}: compile the network anew"
+            )
 
 
 def _parts(plan: Plan) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -190,12 +191,7 @@ def _visible(request: Request, box: Box, scale: float, gain: int, output_scale: 
         level = math.floor(output_scale)
         output_scale = float(level)
     if kind == "tanh":
-        octaves = 2 * spec.visible_beta * _LOG2_E / scale  # per integer of v
-        if octaves >= _SATURATED:
-            kind = "sign"  # tanh is saturated one integer away from 0
-        else:
-            mantissa, shift = mantissa_of(octaves * (1 << TANH_BITS))
-            saturation = min(math.ceil(_SATURATED / octaves), domain.WIDE)
+        kind, mantissa, shift, saturation = _tanh(spec, scale)
     return Visible(
         kind=kind,
         decay=decay_mantissas("visible", spec.visible.tau, request.dt),
@@ -217,13 +213,11 @@ def _hidden(request: Request, box: Box, scale: float, f_scale: float) -> Hidden:
     spec, exponent, down = request.spec, request.spec.exponent, 0
     mantissa, shift = 0, 0
     if spec.hidden_kind == "power":
-        base = f_scale
         if exponent > 1:
             unit = 2.0 ** (kernels.POWER_BITS * (exponent - 1))
             largest = 0.999 * (1 << kernels.POWER_BITS) / float(box.hidden.max())
             down = math.floor(math.log2(largest**exponent / unit / f_scale) + 1e-9)
-            base = (f_scale * unit * 2.0**down) ** (1 / exponent)
-        mantissa, shift = mantissa_of(base / scale)
+        mantissa, shift = _base(exponent, down, f_scale, scale)
     return Hidden(
         kind=spec.hidden_kind,
         decay=decay_mantissas("hidden", spec.hidden.tau, request.dt),
@@ -238,10 +232,50 @@ def _hidden(request: Request, box: Box, scale: float, f_scale: float) -> Hidden:
     )
 
 
+def _tanh(spec: TwoLayer, scale: float) -> tuple[str, int, int, int]:
+    """Kind, mantissa, shift and saturation of tanh features."""
+    octaves = 2 * spec.visible_beta * _LOG2_E / scale  # per integer of v
+    if octaves >= _SATURATED:
+        return "sign", 0, 0, 0  # tanh is saturated one integer away from 0
+    saturation = min(math.ceil(_SATURATED / octaves), domain.WIDE)
+    return "tanh", *mantissa_of(octaves * (1 << TANH_BITS)), saturation
+
+
+def _base(exponent: int, down: int, f_scale: float, scale: float) -> tuple[int, int]:
+    """Mantissa and shift from h to the base of a power."""
+    unit = 2.0 ** (kernels.POWER_BITS * (exponent - 1))
+    return mantissa_of((f_scale * unit * 2.0**down) ** (1 / exponent) / scale)
+
+
+def _logit(beta: float, logit_bits: int, scale: float) -> tuple[int, int]:
+    """Mantissa and shift from h to the logit."""
+    return mantissa_of(beta * _LOG2_E * 2.0**logit_bits / scale)
+
+
+def derived(plan: Plan, spec: TwoLayer) -> dict[str, Any]:
+    """What the network, dt and the scales of a plan make of its leaks, biases and multipliers."""
+    visible, hidden = plan.visible, plan.hidden
+    found: dict[str, Any] = {}
+    for name, part in (("visible", visible), ("hidden", hidden)):
+        layer = getattr(spec, name)
+        found[f"{name}.decay"] = decay_mantissas(name, layer.tau, plan.dt)
+        found[f"{name}.bias"] = whole(layer.bias, part.scale)
+    if spec.visible_kind == "tanh":
+        names = ("kind", "mantissa", "shift", "saturation")
+        tanh = zip(names, _tanh(spec, visible.scale), strict=True)
+        found |= {f"visible.{name}": value for name, value in tanh}
+    found["hidden.mantissa"], found["hidden.shift"] = (
+        _base(spec.exponent, hidden.down, hidden.output_scale, hidden.scale)
+        if plan.normaliser is None
+        else _logit(spec.beta, plan.normaliser.logit_bits, hidden.scale)
+    )
+    return found
+
+
 def _with_normaliser(plan: Plan, beta: float) -> Plan:
     """Logits with as many fractional bits as fit, and the rounds that they need."""
     for logit_bits in _LOGIT_BITS:
-        mantissa, shift = mantissa_of(beta * _LOG2_E * 2.0**logit_bits / plan.hidden.scale)
+        mantissa, shift = _logit(beta, logit_bits, plan.hidden.scale)
         normaliser = Normaliser(
             logit_bits=logit_bits,
             sum_bits=_SUM_BITS,
