@@ -242,7 +242,7 @@ def test_bad_patterns_and_types() -> None:
     net, stored = two()
     with pytest.raises(ValueError, match=r"patterns have shape \(2, 31\)"):
         classify(net, stored[0], stored[:, 1:])
-    with pytest.raises(ValueError, match="there is no layer 'nowhere'"):
+    with pytest.raises(ValueError, match="layer must be 'visible' or 'hidden', got 'nowhere'"):
         classify(net, stored[0], stored, layer="nowhere")
     with pytest.raises(TypeError, match="Network"):
         find("net", stored[0])  # type: ignore[arg-type]

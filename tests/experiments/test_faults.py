@@ -289,5 +289,6 @@ def test_a_scheduler_that_goes_is_one_error_without_logs_of_dask(tmp_path, marks
         _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 1
     assert "distributed." not in errors.partition("Traceback")[0]
-    assert "PoolError: " in errors.splitlines()[-1]
+    # asyncio may add that a task of Dask was left, after our line.
+    assert any(line.rpartition(".")[2].startswith("PoolError: ") for line in errors.splitlines())
     assert read_record(out)["units"]["measured"] == lines(out) >= 2
