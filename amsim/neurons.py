@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .lagrangians import (
+    Entmax,
     Exponential,
     Identity,
     Lagrangian,
@@ -24,9 +25,12 @@ from .lagrangians import (
     Tanh,
 )
 
-# The kinds of compiled code. SOFTMAX units share their sum; in the event engine a SHARE,
-# f = exp(beta (h - z)), hears of it by a NORMALISER.
-IDENTITY, TANH, SIGMOID, RECTIFIED, EXPONENTIAL, SIGN, SOFTMAX, SHARE, NORMALISER = range(9)
+# The kinds of compiled code. In the event engine a SHARE, f = exp(beta (h - z)), hears of the sum
+# of its softmax by a NORMALISER.
+IDENTITY, TANH, SIGMOID, RECTIFIED, EXPONENTIAL, SIGN = range(6)
+SOFTMAX, ENTMAX, SHARE, NORMALISER = range(6, 10)
+# Units that share a sum or a threshold, so that no output is a function of its own state alone.
+GROUPS = (SOFTMAX, ENTMAX)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Neuron:
         The code of its functions in `amsim.compiled.neurons`.
     parameter : float
         What those functions take besides the state: beta, or the exponent of a rectified power.
+    alpha : float
+        The order of the entropy of a group; 1 for a softmax.
     least, most : float
         The range of the output.
     brian2 : str
@@ -52,6 +58,7 @@ class Neuron:
 
     kind: int
     parameter: float = 1.0
+    alpha: float = 1.0
     least: float = -math.inf
     most: float = math.inf
     brian2: str = ""
@@ -65,9 +72,8 @@ def _power(of: RectifiedPower) -> Neuron:
     return Neuron(
         RECTIFIED,
         of.n - 1.0,
-        0.0,
-        math.inf,
-        f"(x*int(x > 0))**{of.n - 1.0!r}",
+        least=0.0,
+        brian2=f"(x*int(x > 0))**{of.n - 1.0!r}",
         memory="power" if whole else "",
         exponent=int(of.n) - 1 if whole else 1,
     )
@@ -75,15 +81,20 @@ def _power(of: RectifiedPower) -> Neuron:
 
 _ROWS: dict[type[Lagrangian], Callable[[Any], Neuron]] = {
     Identity: lambda _: Neuron(IDENTITY, brian2="x", feature="identity"),
-    Tanh: lambda of: Neuron(TANH, of.beta, -1.0, 1.0, f"tanh({of.beta!r}*x)", feature="tanh"),
-    Sigmoid: lambda of: Neuron(SIGMOID, of.beta, 0.0, 1.0, f"(1 + tanh({of.beta / 2!r}*x))/2"),
-    ReLU: lambda _: Neuron(RECTIFIED, 1.0, 0.0, math.inf, "x*int(x > 0)", memory="power"),
-    RectifiedPower: _power,
-    Exponential: lambda of: Neuron(EXPONENTIAL, of.beta, 0.0, math.inf, f"exp({of.beta!r}*x)"),
-    Sign: lambda _: Neuron(SIGN, 1.0, -1.0, 1.0, "sign(x)", feature="sign"),
-    Softmax: lambda of: Neuron(
-        SOFTMAX, of.beta, 0.0, 1.0, f"exp({of.beta!r}*x - c)", memory="softmax"
+    Tanh: lambda of: Neuron(
+        TANH, of.beta, least=-1.0, most=1.0, brian2=f"tanh({of.beta!r}*x)", feature="tanh"
     ),
+    Sigmoid: lambda of: Neuron(
+        SIGMOID, of.beta, least=0.0, most=1.0, brian2=f"(1 + tanh({of.beta / 2!r}*x))/2"
+    ),
+    ReLU: lambda _: Neuron(RECTIFIED, least=0.0, brian2="x*int(x > 0)", memory="power"),
+    RectifiedPower: _power,
+    Exponential: lambda of: Neuron(EXPONENTIAL, of.beta, least=0.0, brian2=f"exp({of.beta!r}*x)"),
+    Sign: lambda _: Neuron(SIGN, least=-1.0, most=1.0, brian2="sign(x)", feature="sign"),
+    Softmax: lambda of: Neuron(
+        SOFTMAX, of.beta, least=0.0, most=1.0, brian2=f"exp({of.beta!r}*x - c)", memory="softmax"
+    ),
+    Entmax: lambda of: Neuron(ENTMAX, of.beta, of.alpha, least=0.0, most=1.0),
 }
 
 
@@ -91,6 +102,15 @@ def neuron(lagrangian: Lagrangian) -> Neuron | None:
     """The row of a Lagrangian; None where the table has none, as for those of users."""
     row = _ROWS.get(type(lagrangian))
     return None if row is None else row(lagrangian)
+
+
+def group(kind: int, parameter: float, alpha: float) -> Lagrangian:
+    """The Lagrangian of a group, back from what compiled code knows of it."""
+    if kind == SOFTMAX:
+        return Softmax(parameter)
+    if kind == ENTMAX:
+        return Entmax(alpha, parameter)
+    raise ValueError("group: no group is of this kind")
 
 
 def named(having: str) -> str:

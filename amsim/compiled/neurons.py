@@ -1,6 +1,7 @@
-"""Outputs of single units, their inverses and slopes, compiled; kinds are those of `neurons`.
+"""Outputs of units, their inverses and slopes, compiled; kinds are those of `neurons`.
 
-Every function has a branch for every kind of a single unit and raises for any other.
+Every function has a branch for every kind that it is for, single units or groups, and raises for
+any other.
 """
 
 # numba infers the types of compiled functions; annotations would only repeat them.
@@ -12,7 +13,18 @@ import math
 
 import numpy as np
 
-from ..neurons import EXPONENTIAL, IDENTITY, NORMALISER, RECTIFIED, SHARE, SIGMOID, SIGN, TANH
+from ..neurons import (
+    ENTMAX,
+    EXPONENTIAL,
+    IDENTITY,
+    NORMALISER,
+    RECTIFIED,
+    SHARE,
+    SIGMOID,
+    SIGN,
+    SOFTMAX,
+    TANH,
+)
 from .jit import compiled
 
 LARGEST = 600.0  # exponents saturate here, as those of the Lagrangians do
@@ -70,7 +82,7 @@ def inverse(kind, parameter, y):
 
 @compiled
 def steepest(kind, parameter, reach):
-    """The largest slope of an output while |x| <= reach.
+    """The largest slope of an output while |x| <= reach, of a group while all states move.
 
     Infinite where there is no bound: signs jump, and so do shares when they hear their normaliser,
     and normalisers when they hear shares.
@@ -89,4 +101,55 @@ def steepest(kind, parameter, reach):
         return parameter * math.exp(min(parameter * reach, LARGEST))
     if kind in (SIGN, SHARE, NORMALISER):
         return np.inf
-    raise ValueError("steepest: no single unit is of this kind")
+    if kind == SOFTMAX:  # sum_j |H_ij| = 2 beta p_i (1 - p_i)
+        return parameter / 2.0
+    if kind == ENTMAX:  # 2 beta s_i (1 - s_i / sum s), s <= 1
+        return 2.0 * parameter
+    raise ValueError("steepest: no unit is of this kind")
+
+
+# Groups with a threshold tau: an output is a function of u = beta (x - max x) - tau.
+
+
+@compiled
+def share(kind, alpha, u):
+    """Output of a unit that is u above its group's threshold, and its slope by u."""
+    if kind != ENTMAX:
+        raise ValueError("share: no group with a threshold is of this kind")
+    order = alpha - 1.0
+    base = 1.0 + order * u
+    if not base > 0.0:
+        return 0.0, 0.0
+    if order == 1.0:
+        return base, 1.0
+    output = base * base if order == 0.5 else math.exp(math.log1p(order * u) / order)
+    return output, output / base
+
+
+@compiled
+def height(kind, alpha, y):
+    """u at which the output is y; infinite if it never is."""
+    if kind != ENTMAX:
+        raise ValueError("height: no group with a threshold is of this kind")
+    if not 0.0 <= y <= 1.0:
+        return math.copysign(np.inf, y)
+    order = alpha - 1.0
+    return math.expm1(order * math.log(y)) / order if y > 0.0 else -1.0 / order
+
+
+@compiled
+def threshold(kind, alpha, beta, x):
+    """The largest state of a group, and tau; by the Newton steps of `Entmax`."""
+    peak, tau, order = x[0], 0.0, alpha - 1.0
+    for i in range(len(x)):
+        peak = max(peak, x[i])
+    while True:
+        total = fall = 0.0
+        for i in range(len(x)):
+            output, slope = share(kind, alpha, beta * (x[i] - peak) - tau)
+            total += output
+            fall += slope
+        moved = tau - total * math.expm1(-order * math.log(total)) / (order * fall)
+        if not (total - 1.0 > 4e-16 * len(x) and moved > tau):
+            return peak, tau
+        tau = moved

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..compiled import neurons
 from ..compiled.jit import in_memory, is_compiled, on_disk
-from ..neurons import SOFTMAX
+from ..neurons import GROUPS, group
 from ..synapses import Array
 from . import adams, memory_force
 
@@ -136,10 +136,8 @@ def memory_force_(memories: Any, cues: Array, size: int, work: Any) -> None:
     state = work.query[listed] @ weights.T + memories.bias
     if memories.offset.shape[1]:
         state += work.decay[listed, None] * memories.offset[listed]
-    if memories.kind == SOFTMAX:
-        state *= memories.parameter
-        shares = np.exp(state - state.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+    if memories.kind in GROUPS:
+        shares = group(memories.kind, memories.parameter, memories.alpha).activation(state)
     else:
         shares = np.vectorize(interpreted().activation, otypes=[float])(
             memories.kind, memories.parameter, state

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.jit import compiled, inlined, vectorised
-from ..compiled.neurons import activation
-from ..neurons import SOFTMAX
+from ..compiled.neurons import activation, share, threshold
+from ..neurons import ENTMAX, SOFTMAX
 from .adams import QUIET, Floats, finish_running, predict_running
 
 BLOCK = 64  # memories per block: their rows stay in the cache between both products
@@ -31,6 +31,7 @@ class Memories(NamedTuple):
     bias: Floats  # (K,)
     kind: int  # of `neurons`
     parameter: float  # beta, or the exponent of a rectified power
+    alpha: float  # of a group
     skip: float  # softmax weights below this share of the largest are zero
     rate: float  # 1 / tau of the memory units, 0 where they are algebraic
     offset: Floats  # (B, K) what decays at that rate in their state, (B, 0) for nothing
@@ -45,6 +46,7 @@ class Work(NamedTuple):
     block: NDArray[Any]  # (GROUP, D)
     logits: NDArray[Any]  # (GROUP, BLOCK)
     shares: NDArray[Any]  # (GROUP, BLOCK) activations, 0 for rows that do not count
+    states: Floats  # (GROUP, K) of groups whose threshold comes before any output; else (GROUP, 0)
     rows: NDArray[np.int64]  # (BLOCK,)
     used: NDArray[np.int64]  # (GROUP,) how many do
     peak: Floats  # (B,) largest logit so far
@@ -179,6 +181,34 @@ def _logits(memories, first, count, cues, g, members, work):
 
 
 @inlined
+def _entmax_group(memories, cues, g, members, work):
+    """Drives of the cues g to g + members - 1 of the list, by a group with a threshold."""
+    kind, alpha, beta = memories.kind, memories.alpha, memories.parameter
+    for first in range(0, len(memories.bias), BLOCK):
+        count = min(BLOCK, len(memories.bias) - first)
+        _logits(memories, first, count, cues, g, members, work)
+        for c in range(members):
+            for i in range(count):
+                work.states[c, first + i] = work.logits[c, i]
+    for c in range(members):
+        b, states, total = cues[g + c], work.states[c], 0.0
+        peak, tau = threshold(kind, alpha, beta, states)
+        for first in range(0, len(memories.bias), BLOCK):
+            count, some = min(BLOCK, len(memories.bias) - first), False
+            for i in range(count):
+                output, _ = share(kind, alpha, beta * (states[first + i] - peak) - tau)
+                work.shares[c, i] = output
+                total += output
+                some |= output > 0.0
+            if some:
+                _weighted_rows(memories.weights, first, count, work, c)
+                for j in range(work.drive.shape[1]):
+                    work.drive[b, j] += work.block[c, j]
+        for j in range(work.drive.shape[1]):
+            work.drive[b, j] /= total
+
+
+@inlined
 def memory_force(memories, cues, size, work):
     """work.drive[b] = Xi^T f(Xi query[b] + bias + decay[b] offset[b]) for the cues listed."""
     softmax, units = memories.kind == SOFTMAX, work.drive.shape[1]
@@ -189,6 +219,9 @@ def memory_force(memories, cues, size, work):
             work.drive[b, j] = 0.0
     for g in range(0, size, GROUP):
         members = min(GROUP, size - g)
+        if memories.kind == ENTMAX:
+            _entmax_group(memories, cues, g, members, work)
+            continue
         for first in range(0, len(memories.bias), BLOCK):
             count = min(BLOCK, len(memories.bias) - first)
             _logits(memories, first, count, cues, g, members, work)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..lagrangians import Identity
-from ..neurons import SOFTMAX, neuron
+from ..neurons import ENTMAX, SOFTMAX, neuron
 from ..synapses import Array, Dense, project
 from . import adams, memory_force
 from .problem import Problem, Reader
@@ -124,6 +124,7 @@ class TwoLayerRun(Run):
             bias=self.bias,
             kind=row.kind,
             parameter=row.parameter,
+            alpha=row.alpha,
             skip=self.negligible() / len(weights),
             rate=self.rate,
             offset=self.offset,
@@ -152,11 +153,13 @@ class TwoLayerRun(Run):
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
         batch, units = self.steps.used.shape
+        whole = len(self.bias) if self.memories.kind == ENTMAX else 0
         return memory_force.Work(
             query=np.zeros((batch, units), precision),
             block=np.zeros((memory_force.GROUP, units), precision),
             logits=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
             shares=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
+            states=np.zeros((memory_force.GROUP, whole)),
             rows=np.zeros(memory_force.BLOCK, np.int64),
             used=np.zeros(memory_force.GROUP, np.int64),
             peak=np.zeros(batch),

@@ -29,6 +29,7 @@ from .separable import (
     Sign,
     Tanh,
 )
+from .simplex import SimplexLagrangian
 
 __all__ = [
     "Array",
@@ -43,6 +44,7 @@ __all__ = [
     "SeparableLagrangian",
     "Sigmoid",
     "Sign",
+    "SimplexLagrangian",
     "Softmax",
     "Spherical",
     "Tanh",

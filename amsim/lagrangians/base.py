@@ -56,6 +56,10 @@ class Lagrangian(ABC):
     def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
         """H(x) @ u without forming H: shapes (..., n), (..., n) -> (..., n)."""
 
+    def magnitude_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
+        """|H(x)| @ u with entrywise absolute values; shapes as in `hessian_product`."""
+        return np.asarray((np.abs(self.hessian(x)) @ floats(u)[..., None])[..., 0])
+
     @abstractmethod
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         """Bounds on ``activation(x)`` over the box lo <= x <= hi, rounded outwards.

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import Array, Bounds, Lagrangian, box, floats, require
-from .numerics import eye, fold_others, outer, outward, slack
+from .base import Array, Bounds, box, floats, require
+from .numerics import outward, slack
+from .simplex import SimplexLagrangian
 
 Indices = npt.NDArray[np.intp]
 _CHUNK = 1 << 20  # entries of the corners of boxes that are held at a time
 
 
 @dataclass(frozen=True)
-class Entmax(Lagrangian):
+class Entmax(SimplexLagrangian):
     r"""Sparse competition: g = p = entmax_alpha(beta x), between softmax and sparsemax.
 
     .. math:: L(x) = \max_p\; x \cdot p + \frac1\beta \sum_i \frac{p_i - p_i^\alpha}
@@ -57,8 +58,6 @@ class Entmax(Lagrangian):
 
     alpha: float = 1.5
     beta: float = 1.0
-    separable = False
-    bounded = True
 
     def __post_init__(self) -> None:
         least = math.nextafter(1.0, 2.0)
@@ -81,16 +80,6 @@ class Entmax(Lagrangian):
     def activation(self, x: npt.ArrayLike) -> Array:
         p = self._power(self._above(floats(x)))
         return np.asarray(p / p.sum(axis=-1, keepdims=True))
-
-    def hessian(self, x: npt.ArrayLike) -> Array:
-        s = self._weights(floats(x))
-        whole = -self.beta * outer(s) / s.sum(axis=-1)[..., None, None]
-        return np.where(eye(s) > 0, self._diagonal(s)[..., None], whole)
-
-    def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-        s, u = self._weights(floats(x)), floats(u)
-        mean: Array = np.sum(s * u, axis=-1, keepdims=True) / s.sum(axis=-1, keepdims=True)
-        return self.beta * s * (u - mean)
 
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         """Exact up to rounding: p_i is largest at hi_i with every other unit at lo."""
@@ -117,11 +106,6 @@ class Entmax(Lagrangian):
 
         return low * (1 - error(low)), high * (1 + error(high))
 
-    def _diagonal(self, s: Array) -> Array:
-        """beta s (1 - s / sum s), without cancellation."""
-        rest = fold_others(np.add, s, 0.0)
-        return np.asarray(self.beta * s * (rest / np.maximum(s + rest, np.finfo(s.dtype).tiny)))
-
     def _inside(self, u: Array) -> Array:
         """Where the output of a unit u above the threshold is not 0."""
         return np.asarray((self.alpha - 1) * u > -1)
@@ -142,6 +126,10 @@ class Entmax(Lagrangian):
 
     def _weights(self, x: Array) -> Array:
         return self._slope(self._above(x))
+
+    def _weight_bounds(self, active: Bounds) -> Bounds:
+        low, high = (np.where(p > 0, p ** (2 - self.alpha), 0) for p in active)
+        return outward(low, high)
 
     def _above(self, x: Array) -> Array:
         """beta x - tau.

@@ -22,10 +22,11 @@ from .numerics import (
     outward,
     slack,
 )
+from .simplex import SimplexLagrangian
 
 
 @dataclass(frozen=True)
-class Softmax(Tempered, Lagrangian):
+class Softmax(Tempered, SimplexLagrangian):
     """Competing memories: L = (1/beta) log sum exp(beta x), g = p = softmax(beta x).
 
     H = beta (diag p - p p^T), which is flat along (1, ..., 1). Source: arXiv:2008.06996; with
@@ -40,9 +41,6 @@ class Softmax(Tempered, Lagrangian):
     [0.2689 0.2689] [0.7311 0.7311]
     """
 
-    separable = False
-    bounded = True
-
     def value(self, x: npt.ArrayLike) -> Array:
         x = floats(x)
         peak = x.max(axis=-1, keepdims=True)
@@ -54,14 +52,19 @@ class Softmax(Tempered, Lagrangian):
         weight = np.exp(self.beta * (x - x.max(axis=-1, keepdims=True)))
         return np.asarray(weight / weight.sum(axis=-1, keepdims=True))
 
-    def hessian(self, x: npt.ArrayLike) -> Array:
-        p = self.activation(x)
-        return self.beta * (p[..., None] * eye(p) - outer(p))
+    def _weights(self, x: Array) -> Array:
+        return self.activation(x)
 
-    def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-        p, u = self.activation(x), floats(u)
-        mean: Array = np.sum(p * u, axis=-1, keepdims=True)
-        return self.beta * p * (u - mean)
+    def _weight_bounds(self, active: Bounds) -> Bounds:
+        return active
+
+    def response_bound(self, box: Bounds, active: Bounds, u: Array) -> Array:
+        """By 1 - p, which the bounds know better than sums of the other p."""
+        low, high = active
+        error = slack(u) + 16 * np.finfo(u.dtype).eps
+        whole = (high * u).sum(axis=-1, keepdims=True)
+        moved = (1 - low) * u + (whole * (1 + error) - high * u)
+        return self._upward(self.beta * high * moved)
 
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         """Exact up to rounding: p_i is largest at hi_i with every other unit at lo."""

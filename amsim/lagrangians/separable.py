@@ -49,6 +49,13 @@ class SeparableLagrangian(Lagrangian):
     def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
         return self.slope(x) * floats(u)
 
+    def magnitude_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
+        return self.hessian_product(x, u)
+
+    def response_bound(self, box: Bounds, active: Bounds, u: Array) -> Array:
+        """|H| u from above for all states in a box, u >= 0; `active` are its outputs."""
+        return self.slope_bounds(*box)[1] * u * (1 + 2 * float(np.finfo(u.dtype).eps))
+
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         lo, hi = box(lo, hi)
         error = self._error(lo, hi)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
-from ..lagrangians import SeparableLagrangian, Softmax
+from ..lagrangians import SimplexLagrangian
 from ..network import Network
 from ..synapses import Array, Dense
 from .boxes import Boxes
-from .intervals import BoxMap
+from .intervals import COVERED, BoxMap
 
 Scope: TypeAlias = Literal["link", "broadcast"]
 States: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
@@ -56,7 +56,9 @@ class Claim:
             raise ValueError(f"cue and target have different batch axes: {shapes}") from None
         points = _complete(boxmap, {n: _flat(x, batch) for n, x in goal.items()})
         if scope == "broadcast":
-            groups = [n for n, x in net.layers.items() if isinstance(x.lagrangian, Softmax)]
+            groups = [
+                n for n, x in net.layers.items() if isinstance(x.lagrangian, SimplexLagrangian)
+            ]
             boxmap = boxmap.at({n: points[n].argmax(axis=1) for n in groups})
         ends = {n: boxmap.relative(n, points[n]) for n in boxmap.kept}
         target_boxes = Boxes.points(ends)
@@ -97,10 +99,10 @@ def check_covered(net: Network, scope: Scope) -> None:
             )
     for name, layer in net.layers.items():
         kind = type(layer.lagrangian).__name__
-        if not isinstance(layer.lagrangian, (SeparableLagrangian, Softmax)):
+        if not isinstance(layer.lagrangian, COVERED):
             raise ValueError(
-                f"layer {name!r} is {kind}; certificates cover Softmax and separable Lagrangians "
-                f"(Identity, Tanh, Sigmoid, ReLU, RectifiedPower, Exponential)"
+                f"layer {name!r} is {kind}; certificates cover Entmax, Softmax and separable "
+                f"Lagrangians (Identity, Tanh, Sigmoid, ReLU, RectifiedPower, Exponential)"
             )
         if layer.leak == 0:
             raise ValueError(f"layer {name!r} has no leak, so it has no map to iterate; set leak=1")
@@ -109,10 +111,10 @@ def check_covered(net: Network, scope: Scope) -> None:
                 f"layer {name!r} has shape {layer.shape}; certificates cover one axis: "
                 f"build the network for one copy, and batch the cues"
             )
-        if scope == "broadcast" and kind == "Softmax" and np.ptp(layer.tau) > 0:
+        if scope == "broadcast" and not layer.lagrangian.separable and np.ptp(layer.tau) > 0:
             raise ValueError(
                 f"layer {name!r} has unequal tau; the scope 'broadcast' needs one tau for a "
-                f"Softmax layer: give it one, or use scope='link'"
+                f"{kind} layer: give it one, or use scope='link'"
             )
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..lagrangians import Identity, Softmax
+from ..lagrangians import Identity, SeparableLagrangian, SimplexLagrangian, Softmax
 from ..network import Network
 from ..starts import start_order
 from ..synapses import Array, Dense
-from .boxes import EPS, TINY, Box, Boxes
+from .boxes import EPS, Box, Boxes
 from .links import Link, links_of
+
+# Lagrangians that bound |Hessian| u over a box.
+COVERED = (SeparableLagrangian, SimplexLagrangian)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class BoxMap:
 
     Layers in `kept` have a box of their own; those before them in `order` that no later layer
     needs at an earlier place are images of these. So are algebraic layers, at all times; a layer
-    that is late has a box of its own. With `winners`, a Softmax layer has boxes of h_mu - h_w, w
-    its winner: what all members read is then one and the same.
+    that is late has a box of its own. With `winners`, a layer of shares (Softmax, Entmax) has boxes
+    of h_mu - h_w, w its winner: what all members read is then one and the same.
 
     Attributes
     ----------
@@ -214,9 +217,8 @@ class BoxMap:
         lagrangian = self.net.layers[name].lagrangian
         if isinstance(lagrangian, Identity):
             return width
-        if isinstance(lagrangian, Softmax):
-            return _softmax_slope(lagrangian.beta, image.active[name], width)
-        return lagrangian.slope_bounds(*image.states[name])[1] * width * (1 + 2 * EPS)
+        assert isinstance(lagrangian, COVERED)  # see `claim.check_covered`
+        return lagrangian.response_bound(image.states[name], image.active[name], width)
 
 
 def _late(net: Network, links: Mapping[str, list[Link]], given: Collection[str]) -> frozenset[str]:
@@ -238,12 +240,3 @@ def _late(net: Network, links: Mapping[str, list[Link]], given: Collection[str])
         late |= early - astray
         placed.update(names)
     return frozenset(late)
-
-
-def _softmax_slope(beta: float, active: Box, width: Array) -> Array:
-    """|H| u from above: |H_mu nu| is beta p_mu p_nu, and beta p_mu (1 - p_mu) on the diagonal."""
-    low, high = active
-    slack = 4 * EPS * (width.shape[1] + 4)
-    whole = (high * width).sum(axis=1, keepdims=True)
-    moved = (1 - low) * width + (whole * (1 + slack) - high * width)
-    return np.asarray(beta * high * moved * (1 + slack) + TINY)

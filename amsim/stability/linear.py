@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lagrangians import Lagrangian, SeparableLagrangian, Softmax
+from ..lagrangians import Lagrangian, SeparableLagrangian, SimplexLagrangian
 from ..network import Network
 from ..synapses import Array, block_diagonal
 
@@ -219,11 +219,13 @@ class Linearisation:
 
     def respond(self, vector: Array) -> Array:
         """H u."""
-        return self._by_layer(_hessian_product, vector)
+        return self._by_layer(lambda of, x, u: of.hessian_product(x, u), vector)
 
     def magnitude_product(self, vector: Array) -> Array:
         """|C| |H| u, entrywise absolute values, without a dense matrix."""
-        return self.through_links(self._by_layer(_magnitude_product, vector))
+        return self.through_links(
+            self._by_layer(lambda of, x, u: of.magnitude_product(x, u), vector)
+        )
 
     def through_links(self, vector: Array) -> Array:
         """|C| u."""
@@ -251,9 +253,9 @@ class Linearisation:
         parts = []
         for name, layer in self.network.layers.items():
             state, lagrangian = self.states[name], layer.lagrangian
-            if isinstance(lagrangian, Softmax):
-                # The diagonal of |H|, without cancellation.
-                share = _softmax_product(lagrangian, state, np.ones(layer.shape), 1) / 2
+            if isinstance(lagrangian, SimplexLagrangian):
+                # Rows of H have the sum 0: this is the diagonal, without cancellation.
+                share = lagrangian.magnitude_product(state, np.ones(layer.shape)) / 2
             else:
                 share = lagrangian.slope_bounds(state, state)[1]
             parts.append(np.sqrt(share).ravel())
@@ -449,41 +451,6 @@ def _diagonal(lagrangian: Lagrangian, state: Array) -> Floats:
     if isinstance(lagrangian, SeparableLagrangian):
         return np.asarray(lagrangian.slope(state), np.float64).ravel()
     return np.asarray(np.diagonal(lagrangian.hessian(state), axis1=-2, axis2=-1)).ravel()
-
-
-def _hessian_product(lagrangian: Lagrangian, state: Array, u: Array) -> Array:
-    if isinstance(lagrangian, Softmax):
-        return _softmax_product(lagrangian, state, u, -1)
-    return np.asarray(lagrangian.hessian_product(state, u))
-
-
-def _magnitude_product(lagrangian: Lagrangian, state: Array, u: Array) -> Array:
-    """|H| u of one layer."""
-    if isinstance(lagrangian, Softmax):
-        return _softmax_product(lagrangian, state, u, 1)
-    if lagrangian.separable:
-        return np.asarray(lagrangian.hessian_product(state, u))
-    magnitude = np.abs(lagrangian.hessian(state))
-    return np.asarray((magnitude @ u[..., None])[..., 0])
-
-
-def _softmax_product(lagrangian: Softmax, state: Array, u: Array, sign: int) -> Array:
-    """beta p_m [(1 - p_m) u_m + sign sum_{n != m} p_n u_n].
-
-    At a stored memory 1 - p may be 1e-30 for the winner: sums leave it out instead of subtracting.
-    """
-    p = lagrangian.activation(state)
-    winner = p.argmax(axis=-1)[..., None]
-
-    def without(terms: Array) -> Array:
-        rest = terms.copy()
-        np.put_along_axis(rest, winner, 0.0, axis=-1)
-        others: Array = rest.sum(axis=-1, keepdims=True)
-        mostly: Array = others + np.take_along_axis(terms, winner, axis=-1) - terms
-        np.put_along_axis(mostly, winner, others, axis=-1)
-        return mostly
-
-    return np.asarray(lagrangian.beta * p * (without(p) * u + sign * without(p * u)))
 
 
 def _root(hessian: Floats) -> Floats:

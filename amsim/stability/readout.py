@@ -9,13 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..lagrangians import Softmax
 from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Boxes
 from .certificates import prove
 from .claim import Claim, check_covered
-from .intervals import BoxMap
+from .intervals import COVERED, BoxMap
 from .linear import DENSE, Floats, Linearisation, solve_krylov
 from .report import StabilityReport
 from .states import State
@@ -268,12 +267,10 @@ class _Boxes:
         low, high = linear.split(self.centre - box), linear.split(self.centre + box)
         for name, layer in linear.network.layers.items():
             part, lagrangian = deviation[linear.spans[name]], layer.lagrangian
-            if isinstance(lagrangian, Softmax):
-                least, most = lagrangian.activation_bounds(low[name], high[name])
-                others = np.maximum(np.sum(most * part) - most * part, 0)
-                parts.append(lagrangian.beta * most * ((1 - least) * part + others))
-            else:
-                parts.append(lagrangian.slope_bounds(low[name], high[name])[1] * part)
+            assert isinstance(lagrangian, COVERED)  # see `check_covered`
+            box_of = low[name], high[name]
+            active = lagrangian.activation_bounds(*box_of)
+            parts.append(lagrangian.response_bound(box_of, active, part))
         return np.concatenate(parts)
 
     def rate(self, box: Floats, staleness: float) -> tuple[float, Floats]:

@@ -26,6 +26,8 @@ def s1(**options: Any) -> am.Network:
 
 S1_START = {"visible": np.cos(UNIT), "hidden": np.zeros(4)}
 
+GROUPS = (am.Softmax(2.0), am.Entmax(1.3, 2.0), am.Entmax(1.5, 2.0), am.Entmax(2.0, 2.0))
+
 
 def three_layers() -> am.Network:
     rng = np.random.default_rng(1)
@@ -252,23 +254,44 @@ def test_the_rest_state_obeys_the_ultimate_bound(quantum: float) -> None:
     assert np.abs(traj.final["visible"] - rest).max() > 1e-3 * bound.max()  # and is not idle
 
 
-def test_softmax_units_send_exactly_at_their_levels() -> None:
-    quantum = 0.02
-    solver = am.EventDriven(quantum, am.Timing(delay=0.3), record_events=True)
-    sent = am.simulate(s1(), S1_START, solver=solver, t1=12.0, until=None).events
+@pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
+@pytest.mark.parametrize("spread", [0.0, 0.2], ids=["one tau", "several"])
+@pytest.mark.parametrize("group", GROUPS, ids=repr)
+def test_units_of_groups_send_exactly_at_their_levels(group: Any, spread: float) -> None:
+    quantum, net = 0.02, s1(hidden=group)
+    timing = am.Timing(delay=0.3, tau_spread=spread)
+    solver = am.EventDriven(quantum, timing, record_events=True)
+    sent = am.simulate(net, S1_START, solver=solver, t1=12.0, until=None).events
     hidden = sent[sent.layer == "hidden"]
     assert len(hidden) > 50
     times = np.unique(np.concatenate([hidden.time, np.linspace(0.01, 12.0, 400)]))
-    traj = am.simulate(s1(), S1_START, solver=solver, times=times, until=None)
-    share = am.Softmax(2.0).activation(traj["hidden"])
+    traj = am.simulate(net, S1_START, solver=solver, times=times, until=None)
+    share = group.activation(traj["hidden"])
     for event in hidden:
         value = share[np.searchsorted(times, event.time), event.unit]
-        assert abs(value - event.value) < 1e-10
+        assert abs(value - event.value) < (1e-8 if spread else 1e-10)
     for unit in range(4):
         said, own = np.full(len(times), share[0, unit] * 0 + 0.25), hidden[hidden.unit == unit]
         for time, value in zip(own.time, own.value):
             said[times >= time] = value
-        assert np.abs(share[:, unit] - said).max() <= quantum * (1 + 1e-9)
+        assert np.abs(share[:, unit] - said).max() <= quantum * (1 + 1e-9) + 1e-8 * (spread > 0)
+
+
+@pytest.mark.parametrize("group", GROUPS[1:], ids=repr)
+def test_entmax_memories_approach_the_ode_with_the_quantum(group: Any) -> None:
+    net, times = s1(hidden=group), np.linspace(0.0, 6.0, 25)
+    ode = am.simulate(net, S1_START, times=times, until=None, solver=ACCURATE)
+    errors = []
+    for quantum in (1e-3, 1e-4):
+        solver = am.EventDriven(quantum, announce="ahead")
+        traj = am.simulate(net, S1_START, times=times, until=None, solver=solver)
+        errors.append(max(float(np.abs(traj[n] - ode[n]).max()) for n in net.layers))
+    assert errors[0] < 0.05 and errors[1] < 0.2 * errors[0]
+
+
+def test_entmax_has_no_sum_for_a_normaliser() -> None:
+    with pytest.raises(ValueError, match=r"'hidden' is Entmax, which has a threshold and no sum"):
+        am.simulate(s1(hidden=am.Entmax()), S1_START, solver=am.EventDriven(normaliser="neuron"))
 
 
 # With delays: theory

@@ -197,6 +197,9 @@ def test_algebraic_linear_memories() -> None:
 
 HIDDEN = [
     am.Softmax(1.5),
+    am.Entmax(1.3, 2.0),
+    am.Entmax(1.5),
+    am.Entmax(2.0),
     am.Tanh(1.5),
     am.Sigmoid(2.0),
     am.ReLU(),

@@ -48,6 +48,8 @@ CASES: dict[str, Callable[[], am.Trajectory]] = {
     "separable": lambda: am.simulate(memory(hidden=am.Tanh(0.1)), CUES, t1=5.0),
     "rectified": lambda: am.simulate(memory(hidden=am.RectifiedPower(2.5)), 0.01 * CUES, t1=1.0),
     "clamped": lambda: am.simulate(memory(), CUES, clamp=[0, 5]),
+    "entmax": lambda: am.simulate(memory(hidden=am.Entmax(1.5, 0.5)), CUES),
+    "sparsemax": lambda: am.simulate(memory(hidden=am.Entmax(2.0, 0.1), tau_hidden=0.0), CUES),
     "recorded": lambda: am.simulate(memory(), CUES, times=[0.0, 0.1, 0.5, 3.0], until=None),
     "general": lambda: am.simulate(three_layers(), CUES),
     "driven": lambda: am.simulate(memory(), CUES, inputs=lambda t: np.sin(t), t1=3.0),

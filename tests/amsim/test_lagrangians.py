@@ -648,3 +648,32 @@ def test_dataclass_behaviour() -> None:
         Tanh().beta = 2.0  # type: ignore[misc]
     with pytest.raises(TypeError):
         Lagrangian()  # type: ignore[abstract]
+
+
+SHARES = [Softmax(3.0), Entmax(1.1), Entmax(1.5, 2.0), Entmax(2.0)]
+
+
+@pytest.mark.parametrize("lagrangian", SHARES, ids=repr)
+@settings(deadline=None)
+@given(seed=seeds)
+def test_responses_of_shares_are_bounded_over_a_box(lagrangian: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lo, hi = random_box(rng)
+    u = rng.random(lo.size)
+    bound = lagrangian.response_bound((lo, hi), lagrangian.activation_bounds(lo, hi), u)
+    for x in points_in(rng, lo, hi):
+        exact = np.abs(lagrangian.hessian(x)) @ u
+        assert np.all(exact <= bound + 1e-12)
+        product = lagrangian.magnitude_product(x, u)
+        np.testing.assert_allclose(product, exact, rtol=1e-7, atol=1e-13)
+
+
+@pytest.mark.parametrize("lagrangian", SHARES, ids=repr)
+def test_products_of_shares_do_not_cancel_at_a_stored_memory(lagrangian: Any) -> None:
+    depth = 20.0 if isinstance(lagrangian, Softmax) else 0.999 / (lagrangian.alpha - 1)
+    x = np.array([0.0, -0.999 * depth, -depth]) / lagrangian.beta
+    s = lagrangian._weights(x)
+    expected = lagrangian.beta * s[0] * (s[1] + s[2]) / s.sum()
+    ones = np.array([1.0, 0.0, 0.0])
+    for product in (lagrangian.magnitude_product(x, ones), lagrangian.hessian_product(x, ones)):
+        assert float(product[0]) == pytest.approx(expected, rel=1e-13, abs=0.0)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from ...compiled.neurons import steepest
-from ...neurons import SOFTMAX
 from .state import Floats, Records
 from .wiring import Wiring
 
@@ -33,8 +32,7 @@ def shortest_gap(wiring: Wiring, messages: Records, x: Floats, target: Floats, y
         reach = np.abs(target[part]).max(initial=0.0) + change / population["leak"]
         reach = max(reach, np.abs(x[part]).max(initial=0.0))
         kind, parameter = int(population["kind"]), float(population["parameter"])
-        # All states of a group move: twice a quarter of beta.
-        slope = parameter / 2 if kind == SOFTMAX else steepest(kind, parameter, reach)
+        slope = steepest(kind, parameter, reach)
         step = population["quantum"] * (0.5 if rules["ahead"] else 1.0)
         if slope < math.inf and reach > 0:
             gaps[p] = step / (slope * population["fastest"] * 2.0 * reach)

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled, elementwise, inlined
-from ...neurons import NORMALISER, SOFTMAX
+from ...neurons import GROUPS, NORMALISER
 from .state import FIXED, GAP, HIGH, KEY, LOW, NOW, OPERATIONS, OWNER, RATE, SHARE, TARGET
 
 _INFINITY = 0x7FF0000000000000  # its bits
@@ -115,7 +115,7 @@ def _note_first(population, first):
 @compiled
 def keyless(population, clocked):
     """Whether messages of a population do not come from crossings of single units."""
-    return population.kind == SOFTMAX or (clocked and population.kind != NORMALISER)
+    return population.kind in GROUPS or (clocked and population.kind != NORMALISER)
 
 
 @compiled
@@ -174,7 +174,7 @@ def _rebase(units, population, t):
 
 @compiled
 def _hurry(population, t, change):
-    """A group of SOFTMAX units may now move faster, by `change` of each target at most."""
+    """A group may now move faster, by `change` of each target at most."""
     population.budget -= population.speed * (t - population.since)
     population.since = t
     population.speed += 2.0 * population.parameter * population.fastest * change
@@ -217,7 +217,7 @@ def receive_row(engine, q, j, delta):
             population.shift,
         )
         _set_first(units, population)
-    if population.kind == SOFTMAX and not clocked:
+    if population.kind in GROUPS and not clocked:
         _hurry(population, t, abs(delta) * projection.largest)
 
 
@@ -230,7 +230,7 @@ def receive(engine, i, change):
     units[TARGET, i] += change
     units[GAP, i] += change * math.exp((t - population.base) * units[RATE, i])
     if keyless(population, clocked):
-        if population.kind == SOFTMAX and not clocked:
+        if population.kind in GROUPS and not clocked:
             _hurry(population, t, abs(change))
     elif rebased:
         refresh(units, population)

@@ -9,11 +9,11 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled
-from ...neurons import NORMALISER, SHARE, SIGN, SOFTMAX
+from ...neurons import GROUPS, NORMALISER, SHARE, SIGN
+from .groups import next_of_group
 from .leak import first_unit, keyless, receive, receive_row, refresh, renew, state
 from .queue import pop, push
 from .sending import announce, emit, next_tick, output
-from .softmax import next_share
 from .state import (
     ALL,
     BEAT,
@@ -179,8 +179,8 @@ def run(engine, stop, effort):
                     population.scan += 1
                 if population.scan == population.stop:
                     refresh(units, population)
-            elif population.kind == SOFTMAX:
-                sender, direction = next_share(engine, population, t)
+            elif population.kind in GROUPS:
+                sender, direction = next_of_group(engine, population, t)
                 value = units[UP if direction > 0.0 else DOWN, sender]
                 if sender >= 0:
                     population.due = t

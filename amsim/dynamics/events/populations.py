@@ -65,7 +65,12 @@ def _neuron(name: str, lagrangian: Lagrangian, options: EventDriven) -> Neuron:
             f"EventDriven: layer {name!r} is {type(lagrangian).__name__}, whose next message is "
             f"not known in closed form; use {neurons.named('kind')}, or an ODE solver"
         )
-    if row.kind == neurons.SOFTMAX and options.normaliser != "exact":
+    if row.kind in neurons.GROUPS and options.normaliser != "exact":
+        if row.kind != neurons.SOFTMAX:
+            raise ValueError(
+                f"EventDriven: layer {name!r} is {type(lagrangian).__name__}, which has a "
+                f"threshold and no sum that a unit could follow; use normaliser='exact', or Softmax"
+            )
         return replace(row, kind=neurons.SHARE, most=math.inf)
     return row
 
@@ -112,9 +117,9 @@ def rates(
         from scipy.special import ndtri
 
         tau = tau * np.exp(timing.tau_spread * ndtri(draws.uniform(seed, draws.TAU, len(tau))))
-        if any(row.neuron.kind in (neurons.SOFTMAX, neurons.SHARE) for row in rows):
+        if any(row.neuron.kind in (*neurons.GROUPS, neurons.SHARE) for row in rows):
             warnings.warn(
-                "tau_spread gives the units of a softmax group unequal tau: the energy may rise "
+                "tau_spread gives the units of a group unequal tau: the energy may rise "
                 "and mixed states may lose their stability",
                 GuaranteeWarning,
                 stacklevel=6,
@@ -130,7 +135,7 @@ def populations_of(rows: list[Row], rate: Floats) -> Records:
         part = rate[row.start : row.stop]
         for name in ("start", "stop", "quantum", "leak", "normaliser"):
             populations[p][name] = getattr(row, name)
-        for name in ("kind", "parameter", "least", "most"):
+        for name in ("kind", "parameter", "alpha", "least", "most"):
             populations[p][name] = getattr(row.neuron, name)
         populations[p]["rate"] = part[0] if np.ptp(part) == 0 else np.nan
         populations[p]["fastest"] = part.max()

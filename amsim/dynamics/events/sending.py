@@ -9,12 +9,12 @@ import math
 import numpy as np
 
 from ...compiled.jit import compiled
-from ...compiled.neurons import activation, inverse
+from ...compiled.neurons import activation, height, inverse
 from ...compiled.streams import mixed, unit_interval
-from ...neurons import SIGN, SOFTMAX
+from ...neurons import ENTMAX, GROUPS, SIGN
+from .groups import output_of_group
 from .leak import state
 from .queue import push
-from .softmax import shares
 from .state import (
     ALL,
     CHECK,
@@ -32,7 +32,6 @@ from .state import (
     PHASE,
     SENT,
     SENT_LAST,
-    SHARE,
     TICK,
     UP,
 )
@@ -42,9 +41,8 @@ from .state import (
 def output(engine, i, t):
     """g of unit i at time t."""
     population = engine.populations[engine.ranks[OWNER, i]]
-    if population.kind == SOFTMAX:
-        _, rest, _, _, _, _ = shares(engine, population, t)
-        return engine.units[SHARE, i] / (1.0 + rest)
+    if population.kind in GROUPS:
+        return output_of_group(engine, population, i, t)
     x = state(engine, i, t) - population.shift
     return activation(population.kind, population.parameter, x)
 
@@ -63,7 +61,10 @@ def announce(engine, i, value, direction):
     rising = direction >= 0.0
     units[UP, i] = value + (further if rising else back)
     units[DOWN, i] = value - (back if rising else further)
-    if np.isnan(units[FIXED, i]) and kind != SOFTMAX:
+    if kind == ENTMAX:
+        units[LOW, i] = height(kind, population.alpha, units[DOWN, i])
+        units[HIGH, i] = height(kind, population.alpha, units[UP, i])
+    elif np.isnan(units[FIXED, i]) and kind not in GROUPS:
         units[LOW, i] = inverse(kind, parameter, units[DOWN, i])
         units[HIGH, i] = inverse(kind, parameter, units[UP, i])
     return said

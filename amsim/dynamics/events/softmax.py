@@ -60,6 +60,13 @@ def shares(engine, population, t):
 
 
 @compiled
+def softmax_output(engine, population, i, t):
+    """Output of a unit."""
+    _, rest, _, _, _, _ = shares(engine, population, t)
+    return engine.units[SHARE, i] / (1.0 + rest)
+
+
+@compiled
 def _ratio(units, i, others, direction):
     """Odds of unit i over those of its next level, or the inverse if that lies below."""
     level = units[UP, i] if direction > 0.0 else units[DOWN, i]

@@ -21,7 +21,7 @@ Records = NDArray[Any]
     GAP,
     RATE,
     FIXED,  # state of a clamped unit, NaN where it is free
-    LOW,  # states at which the next message leaves,
+    LOW,  # states (ENTMAX: heights above the threshold) at which the next message leaves,
     HIGH,
     DOWN,  # and the outputs there
     UP,
@@ -30,7 +30,7 @@ Records = NDArray[Any]
     SENT,  # its time
     PHASE,  # of a periodic clock
     PERIOD,
-    SHARE,  # working memory of softmax groups
+    SHARE,  # working memory of groups
     UNIT_ROWS,
 ) = range(15)
 
@@ -44,6 +44,7 @@ POPULATION = np.dtype(
         ("stop", np.int64),
         ("kind", np.int64),
         ("parameter", np.float64),
+        ("alpha", np.float64),
         ("least", np.float64),  # range of the outputs
         ("most", np.float64),
         ("quantum", np.float64),
@@ -56,7 +57,7 @@ POPULATION = np.dtype(
         ("shift", np.float64),  # of LOW and HIGH: what a SHARE hears from its normaliser
         ("scan", np.int64),  # the next unit to look at after a shift
         ("normaliser", np.int64),  # its unit, or -1
-        ("budget", np.float64),  # SOFTMAX: change of log-odds that cannot lead to a message,
+        ("budget", np.float64),  # GROUPS: change of log-odds or u that cannot lead to a message,
         ("speed", np.float64),  # the largest rate of such a change,
         ("since", np.float64),  # and when that was so
         ("outgoing", np.int64),  # first of its projections in `Engine.outgoing`,

@@ -53,7 +53,8 @@ def applies(wiring: Wiring) -> bool:
     """Whether a network can be run in windows: see the conditions in the module's docstring."""
     rules, populations = wiring.rules[0], wiring.populations
     simple = rules["link"] and not (rules["clocked"] or rules["drop"] or len(wiring.jitter))
-    crossing = populations["kind"] < neurons.SOFTMAX
+    kinds = populations["kind"]
+    crossing = ~np.isin(kinds, (*neurons.GROUPS, neurons.SHARE, neurons.NORMALISER))
     shared = np.isfinite(populations["rate"])
     if not (simple and np.isinf(rules["heartbeat"]) and crossing.all() and shared.all()):
         return False
