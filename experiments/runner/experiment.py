@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
+from amsim.display import short
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
@@ -99,6 +101,10 @@ class Experiment:
     judge: Callable[[xr.Dataset], Sequence[Claim]]
     coordinates: Callable[[Mapping[str, Any]], Mapping[str, ArrayLike]] = no_coordinates
     at_most: Mapping[str, str] = field(default_factory=dict)
+
+    @short
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r}, {self.question!r})"
 
     def __post_init__(self) -> None:
         for size, values in self.sizes.items():

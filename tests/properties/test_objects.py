@@ -245,6 +245,14 @@ def test_comparing_and_hashing_never_fail() -> None:
                 assert (value == other) is False
 
 
+def test_objects_show_themselves_in_a_line() -> None:
+    for value in objects():
+        text = repr(value)
+        assert len(text) <= 500, text
+        assert "\n" not in text
+        assert "array([" not in text, text
+
+
 def test_objects_that_were_never_finished_can_be_shown() -> None:
     for value in (network(), network().layers["hidden"], network().synapses[0], report(), plan()):
         unfinished = object.__new__(type(value))
