@@ -21,7 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 import hardware as hw
-from hardware import damaged_plans, domain, random_plans
+from hardware import damaged_plans, origin, random_plans
 
 
 def plan_for(rng: np.random.Generator) -> hw.Plan:
@@ -47,7 +47,7 @@ def main() -> None:
             start = time.process_time()
             try:
                 with patch.object(
-                    domain, "check_origin", (lambda _: None) if args.proof else domain.check_origin
+                    origin, "check_origin", (lambda _: None) if args.proof else origin.check_origin
                 ):
                     plan = hw.Plan.load(path)
             except ValueError as error:

@@ -26,7 +26,7 @@ import amsim as am
 from amsim import checks
 from amsim.files import MAX_BYTES, open_archive, open_regular, refuse_existing, write_atomically
 
-from . import domain, ranges
+from . import domain, origin, ranges
 from .plan import Hidden, Normaliser, Plan, Visible
 from .units import values
 
@@ -92,7 +92,7 @@ def restore(scalars: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> P
         **whole,
     )
     ranges.check(plan)
-    domain.check_origin(plan)
+    origin.check_origin(plan)
     return plan
 
 

@@ -15,7 +15,7 @@ import pytest
 import amsim as am
 import hardware as hw
 from amsim.cli import main
-from hardware import damaged_plans, domain, files, random_plans, ranges
+from hardware import damaged_plans, domain, files, origin, random_plans, ranges
 from hardware.units import values
 
 PATTERNS = am.patterns.random(5, 24, seed=0)
@@ -287,7 +287,7 @@ def test_edited_files_are_refused_or_do_not_overflow(
     Few pass the comparison with the network. Without it the proof alone decides, about many.
     """
     if proof:
-        monkeypatch.setattr(domain, "check_origin", lambda _: None)
+        monkeypatch.setattr(origin, "check_origin", lambda _: None)
     loaded, refusals = 0, []
     plan = small_plan(kind)
     for seed in range(40):
@@ -323,7 +323,7 @@ def test_reading_and_compiling_agree_about_domains() -> None:
         except hw.RangeError:
             continue
         domain.check(plan)
-        domain.check_origin(plan)
+        origin.check_origin(plan)
 
 
 def test_numpy_numbers_are_saved(tmp_path: Path) -> None:
