@@ -23,7 +23,8 @@ def mantissa_of(ratio: float) -> tuple[int, int]:
 
 def decay_mantissas(layer: str, tau: Floats, dt: float) -> Integers:
     """Mantissas of the leak over one period, 4096 for algebraic units."""
-    share = -np.expm1(-dt / np.maximum(tau, 1e-300))
+    with np.errstate(over="ignore"):  # of damaged files: a leak within less than any period
+        share = -np.expm1(-dt / np.maximum(tau, 1e-300))
     mantissas: Integers = np.rint(share * (1 << kernels.DECAY_BITS)).astype(np.int64)
     if mantissas.min() < 1:
         needed = math.ceil(math.log2(1 / float(share.min())))
