@@ -212,11 +212,11 @@ def single_speed(units: int, count: int, rounds: int) -> list[dict[str, object]]
 
 def _count_products(net: am.Network, run: Callable[[], object]) -> float:
     """Products of the weights with one vector: passes over Xi, times vectors."""
-    from amsim.stability import links, passes
+    from amsim.stability import compiled_intervals, links
 
     count, size = 0.0, net.synapses[0].weights.size
     plain = [(links, name) for name in ("project", "project_back", "_times")]
-    plain.append((passes, "difference_product"))
+    plain.append((compiled_intervals, "difference_product"))
     functions = [getattr(module, name) for module, name in plain]
 
     def counted(function: Callable[..., Array]) -> Callable[..., Array]:

@@ -22,7 +22,7 @@ from .energies import (
     SquaredDistance,
 )
 from .memory import BinaryMemory
-from .recall import Flips, Recall
+from .recall_result import Flips, Recall
 
 __all__ = [
     "BinaryMemory",

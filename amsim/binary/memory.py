@@ -16,12 +16,12 @@ from .. import checks
 from ..dynamics.events import Timing
 from ..progress import announce_compilation
 from . import inputs
+from .clock_schedule import schedule
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
 from .inputs import Signs
-from .recall import Integers, Recall
-from .record import along
+from .recall_result import Integers, Recall
+from .replay import energies_and_flips
 from .tables import BAND, FieldTable, Table, field_table, value_table
-from .ticks import schedule
 
 # Multiply-adds between two looks at Ctrl-C, if no cue settles: some tenths of a second.
 _CHECKS = 10**9
@@ -210,7 +210,7 @@ class BinaryMemory:
 
             def run(log: Integers) -> tuple[Signs, Integers]:
                 """All cues to their end; the log gets the first flips."""
-                from . import loops, ticked
+                from . import clocked, loops
 
                 states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
                 seeds: Any = np.zeros(len(rows), np.uint64)
@@ -223,7 +223,7 @@ class BinaryMemory:
                     cues = slice(at, at + some)
                     given, result = (*parts, states[cues], seeds[cues], agree), results[cues]
                     if plan is not None:
-                        ticked.at_ticks(*given, log, plan, result)
+                        clocked.at_ticks(*given, log, plan, result)
                     elif units is None:
                         loops.all_at_once(*given, staleness, max_sweeps, log, result)
                     else:
@@ -240,7 +240,9 @@ class BinaryMemory:
                 log = np.empty((results[:, 3].sum(), 2), dtype=np.int64)
                 run(log)
                 every = self.shape[1] if units is None else 1
-                sums, events = along(self._memories, self._values, rows, results, log, every)
+                sums, events = energies_and_flips(
+                    self._memories, self._values, rows, results, log, every
+                )
                 recorded = self._energy(*sums).reshape(-1, *batch), events
         codes, period, checked, flips = (column.reshape(batch) for column in results.T)
         return Recall(

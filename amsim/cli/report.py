@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 def _report(args: argparse.Namespace) -> int:
     from ..experiments.runner.files import RecordError
-    from ..experiments.runner.report import page
+    from ..experiments.runner.html_report import page
 
     try:
         text = page(args.folders)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import GuaranteeWarning
 from ..network import Layer, Network
-from ..stability.claim import check_covered
+from ..stability.certification_problem import check_covered
 from ..stability.readout import distance_to_rest
 from ..synapses import Array
 from .problem import INTERRUPTED, SETTLED, Problem, Solution, Solver

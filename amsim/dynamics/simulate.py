@@ -13,10 +13,10 @@ from ..checks import Seed, shown
 from ..errors import GuaranteeWarning
 from ..network import Network
 from .brian import Brian2
+from .build_problem import build_problem
 from .certified import Certified, check_certifiable
 from .exponential import ExponentialIntegrator
 from .halting import Settled
-from .pose import pose
 from .problem import Input, Solver
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
@@ -99,7 +99,7 @@ def simulate(
     >>> traj["visible"].shape == (len(traj.times), 3, 32), traj.status
     (True, 'settled')
     """
-    problem, batch = pose(
+    problem, batch = build_problem(
         network, cue_or_states,
         t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, breakpoints=breakpoints,
         max_step=max_step, seed=seed,

@@ -5,8 +5,8 @@ from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
 from .readout import distance_to_rest, reach, t_read
-from .report import StabilityReport, analyse
 from .spectrum import delay_spectrum
+from .stability_report import StabilityReport, analyse
 from .verdicts import Verdict
 
 __all__ = [

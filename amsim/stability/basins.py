@@ -14,7 +14,7 @@ from ..network import Network
 from ..synapses import Array, Dense
 from .boxes import LARGEST, Box, Boxes
 from .certificates import prove
-from .claim import Claim, Scope, States
+from .certification_problem import CertificationProblem, Scope, States
 from .contraction import contraction
 
 _PRECISION = 1e-6  # relative
@@ -68,17 +68,17 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     >>> round(radius(net, patterns[1]), 2), round(radius(net, patterns[1], "broadcast"), 2)
     (0.43, 1.0)
     """
-    claim = Claim.of(net, None, state, scope)
-    _check_single(claim)
-    found = _first_root(claim, scope)
+    problem = CertificationProblem.of(net, None, state, scope)
+    _check_single(problem)
+    found = _first_root(problem, scope)
     # Between mixed memories the boxes of h_mu - h_w can be the wider ones; what any links
     # cannot break, broadcasts cannot either.
     return max(found, radius(net, state, "link")) if scope == "broadcast" else found
 
 
-def _first_root(claim: Claim, scope: Scope) -> float:
-    size = max(1.0, float(claim.target.reach()[0]))
-    shrunk = partial(_proven, claim, scope) if claim.map.late else partial(_shrunk, claim)
+def _first_root(problem: CertificationProblem, scope: Scope) -> float:
+    size = max(1.0, float(problem.target.reach()[0]))
+    shrunk = partial(_proven, problem, scope) if problem.map.late else partial(_shrunk, problem)
     good, known = 2 * size, None
     while (known := shrunk(good, None)) is None:
         good /= 2
@@ -99,40 +99,42 @@ def _first_root(claim: Claim, scope: Scope) -> float:
     return good
 
 
-def _proven(claim: Claim, scope: Scope, radius: float, known: Boxes | None) -> Boxes | None:
+def _proven(
+    problem: CertificationProblem, scope: Scope, radius: float, known: Boxes | None
+) -> Boxes | None:
     """The boxes of the default starts from a radius, if they have a certificate; else None."""
-    start = _starts(claim, radius)
-    return start if prove(replace(claim, start=start), scope, _OFF).holds else None
+    start = _starts(problem, radius)
+    return start if prove(replace(problem, start=start), scope, _OFF).holds else None
 
 
-def _shrunk(claim: Claim, radius: float, known: Boxes | None) -> Boxes | None:
+def _shrunk(problem: CertificationProblem, radius: float, known: Boxes | None) -> Boxes | None:
     """The boxes of a radius from which phi iterates into `known`, or to a contraction; else None.
 
     Without `known`, only the contraction counts.
     """
-    first = _boxes_around(claim, radius)
+    first = _boxes_around(problem, radius)
     if first is None:
         return None
     boxes = first
     for _ in range(_PASSES):
-        image = claim.map.image(boxes)
+        image = problem.map.image(boxes)
         if not image.new.within(boxes)[0]:
             return None
-        if contraction(claim.map, image)[0] < 1:
+        if contraction(problem.map, image)[0] < 1:
             return first
         if known is None:
             return None
-        smaller = image.new.meet(boxes, claim.target)
-        boxes = _uniform(claim, smaller)
+        smaller = image.new.meet(boxes, problem.target)
+        boxes = _uniform(problem, smaller)
         if boxes.within(known)[0]:
             return first
     return None
 
 
-def _uniform(claim: Claim, boxes: Boxes) -> Boxes:
+def _uniform(problem: CertificationProblem, boxes: Boxes) -> Boxes:
     """The same boxes, that of the visible layer widened to one radius for all units."""
-    name = claim.visible
-    lo, hi = claim.target[name]
+    name = problem.visible
+    lo, hi = problem.target[name]
     own, centre = Boxes({name: boxes[name]}), Boxes({name: (lo, hi)})
     reach = own.deviation(centre)[:, None]
     return Boxes({**boxes, name: _around((lo, hi), reach)})
@@ -144,14 +146,14 @@ def _around(point: Box, radius: Array | float) -> Box:
     return lo, hi
 
 
-def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
+def _boxes_around(problem: CertificationProblem, radius: float) -> Boxes | None:
     """The visible layer's box of a radius, and invariant boxes of the other kept layers for it."""
-    boxes = _starts(claim, radius).hull(claim.target)
-    own = boxes[claim.visible]
+    boxes = _starts(problem, radius).hull(problem.target)
+    own = boxes[problem.visible]
     if len(boxes) == 1:
         return boxes
     for _ in range(_PASSES):
-        new = Boxes({**claim.map.image(boxes).new, claim.visible: own})
+        new = Boxes({**problem.map.image(boxes).new, problem.visible: own})
         if new.within(boxes)[0]:
             return boxes
         boxes = boxes.grow(new)
@@ -160,10 +162,10 @@ def _boxes_around(claim: Claim, radius: float) -> Boxes | None:
     return None
 
 
-def _starts(claim: Claim, radius: float) -> Boxes:
+def _starts(problem: CertificationProblem, radius: float) -> Boxes:
     """Boxes of the kept layers, the visible one within a radius, others at their default start."""
-    own = _around(claim.target[claim.visible], radius)
-    return claim.map.start(Boxes({claim.visible: own}))
+    own = _around(problem.target[problem.visible], radius)
+    return problem.map.start(Boxes({problem.visible: own}))
 
 
 def radius_bound(net: Network, state: States) -> float:
@@ -202,8 +204,8 @@ def radius_bound(net: Network, state: States) -> float:
     True
     """
     features, memories = _two_layers(net)
-    claim = Claim.of(net, None, state, "link")
-    _check_single(claim)
+    problem = CertificationProblem.of(net, None, state, "link")
+    _check_single(problem)
     layer, synapse = net.layers[memories], net.synapses[0]
     assert isinstance(synapse, Dense)
     assert isinstance(layer.lagrangian, Softmax)
@@ -213,9 +215,8 @@ def radius_bound(net: Network, state: States) -> float:
     axis = 1 if synapse.between[0] == memories else 0
     size = float(np.abs(synapse.weights).max()) / net.layers[features].leak
     reach = float(np.abs(synapse.weights).sum(axis=axis, dtype=np.float64).max()) / layer.leak
-    second, first = np.sort(claim.map.update(memories, {features: claim.target[features][0]})[0])[
-        -2:
-    ]
+    updated = problem.map.update(memories, {features: problem.target[features][0]})[0]
+    second, first = np.sort(updated)[-2:]
     entropy = math.log(4 * beta * size * reach * (layer.size - 1)) / beta
     return max(0.0, (float(first - second) - entropy) / (2 * reach))
 
@@ -234,12 +235,12 @@ def _two_layers(net: Network) -> tuple[str, str]:
     return kinds[Identity], kinds[Softmax]
 
 
-def _check_single(claim: Claim) -> None:
-    if claim.batch:
-        raise ValueError(f"state has batch axes {claim.batch}; give one state, or loop over them")
-    size = max(1.0, float(claim.target.reach()[0]))
-    moved = claim.map.image(claim.target).new
-    if not (off := float(moved.deviation(claim.target)[0])) <= _OFF * size:
+def _check_single(problem: CertificationProblem) -> None:
+    if problem.batch:
+        raise ValueError(f"state has batch axes {problem.batch}; give one state, or loop over them")
+    size = max(1.0, float(problem.target.reach()[0]))
+    moved = problem.map.image(problem.target).new
+    if not (off := float(moved.deviation(problem.target)[0])) <= _OFF * size:
         raise ValueError(
             f"state is no fixed point: one update moves it by {off:.3g}; take the last state of a "
             f"recall, such as simulate(net, cue).final"

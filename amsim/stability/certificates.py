@@ -19,7 +19,7 @@ from ..display import short, span, table, tabled
 from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Box, Boxes
-from .claim import Claim, Scope, States
+from .certification_problem import CertificationProblem, Scope, States
 from .contraction import contraction, distance, least_gain, residual
 from .intervals import Image
 from .linear import Linearisation
@@ -146,15 +146,15 @@ def certify(
     if cue is None:
         raise TypeError("cue is None; give the state from which executions start")
     tolerance = checks.number("tolerance", tolerance, above=0.0, at_most=checks.LARGEST)
-    return prove(Claim.of(net, cue, target, scope), scope, tolerance)
+    return prove(CertificationProblem.of(net, cue, target, scope), scope, tolerance)
 
 
-def prove(claim: Claim, scope: Scope, tolerance: float) -> Certificate:
-    """The certificate of a claim; `tolerance` is relative."""
-    search = _Search(claim, scope, tolerance * np.maximum(1.0, claim.target.reach()))
+def prove(problem: CertificationProblem, scope: Scope, tolerance: float) -> Certificate:
+    """The certificate of a validated problem; `tolerance` is relative."""
+    search = _Search(problem, scope, tolerance * np.maximum(1.0, problem.target.reach()))
     search.run()
-    claim.map.forget()
-    holds, batch = search.outcome == _HOLDS, claim.batch
+    problem.map.forget()
+    holds, batch = search.outcome == _HOLDS, problem.batch
     return Certificate(
         holds=holds.reshape(batch),
         box={
@@ -172,13 +172,13 @@ def prove(claim: Claim, scope: Scope, tolerance: float) -> Certificate:
 class _Search:
     """Boxes of all cues at once: they grow until invariant, then shrink until contracting."""
 
-    claim: Claim
+    problem: CertificationProblem
     scope: Scope
     limit: Array
     found: Boxes = field(default_factory=Boxes)
 
     def __post_init__(self) -> None:
-        count = self.claim.count
+        count = self.problem.count
         self.outcome = np.full(count, _OPEN)
         self.iterations = np.zeros(count, np.int64)
         self.margin = np.full(count, -np.inf)
@@ -186,7 +186,7 @@ class _Search:
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
-        rows, part = np.arange(self.claim.count), self.claim
+        rows, part = np.arange(self.problem.count), self.problem
         boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
         last: Array = np.zeros(part.count)
         for _ in range(_PASSES):
@@ -216,16 +216,16 @@ class _Search:
     @cached_property
     def residual(self) -> dict[str, Array]:
         """Of all targets at once: many cues need it, at different times."""
-        return residual(self.claim)
+        return residual(self.problem)
 
     def _keep(self, rows: Array, states: Boxes) -> None:
         """Remember the boxes as they are before they shrink."""
         for name, (lo, hi) in states.items():
-            shape = (self.claim.count, lo.shape[1])
+            shape = (self.problem.count, lo.shape[1])
             kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
             kept[0][rows], kept[1][rows] = lo, hi
 
-    def _judge(self, rows: Array, part: Claim, image: Image, smaller: Boxes) -> None:
+    def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
         """Settle the outcome of the cues, with an invariant box, that need no further image."""
         factor, far = contraction(part.map, image), image.new.deviation(part.target)
         stalled = _best_shrinking(image.given, smaller) > _STALLED
@@ -278,35 +278,35 @@ def _message(search: _Search) -> str:
         if count := int((outcome == code).sum()):
             parts.append(f"{count}: {reason}")
     if held < total:
-        if late := search.claim.map.late:
+        if late := search.problem.map.late:
             parts.append(
                 f"by default {' and '.join(map(repr, sorted(late)))} starts without some of its "
                 f"forces; give its state in the cue of certify and simulate to start elsewhere"
             )
         failed = outcome != _HOLDS
-        parts.extend(_at_target(search.claim.take(failed), search.limit[failed], search.scope))
+        parts.extend(_at_target(search.problem.take(failed), search.limit[failed], search.scope))
     return "; ".join(parts)
 
 
-def _at_target(claim: Claim, limit: Array, scope: Scope) -> list[str]:
+def _at_target(problem: CertificationProblem, limit: Array, scope: Scope) -> list[str]:
     """What to say where the target is no fixed point, or boxes do not even shrink there."""
-    moved = claim.map.image(claim.target).new.deviation(claim.target)
+    moved = problem.map.image(problem.target).new.deviation(problem.target)
     astray = ~(moved <= limit)
     if not astray.any():
-        return _impossible(claim, scope)
+        return _impossible(problem, scope)
     told = [
         f"{astray.sum()}: the target is no fixed point: one update moves it by up to "
         f"{moved.max():.3g}; take the last state of a recall, such as simulate(net, cue).final"
     ]
-    return told if astray.all() else told + _impossible(claim.take(~astray), scope)
+    return told if astray.all() else told + _impossible(problem.take(~astray), scope)
 
 
-def _impossible(claim: Claim, scope: Scope) -> list[str]:
+def _impossible(problem: CertificationProblem, scope: Scope) -> list[str]:
     """What to say where boxes do not even shrink at the target."""
-    hopeless = np.flatnonzero(least_gain(claim) > 1 + 1e-9)
+    hopeless = np.flatnonzero(least_gain(problem) > 1 + 1e-9)
     if not hopeless.size:
         return []
-    part = claim.take(hopeless[:1])
+    part = problem.take(hopeless[:1])
     linear = Linearisation(part.map.net, part.points())
     where = f"sigma = {linear.sigma:.4g}, rho = {linear.rho:.4g} at the target"
     if linear.rho < 1:

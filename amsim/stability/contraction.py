@@ -8,7 +8,7 @@ import numpy as np
 
 from ..synapses import Array
 from .boxes import Boxes
-from .claim import Claim
+from .certification_problem import CertificationProblem
 from .intervals import BoxMap, Image
 
 _FLOOR = 1e-2  # of the layer's largest width: weights of units whose box is narrow
@@ -34,11 +34,11 @@ def distance(boxmap: BoxMap, residual: Mapping[str, Array], boxes: Boxes, factor
     return np.asarray(_worst(residual, widths) * widest / (1 - factor) * (1 + 1e-15))
 
 
-def residual(claim: Claim) -> dict[str, Array]:
+def residual(problem: CertificationProblem) -> dict[str, Array]:
     """How far one update may move each unit at the target, from above; (batch, units)."""
-    moved = claim.map.image(claim.target).new
+    moved = problem.map.image(problem.target).new
     return {
-        name: np.maximum(hi - claim.target[name][0], claim.target[name][0] - lo)
+        name: np.maximum(hi - problem.target[name][0], problem.target[name][0] - lo)
         for name, (lo, hi) in moved.items()
     }
 
@@ -54,22 +54,22 @@ def weights(boxmap: BoxMap, boxes: Boxes) -> dict[str, Array]:
     return found
 
 
-def least_gain(claim: Claim, steps: int = 30) -> Array:
+def least_gain(problem: CertificationProblem, steps: int = 30) -> Array:
     """A lower bound on the spectral radius of |dF| at the target, shape (batch,).
 
     For u >= 0, not 0: if |dF| u >= c u then the spectral radius is at least c (Collatz and
     Wielandt). The power method finds u.
     """
-    image = claim.map.image(claim.target)
-    widths = weights(claim.map, claim.target)
-    gain = claim.map.gain(image, widths)
+    image = problem.map.image(problem.target)
+    widths = weights(problem.map, problem.target)
+    gain = problem.map.gain(image, widths)
     for _ in range(steps):
         if (_worst(gain, widths) < 1).all():
             break
         widest = np.max([width.max(axis=1) for width in gain.values()], axis=0)[:, None]
         # Small entries are cut to 0: their ratios converge last.
         widths = {n: np.where(x > 1e-3 * widest, x / widest, 0.0) for n, x in gain.items()}
-        gain = claim.map.gain(image, widths)
+        gain = problem.map.gain(image, widths)
     ratios = [
         np.where(u > 0, gain[name] / np.where(u > 0, u, 1), np.inf).min(axis=1)
         for name, u in widths.items()

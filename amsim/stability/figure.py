@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .report import StabilityReport
+    from .stability_report import StabilityReport
 
 # Okabe & Ito; see amsim/plot.py.
 _COLOURS = ("#000000", "#0072B2", "#D55E00")

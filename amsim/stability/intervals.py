@@ -114,13 +114,13 @@ class BoxMap:
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
         from ..compiled.jit import announced
-        from .passes import around
+        from .compiled_intervals import around
 
         with announced("certificates", around):
             return self._image(boxes)
 
     def _image(self, boxes: Boxes) -> Image:
-        from .passes import middle
+        from .compiled_intervals import middle
 
         states, active, sent = Boxes(boxes), Boxes(), Boxes()
         for name in (*self.kept, *(name for name in self.order if name not in self.kept)):
@@ -134,7 +134,7 @@ class BoxMap:
     @np.errstate(over="ignore", invalid="ignore")
     def start(self, given: Boxes) -> Boxes:
         """Boxes of the kept layers that hold their default start from states in the given boxes."""
-        from .passes import middle
+        from .compiled_intervals import middle
 
         states, sent = Boxes(given), Boxes()
         if given.keys() >= set(self.kept):
@@ -177,7 +177,7 @@ class BoxMap:
 
     def _activate(self, name: str, box: Box) -> Box:
         """Bounds on the activation of one layer."""
-        from .passes import softmax_bounds
+        from .compiled_intervals import softmax_bounds
 
         lagrangian = self.net.layers[name].lagrangian
         if isinstance(lagrangian, Softmax):
@@ -188,7 +188,7 @@ class BoxMap:
 
     def _receive(self, name: str, sent: Boxes) -> Box:
         """The box of F on one layer, out of centres and radii of activations."""
-        from .passes import around
+        from .compiled_intervals import around
 
         layer = self.net.layers[name]
         spread = self._spread(name, {source: radius for source, (_, radius) in sent.items()})
@@ -217,7 +217,7 @@ class BoxMap:
         lagrangian = self.net.layers[name].lagrangian
         if isinstance(lagrangian, Identity):
             return width
-        assert isinstance(lagrangian, COVERED)  # see `claim.check_covered`
+        assert isinstance(lagrangian, COVERED)  # see `certification_problem.check_covered`
         return lagrangian.response_bound(image.states[name], image.active[name], width)
 
 

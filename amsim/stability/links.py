@@ -52,7 +52,7 @@ class Link:
 
     def apart(self, radius: Array, winner: Array) -> Array:
         """|W - W_w| r from above, with W_w the weights of the winner; shape (batch, targets)."""
-        from .passes import difference_product
+        from .compiled_intervals import difference_product
 
         if self.sizes is not None:
             # |a - b| = |a| - a sign(b) where |a| = |b|.

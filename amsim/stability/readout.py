@@ -13,10 +13,10 @@ from ..network import Network
 from ..synapses import Array
 from .boxes import LARGEST, Boxes
 from .certificates import prove
-from .claim import Claim, check_covered
+from .certification_problem import CertificationProblem, check_covered
 from .intervals import COVERED, BoxMap
 from .linear import DENSE, Floats, Linearisation, solve_krylov
-from .report import StabilityReport
+from .stability_report import StabilityReport
 from .states import State
 
 _PASSES = 60
@@ -190,7 +190,7 @@ def distance_to_rest(net: Network, state: State) -> Array:
     given = state if isinstance(state, Mapping) else {name: state}
     if name not in given:
         raise ValueError(f"state has no layer {name!r}; give all layers, as traj.final does")
-    found = prove(Claim.of(net, None, given, "link"), "link", tolerance=1.0)
+    found = prove(CertificationProblem.of(net, None, given, "link"), "link", tolerance=1.0)
     return np.where(found.holds, found.distance, np.inf)
 
 

@@ -12,7 +12,7 @@ import amsim as am
 from amsim import checks
 from amsim.dynamics.brian.build import build
 from amsim.dynamics.brian.install import require_brian2
-from amsim.dynamics.pose import pose
+from amsim.dynamics.build_problem import build_problem
 
 
 def brian2(
@@ -87,7 +87,7 @@ def brian2(
     options = am.Brian2(solver=solver, timing=timing, quantum=quantum, dt=dt)
     if cue is None:
         cue = {name: np.zeros(layer.shape) for name, layer in network.dynamic.items()}
-    problem, _ = pose(network, cue, clamp=clamp, inputs=inputs, seed=seed)
+    problem, _ = build_problem(network, cue, clamp=clamp, inputs=inputs, seed=seed)
     if problem.driven:
         raise ValueError("brian2: inputs of an exported network are constant; give arrays")
     step = options.step(network)

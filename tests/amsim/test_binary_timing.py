@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import amsim as am
 from amsim.binary import BinaryMemory, Exponential, Power
-from amsim.binary.ticks import Schedule, schedule
+from amsim.binary.clock_schedule import Schedule, schedule
 
 Array = npt.NDArray[Any]
 

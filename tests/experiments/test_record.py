@@ -25,8 +25,8 @@ from experiments.runner.files import (
     read_record,
     write_record,
 )
+from experiments.runner.html_report import page
 from experiments.runner.record import run
-from experiments.runner.report import page
 from experiments.runner.rerun import changed_origin, differences, rerun
 from experiments.runner.unit_log import UnitLog, read
 

@@ -8,8 +8,8 @@ from small_experiments import EXPERIMENT
 from amsim.cli import main
 from experiments.runner.design import Design
 from experiments.runner.files import RecordError, read_record, write_record
+from experiments.runner.html_report import page
 from experiments.runner.record import run
-from experiments.runner.report import page
 
 
 class Reader(HTMLParser):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import amsim as am
-from amsim.dynamics.brian.run import _Run
+from amsim.dynamics.brian.run_brian2 import _Run
 from hardware import export
 
 brian2 = pytest.importorskip("brian2", reason="Brian2 does not install everywhere")

@@ -72,7 +72,7 @@ class Brian2:
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch as one network of Brian2."""
-        from .run import solve
+        from .run_brian2 import solve
 
         return solve(problem, self)
 

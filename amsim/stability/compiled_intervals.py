@@ -1,4 +1,4 @@
-"""Compiled passes over boxes: what NumPy would do in many small steps.
+"""Compiled interval arithmetic: bounds of softmax shares, and centres and radii of boxes.
 
 All bounds are rounded outwards, as in `intervals`. Arrays are (batch, units) and float64.
 """

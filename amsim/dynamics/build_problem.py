@@ -1,4 +1,4 @@
-"""From what a user hands in to a validated `Problem`."""
+"""The validation of what a user gives to `simulate`, and the `Problem` that solvers get."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Inputs = dict[str, "Array | Drive"]
 _ROUNDING = float(np.finfo(np.float64).eps)
 
 
-def pose(
+def build_problem(
     network: Network,
     cue_or_states: ArrayLike | Mapping[str, ArrayLike],
     *,

@@ -1,4 +1,7 @@
-"""What is to be certified: the network's map, where executions start and where they should end."""
+"""The problem that a certificate solves: the map of a network, a start and a target.
+
+`CertificationProblem.of` validates what a user gives to `certify`, `radius` and `reach`.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ States: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A validated question with one batch axis.
+class CertificationProblem:
+    """A validated certification problem with one batch axis.
 
     Attributes
     ----------
@@ -42,7 +45,9 @@ class Claim:
     batch: tuple[int, ...]
 
     @classmethod
-    def of(cls, net: Network, cue: States | None, target: States, scope: Scope) -> Claim:
+    def of(
+        cls, net: Network, cue: States | None, target: States, scope: Scope
+    ) -> CertificationProblem:
         """Validate; without a cue, executions start at the target, and a cue would be `visible`."""
         check_covered(net, scope)
         visible = "visible" if "visible" in net.layers else next(iter(net.layers))
@@ -77,8 +82,8 @@ class Claim:
         known = {name: point for name, (point, _) in self.target.items()}
         return {name: state[0] for name, state in _complete(self.map, known).items()}
 
-    def take(self, rows: Array) -> Claim:
-        """The claim for some of the cues."""
+    def take(self, rows: Array) -> CertificationProblem:
+        """The same problem for some of the cues."""
         return replace(
             self,
             map=self.map.take(rows),

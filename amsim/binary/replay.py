@@ -1,4 +1,4 @@
-"""What a recorded recall went through."""
+"""The energies along a recorded recall, computed from its flips."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from .energies import Floats
 from .inputs import Signs
-from .recall import Flips, Integers
+from .recall_result import Flips, Integers
 from .tables import Table
 
 
-def along(
+def energies_and_flips(
     memories: Any, values: Table, cues: Signs, results: Integers, log: Integers, every: int
 ) -> tuple[tuple[Floats, Integers], Flips]:
     """sum F (T, B) as numbers and bands, of the cues and after `every` checks; and the flips."""

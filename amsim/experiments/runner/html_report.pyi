@@ -1,0 +1,1 @@
+from experiments.runner.html_report import *

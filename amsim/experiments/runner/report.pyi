@@ -1,1 +1,0 @@
-from experiments.runner.report import *
