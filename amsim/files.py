@@ -235,6 +235,33 @@ def as_json(value: Any) -> str:
     return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Read one JSON document, in which no object has two values of one name.
+
+    Raises
+    ------
+    ValueError
+        If a name stands twice; Python's own parser would keep the last value without a word. Also
+        if it is no JSON.
+
+    Examples
+    --------
+    >>> parse_json('{"gain": 2, "gain": 3}')
+    Traceback (most recent call last):
+    ValueError: the name 'gain' stands twice in one object
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the name {name[:60]!r} stands twice in one object")
+        found[name] = value
+    return found
+
+
 def _plain(value: Any) -> Any:
     """Replace every float that JSON does not have by null."""
     if isinstance(value, dict):

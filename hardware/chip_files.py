@@ -51,7 +51,7 @@ def _system(name: str, part: Any, problems: list[str]) -> System | None:
         return None
     try:
         return System(name, **{each: found[each] for each in known if each in found})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         problems.append(str(error))
         return None
 

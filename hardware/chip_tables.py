@@ -137,11 +137,9 @@ class System:
 
     def __post_init__(self) -> None:
         for name, limit in (("chips", self.chips), ("cores_per_chip", self.cores_per_chip)):
-            if limit is not None and not _counts(limit.value, MOST_CORES):
-                raise ValueError(
-                    f"{name} of system {self.name!r} must be a whole number from 1 to "
-                    f"{MOST_CORES:,}, got {limit.value!r}"
-                )
+            if limit is not None:
+                what = f"{name} of system {self.name!r}"
+                checks.count(what, limit.value, at_most=MOST_CORES)
 
 
 @dataclass(frozen=True)
@@ -278,11 +276,12 @@ def _wrong_values(limits: Mapping[str, Limit]) -> list[str]:
     for name, limit in limits.items():
         if name in PRICES and not limit.unit.startswith(PRICES[name][0]):
             wrong.append(f"{name} is in {limit.unit!r}, it has to be in {PRICES[name][0]}")
-        most = MOST_CORES if name in _OF_THE_MESH else int(_LARGEST)
-        if name in LIMITS and limit.value is not None and not _counts(limit.value, most):
-            wrong.append(
-                f"{name} is {limit.value!r}, it has to be a whole number from 1 to {most:,}"
-            )
+        most = MOST_CORES if name in _OF_THE_MESH else checks.LARGEST_COUNT
+        if name in LIMITS and limit.value is not None:
+            try:
+                checks.count(name, limit.value, at_most=most)
+            except (TypeError, ValueError) as error:
+                wrong.append(str(error))
     known = {n: limits[n].value for n in PLACING if n in limits}
     if len(known) == len(PLACING) and not wrong and None not in known.values():
         numbers: dict[str, Any] = known
@@ -292,7 +291,3 @@ def _wrong_values(limits: Mapping[str, Limit]) -> list[str]:
         if slots > MOST_CORES:
             wrong.append(f"its routers have room for {slots:,.0f} cores, more than {MOST_CORES:,}")
     return wrong
-
-
-def _counts(value: float | None, most: int) -> bool:
-    return value is not None and 1 <= value <= most and value == int(value)

@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 
 import amsim as am
 from amsim import checks
-from amsim.files import MAX_BYTES, open_archive, open_regular, refuse_existing, write_atomically
+from amsim.files import (
+    MAX_BYTES,
+    open_archive,
+    open_regular,
+    parse_json,
+    refuse_existing,
+    write_atomically,
+)
 
 from . import domain, origin, ranges
 from .plan import Hidden, Normaliser, Plan, Visible
@@ -257,7 +264,7 @@ def _document(path: Path) -> dict[str, Any]:
     """The JSON, without what only a reader needs."""
     content = read_text(path)
     try:
-        document = json.loads(content)
+        document = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or "format" not in document:

@@ -97,6 +97,7 @@ def compile(
     inputs = _input_limits(input_limits)
     weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
     weights, weight_scale = quantise(spec.patterns, weight_bits)
+    quantum = checks.number("quantum", quantum, at_least=0.0)
     request = Request(
         spec=spec,
         chip=chip,
@@ -104,12 +105,13 @@ def compile(
         weights=weights,
         weight_scale=weight_scale,
         dt=_dt(spec, dt),
-        quantum=checks.number("quantum", quantum, at_least=0.0),
+        quantum=quantum,
         cue_limit=_cue_limit(spec, cue_limit),
         input_visible=inputs["visible"],
         input_hidden=inputs["hidden"],
     )
     plan = _fitted(request)
+    _check_quantum(quantum, plan)
     ranges.prove(plan)  # first: of a network that does not fit, it names the signal
     plan = replace(plan, steps=_steps(spec, plan))
     domain.check(plan)
@@ -193,6 +195,15 @@ def _cue_limit(spec: TwoLayer, limit: float | None) -> float:
         if limit is None
         else checks.number("cue_limit", limit, at_least=0.0)
     )
+
+
+def _check_quantum(quantum: float, plan: Plan) -> None:
+    most = domain.WIDE / plan.visible.output_scale
+    if quantum > most:
+        raise ValueError(
+            f"quantum must be at most {most:.4g} for this network, got {quantum:g}: no output of a "
+            f"feature changes by so much, and nothing would be sent"
+        )
 
 
 def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:

@@ -19,6 +19,7 @@ them are of dtype object. The argument, signal by signal:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,11 @@ from .errors import RangeError
 from .plan import TANH_BITS, Integers, Normaliser, Plan
 
 Exact = NDArray[Any]  # of Python's integers
+Floats = NDArray[np.float64]
 PRODUCT_BITS = 40
-_LIMB = 30  # bits of a message that are multiplied at a time
+# Bits of a value that are multiplied at a time, in float64: a sum of 2**26 products with weights of
+# 7 bits stays below 2**53, and is exact. Rows of weights at a time, which stay in a cache.
+_LIMB, _ROWS = 20, 128
 COARSER = "take fewer weight_bits, or a smaller cue_limit or bias"
 UNBOUNDED = (
     "features without bound drive such memories without bound; take Tanh features, or divide the "
@@ -114,30 +118,31 @@ def prove(plan: Plan) -> tuple[Signal, ...]:
     RangeError
         For the first signal that may not fit.
     """
-    found = signals(plan)
+    known = bounds(plan)
+    found = signals(plan, known)
     for signal in found:
         if signal.bits > signal.available:
             raise RangeError(signal.name, signal.bits, signal.available, signal.remedy)
-    if (bounds(plan).visible > plan.visible.limit).any():
+    if (known.visible > plan.visible.limit).any():
         # The bounds hold only if features that start within the limit stay there.
         state = int(chip(plan.chip).limits["state_bits"].value or 0)
         raise RangeError("state of visible", None, state, UNBOUNDED)
     return found
 
 
-def signals(plan: Plan) -> tuple[Signal, ...]:
-    """Every signal with its proven bound, fitting or not."""
+def signals(plan: Plan, known: Bounds | None = None) -> tuple[Signal, ...]:
+    """Every signal with its proven bound, fitting or not; `known` are the `bounds` of the plan."""
     limits = chip(plan.chip).limits
     state = int(limits["state_bits"].value or 0)
     message = min(state, int(limits["message_bits"].value or 0))
-    known = bounds(plan)
+    known = bounds(plan) if known is None else known
     visible, hidden = plan.visible, plan.hidden
 
     def signal(name: str, largest: int | Exact, available: int, remedy: str) -> Signal:
         return Signal(name, int(np.max(largest)), available, remedy)
 
     found = [
-        signal("weights", _sizes(plan), plan.weight_bits, "take more weight_bits"),
+        signal("weights", _largest_weights(plan), plan.weight_bits, "take more weight_bits"),
         signal("messages of visible", 2 * known.message, message, COARSER),
         signal("octaves of visible", known.octaves, state, COARSER),
         signal("sum arriving at hidden", known.total, state, COARSER),
@@ -177,18 +182,32 @@ def _product(size: Exact, mantissa: Integers | int) -> int:
     return int(np.max(size * (mantissa if isinstance(mantissa, int) else _exact(mantissa))))
 
 
-def _sums(sizes: Integers, values: Exact) -> Exact:
-    """Compute sizes @ values for values >= 0, exactly, in products of int64 that cannot wrap."""
-    sums, place = _exact(np.zeros(len(sizes), np.int64)), 0
-    while values.any():
-        limb = (values & ((1 << _LIMB) - 1)).astype(np.int64)
-        sums, values = sums + (_exact(sizes @ limb) << place), values >> _LIMB
-        place += _LIMB
-    return sums
+def _sums(weights: NDArray[np.int8], values: Exact, of: Callable[[Floats], Floats]) -> Exact:
+    """Compute of(weights) @ values for values >= 0, exactly; `of` has results >= 0."""
+    limbs = []
+    while values.any() or not limbs:
+        limbs.append((values & ((1 << _LIMB) - 1)).astype(np.float64))
+        values = values >> _LIMB
+    factors = np.stack(limbs, axis=1)
+    rows = range(0, len(weights), _ROWS)
+    parts = [of(weights[row : row + _ROWS].astype(np.float64)) @ factors for row in rows]
+    places = [1 << _LIMB * place for place in range(len(limbs))]
+    sums = _exact(np.concatenate(parts).astype(np.int64))
+    return np.asarray(sums @ np.array(places, dtype=object))
 
 
-def _sizes(plan: Plan) -> Integers:
-    return np.abs(plan.weights.astype(np.int64))
+def _rising(weights: Floats) -> Floats:
+    return np.maximum(weights, 0)
+
+
+def _falling(weights: Floats) -> Floats:
+    return np.maximum(-weights, 0)
+
+
+def _largest_weights(plan: Plan) -> Integers:
+    """The largest |W| of each feature."""
+    ends = plan.weights.max(axis=0), plan.weights.min(axis=0)
+    return np.maximum(ends[0].astype(np.int64), -ends[1].astype(np.int64))
 
 
 def _limit(plan: Plan) -> Exact:
@@ -203,9 +222,9 @@ def _output_argument(plan: Plan) -> Exact:
 def bounds(plan: Plan) -> Bounds:
     """Bounds of every unit's signals for a plan whose features stay within `visible.limit`."""
     visible, hidden = plan.visible, plan.hidden
-    size, powers = _sizes(plan), plan.normaliser is None
+    powers = plan.normaliser is None
     message = _exact(visible.output(_limit(plan)))
-    total = _sums(size, message)
+    total = _sums(plan.weights, message, np.abs)
     state = total + _exact(np.abs(hidden.bias)) + hidden.input_limit
     base = int(np.max(kernels.scale(state, hidden.mantissa, hidden.shift))) if powers else 0
     # A larger base is refused, and its powers would have no end.
@@ -214,7 +233,8 @@ def bounds(plan: Plan) -> Bounds:
     arriving = _arriving_at_visible(plan, output)
     target = (arriving << visible.gain) + _exact(np.abs(visible.bias)) + visible.input_limit
     visible_drive = target + _limit(plan)
-    change = _sums(size, _message_change(plan, visible_drive, message)) + 2 * hidden.input_limit
+    sent = _message_change(plan, visible_drive, message)
+    change = _sums(plan.weights, sent, np.abs) + 2 * hidden.input_limit
     drive = np.minimum(2 * state, -(-(change + 1) * 4096 // _exact(hidden.decay)) + 1)
     moved = kernels.decay(drive, _exact(hidden.decay))
     return Bounds(
@@ -242,13 +262,11 @@ def _octaves(plan: Plan) -> int:
 
 def _arriving_at_visible(plan: Plan, output: Exact) -> Exact:
     """Bound on |W^T p| or |W^T f| and on its partial sums; `output` bounds f."""
-    weights = plan.weights.astype(np.int64)
     if plan.normaliser is not None:
-        largest = _exact(np.abs(weights).max(axis=0))
-        return largest * _probability_sum(plan.normaliser, len(weights))
-    rising = _sums(np.maximum(weights, 0).T, output)
-    falling = _sums(np.maximum(-weights, 0).T, output)
-    return np.maximum(rising, falling)
+        largest = _exact(_largest_weights(plan))
+        return largest * _probability_sum(plan.normaliser, len(plan.weights))
+    rows = plan.weights.T
+    return np.maximum(_sums(rows, output, _rising), _sums(rows, output, _falling))
 
 
 def _message_change(plan: Plan, drive: Exact, message: Exact) -> Exact:

@@ -203,7 +203,7 @@ def _visible(request: Request, box: Box, scale: float, gain: int, output_scale: 
         shift=shift,
         saturation=saturation,
         level=level,
-        threshold=max(1, round(request.quantum * output_scale)),
+        threshold=max(1, round(min(request.quantum * output_scale, domain.WIDE))),
         scale=scale,
         output_scale=output_scale,
     )

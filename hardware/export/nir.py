@@ -17,7 +17,7 @@ import numpy as np
 
 from amsim import checks
 from amsim.errors import MissingDependencyError
-from amsim.files import MAX_BYTES, refuse_existing, write_atomically
+from amsim.files import MAX_BYTES, parse_json, refuse_existing, write_atomically
 
 from ..errors import MappingError
 from ..files import Arrays, require_folder, restore, to_parts
@@ -158,7 +158,7 @@ def _plan(metadata: Mapping[str, Any]) -> Plan:
         raise ValueError(f"its format is {own['format']!r}, not {_FORMAT!r}")
     if own["sha256"] != _digest(own["plan"], own["arrays"]):
         raise ValueError("its metadata do not have their checksum")
-    scalars = json.loads(own["plan"])
+    scalars = parse_json(own["plan"])
     if not isinstance(scalars, dict) or scalars.pop("verified_on_hardware", False) is not False:
         raise ValueError("verified_on_hardware must be false: no plan has run on a chip")
     return restore(scalars, own["arrays"])

@@ -138,8 +138,12 @@ def test_a_table_is_told_all_that_is_missing() -> None:
         hw.Chip("mine", True, limits | {"speed": limits["cores"]})
     with pytest.raises(ValueError, match="room for 128"):
         hw.CHIPS["loihi2"].assuming(cores=129)
-    with pytest.raises(ValueError, match=r"cores is 2\.5, it has to be a whole number"):
+    with pytest.raises(ValueError, match=r"cores must be a whole number .* got 2\.5"):
         hw.CHIPS["loihi2"].assuming(cores=2.5)
+    with pytest.raises(
+        TypeError, match=r"chips of system 'pair' must be a whole number .* got 2\.0"
+    ):
+        hw.System("pair", hw.Limit(2.0, "chips", "data sheet", "paper"))
     joules = hw.Limit(1e-12, "J", "data sheet", "paper")
     with pytest.raises(ValueError, match="synapse_energy is in 'J', it has to be in pJ"):
         hw.Chip("mine", True, limits | {"synapse_energy": joules})
@@ -191,7 +195,7 @@ def test_a_chip_from_toml(tmp_path: Path) -> None:
         (
             "cores = { value = 4,",
             "cores = { value = 1_000_000_000,",
-            "cores is 1000000000, it has to be a whole number from 1 to 1,048,576",
+            "cores must be a whole number from 1 to 2**20, got 1000000000",
         ),
         (
             "mesh_rows = { value = 2,",

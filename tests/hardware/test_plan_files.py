@@ -112,6 +112,45 @@ def test_damaged_files_are_refused(plan: hw.Plan, tmp_path: Path) -> None:
         hw.Plan.load(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "name"),
+    [
+        ('"gain": ', "gain"),
+        ('"steps": ', "steps"),
+        ('"format": ', "format"),
+        ('"parameters": {', "parameters"),
+        ('"sha256": ', "sha256"),
+        ('"verified_on_hardware": ', "verified_on_hardware"),
+    ],
+)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_a_name_that_stands_twice_is_refused(
+    old: str, name: str, escaped: bool, tmp_path: Path
+) -> None:
+    """Python keeps the last value of a name, other readers the first: nobody knows which is meant.
+
+    The copy has the same value, so that nothing but the name is wrong; once more it is written with
+    an escape, which is the same name to a parser of JSON.
+    """
+    path = hw.compile(NETWORKS["tanh power"]).save(tmp_path / "plan.json")
+    text = path.read_text()
+    start = text.index(old)
+    end = start + len(old)
+    closes = (
+        text.index("}", end) + 1
+        if old.endswith("{")
+        else min(i for i in (text.find(",", end), text.find("\n", end)) if i > 0)
+    )
+    copy_ = text[start:closes]
+    if escaped:
+        copy_ = f'"\\u{ord(name[0]):04x}{name[1:]}"{copy_[len(name) + 2 :]}'
+    path.write_text(f"{text[:start]}{copy_}, {text[start:]}")
+    with pytest.raises(ValueError, match=f"the name '{name}' stands twice"):
+        hw.Plan.load(path)
+    path.write_text(text)
+    hw.Plan.load(path)
+
+
 def test_a_plan_edited_to_overflow_is_refused(tmp_path: Path) -> None:
     path = hw.compile(NETWORKS["tanh power"]).save(tmp_path / "plan.json")
     document = json.loads(path.read_text())

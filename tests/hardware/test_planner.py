@@ -69,6 +69,28 @@ def test_a_normaliser_that_is_too_weak_is_refused(change: str) -> None:
         ranges.check(weak)
 
 
+@given(st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_sums_of_the_proof_are_exact(seed: int) -> None:
+    """Against Python's integers: extreme weights, values of any width, more rows than a block."""
+    rng = np.random.default_rng(seed)
+    rows, columns = int(rng.integers(1, 300)), int(rng.integers(1, 40))
+    weights = rng.choice([-128, -127, -1, 0, 3, 127], (rows, columns)).astype(np.int8)
+    values = np.array(
+        [int(rng.integers(2**62)) ** 2 >> int(rng.integers(124)) for _ in range(columns)]
+    )
+    values = values.astype(object)
+    for of, exactly in (
+        (np.abs, abs),
+        (ranges._rising, lambda w: max(w, 0)),
+        (ranges._falling, lambda w: max(-w, 0)),
+    ):
+        expected = [
+            sum(exactly(int(w)) * v for w, v in zip(row, values, strict=True)) for row in weights
+        ]
+        assert ranges._sums(weights, values, of).tolist() == expected
+
+
 @given(st.integers(2, 8), st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None)
 def test_quantise_rounds_with_one_scale(bits: int, seed: int) -> None:
@@ -187,6 +209,8 @@ def test_what_cannot_be_mapped_is_refused_by_name(net: am.Network, part: str) ->
         ({"dt": -1.0}, "dt must be"),
         ({"dt": np.nan}, "dt must be"),
         ({"quantum": -0.1}, "quantum must be"),
+        ({"quantum": 1e20}, r"quantum must be at most \d\.\d+e\+\d+ for this network, got 1e\+20"),
+        ({"quantum": 1.7e308}, "quantum must be at most"),
         ({"cue_limit": np.inf}, "cue_limit must be"),
         ({"input_limits": {"deep": 1.0}}, "input_limits names 'deep'"),
     ],
