@@ -184,7 +184,7 @@ def _product(size: Exact, mantissa: Integers | int) -> int:
 
 def _sums(weights: NDArray[np.int8], values: Exact, of: Callable[[Floats], Floats]) -> Exact:
     """Compute of(weights) @ values for values >= 0, exactly; `of` has results >= 0."""
-    limbs = []
+    limbs: list[Floats] = []
     while values.any() or not limbs:
         limbs.append((values & ((1 << _LIMB) - 1)).astype(np.float64))
         values = values >> _LIMB
@@ -207,7 +207,8 @@ def _falling(weights: Floats) -> Floats:
 def _largest_weights(plan: Plan) -> Integers:
     """The largest |W| of each feature."""
     ends = plan.weights.max(axis=0), plan.weights.min(axis=0)
-    return np.maximum(ends[0].astype(np.int64), -ends[1].astype(np.int64))
+    largest: Integers = np.maximum(ends[0].astype(np.int64), -ends[1].astype(np.int64))
+    return largest
 
 
 def _limit(plan: Plan) -> Exact:
