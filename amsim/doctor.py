@@ -15,6 +15,11 @@ from typing import Any, Literal
 
 __all__ = ["Finding", "diagnose", "document", "healthy", "report", "system", "versions"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _DEEP_SECONDS = 60
 _LOWEST_PYTHON = (3, 10)
 _LAVA_PYTHON = (3, 10)

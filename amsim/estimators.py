@@ -22,6 +22,10 @@ from .models import clustering
 __all__ = ["AssociativeClassifier", "AssociativeClusterer"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Clusters as memories that recall their points (ClAM).
 

@@ -16,6 +16,11 @@ from amsim.errors import MissingDependencyError
 
 __all__ = ["corrupt", "digits", "digits_gray", "hamming", "overlap", "random"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["energy", "overview", "raster", "recall", "states", "trajectory"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Floats = NDArray[np.float64]
 
 _LABELS = ("cue", "recalled", "stored")

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 adopt(__name__)
 
+__all__ = [
+    "find",
+    "names",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def find(name: str) -> Experiment:
     """Import the experiment of that name.

@@ -53,3 +53,7 @@ __all__ = [
     "run",
     "validate",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -39,3 +39,7 @@ __all__ = [
     "Similarity",
     "SquaredDistance",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

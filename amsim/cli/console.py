@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sized
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from .. import checks
+
 DONE, NOT_SETTLED, BAD_INPUT, MISSING, INTERRUPTED = 0, 1, 2, 3, 130
 # Beyond this, products of numbers that are finite themselves overflow.
 _EXTREME = 1e9
@@ -54,25 +56,31 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def positive(text: str, fault: str = "not between") -> float:
-    """Read a positive number, for argparse."""
-    value = float(text)
-    if not 1 / _EXTREME <= value <= _EXTREME:
-        raise argparse.ArgumentTypeError(f"{text} is {fault} {1 / _EXTREME:g} and {_EXTREME:g}")
-    return value
+def positive(text: str, more: str = "") -> float:
+    """Read a positive number, for argparse; `more` is what else may stand there."""
+    with _refused():
+        return checks.number("it", float(text), at_least=1 / _EXTREME, at_most=_EXTREME, more=more)
 
 
 def not_negative(text: str) -> float:
     """Read a positive number or 0, for argparse."""
-    return 0.0 if float(text) == 0 else positive(text, "neither 0 nor between")
+    return 0.0 if float(text) == 0 else positive(text, ", or 0")
 
 
 def seed(text: str) -> int:
     """Read a seed, for argparse."""
     value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
+    with _refused():
+        return checks.seed_number(value, "it")
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Have argparse say what a check says."""
+    try:
+        yield
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 # What argparse calls the type in "invalid ... value".

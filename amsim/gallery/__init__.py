@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Name of the figure: the module that draws it, and what it shows.
+__all__ = ["FIGURES", "draw"]
+
 FIGURES = {
     "landscape": ("landscapes", "energy landscapes of five memories in the plane"),
     "merging": ("landscapes", "memories merge into spurious minima as beta falls"),
@@ -26,6 +28,10 @@ FIGURES = {
     "features": ("features", "random features: energy and error"),
     "clusters": ("clusters", "clusters as memories, and k-means as their limit"),
 }
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def draw(name: str) -> Figure:

@@ -28,3 +28,7 @@ __all__ = [
     "random_feature_memory",
     "transition",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

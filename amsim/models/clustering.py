@@ -22,6 +22,18 @@ from numpy.typing import ArrayLike, NDArray
 from .. import checks
 from ..lagrangians import Softmax
 
+__all__ = [
+    "class_scores",
+    "loss",
+    "loss_and_gradient",
+    "recall",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Floats = NDArray[np.float64]
 _LARGEST_STEP = 1e3  # far beyond 2, from where a point ends further away than it was
 _MOST_STEPS = 10**6

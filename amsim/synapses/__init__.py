@@ -26,3 +26,7 @@ __all__ = [
     "project",
     "project_back",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,3 +3,7 @@
 from . import capacity, timing
 
 __all__ = ["capacity", "timing"]
+
+
+def __dir__() -> list[str]:
+    return __all__

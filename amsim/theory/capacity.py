@@ -22,6 +22,10 @@ _LARGEST_ORDER = 200
 __all__ = ["bit_error_rate", "exponential_bound", "k_max"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:  # noqa: N803
     """Probability that the first update of a unit of a stored pattern is wrong.
 

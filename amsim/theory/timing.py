@@ -18,6 +18,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 
+__all__ = [
+    "critical_delay_one_layer",
+    "critical_delay_two_layer",
+    "critical_normaliser_delay",
+    "critical_normaliser_lag",
+    "uniform_delay_rate",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Floats = NDArray[np.float64]
 
 _STEPS = 300  # of a Newton iteration that converges monotonically, mostly in about ten

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .files import DATA, RUN, RecordError, open_regular, read_record
+from .files import DATA, RUN, RecordError, open_file, read_record
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +59,7 @@ def load(folder: str | Path) -> xr.Dataset:
     record = read_record(Path(folder))
     path = Path(folder) / DATA
     try:
-        with open_regular(path) as file:
+        with open_file(path) as file:
             netcdf = file.read()
     except FileNotFoundError as error:
         raise RecordError(f"{folder} has no {DATA}; finish the run with --resume") from error

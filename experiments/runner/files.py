@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from amsim.files import as_json, write_atomically
+from amsim.files import as_json, open_regular, write_atomically
 
 from .schema import RECORD
 
@@ -108,28 +108,24 @@ def _lock(folder: Path) -> BaseFileLock:
     return FileLock(path)
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading that is a file: what is no file may have no end.
+def open_file(path: Path) -> BinaryIO:
+    """Open a file of a run for reading, as `amsim.files.open_regular` does.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
         If there is nothing of that name.
     RecordError
-        If it is something else, or may not be read.
+        If it is no regular file, or may not be read.
     """
-    # Opening a pipe would wait for its writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        handle = os.open(path, flags)
+        return open_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise RecordError(f"{path} is not a regular file; remove it, or pass another folder")
-    return os.fdopen(handle, "rb")
+        raise RecordError(
+            f"{path} cannot be read: {error.strerror}; move it away, or pass another folder"
+        ) from error
 
 
 def remove(path: Path) -> None:
@@ -158,7 +154,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / RUN
     try:
-        with open_regular(path) as file:
+        with open_file(path) as file:
             text = file.read(_LONGEST + 1)
         if len(text) > _LONGEST:
             raise ValueError(f"it is longer than {_LONGEST} bytes")

@@ -8,7 +8,7 @@ from html import escape as escape_html
 from pathlib import Path
 from typing import Any
 
-from .files import PNG, RecordError, open_regular, printable, read_record
+from .files import PNG, RecordError, open_file, printable, read_record
 from .summary import (
     failure_lines,
     observations,
@@ -149,7 +149,7 @@ def _status(record: Mapping[str, Any]) -> str:
 
 def _figure(folder: Path, record: Mapping[str, Any]) -> str:
     try:
-        with open_regular(folder / PNG) as file:
+        with open_file(folder / PNG) as file:
             image = base64.b64encode(file.read()).decode()
     except (OSError, RecordError):
         return '<p class="soft">There is no figure.</p>'

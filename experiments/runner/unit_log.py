@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .files import RecordError, open_regular
+from .files import RecordError, open_file
 from .schema import ROW
 
 if TYPE_CHECKING:
@@ -108,14 +108,14 @@ def read(path: Path, design: Design) -> Iterator[Row]:
 
 def damaged(path: Path) -> int:
     """Count the lines that do not match their checksum."""
-    with open_regular(path) as file:
+    with open_file(path) as file:
         return sum(line != b"\n" and _text(line) is None for line in file)
 
 
 def _intact(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number and JSON of the lines that match their checksum; none if there is no file."""
     try:
-        file = open_regular(path)
+        file = open_file(path)
     except FileNotFoundError:
         return
     with file:

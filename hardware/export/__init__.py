@@ -4,3 +4,7 @@ from .brian2 import brian2
 from .nir import nir, read_nir
 
 __all__ = ["brian2", "nir", "read_nir"]
+
+
+def __dir__() -> list[str]:
+    return __all__

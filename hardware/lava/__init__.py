@@ -15,3 +15,7 @@ __all__ = [
     "require_lava",
     "run",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

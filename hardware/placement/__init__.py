@@ -4,3 +4,7 @@ from .place import place
 from .result import Placement
 
 __all__ = ["Placement", "place"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -105,7 +105,7 @@ def test_failed_units_give_exit_code_1_and_are_retried_when_asked(small, tmp_pat
         (["asynchrony", "--cues", "100000000000"], "cues must be a whole number from 0 to 1000000"),
         (["asynchrony", "--jobs", "100000"], "jobs must be a whole number from 1 to 1024"),
         (["asynchrony", "--size", "huge"], "there is no size 'huge'; choose from toy, paper"),
-        (["asynchrony", "--seed", "-1"], "-1 is negative"),
+        (["asynchrony", "--seed", "-1"], "--seed: it must be a whole number from 0"),
         (["asynchrony", "--jobs", "0"], "jobs must be a whole number from 1"),
         (["asynchrony", "--jobs", "x"], "invalid int value"),
         (["asynchrony", "--scheduler", "here"], "no Dask scheduler answers at 'here'"),

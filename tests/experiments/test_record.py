@@ -224,10 +224,14 @@ def test_what_is_no_file_is_not_opened(small_run, tmp_path, known):
         (copy / name).unlink()
         os.mkfifo(copy / name)
         if name != "units.jsonl":
-            with pytest.raises(RecordError, match=rf"{name} is not a regular file"):
+            with pytest.raises(
+                RecordError, match=rf"{name} cannot be read: it is not a regular file"
+            ):
                 rerun(copy)
         else:
-            with pytest.raises(RecordError, match=rf"{name} is not a regular file"):
+            with pytest.raises(
+                RecordError, match=rf"{name} cannot be read: it is not a regular file"
+            ):
                 run(design(), copy, resume=True)
     copy = shutil.copytree(small_run, tmp_path / "figure")
     (copy / "figure.png").unlink()

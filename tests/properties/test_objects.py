@@ -14,6 +14,8 @@ import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import joblib
@@ -261,7 +263,24 @@ def test_objects_that_were_never_finished_can_be_shown() -> None:
             assert type(value).__name__ in unfinished._repr_html_()
 
 
+LAZY = {"__version__", "estimators", "hardware", "experiments"}  # `import *` need not import them
+
+
+def public_modules() -> list[ModuleType]:
+    """The three packages, the modules whose names users write, and all that completion leads to."""
+    rooms = ("dynamics", "lagrangians", "synapses", "gallery", "doctor")
+    found = [am, experiments, *(import_module(f"amsim.{room}") for room in rooms)]
+    for module in found:
+        inside = (getattr(module, name) for name in dir(module))
+        found += [x for x in inside if isinstance(x, ModuleType) and x not in found]
+    return found
+
+
 def test_completion_shows_what_is_public() -> None:
-    hidden = {"__version__", "estimators", "hardware", "experiments"}
-    assert set(dir(am)) == {*am.__all__, *hidden}
-    assert all(hasattr(am, name) for name in dir(am))
+    names = {module.__name__ for module in public_modules()}
+    assert names >= {"amsim.hardware", "amsim.hardware.lava", "amsim.stability", "amsim.estimators"}
+    for module in public_modules():
+        shown = set(dir(module)) - (LAZY if module is am else set())
+        assert shown == set(module.__all__), module.__name__
+        assert not any(name.startswith("_") for name in shown), module.__name__
+        assert all(hasattr(module, name) for name in shown), module.__name__
