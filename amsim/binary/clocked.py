@@ -44,6 +44,13 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
     message is named by its tick. It is put into the bucket of the first tick at which it counts.
     A cue has settled when all units are known to rest, and neither the messages on their way nor a
     heartbeat will tell anything new.
+
+    Parameters
+    ----------
+    memories, values, table, heat, states, seeds, agree, log, results
+        As in `loops.one_by_one`.
+    schedule : Schedule
+        The ticks, and when the messages that are sent at them arrive.
     """
     size, ticks = states.shape[1], len(schedule.unit)
     unit, time, arrival = schedule.unit, schedule.time, schedule.arrival
@@ -53,8 +60,8 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
     answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
     latest, sent_at = np.empty(size, np.int64), np.empty(size)
     first, follow = np.empty(ticks, np.int64), np.empty(ticks, np.int64)
-    said = np.empty(ticks, np.int8)
-    flying = np.empty((size, 2), np.int64)  # messages on their way that say -1, and +1
+    sent = np.empty(ticks, np.int8)
+    flying = np.empty((size, 2), np.int64)  # messages on their way with -1, and with +1
     logged = version = 0
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
@@ -65,19 +72,19 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
             flying[i, 0] = flying[i, 1] = 0
         first.fill(-1)
         code, fresh, moved = SWEEP_LIMIT, 0, True
-        travelling = misleading = differing = 0  # messages, wrong ones, and units seen wrongly
+        travelling = outdated = differing = 0  # messages, outdated ones, and units seen wrongly
         checks = flips = 0
         for tick in range(ticks):
             k = first[tick]
             while k >= 0:
                 j = unit[k]
                 travelling -= 1
-                misleading -= said[k] != state[j]
-                flying[j, int(said[k] > 0)] -= 1
+                outdated -= sent[k] != state[j]
+                flying[j, int(sent[k] > 0)] -= 1
                 if not (schedule.newest and k < latest[j]):
                     latest[j] = k
-                    if view[j] != said[k]:
-                        view[j] = said[k]
+                    if view[j] != sent[k]:
+                        view[j] = sent[k]
                         differing += 1 if view[j] != state[j] else -1
                         move(columns, j, view[j], agree)
                         moved = True
@@ -104,24 +111,24 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
             if new != state[i]:
                 state[i], sends = new, True
                 differing += 1 if view[i] != new else -1
-                misleading += flying[i, int(new < 0)] - flying[i, int(new > 0)]
+                outdated += flying[i, int(new < 0)] - flying[i, int(new > 0)]
                 flips += 1
                 if logged < len(log):
                     log[logged, 0], log[logged, 1] = checks, i
                     logged += 1
             checks += 1
             if sends:
-                sent_at[i], said[tick] = time[tick], state[i]
+                sent_at[i], sent[tick] = time[tick], state[i]
                 if arrival[tick] < np.inf:
                     travelling += 1
-                    flying[i, int(said[tick] > 0)] += 1
+                    flying[i, int(sent[tick] > 0)] += 1
                     bucket = max(tick + 1, np.searchsorted(time, arrival[tick]))
                     if bucket < ticks:
                         _enqueue(first, follow, bucket, tick, arrival)
             elif (
                 heat is None
                 and fresh == size
-                and misleading == 0
+                and outdated == 0
                 and (differing == 0 or (travelling == 0 and schedule.heartbeat == np.inf))
             ):
                 code = SETTLED

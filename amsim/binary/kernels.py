@@ -225,7 +225,24 @@ def value_sum(values, agree):
 
 @allocating
 def log_odds(columns, i, s, h, agree, values, heat, sums):
-    """log p(s_i = +1) - log p(s_i = -1) of the heat bath at field h."""
+    """log p(s_i = +1) - log p(s_i = -1) of the heat bath at field h.
+
+    Parameters
+    ----------
+    columns : int8 (D, K)
+        Units of the memories.
+    i, s : int
+        The unit, and its state as the field reads it.
+    h : float
+        Its field.
+    agree : uint16 (K,)
+        Agreements of the memories with the state.
+    values : Table
+        Of F.
+    heat : Heat
+    sums : float64 (4,)
+        `Fields.sums`, for the band of the field.
+    """
     if not heat.logarithmic:
         return heat.gain * h * math.exp(min(BAND * sums[3] * math.log(2.0), 600.0))
     total, band = value_sum(values, agree)

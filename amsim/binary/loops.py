@@ -46,12 +46,36 @@ def _shuffle(order, generator):
 @allocating
 def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
                order, random, results):  # fmt: skip
-    """Check one unit after another; `states` become the final states, `agree` is working memory.
+    """Check one unit after another.
 
-    A check reads the other units as they were `staleness` checks ago. What a unit would do is
-    known until something changes that it reads; once all are known to rest, the cue has settled.
-    `results` become code, period, checks and flips of each cue, and the rows of `log` check and
-    unit of the first flips, as many as it has room for.
+    What a unit would do is known until something changes that it reads; once all are known to rest,
+    the cue has settled.
+
+    Parameters
+    ----------
+    memories : Memories
+    values, table : Table
+        Of F, and of the fields of the rule, over agreeing units.
+    heat : Heat or None
+        None decides by the sign of the field.
+    states : int8 (B, D)
+        The cues; become the final states.
+    seeds : uint64 (B,)
+        Of each cue's random numbers; change.
+    agree : uint16 (K,)
+        Working memory.
+    staleness : int
+        A check reads the other units as they were so many checks ago.
+    sweeps : int
+        The most that a cue gets.
+    log : int64 (F, 2)
+        Becomes check and unit of the first F flips.
+    order : int64 (N,)
+        Units to check in a sweep.
+    random : bool
+        Whether every sweep has an order of its own.
+    results : int64 (B, 4)
+        Become code, period, checks and flips of each cue.
     """
     size = states.shape[1]
     fields = new_fields(len(agree), size)
@@ -128,6 +152,15 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
 
     Ends when the last states are equal (settled) or equal to as many earlier ones (a cycle). The
     earlier ones are kept from sweep 1, 2, 4, 8, ... (Brent 1980), so that any period is found.
+
+    Parameters
+    ----------
+    memories, values, table, heat, states, seeds, agree, log, results
+        As in `one_by_one`.
+    staleness : int
+        In sweeps.
+    sweeps : int
+        The most that a cue gets.
     """
     size, depth = states.shape[1], staleness + 1
     fields = new_fields(len(agree), size)
