@@ -414,8 +414,8 @@ class Network:
         total: Array = np.zeros(self.layers[name].shape)
         for synapse in self.synapses:
             slots = [active.get(other) for other in synapse.between]
-            for slot, heard in synapse.heard():
-                if synapse.between[slot] == name and active.keys() >= set(heard):
+            for slot, read in synapse.dependencies():
+                if synapse.between[slot] == name and active.keys() >= set(read):
                     total = total + synapse.force_on(slot, slots)
         return total
 

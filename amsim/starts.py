@@ -45,7 +45,7 @@ def start_order(network: Network, known: Collection[str]) -> Iterator[list[str]]
 def _is_forced(network: Network, name: str, placed: set[str]) -> bool:
     """Whether some synapse acts on this layer with what is placed."""
     return any(
-        synapse.between[slot] == name and placed.issuperset(heard)
+        synapse.between[slot] == name and placed.issuperset(read)
         for synapse in network.synapses
-        for slot, heard in synapse.heard()
+        for slot, read in synapse.dependencies()
     )

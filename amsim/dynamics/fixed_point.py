@@ -74,8 +74,8 @@ def _follow(network: Network, given: Container[str]) -> set[str]:
     """Layers that start at their algebraic value: not given themselves, but all that they read."""
     reading = {name for name in network.layers if name in given}
     for synapse in network.synapses:
-        for slot, heard in synapse.heard():
-            if any(other not in given for other in heard):
+        for slot, read in synapse.dependencies():
+            if any(other not in given for other in read):
                 reading.add(synapse.between[slot])
     return set(network.layers) - reading
 

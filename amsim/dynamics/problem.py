@@ -1,4 +1,7 @@
-"""What a solver is given and what it returns: one batch axis, validated, nothing optional."""
+"""`Problem`, which a solver gets, and `Solution`, which it returns; the rules of a `Solver`.
+
+Both have one batch axis, and are complete: nothing in them is optional.
+"""
 
 from __future__ import annotations
 
@@ -100,6 +103,11 @@ class Problem:
             name: np.array(np.broadcast_to(states[name], (self.batch, *layer.shape)))
             for name, layer in self.network.dynamic.items()
         }
+
+    @cached_property
+    def tau(self) -> Array:
+        """Packed time constants (N,)."""
+        return np.concatenate([np.ravel(layer.tau) for layer in self.network.dynamic.values()])
 
     @property
     def driven(self) -> bool:
@@ -211,7 +219,37 @@ class Solution:
 
 
 class Solver(Protocol):
-    """Anything that `simulate` can run."""
+    """Anything that `simulate` can run: it has `solve`, and keeps these rules.
+
+    1. A solver is a frozen dataclass of options, checked in `__post_init__`. `solve` changes
+       neither it nor the problem, and the same problem gives the same solution again.
+    2. A `Problem` is validated; what the method cannot do it refuses at once, by ValueError with
+       its own name and a remedy: inputs that depend on time (`problem.driven`), a kind of synapse.
+    3. States are packed, (B, N): ``x = network.pack(problem.initial)``. Only layers with tau > 0
+       are in them. ``problem.force(t, x)`` is tau dx/dt with inputs, biases, clamped units and
+       layers with tau = 0; over `problem.tau`, (N,), it is dx/dt. Time runs from 0 to `problem.t1`.
+    4. Cues do not see each other: each ends as it would alone, but for rounding or steps that are
+       shared. Clamped units (`problem.clamped_units()`) keep their value to the bit.
+    5. Inputs may jump at `problem.breakpoints` and between steps: ``in_pieces(problem, stops,
+       solve)`` of `pieces.py` calls `solve` for one smooth piece after the other and joins the
+       solutions. Where an input is an unknown function (`problem.unforeseen`) no step exceeds
+       `problem.max_step`, and `problem.times` are stops too.
+    6. A cue has settled when |tau dx/dt| <= `problem.tolerance` in all its units, at a time from
+       `problem.settles_from` on. With the tolerance 0 none settles. It then stops, or moves on with
+       the batch if its steps are shared.
+    7. A solver does not raise for what happens to states, nor warn. Every cue gets a code: SETTLED;
+       TIME_LIMIT at t1; DIVERGED where a state is not finite or exceeds BLOW_UP times 1 + the
+       largest initial one, and the last state before that is kept; INTERRUPTED for those that were
+       under way when KeyboardInterrupt came: it is caught, and what was reached is returned.
+    8. `Solution.times` are ``recorded_times(problem.times, problem.explicit, finished, last)``,
+       with `last` the time at which the last cue stopped and `finished` whether all codes are
+       SETTLED or TIME_LIMIT. Rows after the end of a cue repeat its last state; a row at `last` is
+       `final`. `problem.reader` makes the readers of packed states, (T, B, N) for `record` and (1,
+       B, N) for `final`.
+    9. Random numbers come from `problem.seed` and the position of the cue alone.
+    10. `rhs` counts evaluations of the force for each cue, also those at steps that were rejected.
+        `Progress` of `amsim/progress.py` shows a person who waits how far a long run is.
+    """
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues."""

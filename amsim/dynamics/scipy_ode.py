@@ -85,8 +85,6 @@ class _Run:
         initial = problem.network.pack(problem.initial)
         self.shape, self.initial = initial.shape, initial
         self.fixed = problem.clamped_units()
-        tau = [np.ravel(layer.tau) for layer in problem.network.dynamic.values()]
-        self.tau = np.concatenate(tau)
         self.limit = BLOW_UP * (1.0 + float(np.abs(initial).max()))
         self.stepper: Any = getattr(scipy.integrate, solver.method)(
             self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol,
@@ -102,7 +100,7 @@ class _Run:
     def velocity(self, time: float, flat: Array) -> Array:
         """dx/dt of the flattened batch."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.ravel(self.problem.force(time, flat.reshape(self.shape)) / self.tau)
+            return np.ravel(self.problem.force(time, flat.reshape(self.shape)) / self.problem.tau)
 
     def step(self) -> bool:
         """One step of the whole batch; whether there is another."""

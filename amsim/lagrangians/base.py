@@ -1,4 +1,4 @@
-"""What every Lagrangian offers, and the checks of parameters and inputs."""
+"""`Lagrangian`, the base class of all neurons, and the checks of their parameters and inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,39 @@ Bounds = tuple[Array, Array]
 
 
 class Lagrangian(ABC):
-    """A convex function of a layer's state, with its first two derivatives.
+    """A convex function L(x) of a layer's state, with its first two derivatives.
+
+    For a sum over units derive from `SeparableLagrangian`, which needs three elementwise functions;
+    for outputs that are shares, p >= 0 with sum 1, from `SimplexLagrangian`; else from here. Every
+    Lagrangian keeps these rules, and networks, solvers and proofs rely on them:
+
+    1. It is a frozen dataclass of its parameters and has no other state, so that it can be
+       compared, hashed and pickled. `__post_init__` checks the parameters: ``require(self,
+       "beta")`` raises unless beta is a positive number, and keeps it as a Python float, since a
+       scalar of NumPy would promote float32. `Tempered` is a base with a beta that does so.
+    2. `separable` and `bounded` are attributes of the class, and true of every instance.
+    3. All methods act on the last axis; leading axes are batches, and a batch gives what its rows
+       give. They begin with ``x = floats(x)``, which refuses what are no numbers: float32 stays
+       float32, any other type becomes float64. They neither change x nor return it.
+    4. L is convex. `activation` is its gradient and `hessian` its second derivative, symmetric and
+       positive semidefinite, both written out: without that no energy falls.
+    5. For |x| up to 1e6 nothing overflows, becomes NaN or warns (``np.errstate(all="raise",
+       under="ignore")`` may be set). A function that grows faster than that allows is held at its
+       largest value from there on, as `Exponential` is.
+    6. Where the slope jumps, `hessian` is that of one side, and `kinked` is True: classes with such
+       a kink override it.
+    7. `activation_bounds` and `slope_bounds` begin with ``lo, hi = box(lo, hi)`` and hold every
+       value that `activation` and the diagonal of `hessian` can return in the box as floats:
+       computed bounds are widened by the rounding error of both sides (`numerics.outward`).
+       Certificates are proofs because of this rule. For lo = hi only the rounding is left.
+    8. If the activation g is unbounded and x . g - L grows like |g|^q with another q than 2,
+       `growth` returns 1 / q: a `Network` asks it whether the energy has a lower bound.
+    9. `hessian_product` is `hessian` times a vector, and `magnitude_product` that of its absolute
+       values, for layers that are too large for a matrix.
+
+    Networks, ODE solvers, `FixedPoint` and the linear theory of stability take any such class.
+    Certificates also ask `response_bound`, which the two derived bases have. Engines outside of
+    NumPy ask the table in `amsim/neurons.py`, and refuse by name what it leaves out.
 
     Attributes
     ----------
@@ -25,7 +57,7 @@ class Lagrangian(ABC):
     bounded : bool
         Whether the activation stays bounded over all inputs.
     kinked : bool
-        Whether the slope of the activation jumps somewhere.
+        Whether the slope of the activation jumps somewhere; False unless overridden.
     """
 
     separable: ClassVar[bool]

@@ -1,4 +1,4 @@
-"""Sums over units: every neuron has its own activation."""
+"""Separable Lagrangians: sums over units, each with an activation of its own state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ from .numerics import eye, largest_exponent, logistic, logistic_slope, nearest, 
 
 
 class SeparableLagrangian(Lagrangian):
-    """L(x) = sum_i l(x_i), from the elementwise l, l' (non-decreasing) and l''."""
+    """L(x) = sum_i l(x_i), from the elementwise l, l' (non-decreasing) and l''.
+
+    Everything but `bounded` follows from the three elementwise functions. They get arrays that
+    `floats` has checked, and return new arrays of the same shape and precision. Beside the rules of
+    `Lagrangian`:
+
+    1. `_slope` is monotone, or has its only peak at 0: bounds on it are taken from the ends of an
+       interval and from its point next to 0. For any other shape override `slope_bounds`.
+    2. `_activation` and `_slope` are exact to 4 units in the last place; else override `_error`,
+       the relative error by which bounds are widened (`Tempered` does, for functions of beta x).
+    3. If the activation is bounded, `_range` has its least and largest value, to which its bounds
+       are clipped.
+    """
 
     separable = True
     _range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)

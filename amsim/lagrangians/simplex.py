@@ -1,4 +1,4 @@
-"""Groups of units whose outputs are shares: p >= 0 with sum 1."""
+"""The base class of groups whose outputs are shares: p >= 0 with sum 1."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ _SMALL = 1e-200
 
 class SimplexLagrangian(Lagrangian):
     """A group that sees the differences of its states: H = beta (diag s - s s^T / sum s).
+
+    Derived classes give `value`, `activation`, `activation_bounds` and `slope_bounds`, by the rules
+    of `Lagrangian`, and the weights s of the Hessian with bounds on them.
 
     Of a sum without a unit nothing is subtracted: at a stored memory 1 - p of the winner may be
     1e-30. Since p <= 1 has the sum 1 and s = p^(2 - alpha), 1 <= alpha <= 2, the sum of s is at

@@ -1,4 +1,4 @@
-"""What every hypersynapse offers, the checks of its arguments, and derivatives of copies."""
+"""`HyperSynapse`, the base class of all synapses, and checks and derivatives that they share."""
 
 from __future__ import annotations
 
@@ -21,6 +21,34 @@ Shape = tuple[int, ...]
 
 class HyperSynapse(ABC):
     """One term of the energy, shared by the layers named in `between`.
+
+    Every synapse keeps these rules:
+
+    1. It is immutable: a frozen dataclass with `eq=False`, whose arrays are read-only copies.
+       `__post_init__` checks them: `checked_weights`, `checked_names` for `between`, `checked_name`
+       for `name`, and `check_symmetric` where a layer may fill several slots.
+    2. Methods get one array of activations per slot, (..., n_a), in the order of `between`: axes of
+       the batch first, then axes of copies (tokens, positions) if the layers have them, units last.
+       They do not change them.
+    3. `energy` sums over the units. It may keep or sum the axes of copies, never those of the
+       batch.
+    4. `force_on(a)` is minus the derivative of the energy by what fills slot a. Where one layer
+       fills several slots, the network adds their forces up, and an energy would count every
+       pair of its units twice: divide energy and forces by `permutations(between)`.
+    5. `force_on(a)` does not read entry a, which may be None, unless the class sets ``reads_own =
+       True``. It reads all others; if it needs fewer, override `dependencies`.
+    6. `coupling` has the derivatives of the forces, written out. Since the energy has second
+       derivatives, block (a, b) is block (b, a) transposed. `every_copy` and `block_diagonal` make
+       the blocks of copies.
+    7. Where forces have a kink or a step, `kinked` says so; `coupling` is then that of one side.
+    8. `parameter_gradient` has one entry for each array that could be learned, in its shape.
+    9. `check_shapes` raises ValueError, naming the synapse, the layers and their shapes, unless
+       they fit; nothing else is checked again.
+    10. `bounded_below` and `growth` are true: a `Network` asks them whether the energy has a lower
+        bound.
+
+    Certificates, event-driven runs, Brian2 and chips take `Dense` synapses alone and refuse others
+    by name; all else works with any synapse.
 
     Attributes
     ----------
@@ -62,8 +90,8 @@ class HyperSynapse(ABC):
         Unless `reads_own`, the entry of the slot itself is not read: it may be None.
         """
 
-    def heard(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Every slot that the synapse acts on, with the layers whose activations act there."""
+    def dependencies(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Every slot that the synapse acts on, with the layers that its force reads."""
         for slot, name in enumerate(self.between):
             others = self.between[:slot] + self.between[slot + 1 :]
             yield slot, (*others, name) if self.reads_own else others

@@ -1,4 +1,4 @@
-"""What an experiment is: one question, one unit of work, and what is made of many units."""
+"""`Experiment`: a question, its unit of work, figure and verdict, and the rules that it keeps."""
 
 from __future__ import annotations
 
@@ -66,6 +66,28 @@ def no_coordinates(parameters: Mapping[str, Any]) -> Mapping[str, ArrayLike]:
 @dataclass(frozen=True)
 class Experiment:
     """A question, and how it is answered by many units of work.
+
+    A module of `experiments/` holds one as ``EXPERIMENT``; `experiments.find` and the command find
+    it there. Every experiment keeps these rules:
+
+    1. The docstring of its module begins with the question, and states the prediction with its
+       source before what is measured.
+    2. `measure` is a function of the module, so that worker processes can import it. It gets every
+       parameter by name and `seed`, and returns exactly the names of `results`, as real numbers or
+       arrays with one axis for each of their `dims`. NaN stands for "does not exist".
+    3. `measure` is deterministic: random numbers come from `seed` alone, which is the same at every
+       point of the grid for one repeat, so that points compare like with like. It has no side
+       effects and raises if it fails; the run goes on without that unit.
+    4. Parameters are bool, int, float or str, and of one kind on an axis. An int is a count >= 0.
+       Every size has all of them and "repeats". "toy" takes seconds, and is what tests run; "paper"
+       is what the documentation shows.
+    5. `judge` and `draw` see the dataset alone: the same record gives the same verdict and figure
+       again. Both take any grid, also with one value per axis, and NaN in units that failed.
+    6. A prediction is a `Claim` with `predicted` and `holds`, or a `tolerance.Mean` passed through
+       `tolerance.judged` if it is about a mean of draws, whose tolerance follows from the draws. It
+       can fail: there is a test in which wrong data refute it. What theory does not predict is a
+       claim with `measured` alone.
+    7. `draw` returns a `matplotlib.figure.Figure`, made without pyplot.
 
     Parameters
     ----------
