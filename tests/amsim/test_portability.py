@@ -1,105 +1,206 @@
-"""What runs without the calls of POSIX, as on Windows: taken away in a process of its own."""
+"""What runs without the names of POSIX that Windows lacks.
+
+The stubs of Python's library that mypy brings say which these are. One test looks for them in all
+sources; another hides them from the modules of the project, in a process of its own, and runs what
+the project does. Python's library and other packages keep what they need here.
+"""
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import mypy
 import pytest
 
-# Python's library and other packages have a version of their own for each system: they are loaded
-# before anything is taken away. What asks for `os.name` cannot be tried: pathlib does, too.
-WITHOUT_POSIX = """
-import builtins, contextlib, faulthandler, getpass, importlib, multiprocessing, os, pkgutil
-import platform, shutil, signal, socket, subprocess, sys, tempfile, threading, traceback, warnings
-import filelock, h5netcdf, h5py, joblib, matplotlib.backends.backend_agg, matplotlib.figure
-import matplotlib.backends.backend_pdf, networkx, nir, numba, numpy as np, scipy.integrate
-import scipy.optimize, scipy.sparse.linalg, scipy.stats, sklearn.datasets, tqdm, xarray
-from joblib.externals import loky
+ROOT = Path(__file__).parents[2]
+STUBS = Path(mypy.__file__).with_name("typeshed") / "stdlib"
+PACKAGES = ("amsim", "hardware", "experiments")
+LAVA = ROOT / "hardware" / "lava"  # needs fork, and says so where there is none
 
-for module in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"):
-    sys.modules[module] = None
-POSIX = {
-    os: "chown fchmod fchown fork forkpty geteuid getgid getpgid getuid killpg mkfifo O_CLOEXEC "
-        "O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_SYNC posix_spawn register_at_fork sched_getaffinity "
-        "setsid statvfs sysconf uname wait wait3 wait4",
-    signal: "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGUSR1 SIGUSR2 alarm "
-            "pthread_sigmask setitimer sigpending sigwait",
-    faulthandler: "register unregister",
+
+def defined(body: list[ast.stmt], platform: str) -> Iterator[str]:
+    """Names that the statements of a stub define on a platform."""
+    for node in body:
+        if isinstance(node, ast.If):
+            system = SimpleNamespace(platform=platform, version_info=sys.version_info)
+            holds = eval(compile(ast.Expression(node.test), "stub", "eval"), {"sys": system})
+            yield from defined(node.body if holds else node.orelse, platform)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.Assign):
+            yield from (each.id for each in node.targets if isinstance(each, ast.Name))
+        elif isinstance(node, ast.ImportFrom):  # `import a as a` makes it a name of this module
+            yield from (each.name for each in node.names if each.asname == each.name)
+
+
+def posix_only() -> dict[str, list[str]]:
+    """By module of Python's library the names that Windows lacks; none if it lacks the module."""
+    found = {}
+    for path in [*STUBS.glob("*.pyi"), *STUBS.glob("*/__init__.pyi")]:
+        source = path.read_text(encoding="utf-8")
+        body = ast.parse(source).body if '"win32"' in source else []
+        here, there = (
+            {name for name in defined(body, platform) if name[0] != "_"}
+            for platform in ("linux", "win32")
+        )
+        if here - there:
+            module = path.parent.name if path.stem == "__init__" else path.stem
+            found[module] = sorted(here - there) if there else []
+    return found
+
+
+POSIX = posix_only()
+
+
+def test_the_stubs_know_what_windows_lacks() -> None:
+    assert {"fork", "sched_getaffinity", "geteuid", "O_NOFOLLOW", "killpg"} <= set(POSIX["os"])
+    assert {"SIGKILL", "SIGUSR1", "setitimer", "pthread_sigmask"} <= set(POSIX["signal"])
+    assert {"getpid", "kill", "getppid", "O_BINARY", "open"}.isdisjoint(POSIX["os"])
+    for module in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix"):
+        assert POSIX[module] == []
+
+
+def uses(
+    node: ast.AST, modules: dict[str, str], known: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """What Windows lacks and a source names, unless below `if hasattr(module, "name")`.
+
+    `modules` are those of Python's library by their names in the source.
+    """
+    asked, guard = [], set()
+    match node:
+        case ast.Import(names):
+            asked = [(each.name, "") for each in names]
+        case ast.ImportFrom(str(module), names, 0):
+            asked = [(module, each.name) for each in names]
+        case ast.Attribute(ast.Name(module), name):
+            asked = [(modules.get(module, ""), name)]
+        case ast.If(
+            ast.Call(ast.Name("hasattr"), [ast.Name(module), ast.Constant(str(name))])
+        ) | ast.IfExp(ast.Call(ast.Name("hasattr"), [ast.Name(module), ast.Constant(str(name))])):
+            guard = {f"{modules.get(module)}.{name}"}
+    for module, name in asked:
+        missing = module in POSIX and (name in POSIX[module] or not POSIX[module])
+        if missing and f"{module}.{name}" not in known:
+            yield f"{module}.{name}".strip(".")
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from uses(child, modules, known | guard if field == "body" else known)
+
+
+def uses_of(source: str) -> list[str]:
+    tree = ast.parse(source)
+    imports = [each for each in ast.walk(tree) if isinstance(each, ast.Import)]
+    modules = {each.asname or each.name: each.name for node in imports for each in node.names}
+    return list(uses(tree, modules))
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import os\ndef f(): os.fork()", ["os.fork"]),
+        ("def f():\n import os as system\n return system.getuid", ["os.getuid"]),
+        ("from os import path, killpg", ["os.killpg"]),
+        ("import fcntl", ["fcntl"]),
+        ("from resource import getrusage", ["resource.getrusage"]),
+        ("import os, signal\nif hasattr(os, 'wait'): os.wait(signal.SIGHUP)", ["signal.SIGHUP"]),
+        ("import os\nuid = os.getuid() if hasattr(os, 'getuid') else 0", []),
+        ("import os\nuid = 0 if hasattr(os, 'getuid') else os.getuid()", ["os.getuid"]),
+        ("import os\nos.kill(os.getpid(), 2)\nfork()", []),
+        ("from .os import fork", []),
+    ],
+)
+def test_uses_are_found(source: str, found: list[str]) -> None:
+    assert uses_of(source) == found
+
+
+def test_no_source_names_what_windows_lacks() -> None:
+    paths = [path for each in PACKAGES for path in (ROOT / each).rglob("*.py")]
+    found = {path: uses_of(path.read_text("utf-8")) for path in paths if LAVA not in path.parents}
+    assert len(found) > 150
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+# Modules of the project get proxies of Python's, as their statements `import` ask for them.
+WINDOWS = """
+import builtins, json, multiprocessing, os, sys, types, warnings
+
+class Hiding(types.ModuleType):
+    def __init__(self, module, hidden, **other):
+        super().__init__(module.__name__)
+        vars(self).update(other, _module=module, _hidden=hidden)
+    def __getattr__(self, name):
+        if name in self._hidden:
+            raise AttributeError(f"Windows has no {self.__name__}.{name}")
+        return getattr(self._module, name)
+    def __setattr__(self, name, value):
+        setattr(self._module, name, value)
+
+POSIX = json.loads(sys.argv[1])
+real = builtins.__import__
+hiding = {
+    "multiprocessing": Hiding(multiprocessing, [], get_all_start_methods=lambda: ["spawn"]),
+    "os": Hiding(os, POSIX.pop("os"), name="nt", getppid=lambda: 1),
+    "sys": Hiding(sys, POSIX.pop("sys", []), platform="win32"),
 }
-for module, names in POSIX.items():
-    for name in names.split():
-        delattr(module, name) if hasattr(module, name) else None
 
-class Lock:  # the library's own has a branch for each system, which cannot be had elsewhere
-    def __init__(self, path): pass
-    def acquire(self, timeout): return self
-    def release(self): pass
-    def __enter__(self): return self
-    def __exit__(self, *error): pass
+def windows_import(name, globals=None, locals=None, fromlist=(), level=0):
+    package = (globals or {}).get("__name__", "").partition(".")[0]
+    if package not in ("amsim", "hardware", "experiments") or level:
+        return real(name, globals, locals, fromlist, level)
+    if POSIX.get(name) == []:
+        raise ModuleNotFoundError(f"Windows has no module {name}", name=name)
+    module = real(name, globals, locals, fromlist, level)
+    if name in POSIX and name not in hiding:
+        hiding[name] = Hiding(module, POSIX[name])
+    return hiding.get(module.__name__, module)
 
-import filelock
-filelock.FileLock = Lock
-multiprocessing.get_all_start_methods = lambda: ["spawn"]
-os.getppid = lambda: 1  # which never changes there
-os.process_cpu_count = os.cpu_count  # of Python 3.13, which counts by sched_getaffinity
-sys.platform = "win32"
+builtins.__import__ = windows_import
 warnings.filterwarnings("error", category=EncodingWarning, module="(amsim|hardware|experiments)[.]")
+"""
 
+RUNS = """
+import importlib, pkgutil
+import numpy as np
 import amsim as am, hardware, experiments
 from amsim.cli import main
 
-def all_modules(package):
-    yield package
+# Modules are there as they are on Windows.
+from amsim import doctor
+assert doctor.os.name == "nt" and not hasattr(doctor.os, "fork") and hasattr(os, "fork")
+
+# Every module is imported, and every command says what it does.
+need_lava = {f"amsim.hardware.lava.{name}" for name in ("runtime", "actors", "channels")}
+for package in (am, am.hardware, am.experiments):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if ".lava.graph" in found.name or found.name in NEED_LAVA:
-            continue
-        yield importlib.import_module(found.name)
-
-NEED_LAVA = {f"amsim.hardware.lava.{name}" for name in ("runtime", "actors", "channels")}
-"""
-
-
-def without_posix(code: str, cwd: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-X", "warn_default_encoding", "-c", WITHOUT_POSIX + code],
-        cwd=cwd, capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_everything_is_imported_and_says_what_it_does(tmp_path: Path) -> None:
-    out = without_posix(
-        """
-count = sum(1 for p in (am, am.hardware, am.experiments) for _ in all_modules(p))
-for command in ("demo recall stability map run experiment report gallery doctor").split():
+        if ".lava.graph" not in found.name and found.name not in need_lava:
+            importlib.import_module(found.name)
+for command in "demo recall stability map run experiment report gallery doctor".split():
     assert main([command, "--help"]) == 0
 assert main(["--version"]) == main(["experiment", "list"]) == main(["doctor"]) == 0
-print(count, "modules")
-""",
-        tmp_path,
-    )
-    assert int(out.splitlines()[-1].split()[0]) > 150
 
-
-RUNS = {
-    "recall": """
-np.save("stored.npy", am.patterns.random(2, 9, seed=0))
+# A recall.
+stored = am.patterns.random(2, 9, seed=0)
+np.save("stored.npy", stored)
 assert main("recall --patterns stored.npy --cues stored.npy --out out".split()) == 0
 assert am.Trajectory.load("out/trajectory.npz").status == "settled"
-""",
-    "events and certificates": """
-stored = am.patterns.random(2, 9, seed=0)
+
+# Events and certificates.
 net = am.dense_am(stored, hidden=am.Softmax(1.0))
 events = am.simulate(net, stored, solver=am.EventDriven(quantum=1e-2), seed=0)
 assert events.status == "settled"
 assert am.stability.certify(net, stored, am.simulate(net, stored).final).holds.all()
-""",
-    "plans and the emulator": """
-stored = am.patterns.random(2, 9, seed=0)
-np.save("stored.npy", stored)
+
+# Plans and the emulator.
 assert main("map --patterns stored.npy --out plan".split()) == 0
 assert main("run --plan plan/plan.json --cues stored.npy --out run".split()) == 0
 plan = hardware.Plan.load("plan/plan.json")
@@ -109,20 +210,18 @@ except hardware.BackendUnavailable as error:
     assert "by fork, which this system does not have" in str(error)
 else:
     raise AssertionError
-""",
-    "a sweep and its report": """
-SMALL = "asynchrony --memories random --execution equation --flip 0.1 --repeats 1 --out run"
+
+# A sweep and its report.
+SMALL = "asynchrony --memories random --execution equation --flip 0.1 --repeats 1 --out sweep"
 assert main(["experiment", *SMALL.split()]) == 0
-assert main("experiment rerun run".split()) == 0
-assert main("report run".split()) == 0
-""",
-}
+assert main("experiment rerun sweep".split()) == 0
+assert main("report sweep".split()) == 0
+"""
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_small_runs(name: str, tmp_path: Path) -> None:
-    if "sweep" in name and sys.version_info >= (3, 13):
-        pytest.skip(
-            "from 3.13 on subprocess itself, which sweeps ask for the commit, needs POSIX here"
-        )
-    without_posix(RUNS[name], tmp_path)
+def test_everything_runs_without_what_windows_lacks(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "-c", WINDOWS + RUNS, json.dumps(POSIX)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
