@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,11 @@ def local(jobs: int) -> Iterator[Pool]:
 @contextmanager
 def _dask(address: str) -> Iterator[Pool]:
     """Connect to a cluster that runs already; it tries again what a lost worker had."""
+    import asyncio
+
     from amsim.errors import MissingDependencyError
+
+    late = (TimeoutError, asyncio.TimeoutError)  # Dask raises the second: one class from 3.11 on
 
     try:
         from distributed import Client
@@ -112,9 +116,11 @@ def _dask(address: str) -> Iterator[Pool]:
     def threads() -> int | None:
         """How many there are now, or None if the scheduler does not answer."""
         nonlocal known
+        if client.scheduler is None:  # the client has lost it, and closed itself
+            raise PoolError(f"the Dask scheduler at {address} is gone")
         try:
             found = client.sync(client.scheduler.ncores, workers=None, callback_timeout=_LOOK)
-        except TimeoutError:
+        except late:
             return None
         except OSError as error:
             raise PoolError(f"the Dask scheduler at {address} is gone: {error}") from error
@@ -138,7 +144,8 @@ def _dask(address: str) -> Iterator[Pool]:
             yield Pool(executor, width, look)
         finally:
             executor.shutdown(wait=False)
-            client.close(timeout=_PATIENCE)
+            with suppress(*late):  # an error of the sweep is the one to tell of
+                client.close(timeout=_PATIENCE)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from small_experiments import EXPERIMENT
 
 from experiments.runner.design import Design
 from experiments.runner.files import RecordError, in_use, read_record
+from experiments.runner.pools import open_pool
 from experiments.runner.record import run
 from experiments.runner.unit_log import UnitLog, damaged, read
 
@@ -289,6 +290,21 @@ def test_a_scheduler_that_goes_is_one_error_without_logs_of_dask(tmp_path, marks
         _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 1
     assert "distributed." not in errors.partition("Traceback")[0]
-    # asyncio may add that a task of Dask was left, after our line.
-    assert any(line.rpartition(".")[2].startswith("PoolError: ") for line in errors.splitlines())
+    assert "PoolError: " in errors.splitlines()[-1]
     assert read_record(out)["units"]["measured"] == lines(out) >= 2
+
+
+def test_a_scheduler_that_answers_late_is_told_of_and_waited_for():
+    distributed = pytest.importorskip("distributed", reason="Dask is in the extra 'cluster'")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://",
+            dashboard_address=":0", silence_logs=50,
+        ) as cluster,
+        open_pool(scheduler=cluster.scheduler_address) as pool,
+    ):  # fmt: skip
+        assert pool.width() == 1
+        cluster.loop.add_callback(time.sleep, 1.5)
+        assert pool.look().endswith("does not answer")
+        assert pool.width() == 1
+        until(lambda: pool.look().endswith("has 1 worker threads"))
