@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..network import Layer, Network
 from ..stability.certification_problem import check_covered
 from ..stability.readout import distance_to_rest
 from ..synapses import Array
-from .problem import INTERRUPTED, SETTLED, Problem, Solution, Solver
+from .problem import INTERRUPTED, SETTLED, Problem, Solution, Solve
 
 _RUNS = 4
 _NEARER = 1e-3  # the least ratio of the residuals of two runs
@@ -28,36 +28,31 @@ def check_certifiable(problem: Problem) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Certified:
-    """A solver that goes on until every cue is proven to be near a fixed point.
+def solve_certified(solve: Solve, problem: Problem) -> Solution:
+    """Run `solve` until every cue is proven to be near a fixed point.
 
     Distances are proven when all cues have settled. Where one exceeds the tolerance, all run again
-    to a smaller residual; the last run whose cues all settled is returned.
+    to a smaller residual; the last run whose cues all settled is returned. "distance_bound" (B,) of
+    its statistics is infinite without a proof.
     """
-
-    solver: Solver
-
-    def solve(self, problem: Problem) -> Solution:
-        """Solve; "distance_bound" (B,) of the statistics is infinite without a proof."""
-        residual, best = problem.tolerance / 2, None
-        for _ in range(_RUNS):
-            solution = self.solver.solve(replace(problem, tolerance=residual))
-            bounds = _bounds(problem, solution)
-            if best is not None and not _better(solution, bounds, *best):
-                break
-            best = solution, bounds
-            far = (solution.codes == SETTLED) & ~(bounds <= problem.tolerance)
-            if not far.any() or (solution.codes == INTERRUPTED).any():
-                break
-            # The distance is in proportion to the residual; without a proof, try much nearer.
-            nearer = problem.tolerance / (2 * bounds[far].max())
-            residual *= min(0.5, max(nearer, _NEARER))
-        assert best is not None, "there is at least one run"
-        solution, bounds = best
-        solution.stats["distance_bound"] = bounds
-        solution.note = _note(problem, solution, bounds)
-        return solution
+    residual, best = problem.tolerance / 2, None
+    for _ in range(_RUNS):
+        solution = solve(replace(problem, tolerance=residual))
+        bounds = _bounds(problem, solution)
+        if best is not None and not _better(solution, bounds, *best):
+            break
+        best = solution, bounds
+        far = (solution.codes == SETTLED) & ~(bounds <= problem.tolerance)
+        if not far.any() or (solution.codes == INTERRUPTED).any():
+            break
+        # The distance is in proportion to the residual; without a proof, try much nearer.
+        nearer = problem.tolerance / (2 * bounds[far].max())
+        residual *= min(0.5, max(nearer, _NEARER))
+    assert best is not None, "there is at least one run"
+    solution, bounds = best
+    solution.stats["distance_bound"] = bounds
+    solution.note = _note(problem, solution, bounds)
+    return solution
 
 
 def _better(solution: Solution, bounds: Array, old: Solution, known: Array) -> bool:

@@ -218,8 +218,13 @@ class Solution:
     note: str = ""
 
 
+Solve = Callable[[Problem], Solution]
+
+
 class Solver(Protocol):
     """Anything that `simulate` can run: it has `solve`, and keeps these rules.
+
+    `EventDriven` and `Brian2` are data alone; for them `simulate` has the function.
 
     1. A solver is a frozen dataclass of options, checked in `__post_init__`. `solve` changes
        neither it nor the problem, and the same problem gives the same solution again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as clock
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +15,11 @@ from ..errors import GuaranteeWarning
 from ..network import Network
 from .brian import Brian2
 from .build_problem import build_problem
-from .certified import Certified, check_certifiable
+from .certified import check_certifiable, solve_certified
+from .events import EventDriven
 from .exponential import ExponentialIntegrator
 from .halting import Settled
-from .problem import Input, Solver
+from .problem import Input, Solve, Solver
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
 
@@ -30,7 +32,7 @@ def simulate(
     *,
     t1: float | None = None,
     times: ArrayLike | None = None,
-    solver: Solver | str | None = None,
+    solver: Solver | EventDriven | Brian2 | str | None = None,
     until: Settled | None = _DEFAULT,
     clamp: Mapping[str, ArrayLike] | ArrayLike | None = None,
     inputs: Mapping[str, Input] | Input | None = None,
@@ -106,26 +108,37 @@ def simulate(
     )  # fmt: skip
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
-    method = _solver(solver)
+    solve = _solve(solver)
     if until is not None and until.certified:
         check_certifiable(problem)
-        method = Certified(method)
+        solve = partial(solve_certified, solve)
     start = clock.perf_counter()
-    solution = method.solve(problem)
+    solution = solve(problem)
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
 
 
-def _solver(solver: Solver | str | None) -> Solver:
+def _solve(solver: Solver | EventDriven | Brian2 | str | None) -> Solve:
+    """The function that runs a solver."""
     if solver is None:
-        return ExponentialIntegrator()
+        solver = ExponentialIntegrator()
     if isinstance(solver, str):
-        return Brian2() if solver == "brian2" else ScipyODE(solver)
+        solver = Brian2() if solver == "brian2" else ScipyODE(solver)
+    # The options of these are data; what runs them is imported when it is needed, since numba and
+    # Brian2 take longer to load than the rest of amsim together.
+    if isinstance(solver, EventDriven):
+        from .events import run as events
+
+        return partial(events.solve, options=solver)
+    if isinstance(solver, Brian2):
+        from .brian import run_brian2
+
+        return partial(run_brian2.solve, options=solver)
     if isinstance(solver, type) or not hasattr(solver, "solve"):
         raise TypeError(
             f"solver must be a name such as 'RK45' or an object such as ExponentialIntegrator(), "
             f"got {shown(solver)}"
         )
-    return solver
+    return solver.solve
 
 
 def _split_groups(network: Network, clamped: Mapping[str, NDArray[np.bool_]]) -> Iterator[str]:

@@ -11,7 +11,6 @@ import numpy as np
 from ... import checks
 from ...network import Network
 from ..events.timing import Timing, checked_quantum
-from ..problem import Problem, Solution
 
 # Steps, in units of the smallest tau.
 _STEP = {"ode": 1e-2, "events": 1e-3}
@@ -69,12 +68,6 @@ class Brian2:
                 "Brian2: dt", self.dt, at_least=checks.SMALLEST, at_most=checks.LARGEST
             )
             object.__setattr__(self, "dt", dt)
-
-    def solve(self, problem: Problem) -> Solution:
-        """Solve for all cues of the batch as one network of Brian2."""
-        from .run_brian2 import solve
-
-        return solve(problem, self)
 
     def step(self, network: Network) -> float:
         """The step for a network."""

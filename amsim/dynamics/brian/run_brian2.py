@@ -28,7 +28,7 @@ _LOOK = 10  # steps between two looks at whether cues have settled
 
 
 def solve(problem: Problem, options: Brian2) -> Solution:
-    """Run all cues as one network; see `Brian2.solve`."""
+    """Run all cues as one network of Brian2."""
     b2 = require_brian2()
     if b2.get_device() is not import_module("brian2.devices.device").runtime_device:
         raise ValueError(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ... import checks
-from ..problem import Problem, Solution
 from .timing import Timing, checked_quantum
 
 
@@ -84,13 +83,6 @@ class EventDriven:
             ),
         }.items():
             object.__setattr__(self, name, value)
-
-    def solve(self, problem: Problem) -> Solution:
-        """Solve for all cues of the batch, one after the other."""
-        # Imported here: numba takes longer to load than the rest of amsim together.
-        from .run import solve
-
-        return solve(problem, self)
 
     def quantum_of(self, layer: str) -> float:
         """The quantum of a layer."""

@@ -122,7 +122,7 @@ def rates(
                 "tau_spread gives the units of a group unequal tau: the energy may rise "
                 "and mixed states may lose their stability",
                 GuaranteeWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
     normalisers = sum(row.neuron.kind == neurons.NORMALISER for row in rows)
     return np.concatenate([leak / tau, np.full(normalisers, 1.0 / options.normaliser_tau)])

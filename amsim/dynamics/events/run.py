@@ -36,7 +36,7 @@ _ON_THE_WAY = 1 << 27
 
 
 def solve(problem: Problem, options: EventDriven) -> Solution:
-    """Run all cues; see `EventDriven.solve`."""
+    """Run all cues of the batch, one after the other."""
     if problem.unforeseen:
         raise ValueError(
             "EventDriven: an input depends on time by a function; units are exact between "
