@@ -51,14 +51,21 @@ def random_network(rng: np.random.Generator) -> am.Network:
     # Algebraic layers hear no algebraic layer.
     algebraic = [n for n in ("a", "c") if n in names and (n, n) not in pairs]
     instant = {n for n in algebraic if rng.random() < 0.3}
-    layers = {n: _layer(rng, sizes[n], n, instant) for n in names}
+    # Sign with a synapse onto itself can slide along its jump, which no step size resolves.
+    smooth = {first for first, second in pairs if first == second}
+    layers = {n: _layer(rng, sizes[n], n, instant, smooth) for n in names}
     order = names if rng.random() < 0.5 else [names[i] for i in rng.permutation(len(names))]
     return am.Network({n: layers[n] for n in order}, synapses)
 
 
-def _layer(rng: np.random.Generator, size: int, name: str, instant: set[str]) -> am.Layer:
+def _layer(
+    rng: np.random.Generator, size: int, name: str, instant: set[str], smooth: set[str]
+) -> am.Layer:
     beta = float(rng.uniform(0.5, 3))
-    kinds = [am.Tanh(beta), am.Tanh(beta), am.Sigmoid(beta), am.Softmax(beta), am.ReLU()]
+    kinds: list[am.Lagrangian] = [am.Tanh(beta), am.Tanh(beta), am.Sigmoid(beta), am.ReLU()]
+    kinds += [am.Softmax(beta), am.Entmax(float(rng.choice([1.5, 2.0])), beta)]
+    if name not in smooth:
+        kinds.append(am.Sign())
     lagrangian = kinds[rng.integers(2 if name == "visible" else len(kinds))]
     tau = 0.0 if name in instant else 1.0 if name == "visible" else float(rng.choice([0.1, 1.0, 3]))
     bias = rng.normal(size=size) * rng.choice([0.0, 0.5])
@@ -124,7 +131,7 @@ class Attack:
 
     def _outputs(self, name: str, low: Array, high: Array) -> tuple[Array, Array]:
         lagrangian = self.net.layers[name].lagrangian
-        if isinstance(lagrangian, am.Softmax):
+        if isinstance(lagrangian, (am.Softmax, am.Entmax)):
             one = np.eye(len(low), dtype=bool)
             return (
                 np.diag(lagrangian.activation(np.where(one, low, high))),
