@@ -289,7 +289,10 @@ def read_text(path: Path) -> bytes:
         If it is large.
     """
     with open_regular(path) as file:
-        content = file.read(_MOST_TEXT + 1)
+        try:
+            content = file.read(_MOST_TEXT + 1)
+        except OSError as error:  # which does not name the file
+            raise OSError(error.errno, error.strerror, str(path)) from error
     if len(content) > _MOST_TEXT:
         raise ValueError(
             f"it is larger than {_MOST_TEXT:,} bytes, which are enough for any such file"
