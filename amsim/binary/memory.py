@@ -19,7 +19,7 @@ from . import inputs
 from .clock_schedule import schedule
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
 from .inputs import Signs
-from .recall_result import Integers, Recall
+from .recall_result import INTERRUPTED, Integers, Recall
 from .replay import energies_and_flips
 from .tables import BAND, FieldTable, Table, field_table, value_table
 
@@ -176,6 +176,7 @@ class BinaryMemory:
         Returns
         -------
         Recall
+            After Ctrl-C what was reached, with the status "interrupted".
 
         Raises
         ------
@@ -208,40 +209,45 @@ class BinaryMemory:
             heat = self._heat(temperature, rule == "gradient")
             parts = (self._memories, self._values, self._fields(rule), heat)
 
-            def run(log: Integers) -> tuple[Signs, Integers]:
-                """All cues to their end; the log gets the first flips."""
+            def run(log: Integers, count: int) -> tuple[Signs, Integers]:
+                """The first cues to their end, or to Ctrl-C; the log gets the first flips."""
                 from . import clocked, loops
 
-                states, results = rows.copy(), np.empty((len(rows), 4), dtype=np.int64)
+                states, results = rows.copy(), np.zeros((len(rows), 4), dtype=np.int64)
+                results[:, 0] = INTERRUPTED
                 seeds: Any = np.zeros(len(rows), np.uint64)
                 if shuffled or temperature:
                     seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
                 agree = np.empty(self.shape[0], np.uint16)
                 # Some cues at a time, so that Ctrl-C is heard, whether they settle or not.
                 some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
-                for at in range(0, len(rows), some):
-                    cues = slice(at, at + some)
-                    given, result = (*parts, states[cues], seeds[cues], agree), results[cues]
-                    if plan is not None:
-                        clocked.at_ticks(*given, log, plan, result)
-                    elif units is None:
-                        loops.all_at_once(*given, staleness, max_sweeps, log, result)
-                    else:
-                        loops.one_by_one(
-                            *given, staleness, max_sweeps, log, units, shuffled, result
-                        )
-                    if record:
-                        log = log[result[:, 3].sum() :]
+                at = 0
+                try:
+                    for at in range(0, count, some):
+                        cues = slice(at, min(at + some, count))
+                        given, result = (*parts, states[cues], seeds[cues], agree), results[cues]
+                        if plan is not None:
+                            clocked.at_ticks(*given, log, plan, result)
+                        elif units is None:
+                            loops.all_at_once(*given, staleness, max_sweeps, log, result)
+                        else:
+                            loops.one_by_one(
+                                *given, staleness, max_sweeps, log, units, shuffled, result
+                            )
+                        if record:
+                            log = log[result[:, 3].sum() :]
+                except KeyboardInterrupt:
+                    states[at:], results[at:] = rows[at:], (INTERRUPTED, 0, 0, 0)
                 return states, results
 
-            states, results = run(np.empty((0, 2), dtype=np.int64))
+            states, results = run(np.empty((0, 2), dtype=np.int64), len(rows))
             recorded = None
             if record:  # the same again, now that the number of flips is known
                 log = np.empty((results[:, 3].sum(), 2), dtype=np.int64)
-                run(log)
+                states, results = run(log, int(np.sum(results[:, 0] != INTERRUPTED)))
                 every = self.shape[1] if units is None else 1
                 sums, events = energies_and_flips(
-                    self._memories, self._values, rows, results, log, every
+                    self._memories, self._values, rows, results, log[: results[:, 3].sum()], every
                 )
                 recorded = self._energy(*sums).reshape(-1, *batch), events
         codes, period, checked, flips = (column.reshape(batch) for column in results.T)
@@ -253,7 +259,7 @@ class BinaryMemory:
             codes=codes,
             checks_per_sweep=self.shape[1] if units is None else len(units),
             wall_time=time.perf_counter() - start,
-            times=None if plan is None else plan.time[: checked.max()],
+            times=None if plan is None else plan.time[: max(1, checked.max())],
             recorded=recorded,
         )
 

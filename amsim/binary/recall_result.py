@@ -15,7 +15,8 @@ from .energies import Floats
 
 Integers = NDArray[np.int64]
 # From what one wants to what one does not, in the order of the compiled codes.
-STATUSES = ("settled", "cycle", "sweep_limit")
+STATUSES = ("settled", "cycle", "sweep_limit", "interrupted")
+INTERRUPTED = STATUSES.index("interrupted")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,8 @@ class Recall(RunResult):
         The worst of `statuses`.
     statuses : ndarray of str (*batch)
         "settled": no unit would flip. "cycle": a parallel recall repeats itself.
-        "sweep_limit": neither within `max_sweeps`; always so at a temperature.
+        "sweep_limit": neither within `max_sweeps`; always so at a temperature. "interrupted": not
+        reached when Ctrl-C came; `final` has the cue.
     codes : ndarray of int (*batch)
         `statuses` as numbers, the higher the worse; 0 is "settled".
     flips, checks : ndarray of int (*batch)
@@ -113,7 +115,12 @@ class Recall(RunResult):
     @property
     def message(self) -> str:
         """What happened, and the remedy where it is not what one wants."""
-        count, cues = np.bincount(self.codes.ravel(), minlength=3), self.codes.size
+        count, cues = np.bincount(self.codes.ravel(), minlength=4), self.codes.size
+        if count[INTERRUPTED]:
+            return (
+                f"interrupted: {cues - count[INTERRUPTED]} of {cues} cues have ended, {count[INTERRUPTED]} were not "
+                f"reached and are as they were given"
+            )
         if count[2]:
             return (
                 f"{count[2]} of {cues} cues did not settle within max_sweeps: allow more, or use "

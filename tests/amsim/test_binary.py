@@ -405,3 +405,44 @@ def test_parts_are_checked() -> None:
         BinaryMemory([[1]], LogSumExp(), scaling=Identity())
     with pytest.raises(ValueError, match="not positive"):
         BinaryMemory([[1, 1, 1]], Power(3), scaling=Log()).energy([-1, -1, -1])
+
+
+# Interruption
+
+
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("order", ["random", "parallel"])
+def test_ctrl_c_keeps_the_cues_that_have_ended(
+    monkeypatch: pytest.MonkeyPatch, order: str, record: bool
+) -> None:
+    """Those are as in the whole run, the others as given; the same where only one more came."""
+    from amsim.binary import loops
+    from amsim.binary import memory as module
+
+    memory = BinaryMemory(am.patterns.random(4, 24, seed=1))
+    cues = am.patterns.corrupt(am.patterns.random(4, 24, seed=1), flip=0.2, seed=2)
+    options: dict[str, Any] = {"order": order, "record": record, "seed": 5}
+    whole = memory.recall(cues, **options)
+    monkeypatch.setattr(module, "_CHECKS", 1)  # a cue at a time
+    name = "all_at_once" if order == "parallel" else "one_by_one"
+    for fails, kept in ((3, 2), (1, 0)):
+        calls, real = iter(range(1, 100)), getattr(loops, name)
+
+        def interrupted(*given: Any, calls: Any = calls, real: Any = real, at: int = fails) -> None:
+            if next(calls) == at:
+                raise KeyboardInterrupt
+            real(*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loops, name, interrupted)
+            part = memory.recall(cues, **options)
+        assert part.statuses.tolist() == [*whole.statuses[:kept], *["interrupted"] * (4 - kept)]
+        assert part.message.startswith(f"interrupted: {kept} of 4 cues have ended, {4 - kept} were")
+        assert_array_equal(part.final[:kept], whole.final[:kept])
+        assert_array_equal(part.final[kept:], cues[kept:])
+        assert_array_equal(part.settle_times, [*whole.settle_times[:kept], *[np.nan] * (4 - kept)])
+        if record:
+            length = len(part.energy)
+            assert_array_equal(part.energy[:, :kept], whole.energy[:length, :kept])
+            assert_array_equal(part.energy[:, kept:], np.tile(whole.energy[0, kept:], (length, 1)))
+            assert_array_equal(part.events.unit, whole.events.unit[whole.events.cue < kept])
