@@ -116,10 +116,10 @@ class Recall(RunResult):
     def message(self) -> str:
         """What happened, and the remedy where it is not what one wants."""
         count, cues = np.bincount(self.codes.ravel(), minlength=4), self.codes.size
-        if count[INTERRUPTED]:
+        if left := count[INTERRUPTED]:
             return (
-                f"interrupted: {cues - count[INTERRUPTED]} of {cues} cues have ended, {count[INTERRUPTED]} were not "
-                f"reached and are as they were given"
+                f"interrupted: {cues - left} of {cues} cues have ended, {left} were not reached "
+                f"and are as they were given"
             )
         if count[2]:
             return (
