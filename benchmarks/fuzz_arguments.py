@@ -312,7 +312,7 @@ def recipes() -> list[Recipe]:
     add("export.nir", hw.export.nir, plan=plan, path="plan.nir", lossy="metadata", force=True)
     add("export.read_nir", hw.export.read_nir, path="plan.nir")
     add("export.brian2", hw.export.brian2, network=wide, solver="ode", timing=None,
-        cue=np.zeros(16), clamp=None, inputs=None, quantum=0.01, dt=0.01, record=0.1,
+        cue=np.zeros(16), clamp=None, inputs=None, quantum=0.01, dt=0.01, record_every=0.1,
         seed=0)  # fmt: skip
     del frame
     add("experiments.find", experiments.find, name="asynchrony")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from . import kernels
 from .emulator import product
 from .errors import RangeError
 from .plan import Integers, Job, Plan, require_plan
+from .trace import SIGNALS, STATES
 
 # Times that are this near to the beginning of a period, in periods, are meant to be that.
 _ROUNDING = 1e-9
 Floats = NDArray[np.float64]
 MOST_STEPS = 10**9
-Inputs = Mapping[str, "ArrayLike | Callable[[float], ArrayLike]"]
+Input = ArrayLike | Callable[[float], ArrayLike]
+Inputs = Mapping[str, Input] | Input
+Clamp = Mapping[str, ArrayLike] | ArrayLike
 
 
 def prepare(
@@ -28,7 +31,7 @@ def prepare(
     cues: ArrayLike,
     *,
     steps: int | None = None,
-    clamp: ArrayLike | None = None,
+    clamp: Clamp | None = None,
     inputs: Inputs | None = None,
 ) -> tuple[Job, tuple[int, ...]]:
     """The integers that a backend starts from, and the batch axes; arguments as in `run`."""
@@ -40,7 +43,7 @@ def prepare(
     remedy = f"compile(..., cue_limit={np.abs(values).max():.4g})"
     limit = int(plan.visible.limit.min())
     visible = _integers("cue", values, plan.visible.scale, limit, remedy)
-    given = _by_layer(inputs)
+    given = _by_layer("inputs", inputs)
     drive = {
         name: _driven(plan, name, given.get(name), batch, periods) for name in ("visible", "hidden")
     }
@@ -81,11 +84,14 @@ def _integers(what: str, values: Floats, scale: float, limit: int, remedy: str) 
     return integers
 
 
-def _clamped(clamp: ArrayLike | None, batch: tuple[int, ...], size: int) -> NDArray[np.bool_]:
+def _clamped(clamp: Clamp | None, batch: tuple[int, ...], size: int) -> NDArray[np.bool_]:
     """Mask (B, D)."""
-    if clamp is None:
+    given = _by_layer("clamp", clamp)
+    if "hidden" in given:
+        raise ValueError("clamp names 'hidden'; a plan clamps features, 'visible', alone")
+    if not given:
         return np.zeros((math.prod(batch), size), bool)
-    mask = checks.units("clamp", clamp, (size,))
+    mask = checks.units("clamp", given["visible"], (size,))
     return np.array(_broadcast("clamp", mask, (*batch, size))).reshape(-1, size)
 
 
@@ -96,14 +102,31 @@ def _broadcast(what: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArra
         raise ValueError(f"{what} has shape {array.shape}, the states have shape {shape}") from None
 
 
-def _by_layer(inputs: Inputs | None) -> dict[str, Any]:
-    if inputs is None:
+def _by_layer(what: str, given: Any) -> dict[str, Any]:
+    """A mapping of layer names; what comes without a name is for the features."""
+    if given is None:
         return {}
-    checks.instance("inputs", inputs, Mapping, "a mapping of layer names to arrays")
-    for name in inputs:
+    if not isinstance(given, Mapping):
+        return {"visible": given}
+    for name in given:
         if name not in ("visible", "hidden"):
-            raise ValueError(f"inputs names {name!r}; the layers are visible, hidden")
-    return dict(inputs)
+            raise ValueError(f"{what} names {name!r}; the layers are visible, hidden")
+    return dict(given)
+
+
+def signals(plan: Plan, record: bool | Iterable[str]) -> tuple[str, ...]:
+    """The names of the signals that `record` chooses."""
+    softmax = plan.normaliser is not None
+    if isinstance(record, (bool, np.bool_)):
+        names = [name for name in STATES if softmax or name != "normaliser"] if record else []
+    else:
+        checks.instance("record", record, Iterable, "True, False, or names of signals")
+        names = [record] if isinstance(record, str) else list(record)
+    for name in names:
+        checks.choice("record", name, SIGNALS)
+        if name.startswith("normaliser") and not softmax:
+            raise ValueError(f"record names {name!r}; this plan has no normaliser")
+    return tuple(dict.fromkeys(names))
 
 
 def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: int) -> Integers:

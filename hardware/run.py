@@ -14,9 +14,9 @@ from amsim import checks
 from amsim.results import RunResult, Variables
 
 from .backends import find
-from .jobs import Floats, Inputs, prepare
+from .jobs import Clamp, Floats, Inputs, prepare, signals
 from .plan import Integers, Plan, require_plan
-from .trace import SIGNALS, STATES, Trace
+from .trace import SIGNALS, Trace
 
 __all__ = ["Inputs", "Result", "prepare", "run"]
 
@@ -159,7 +159,7 @@ def run(
     backend: str = "emulator",
     steps: int | None = None,
     record: bool | Iterable[str] = (),
-    clamp: ArrayLike | None = None,
+    clamp: Clamp | None = None,
     inputs: Inputs | None = None,
 ) -> Result:
     """Recall cues with the integers of a plan.
@@ -173,13 +173,14 @@ def run(
         "emulator", "lava", "lava-float", "lava-fused", or one that a package registered.
     steps : int, optional
         `plan.steps` by default.
-    record : bool or names, default ()
+    record : bool, name or names, default ()
         Signals to keep after every step: "visible", "hidden", "normaliser" (all with True), and
         the messages "visible_out", "hidden_out", "normaliser_out".
-    clamp : array_like, optional
-        Mask (*batch, D), or indices, of features that keep the value of the cue.
+    clamp : mask or indices, or mapping of "visible" to them, optional
+        Features that keep the value of the cue; a mask may have the axes of the batch.
     inputs : mapping of layer names to array_like, PiecewiseConstant or callable, optional
-        Input added to the bias, (*batch, n). Inputs change between periods: a jump of
+        Input added to the bias, broadcast to (*batch, n); without a mapping that of the features.
+        Inputs change between periods: a jump of
         `amsim.PiecewiseConstant` counts from the first period that begins no earlier (exact where
         its times are multiples of `plan.dt`; a rounding of 1e-9 periods is forgiven), and any other
         callable takes the time at the start of each period.
@@ -211,20 +212,6 @@ def run(
     """
     require_plan(plan)
     function = find(backend)
-    signals = _signals(plan, record)
+    chosen = signals(plan, record)
     job, batch = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
-    return Result(plan=plan, backend=backend, batch=batch, trace=function(plan, job, signals))
-
-
-def _signals(plan: Plan, record: bool | Iterable[str]) -> tuple[str, ...]:
-    softmax = plan.normaliser is not None
-    if isinstance(record, (bool, np.bool_)):
-        names = [name for name in STATES if softmax or name != "normaliser"] if record else []
-    else:
-        checks.instance("record", record, Iterable, "True, False, or names of signals")
-        names = [record] if isinstance(record, str) else list(record)
-    for name in names:
-        checks.choice("record", name, SIGNALS)
-        if name.startswith("normaliser") and not softmax:
-            raise ValueError(f"record names {name!r}; this plan has no normaliser")
-    return tuple(dict.fromkeys(names))
+    return Result(plan=plan, backend=backend, batch=batch, trace=function(plan, job, chosen))

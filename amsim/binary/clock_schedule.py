@@ -22,6 +22,13 @@ class Schedule(NamedTuple):
     heartbeat: float  # infinite: none
     newest: bool  # whether a message that was sent before one that has arrived is ignored
 
+    def of(self, units: NDArray[np.bool_]) -> Schedule:
+        """The ticks of some units."""
+        chosen = units[self.unit]
+        return self._replace(
+            unit=self.unit[chosen], time=self.time[chosen], arrival=self.arrival[chosen]
+        )
+
 
 def schedule(timing: Timing, size: int, sweeps: int, seed: int) -> Schedule:
     """The ticks of `size` units until each has had `sweeps` in the mean.

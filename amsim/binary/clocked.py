@@ -37,7 +37,7 @@ def _enqueue(first, follow, bucket, tick, arrival):
 
 
 @allocating
-def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule, results):
+def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule, free, results):
     """Check one unit at every tick; it reads what has arrived from the others.
 
     A unit sends its state when it changes, and at the first tick after a heartbeat of silence. The
@@ -51,6 +51,8 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
         As in `loops.one_by_one`.
     schedule : Schedule
         The ticks, and when the messages that are sent at them arrive.
+    free : int
+        Units that have ticks: the others are clamped.
     """
     size, ticks = states.shape[1], len(schedule.unit)
     unit, time, arrival = schedule.unit, schedule.time, schedule.arrival
@@ -127,7 +129,7 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
                         _enqueue(first, follow, bucket, tick, arrival)
             elif (
                 heat is None
-                and fresh == size
+                and fresh == free
                 and outdated == 0
                 and (differing == 0 or (travelling == 0 and schedule.heartbeat == np.inf))
             ):

@@ -34,11 +34,11 @@ def packed(rows: Signs, multiple: int) -> NDArray[np.uint8]:
     return np.packbits(padded, axis=1, bitorder="little")
 
 
-def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64] | None, bool]:
-    """The units of a sweep (None: all at once), and whether to shuffle them."""
+def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64], bool, bool]:
+    """The units of a sweep, whether they change all at once, and whether to shuffle them."""
     if isinstance(given, str):
         checks.choice("order", given, ORDERS, " or an array of units")
-        return None if given == "parallel" else np.arange(size), given == "random"
+        return np.arange(size), given == "parallel", given == "random"
     units = checks.plain("order", given)
     if units.ndim != 1 or units.size == 0 or units.dtype.kind not in "iu":
         raise ValueError(
@@ -47,7 +47,20 @@ def order(given: str | ArrayLike, size: int) -> tuple[NDArray[np.int64] | None, 
         )
     if units.min() < 0 or units.max() >= size:
         raise ValueError(f"order names units outside 0 to {size - 1}")
-    return units.astype(np.int64), False
+    return units.astype(np.int64), False, False
+
+
+def clamped(given: ArrayLike | None, size: int) -> NDArray[np.bool_]:
+    """Mask (D,) of the units that never change."""
+    if given is None:
+        return np.zeros(size, bool)
+    mask = checks.units("clamp", given, (size,))
+    if mask.shape != (size,):
+        raise ValueError(
+            f"clamp has shape {mask.shape}, the memories have {size} units: a binary memory clamps "
+            f"the same units in all cues; recall them one at a time"
+        )
+    return mask
 
 
 def check_function(what: str, part: Any) -> None:

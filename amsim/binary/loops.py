@@ -147,7 +147,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
 
 @allocating
 def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
-                results):  # fmt: skip
+                units, results):  # fmt: skip
     """Check all units in every sweep against the state of `staleness` sweeps ago.
 
     Ends when the last states are equal (settled) or equal to as many earlier ones (a cycle). The
@@ -161,6 +161,8 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
         In sweeps.
     sweeps : int
         The most that a cue gets.
+    units : int64 (N,)
+        Those that may change.
     """
     size, depth = states.shape[1], staleness + 1
     fields = new_fields(len(agree), size)
@@ -184,7 +186,8 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
                 choose_band(table, agree, fields)
             weigh(agree, pairs, both, even, sums)
             before = flips
-            for i in range(size):
+            for k in range(len(units)):
+                i = units[k]
                 h = field(masks, i, view[i], even, sums)
                 if heat is not None:
                     odds = log_odds(columns, i, view[i], h, agree, values, heat, sums)
@@ -196,7 +199,7 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
                 if new != state[i]:
                     state[i] = new
                     if logged < len(log):
-                        log[logged, 0], log[logged, 1] = (sweep - 1) * size + i, i
+                        log[logged, 0], log[logged, 1] = (sweep - 1) * len(units) + k, i
                         logged += 1
                     flips += 1
             for i in range(size):
@@ -211,4 +214,4 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
             elif sweep == keep_next:
                 kept, kept_at, keep_next = history.copy(), sweep, 2 * sweep
         results[b, 0], results[b, 1] = code, period
-        results[b, 2], results[b, 3] = sweep * size, flips
+        results[b, 2], results[b, 3] = sweep * len(units), flips

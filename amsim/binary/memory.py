@@ -137,6 +137,7 @@ class BinaryMemory:
         temperature: float = 0.0,
         max_sweeps: int = 100,
         timing: Timing | None = None,
+        clamp: ArrayLike | None = None,
         seed: checks.Seed = 0,
         record: bool = False,
     ) -> Recall:
@@ -168,6 +169,8 @@ class BinaryMemory:
             its `clock` (needed), and sends its state when it changes. Messages have `delay`,
             `jitter`, `drop` (the last value is held), `heartbeat` and `arrival`. All cues share
             the clocks and messages' fates.
+        clamp : mask (D,) or indices, optional
+            Units that keep the value of the cue, in all cues.
         seed : int, SeedSequence or Generator
             Each cue has its own stream, chosen by its position.
         record : bool
@@ -194,7 +197,11 @@ class BinaryMemory:
         start = time.perf_counter()
         rows, batch = self._rows(states)
         checks.choice("rule", rule, RULES)
-        units, shuffled = inputs.order(order, self.shape[1])
+        units, parallel, shuffled = inputs.order(order, self.shape[1])
+        clamped = inputs.clamped(clamp, self.shape[1])
+        free = units[~clamped[units]]
+        if not len(free):
+            raise ValueError("clamp leaves no unit of the order to be updated: clamp fewer")
         staleness = checks.count("staleness", staleness, at_least=0, at_most=MOST_STEPS)
         max_sweeps = checks.count("max_sweeps", max_sweeps, at_most=MOST_STEPS)
         temperature = checks.number(
@@ -204,7 +211,7 @@ class BinaryMemory:
         plan = None
         if timing is not None:
             inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
-            plan = schedule(timing, self.shape[1], max_sweeps, number)
+            plan = schedule(timing, self.shape[1], max_sweeps, number).of(~clamped)
         with _announced():
             heat = self._heat(temperature, rule == "gradient")
             parts = (self._memories, self._values, self._fields(rule), heat)
@@ -227,12 +234,12 @@ class BinaryMemory:
                         cues = slice(at, min(at + some, count))
                         given, result = (*parts, states[cues], seeds[cues], agree), results[cues]
                         if plan is not None:
-                            clocked.at_ticks(*given, log, plan, result)
-                        elif units is None:
-                            loops.all_at_once(*given, staleness, max_sweeps, log, result)
+                            clocked.at_ticks(*given, log, plan, len(free), result)
+                        elif parallel:
+                            loops.all_at_once(*given, staleness, max_sweeps, log, free, result)
                         else:
                             loops.one_by_one(
-                                *given, staleness, max_sweeps, log, units, shuffled, result
+                                *given, staleness, max_sweeps, log, free, shuffled, result
                             )
                         if record:
                             log = log[result[:, 3].sum() :]
@@ -245,7 +252,7 @@ class BinaryMemory:
             if record:  # the same again, now that the number of flips is known
                 log = np.empty((results[:, 3].sum(), 2), dtype=np.int64)
                 states, results = run(log, int(np.sum(results[:, 0] != INTERRUPTED)))
-                every = self.shape[1] if units is None else 1
+                every = len(free) if parallel else 1
                 sums, events = energies_and_flips(
                     self._memories, self._values, rows, results, log[: results[:, 3].sum()], every
                 )
@@ -257,7 +264,7 @@ class BinaryMemory:
             checks=checked,
             period=period,
             codes=codes,
-            checks_per_sweep=self.shape[1] if units is None else len(units),
+            checks_per_sweep=len(free),
             wall_time=time.perf_counter() - start,
             times=None if plan is None else plan.time[: max(1, checked.max())],
             recorded=recorded,

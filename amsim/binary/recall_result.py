@@ -56,7 +56,7 @@ class Recall(RunResult):
     codes : ndarray of int (*batch)
         `statuses` as numbers, the higher the worse; 0 is "settled".
     flips, checks : ndarray of int (*batch)
-        How many units changed, and how many were asked. A parallel sweep asks all.
+        How many units changed, and how many were asked. A parallel sweep asks all that may change.
     settle_times : ndarray (*batch)
         When each cue was found settled: with `timing` in its unit, else in sweeps, each of them as
         many checks as units may change (`time_label` says which). NaN where it was not.

@@ -48,7 +48,12 @@ class Design:
 
     @classmethod
     def of(
-        cls, experiment: Experiment, *, size: str = "toy", seed: int = 0, **parameters: Any
+        cls,
+        experiment: Experiment,
+        *,
+        size: str = "toy",
+        seed: checks.Seed = 0,
+        **parameters: Any,
     ) -> Design:
         """Take a size, with other values for some parameters.
 
@@ -78,10 +83,9 @@ class Design:
                     f"{name} is {most}, more than {other}, {limit}; use at most {limit}"
                 )
         repeats = checks.count("repeats", values.pop(REPEATS), at_most=MOST_UNITS)
-        seed = checks.seed_number(seed)
         axes = {name: value for name, value in values.items() if isinstance(value, tuple)}
         fixed = {name: value for name, value in values.items() if name not in axes}
-        design = cls(experiment, size, seed, repeats, axes, fixed)
+        design = cls(experiment, size, checks.seed_number(seed), repeats, axes, fixed)
         if len(design) > MOST_UNITS:
             grid = " x ".join(map(str, design.shape))
             raise ValueError(

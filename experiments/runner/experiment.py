@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
+from amsim.checks import Seed
 from amsim.display import short
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Experiment:
         self,
         *,
         size: str = "toy",
-        seed: int = 0,
+        seed: Seed = 0,
         out: str | Path | None = None,
         jobs: int = 1,
         scheduler: str | None = None,
@@ -154,8 +155,9 @@ class Experiment:
         ----------
         size : str, default "toy"
             Whose values the parameters have.
-        seed : int, default 0
-            Repeat r of every point draws from ``SeedSequence(seed, spawn_key=(r,))``.
+        seed : int, SeedSequence or Generator, default 0
+            Repeat r of every point draws from ``SeedSequence(number, spawn_key=(r,))``, with the
+            number that stands for the seed.
         out : str or Path, optional
             Folder for the record. Without one nothing is written.
         jobs : int, default 1

@@ -25,7 +25,7 @@ def brian2(
     inputs: Mapping[str, ArrayLike] | ArrayLike | None = None,
     quantum: float | Mapping[str, float] = 1e-2,
     dt: float | None = None,
-    record: float | None = None,
+    record_every: float | None = None,
     unit: Any = None,
     seed: checks.Seed = 0,
 ) -> Any:
@@ -44,10 +44,10 @@ def brian2(
         are in the network: unit u of cue b is number b * size + u of its group.
     clamp, inputs
         As in `amsim.simulate`; inputs are constant.
-    record : float, optional
+    record_every : float, optional
         Time between the records of the states, in the unit of tau; every step by default.
     unit : brian2.Quantity, optional
-        What one unit of tau, dt, delays and record is; 1 second by default.
+        What one unit of tau, dt, delays and record_every is; 1 second by default.
     seed : int, SeedSequence or Generator, default 0
         Of delays drawn from a distribution, and of `tau_spread`; the draws of `EventDriven`.
 
@@ -82,8 +82,10 @@ def brian2(
         checks.instance("unit", unit, library.Quantity, "a time of Brian2, such as 10 * brian2.ms")
     if unit is not None and not library.have_same_dimensions(unit, library.second):
         raise ValueError(f"unit is {unit!r}; use a time of Brian2, such as 10 * brian2.ms")
-    if record is not None:
-        record = checks.number("record", record, at_least=checks.SMALLEST, at_most=checks.LARGEST)
+    if record_every is not None:
+        record_every = checks.number(
+            "record_every", record_every, at_least=checks.SMALLEST, at_most=checks.LARGEST
+        )
     options = am.Brian2(solver=solver, timing=timing, quantum=quantum, dt=dt)
     if cue is None:
         cue = {name: np.zeros(layer.shape) for name, layer in network.dynamic.items()}
@@ -91,4 +93,6 @@ def brian2(
     if problem.driven:
         raise ValueError("brian2: inputs of an exported network are constant; give arrays")
     step = options.step(network)
-    return build(problem, options, unit=unit, record=step if record is None else record).network
+    return build(
+        problem, options, unit=unit, record=step if record_every is None else record_every
+    ).network

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..jobs import Inputs, prepare
+from ..jobs import Clamp, Inputs, prepare, signals
 from ..plan import Job, Plan
 from ..trace import Trace
 from .float_recall import float_steps
@@ -36,8 +36,8 @@ def build(
     steps: int | None = None,
     batch: int | None = None,
     periods: int = 1,
-    record: Iterable[str] = (),
-    clamp: ArrayLike | None = None,
+    record: bool | Iterable[str] = (),
+    clamp: Clamp | None = None,
     inputs: Inputs | None = None,
 ) -> Any:
     """A network as a Lava process, to connect with other Lava processes and run in a `Session`.
@@ -75,13 +75,14 @@ def build(
     ...     features = memory.v.get() / plan.visible.scale
     """
     job, axes = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
+    chosen = signals(plan, record)
     require_lava()
     from .graph.processes import DenseAM
 
     try:
         return DenseAM(
             plan,
-            SharedJob(plan, job, tuple(record), batch=batch, flat=not axes, periods=periods),
+            SharedJob(plan, job, chosen, batch=batch, flat=not axes, periods=periods),
         )
     finally:
         remove_log_handlers()

@@ -446,3 +446,50 @@ def test_ctrl_c_keeps_the_cues_that_have_ended(
             assert_array_equal(part.energy[:, :kept], whole.energy[:length, :kept])
             assert_array_equal(part.energy[:, kept:], np.tile(whole.energy[0, kept:], (length, 1)))
             assert_array_equal(part.events.unit, whole.events.unit[whole.events.cue < kept])
+
+
+# Clamped units
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"order": "sweep"},
+        {"order": "parallel", "rule": "gradient"},
+        {"order": np.arange(30)[::-1]},
+        {"timing": am.Timing(clock=am.Poisson(1.0), delay=0.2)},
+    ],
+    ids=repr,
+)
+def test_the_other_units_settle_around_clamped_ones(how: dict[str, Any]) -> None:
+    patterns = am.patterns.random(3, 30, seed=0)
+    memory = BinaryMemory(patterns, Power(3), self_terms=True)
+    cues = am.patterns.random(20, 30, seed=1)
+    clamped = np.arange(30) % 3 == 0
+    recall = memory.recall(cues, clamp=clamped, record=True, **how)
+    assert recall.status == "settled"
+    assert_array_equal(recall.final[:, clamped], cues[:, clamped])
+    assert (memory.recall(cues, **how).final[:, clamped] != cues[:, clamped]).any()
+    assert not clamped[recall.events.unit].any()
+    energy = memory.energy(recall.final)
+    assert_allclose(recall.energy[-1], energy)
+    if "rule" in how:
+        fields = (recall.final @ patterns.T) ** 2 @ patterns
+        assert (fields * recall.final >= 0)[:, ~clamped].all()
+        return
+    for unit in np.flatnonzero(~clamped):  # none of them would go down by a flip
+        flipped = recall.final.copy()
+        flipped[:, unit] *= -1
+        assert (memory.energy(flipped) >= energy - 1e-9).all()
+
+
+def test_clamped_units_are_those_that_an_order_leaves_out() -> None:
+    memory = BinaryMemory(am.patterns.random(3, 30, seed=0))
+    cues = am.patterns.random(4, 30, seed=1)
+    clamp, rest = memory.recall(cues, clamp=range(9), order="sweep"), np.arange(9, 30)
+    order = memory.recall(cues, order=rest)
+    assert_array_equal(clamp.final, order.final)
+    assert_array_equal(clamp.checks, order.checks)
+    with pytest.raises(ValueError, match=r"^clamp leaves no unit"):
+        memory.recall(cues, clamp=np.arange(9, 30), order=rest)

@@ -152,7 +152,7 @@ def test_recall_settles_where_ours_does(task: Any) -> None:
 
 def test_the_exported_network_is_the_one_that_simulate_runs() -> None:
     net, cues, _ = digits()
-    model = export.brian2(net, cue=cues[:2], dt=0.02, record=0.1, unit=5 * brian2.ms)
+    model = export.brian2(net, cue=cues[:2], dt=0.02, record_every=0.1, unit=5 * brian2.ms)
     names = {"visible", "hidden", "visible_to_hidden", "hidden_to_visible", "visible_states",
              "hidden_states", "hidden_normaliser", "hidden_sum"}  # fmt: skip
     assert {item.name for item in model.objects} == names

@@ -108,7 +108,9 @@ def test_errors_fall_with_the_step_and_delays_matter() -> None:
 
 def test_message_times_of_the_monitors() -> None:
     network, timing = TIMINGS["a number"]
-    model = export.brian2(network, "events", timing, cue=CUE[0], quantum=0.05, dt=1e-3, record=0.5)
+    model = export.brian2(
+        network, "events", timing, cue=CUE[0], quantum=0.05, dt=1e-3, record_every=0.5
+    )
     names = {item.name for item in model.objects}
     assert {"visible_rise", "visible_fall", "hidden_rise", "hidden_fall"} <= names
     links = model["visible_to_hidden"], model["hidden_to_visible"]
@@ -197,7 +199,8 @@ sys.path.append(sys.argv[2])
 from test_export_brian2_events import LATE, LOOP, am, export
 brian2.set_device("cpp_standalone", build_on_run=False)
 brian2.prefs.codegen.cpp.extra_compile_args_gcc = ["-O0", "-w"]
-model = export.brian2(LOOP, "events", LATE, cue=[0.5, -1.0, 0.2], quantum=0.02, dt=1e-3, record=0.1)
+cue = [0.5, -1.0, 0.2]
+model = export.brian2(LOOP, "events", LATE, cue=cue, quantum=0.02, dt=1e-3, record_every=0.1)
 model.run(2 * brian2.second)
 brian2.device.build(directory=sys.argv[1], with_output=False)
 try:
