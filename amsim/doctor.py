@@ -256,16 +256,16 @@ def _integrator() -> Finding:
     except ImportError as error:
         remedy = "install what is missing above"
         return Finding("integrator", "broken", None, True, _first_line(str(error)), remedy)
-    sweep = memory_force.sweep
+    sweep = memory_force.softmax_sweep
     if not jit.is_compiled(sweep):
         return Finding(
-            "integrator", "ok", None, True, "not compiled, and slow", "unset NUMBA_DISABLE_JIT"
+            "integrator", "broken", None, True, "cannot be compiled", "unset NUMBA_DISABLE_JIT"
         )
     folder = jit.cache_folder(sweep)
     if folder is None:
         detail = "each process compiles anew, for want of a folder to keep the code in"
         return Finding("integrator", "ok", None, True, detail, _CACHE_REMEDY)
-    state = "compiled when a recall is long enough to gain by it, which takes 10 to 60 s"
+    state = "compiled by the first recall, which takes some seconds"
     if jit.on_disk(sweep):
         state = "compiled"
     return Finding("integrator", "ok", None, True, f"{state}; cache in {folder}")

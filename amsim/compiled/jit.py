@@ -22,10 +22,12 @@ from typing import Any
 
 import numba
 from filelock import FileLock
+from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
 
 from ..progress import announce_compilation
+from .inner import InnerDispatcher
 
 # The packages whose sources the cache follows.
 PACKAGES = ("amsim", "hardware", "experiments")
@@ -33,16 +35,31 @@ PACKAGES = ("amsim", "hardware", "experiments")
 _IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+(\S+))", re.M)
 
 
+# Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors. The
+# threads of other Python code go on meanwhile.
+_COMMON: Any = {"nogil": True, "error_model": "numpy"}
+
+
 def _decorator(**options: Any) -> Callable[[Any], Any]:
     """A decorator of the family; `options` are numba's."""
 
     def decorate(function: Any) -> Any:
-        # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay
-        # vectors. The threads of other Python code go on meanwhile.
-        dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+        dispatcher = numba.njit(**_COMMON, **options)(function)
         if is_compiled(dispatcher) and sources(function.__module__):
             _keep(dispatcher)
         return dispatcher
+
+    return decorate
+
+
+def _inner_decorator(**options: Any) -> Callable[[Any], Any]:
+    """A decorator for functions that compiled code calls, and Python hardly ever."""
+    outer = _decorator(**options)
+
+    def decorate(function: Any) -> Any:
+        if config.DISABLE_JIT:
+            return function
+        return InnerDispatcher(function, outer, {**_COMMON, "boundscheck": None, **options})
 
     return decorate
 
@@ -51,12 +68,16 @@ def _decorator(**options: Any) -> Callable[[Any], Any]:
 # call. numba refuses to compile an allocation without it.
 compiled = _decorator(_nrt=False)
 allocating = _decorator()
+# Called by compiled code, whose part it becomes when that is translated.
+inner = _inner_decorator(_nrt=False)
 # Becomes part of its caller: a chain of calls would compile the innermost once for each of them.
 inlined = _decorator(_nrt=False, inline="always")
 # Sums may be reordered and extremes ignore NaN, to use vector units; a sum of NaN is still NaN.
 vectorised = _decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nnan"})
+inner_vectorised = _inner_decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nnan"})
 # The same for loops in which no sum may be reordered.
 elementwise = _decorator(_nrt=False, fastmath={"nsz", "contract", "nnan"})
+inner_elementwise = _inner_decorator(_nrt=False, fastmath={"nsz", "contract", "nnan"})
 # For sums whose error is bounded for any order, with NaN and infinities kept.
 reordered = _decorator(fastmath={"reassoc", "contract"})
 
@@ -77,6 +98,7 @@ def in_memory(function: Any, *arguments: Any) -> bool:
     """
     if not is_compiled(function):
         return True
+    function = _with_code(function)
     if not arguments:
         return bool(function.overloads)
     return _types(function, arguments) in function.overloads
@@ -87,15 +109,15 @@ def on_disk(function: Any, *arguments: Any) -> bool:
 
     Without any arguments the answer is for the types of some call or other.
     """
-    kept = getattr(function, "_cache", None)
+    kept = getattr(_with_code(function), "_cache", None)
     if not isinstance(kept, _StampedCache):
         return False
-    return kept.holds(_types(function, arguments) if arguments else None)
+    return kept.holds(_types(_with_code(function), arguments) if arguments else None)
 
 
 def cache_folder(function: Any) -> Path | None:
     """Where the code of a function is kept between processes; None where nothing can be."""
-    kept = getattr(function, "_cache", None)
+    kept = getattr(_with_code(function), "_cache", None)
     return Path(kept.cache_path) if isinstance(kept, _StampedCache) else None
 
 
@@ -107,6 +129,11 @@ def announced(what: str, function: Any, *arguments: Any) -> AbstractContextManag
     if in_memory(function, *arguments):
         return nullcontext()
     return announce_compilation(what)
+
+
+def _with_code(function: Any) -> Any:
+    """What a call from Python runs."""
+    return function.alone if isinstance(function, InnerDispatcher) else function
 
 
 def _types(function: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

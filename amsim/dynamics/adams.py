@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled.jit import compiled, inlined, vectorised
+from ..compiled.jit import inner, inner_vectorised
+from ..compiled.vectors import larger
 
 MAX_ORDER = 8
 HISTORY = MAX_ORDER + 2
@@ -114,7 +115,7 @@ def new_scratch(segments: int, layers: int) -> Scratch:
 _INVERSE = np.array([0.0, *(1.0 / np.arange(1, 128))])
 
 
-@compiled
+@inner
 def moments(z, count, out):
     """out[p] = integral over s in [0, 1] of exp(-z (1 - s)) s^p, for p < count.
 
@@ -139,7 +140,7 @@ def moments(z, count, out):
         out[p - 1] = (1.0 - z * out[p]) * _INVERSE[p]
 
 
-@compiled
+@inner
 def newton_weights(z, nodes, order, scratch, out):
     """out[j] = integral of exp(-z (1 - s)) prod_{i<j} (s + nodes[i]), for j <= order."""
     mixed = scratch.mixed  # integrals with a further factor s^p
@@ -152,7 +153,7 @@ def newton_weights(z, nodes, order, scratch, out):
         out[j + 1] = mixed[0]
 
 
-@compiled
+@inner
 def state_weights(rate, gain, h, nodes, order, scratch, out):
     """Weights of dd[0..order] in the state after a step h; returns the weight of the old state.
 
@@ -167,7 +168,7 @@ def state_weights(rate, gain, h, nodes, order, scratch, out):
     return math.exp(-rate * h)
 
 
-@compiled
+@inner
 def follower_weights(rate, gain, lag, h, nodes, order, scratch, out):
     """Weights of dd[0..order] in the follower; returns those of the old follower and old state.
 
@@ -194,7 +195,7 @@ def follower_weights(rate, gain, lag, h, nodes, order, scratch, out):
     return math.exp(-lag * h), through
 
 
-@compiled
+@inner
 def _scaled_nodes(past, b, origin, h, count, out):
     """(origin - t_{n-i}) / h for the first `count` times of the history, 0 behind them."""
     for i in range(count):
@@ -207,7 +208,7 @@ def _scaled_nodes(past, b, origin, h, count, out):
 # keeps a loop from using vector units.
 
 
-@vectorised
+@inner_vectorised
 def _combine(x, shift, keep, dd, weight, terms, b, start, stop, out, row):
     """out[row, shift + i] = keep x[b, shift + i] + sum_j weight[j] dd[b, j, i]."""
     begin, end, ahead = np.uint64(start), np.uint64(stop), np.uint64(shift)
@@ -220,25 +221,26 @@ def _combine(x, shift, keep, dd, weight, terms, b, start, stop, out, row):
             out[row, ahead + i] += w * dd[b, j, i]
 
 
-@vectorised
+@inner_vectorised
 def _add(source, b, factor, start, stop, out, row, shift):
     ahead = np.uint64(shift)
     for i in range(np.uint64(start), np.uint64(stop)):
         out[row, ahead + i] += factor * source[b, i]
 
 
-@inlined
+@inner
 def predict(steps, segments, b, scratch):
     """Propose `new` and `used` of cue b from the history alone."""
+    cue = steps.cues[b]
     x, dd, units = steps.x, steps.dd, steps.used.shape[1]
-    h, k = steps.cues[b].h, steps.cues[b].order
-    top = min(k + 1, steps.cues[b].known)
+    h, k = cue.h, cue.order
+    top = min(k + 1, cue.known)
     nodes, ahead, weight, share = scratch.nodes, scratch.ahead, scratch.weight, scratch.share
     _scaled_nodes(steps.past, b, steps.past[b, 0], h, top, nodes)
     ahead[0] = 1.0
     for j in range(top):
         ahead[j + 1] = ahead[j] * h * (1.0 + nodes[j])
-    steps.cues[b].lead = ahead[k]
+    cue.lead = ahead[k]
     for layer in range(share.shape[0]):
         for j in range(1, top + 1):
             share[layer, j] = 0.0
@@ -264,7 +266,7 @@ def predict(steps, segments, b, scratch):
     _count_iteration(steps, segments, b, top, share)
 
 
-@compiled
+@inner
 def _count_iteration(steps, segments, b, top, share):
     """Add to `gap` the error of taking the drive at the prediction and not at the new state.
 
@@ -282,7 +284,7 @@ def _count_iteration(steps, segments, b, top, share):
             steps.gap[b, s, j] += 2.0 * largest * abs(steps.moved[b, s, j])
 
 
-@vectorised
+@inner_vectorised
 def _shift(drive, used, b, weight, start, stop, new, shift):
     """new += weight (drive - used); the largest change and the sum of |drive|."""
     largest, total, ahead = 0.0, 0.0, np.uint64(shift)
@@ -290,11 +292,11 @@ def _shift(drive, used, b, weight, start, stop, new, shift):
         change = drive[b, i] - used[b, i]
         new[b, ahead + i] += weight * change
         total += abs(drive[b, i])
-        largest = max(largest, abs(change))
+        largest = larger(largest, abs(change))
     return largest, total
 
 
-@inlined
+@inner
 def correct(steps, segments, b, drives):
     """Make `new` of cue b consistent with drives[b]; whether that drive is finite."""
     units, finite = steps.used.shape[1], True
@@ -310,21 +312,22 @@ def correct(steps, segments, b, drives):
     return finite
 
 
-@compiled
+@inner
 def _error(steps, segments, b, order, largest, rtol, atol):
     """Error of one order relative to the tolerance, from max |dd[order]| by segment.
 
     Followers are averages of their units and need no test of their own.
     """
+    cue = steps.cues[b]
     worst = 0.0
     for s in range(len(segments.rate)):
         tolerance = atol + rtol * steps.scale[b, segments.layer[s]]
-        tolerance = min(tolerance, steps.cues[b].floor)
+        tolerance = min(tolerance, cue.floor)
         worst = max(worst, steps.gap[b, s, order] * largest[s] / tolerance)
     return worst
 
 
-@vectorised
+@inner_vectorised
 def _push(dd, b, j, carry, span, start, stop):
     """Store the new divided difference j, carry the next one; its largest size."""
     largest, inverse = 0.0, 1.0 / span
@@ -332,19 +335,20 @@ def _push(dd, b, j, carry, span, start, stop):
         value = (carry[b, i] - dd[b, j, i]) * inverse
         dd[b, j, i] = carry[b, i]
         carry[b, i] = value
-        largest = max(largest, abs(value))
+        largest = larger(largest, abs(value))
     return largest
 
 
-@inlined
+@inner
 def _remember(steps, segments, b, time, carry, below, above):
     """Add `time` and the drive in carry[b] to the history.
 
     `below` and `above` get max |dd| by segment, of one order less and one more than in use.
     """
-    k = steps.cues[b].order
+    cue = steps.cues[b]
+    k = cue.order
     # No more than the next step can need, whose order is at most one more.
-    kept = min(steps.cues[b].known + 1, k + 3, HISTORY)
+    kept = min(cue.known + 1, k + 3, HISTORY)
     for s in range(len(segments.rate)):
         start, stop = segments.start[s], segments.start[s + 1]
         for j in range(1, kept):
@@ -359,10 +363,10 @@ def _remember(steps, segments, b, time, carry, below, above):
     for j in range(kept - 1, 0, -1):
         steps.past[b, j] = steps.past[b, j - 1]
     steps.past[b, 0] = time
-    steps.cues[b].known = kept
+    cue.known = kept
 
 
-@inlined
+@inner
 def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row):
     """State at `time`, in the step just taken from `before`; steps.x is still the old state."""
     h, units, x, dd = time - before, steps.used.shape[1], steps.x, steps.dd
@@ -379,54 +383,56 @@ def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row)
             _add(x, b, through, start, stop, outputs[b], row, units)
 
 
-@compiled
+@inner
 def _stretch(error, order):
     """How much longer a step could be that made this error."""
     return math.exp(-math.log(max(error, 1e-12)) / (order + 1))
 
 
-@inlined
+@inner
 def _choose(steps, segments, b, error, below, above, rtol, atol):
     """Order and size of the next step: the order that allows the longest one."""
-    k = steps.cues[b].order
+    cue = steps.cues[b]
+    k = cue.order
     best, order = _stretch(error, k), k
     if k > 1:
         lower = _error(steps, segments, b, k - 1, below, rtol, atol)
         factor = _stretch(lower, k - 1)
         if factor > best:
             best, order = factor, k - 1
-    if k < MAX_ORDER and steps.cues[b].known > k + 1:
+    if k < MAX_ORDER and cue.known > k + 1:
         higher = _error(steps, segments, b, k + 1, above, rtol, atol)
         factor = _stretch(higher, k + 1)
         if factor > best:
             best, order = factor, k + 1
-    steps.cues[b].order = order
-    growth = FIRST_GROWTH if steps.cues[b].accepted <= FIRST else GROWTH
-    steps.cues[b].h *= min(growth, max(SHRINK, SAFETY * best))
+    cue.order = order
+    growth = FIRST_GROWTH if cue.accepted <= FIRST else GROWTH
+    cue.h *= min(growth, max(SHRINK, SAFETY * best))
 
 
-@inlined
+@inner
 def _reject(steps, b, error):
     """Try again with a shorter step; diverged where it cannot get shorter."""
+    cue = steps.cues[b]
     factor = SHRINK
     if math.isfinite(error):
-        factor = max(SHRINK, SAFETY * _stretch(error, steps.cues[b].order))
-    steps.cues[b].h *= factor
-    steps.cues[b].rejected += 1
-    if steps.past[b, 0] + 1e-3 * steps.cues[b].h == steps.past[b, 0] or steps.cues[b].h < 1e-200:
-        steps.cues[b].status = DIVERGED
+        factor = max(SHRINK, SAFETY * _stretch(error, cue.order))
+    cue.h *= factor
+    cue.rejected += 1
+    if steps.past[b, 0] + 1e-3 * cue.h == steps.past[b, 0] or cue.h < 1e-200:
+        cue.status = DIVERGED
 
 
-@vectorised
+@inner_vectorised
 def _largest(x, b, start, stop):
     """Largest |x[b, i]|."""
     largest = 0.0
     for i in range(np.uint64(start), np.uint64(stop)):
-        largest = max(largest, abs(x[b, i]))
+        largest = larger(largest, abs(x[b, i]))
     return largest
 
 
-@inlined
+@inner
 def _take(steps, segments, b):
     """Make `new` the state; the largest |x| of it."""
     largest = 0.0
@@ -440,47 +446,48 @@ def _take(steps, segments, b):
     return largest
 
 
-@inlined
+@inner
 def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, scratch):
     """Accept or reject the corrected step of cue b; whether it was accepted.
 
     States at output times within the step are written to outputs[b]. drives[b] is used up.
     """
-    steps.cues[b].evaluated += 1
+    cue = steps.cues[b]
+    cue.evaluated += 1
     largest, below, above = scratch.largest, scratch.below, scratch.above
     for s in range(len(segments.rate)):
-        largest[s] = steps.weight[b, s, 2] / steps.cues[b].lead
+        largest[s] = steps.weight[b, s, 2] / cue.lead
     error = np.inf
     if finite:
-        error = _error(steps, segments, b, steps.cues[b].order, largest, rtol, atol)
+        error = _error(steps, segments, b, cue.order, largest, rtol, atol)
     if not error <= 1.0:
         _reject(steps, b, error)
         return False
-    steps.cues[b].accepted += 1
+    cue.accepted += 1
     before = steps.past[b, 0]
-    after = min(before + steps.cues[b].h, t1)
-    if steps.cues[b].h == steps.cues[b].stop - before:
-        after = steps.cues[b].stop
-    terms = steps.cues[b].order + 1
+    after = min(before + cue.h, t1)
+    if cue.h == cue.stop - before:
+        after = cue.stop
+    terms = cue.order + 1
     _remember(steps, segments, b, after, drives, below, above)
-    while steps.cues[b].written < len(times) and times[steps.cues[b].written] <= after:
-        row = steps.cues[b].written
+    while cue.written < len(times) and times[cue.written] <= after:
+        row = cue.written
         if times[row] < after:
             _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs, row)
         else:
             for i in range(steps.x.shape[1]):
                 outputs[b, row, i] = steps.new[b, i]
-        steps.cues[b].written += 1
-    if _take(steps, segments, b) > steps.cues[b].limit:
-        steps.cues[b].status = DIVERGED
+        cue.written += 1
+    if _take(steps, segments, b) > cue.limit:
+        cue.status = DIVERGED
     elif after >= t1:
-        steps.cues[b].status = TIME_LIMIT
+        cue.status = TIME_LIMIT
     _choose(steps, segments, b, error, below, above, rtol, atol)
-    steps.cues[b].h = min(steps.cues[b].h, t1 - after)
+    cue.h = min(cue.h, t1 - after)
     return True
 
 
-@inlined
+@inner
 def predict_running(steps, segments, scratch, cues):
     """Choose where to evaluate the drive of every running cue: at steps.new, at its `time`.
 
@@ -508,18 +515,18 @@ def predict_running(steps, segments, scratch, cues):
     return size
 
 
-@vectorised
+@inner_vectorised
 def _distance(drives, leak, state, b, start, stop):
     """Largest |drive - leak x| and the sum of them, which a NaN does not leave finite."""
     largest, total = 0.0, 0.0
     for i in range(np.uint64(start), np.uint64(stop)):
         size = abs(drives[b, i] - leak * state[b, i])
         total += size
-        largest = max(largest, size)
+        largest = larger(largest, size)
     return largest, total
 
 
-@compiled
+@inner
 def residual(segments, drives, state, b):
     """Largest |tau dx/dt| = |drive - leak x| of cue b, NaN where the drive is not a number."""
     worst = 0.0
@@ -533,9 +540,10 @@ def residual(segments, drives, state, b):
     return worst
 
 
-@inlined
+@inner
 def _start(steps, segments, b, drives, times, outputs):
     """Begin the history, the scale of each layer and the outputs."""
+    cue = steps.cues[b]
     largest = 0.0
     for s in range(len(segments.rate)):
         layer = segments.layer[s]
@@ -544,35 +552,37 @@ def _start(steps, segments, b, drives, times, outputs):
             size = max(abs(steps.x[b, i]), abs(drives[b, i]))
             steps.scale[b, layer] = max(steps.scale[b, layer], size)
             largest = max(largest, size)
-    steps.cues[b].limit = BLOW_UP * (1.0 + largest)
-    steps.cues[b].evaluated = steps.cues[b].known = steps.cues[b].order = 1
-    steps.cues[b].floor = np.inf
-    steps.cues[b].status = RUNNING
+    cue.limit = BLOW_UP * (1.0 + largest)
+    cue.evaluated = cue.known = cue.order = 1
+    cue.floor = np.inf
+    cue.status = RUNNING
     if times[0] == 0.0:
         for i in range(steps.x.shape[1]):
             outputs[b, 0, i] = steps.x[b, i]
-        steps.cues[b].written = 1
+        cue.written = 1
 
 
-@inlined
+@inner
 def _look(steps, segments, b, drives, tolerance, t1):
     """Settle a quiet cue, or let it go on, by the drive at its state."""
-    steps.cues[b].evaluated += 1
-    if max(residual(segments, drives, steps.x, b), steps.cues[b].beside) <= tolerance:
-        steps.cues[b].status = SETTLED
+    cue = steps.cues[b]
+    cue.evaluated += 1
+    if max(residual(segments, drives, steps.x, b), cue.beside) <= tolerance:
+        cue.status = SETTLED
     elif steps.past[b, 0] >= t1:
-        steps.cues[b].status = TIME_LIMIT
+        cue.status = TIME_LIMIT
     else:
-        steps.cues[b].status = RUNNING
+        cue.status = RUNNING
 
 
-@inlined
+@inner
 def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, outputs, scratch):
     """Correct and accept or reject the proposed step.
 
     The drive belongs to the prediction, not to the state that is accepted: a cue that seems to
     have settled is only quiet, until the drive is evaluated there.
     """
+    cue = steps.cues[b]
     finite = correct(steps, segments, b, drives)
     distance = 0.0
     if tolerance > 0.0:
@@ -583,13 +593,13 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
     if accepted and tolerance > 0.0:
         # Much less than the distance: steps at the border of what is stable, which a tenth would
         # let pass, could keep the cue at that distance for good.
-        steps.cues[b].floor = 0.02 * max(distance, tolerance)
-        late = steps.past[b, 0] >= steps.cues[b].settles_from
-        if distance <= tolerance and late and steps.cues[b].status != DIVERGED:
-            steps.cues[b].status = QUIET
+        cue.floor = 0.02 * max(distance, tolerance)
+        late = steps.past[b, 0] >= cue.settles_from
+        if distance <= tolerance and late and cue.status != DIVERGED:
+            cue.status = QUIET
 
 
-@inlined
+@inner
 def finish_running(
     steps, segments, cues, size, drives, rtol, atol, tolerance, t1, times, outputs, scratch
 ):

@@ -15,19 +15,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled.jit import compiled, inlined, vectorised
+from ..compiled.jit import compiled, inner, inner_elementwise, inner_vectorised
 from ..compiled.neurons import activation, share, threshold
+from ..compiled.products import (
+    ROWS,
+    TOGETHER,
+    products_of_group,
+    products_of_one,
+    sum_of_group,
+    sum_of_one,
+)
+from ..compiled.vectors import exponential, larger
 from ..neurons import ENTMAX, SOFTMAX
 from .adams import QUIET, Floats, finish_running, predict_running
 
 BLOCK = 64  # memories per block: their rows stay in the cache between both products
-GROUP = 4  # cues that share one reading of the memories
 
 
 class Memories(NamedTuple):
     """What the drive is made of."""
 
-    weights: NDArray[Any]  # (K, D) int8, float32 or float64
+    weights: NDArray[Any]  # (K, W) int8, float32 or float64; W = D, or more with zeros behind
     bias: Floats  # (K,)
     kind: int  # of `neurons`
     parameter: float  # beta, or the exponent of a rectified power
@@ -40,278 +48,424 @@ class Memories(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Working memory; `query` and `block` have the precision of the products."""
+    """Working memory; the first five have the precision of the products.
 
-    query: NDArray[Any]  # (B, D)
-    block: NDArray[Any]  # (GROUP, D)
-    logits: NDArray[Any]  # (GROUP, BLOCK)
-    shares: NDArray[Any]  # (GROUP, BLOCK) activations, 0 for rows that do not count
-    states: Floats  # (GROUP, K) of groups whose threshold comes before any output; else (GROUP, 0)
-    rows: NDArray[np.int64]  # (BLOCK,)
-    used: NDArray[np.int64]  # (GROUP,) how many do
-    peak: Floats  # (B,) largest logit so far
-    total: Floats  # (B,) normaliser so far
+    Running cues have a place in the order that they are listed in, and in a group of four a line.
+    """
+
+    query: NDArray[Any]  # (B or more, W) by place, whole groups
+    block: NDArray[Any]  # (BLOCK, W) memories as floats, (0, W) if they are of that type
+    logits: NDArray[Any]  # (TOGETHER, BLOCK or more) by line
+    shares: NDArray[Any]  # (TOGETHER, BLOCK) activations, 0 for rows that do not count
+    sums: NDArray[Any]  # (TOGETHER, W)
+    states: Floats  # (TOGETHER, K) of groups whose threshold comes before any output; else (., 0)
+    every: NDArray[np.int64]  # (BLOCK,) 0, 1, 2, ...
+    rows: NDArray[np.int64]  # (BLOCK,) those that count
+    peak: Floats  # (B,) largest logit so far, by place
+    total: Floats  # (B,) normaliser so far, by place
+    level: Floats  # (TOGETHER,) threshold of a group of units, by line
     decay: Floats  # (B,) e^(-t / tau) of the offset
     drive: Floats  # (B, D)
 
 
-@vectorised
-def _project_one(weights, first, count, query, b, out, c):
-    """out[c, i] = weights[first + i] . query[b]."""
-    for i in range(count):
-        total = query.dtype.type(0)
-        for j in range(query.shape[1]):
-            total += query.dtype.type(weights[first + i, j]) * query[b, j]
-        out[c, i] = total
+def new_work(memories: Memories, precision: type) -> Work:
+    """Working memory for products in float32 or float64."""
+    batch, units = memories.external.shape
+    weights = memories.weights
+    count, width = weights.shape
+    copied = weights.dtype != precision
+    whole = count if memories.kind == ENTMAX else 0
+    return Work(
+        query=np.zeros((-(-batch // TOGETHER) * TOGETHER, width), precision),
+        block=np.zeros((BLOCK if copied else 0, width), precision),
+        logits=np.zeros((TOGETHER, BLOCK + ROWS), precision),
+        shares=np.zeros((TOGETHER, BLOCK), precision),
+        sums=np.zeros((TOGETHER, width), precision),
+        states=np.zeros((TOGETHER, whole)),
+        every=np.arange(BLOCK),
+        rows=np.zeros(BLOCK, np.int64),
+        peak=np.zeros(batch),
+        total=np.zeros(batch),
+        level=np.zeros(TOGETHER),
+        decay=np.zeros(batch),
+        drive=np.zeros((batch, units)),
+    )
 
 
-@vectorised
-def _project_four(weights, first, count, query, cues, g, out):
-    """The same for the cues g to g + 3 of the list, reading the weights once."""
-    b0, b1, b2, b3 = cues[g], cues[g + 1], cues[g + 2], cues[g + 3]
-    for i in range(count):
-        s0 = s1 = s2 = s3 = query.dtype.type(0)
-        for j in range(query.shape[1]):
-            w = query.dtype.type(weights[first + i, j])
-            s0 += w * query[b0, j]
-            s1 += w * query[b1, j]
-            s2 += w * query[b2, j]
-            s3 += w * query[b3, j]
-        out[0, i], out[1, i], out[2, i], out[3, i] = s0, s1, s2, s3
+# Loops over entries that stand side by side. They count in unsigned integers, see `adams`.
 
 
-@vectorised
-def _weighted_rows(weights, first, count, work, c):
-    """work.block[c] = sum_i shares[c, i] weights[first + i] over the rows that count."""
-    shares, rows, out, used = work.shares, work.rows, work.block, 0
-    kind, units = out.dtype.type, out.shape[1]
-    for i in range(count):
-        if shares[c, i] != 0.0:
-            rows[used] = i
-            used += 1
-    for j in range(units):
-        out[c, j] = kind(0)
-    for i in range(0, used - used % 4, 4):
-        r0, r1, r2, r3 = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
-        s0, s1, s2, s3 = shares[c, r0], shares[c, r1], shares[c, r2], shares[c, r3]
-        for j in range(units):
-            out[c, j] += (s0 * kind(weights[first + r0, j]) + s1 * kind(weights[first + r1, j])) + (
-                s2 * kind(weights[first + r2, j]) + s3 * kind(weights[first + r3, j])
-            )
-    for i in range(used - used % 4, used):
-        row = rows[i]
-        for j in range(units):
-            out[c, j] += shares[c, row] * kind(weights[first + row, j])
+@inner_elementwise
+def _copy(weights, first, count, block):
+    """block[i] = weights[first + i]."""
+    for i in range(np.uint64(count)):
+        for j in range(np.uint64(block.shape[1])):
+            block[i, j] = weights[np.uint64(first) + i, j]
 
 
-@vectorised
-def _weighted_four(weights, first, count, work):
-    """work.block[c] = sum_i shares[c, i] weights[first + i] for four cues, over pairs of rows."""
-    shares, out = work.shares, work.block
-    kind, units = out.dtype.type, out.shape[1]
-    for j in range(units):
-        out[0, j] = out[1, j] = out[2, j] = out[3, j] = kind(0)
-    for i in range(0, count, 2):
-        other = min(i + 1, count - 1)  # the last of an odd number stands for two
-        scale = kind(1.0 if other > i else 0.5)
-        a0, a1, a2, a3 = shares[0, i], shares[1, i], shares[2, i], shares[3, i]
-        b0, b1, b2, b3 = shares[0, other], shares[1, other], shares[2, other], shares[3, other]
-        for j in range(units):
-            v = scale * kind(weights[first + i, j])
-            w = scale * kind(weights[first + other, j])
-            out[0, j] += a0 * v + b0 * w
-            out[1, j] += a1 * v + b1 * w
-            out[2, j] += a2 * v + b2 * w
-            out[3, j] += a3 * v + b3 * w
+@inner_elementwise
+def _ask(state, b, shift, query, place):
+    """query[place] = state[b, shift:]."""
+    ahead = np.uint64(shift)
+    for j in range(np.uint64(state.shape[1]) - ahead):
+        query[place, j] = state[b, ahead + j]
 
 
-@inlined
-def _softmax_block(memories, count, c, work, b):
-    """Fold one block of logits into peak, total and drive of cue b."""
-    logits, shares, peak, used = work.logits, work.shares, work.peak[b], 0
-    for i in range(count):
-        logits[c, i] *= memories.parameter
-        peak = max(peak, logits[c, i])
-    if peak > work.peak[b]:
-        factor = math.exp(work.peak[b] - peak)
-        work.total[b] *= factor
-        for j in range(work.drive.shape[1]):
-            work.drive[b, j] *= factor
-        work.peak[b] = peak
-    for i in range(count):
-        distance = np.float64(logits[c, i]) - peak
-        shares[c, i] = 0.0
-        if distance > -50.0:
-            share = math.exp(distance)
-            work.total[b] += share
-            if share > memories.skip:
-                shares[c, i] = share
-                used += 1
-    work.used[c] = used
+@inner_elementwise
+def _add(values, line, out, b):
+    """out[b] += values[line]."""
+    for j in range(np.uint64(out.shape[1])):
+        out[b, j] += values[line, j]
 
 
-@inlined
-def _local_block(memories, count, c, work):
-    """Activations of one block of separable memory units."""
+@inner_elementwise
+def _scale(out, b, factor):
+    """out[b] *= factor."""
+    for j in range(np.uint64(out.shape[1])):
+        out[b, j] *= factor
+
+
+@inner_elementwise
+def _shift(logits, line, count, values, first, factor):
+    """logits[line, i] += factor values[first + i]."""
+    for i in range(np.uint64(count)):
+        logits[line, i] += factor * values[np.uint64(first) + i]
+
+
+@inner_vectorised
+def _multiply(logits, line, count, beta):
+    """logits[line] *= beta; their largest, and their sum, which a NaN does not leave finite."""
+    kind = logits.dtype.type
+    scale, largest, total = kind(beta), kind(-np.inf), kind(0)
+    for i in range(np.uint64(count)):
+        value = scale * logits[line, i]
+        logits[line, i] = value
+        total += value
+        largest = larger(largest, value)
+    return largest, total
+
+
+@inner_elementwise
+def _exponentials(logits, line, count, peak, shares):
+    """shares[line] = exp(logits[line] - peak)."""
+    for i in range(np.uint64(count)):
+        shares[line, i] = exponential(logits[line, i] - peak)
+
+
+@inner_vectorised
+def _leave_out(shares, line, count, skip):
+    """Set shares that are not larger than `skip` to 0; the sum before, and how many stay."""
+    kind = shares.dtype.type
+    least, none, one, total, used = kind(skip), kind(0), kind(1), kind(0), kind(0)
+    for i in range(np.uint64(count)):
+        value = shares[line, i]
+        stays = value > least
+        total += value
+        shares[line, i] = value if stays else none
+        used += one if stays else none
+    return total, np.int64(used)
+
+
+@inner
+def _list(shares, line, count, rows):
+    """Put the rows whose shares are not 0 into `rows`; their number."""
     used = 0
     for i in range(count):
-        state = np.float64(work.logits[c, i])
-        share = activation(memories.kind, memories.parameter, state)
-        work.shares[c, i] = share
-        if share != 0.0:
+        if shares[line, i] != 0.0:
+            rows[used] = i
             used += 1
-    work.used[c] = used
+    return used
 
 
-@inlined
-def _logits(memories, first, count, cues, g, members, work):
-    """States h of one block of memory units for the cues g to g + members - 1 of the list."""
-    weights, offset, query, out = memories.weights, memories.offset, work.query, work.logits
-    if members == GROUP:
-        _project_four(weights, first, count, query, cues, g, out)
-    for c in range(members):
-        b = cues[g + c]
-        if members < GROUP:
-            _project_one(weights, first, count, query, b, out, c)
-        for i in range(count):
-            out[c, i] += memories.bias[first + i]
+@inner
+def _softmax_block(memories, count, line, place, b, work):
+    """Turn one block of logits into shares, and fold them into peak and total; how many count."""
+    peak, drive = work.peak, work.drive
+    largest, shown = _multiply(work.logits, line, count, memories.parameter)
+    if largest > peak[place]:
+        factor = math.exp(peak[place] - largest)
+        work.total[place] *= factor
+        _scale(drive, b, factor)
+        peak[place] = largest
+    _exponentials(work.logits, line, count, work.logits.dtype.type(peak[place]), work.shares)
+    total, used = _leave_out(work.shares, line, count, memories.skip)
+    # The sum is 0 in place of NaN where a logit is: vector maxima and exponentials do not keep it.
+    work.total[place] += total if math.isfinite(shown) else np.nan
+    return used
+
+
+@inner
+def _local_block(memories, count, line, work):
+    """Turn one block of states of separable memory units into outputs; how many count."""
+    used = 0
+    for i in range(count):
+        output = activation(memories.kind, memories.parameter, np.float64(work.logits[line, i]))
+        work.shares[line, i] = output
+        if output != 0.0:
+            used += 1
+    return used
+
+
+@inner
+def _states(memories, first, count, cues, size, start, work):
+    """States h of one block of memory units, for the group of cues that begins at `start`."""
+    weights, offset, logits = memories.weights, memories.offset, work.logits
+    if size == 1:
+        products_of_one(weights, first, work.block, count, work.query, start, logits)
+    else:
+        products_of_group(weights, first, work.block, count, work.query, start, logits)
+    for line in range(min(TOGETHER, size - start)):
+        b = cues[start + line]
+        _shift(logits, line, count, memories.bias, first, 1.0)
         if offset.shape[1] > 0:
-            for i in range(count):
-                out[c, i] += work.decay[b] * offset[b, first + i]
+            _shift(logits, line, count, offset[b], first, work.decay[b])
 
 
-@inlined
-def _entmax_group(memories, cues, g, members, work):
-    """Drives of the cues g to g + members - 1 of the list, by a group with a threshold."""
-    kind, alpha, beta = memories.kind, memories.alpha, memories.parameter
+@inner
+def _add_block(memories, first, count, cues, size, start, used, work):
+    """Add the memories of a block, by their shares, to the drives of a group of cues.
+
+    `used` counts the shares that are not 0. Left out or not, these change no bit.
+    """
+    weights, block, shares, sums = memories.weights, work.block, work.shares, work.sums
+    together = size > 1 and used > count
+    if together:
+        sum_of_group(weights, first, block, work.every, count, shares, 0, sums)
+    for line in range(min(TOGETHER, size - start)):
+        if not together:
+            some = _list(shares, line, count, work.rows)
+            if some == 0:
+                continue
+            sum_of_one(weights, first, block, work.rows, some, shares, line, sums)
+        _add(sums, line, work.drive, cues[start + line])
+
+
+@inner
+def _softmax_force(memories, cues, size, work):
     for first in range(0, len(memories.bias), BLOCK):
         count = min(BLOCK, len(memories.bias) - first)
-        _logits(memories, first, count, cues, g, members, work)
-        for c in range(members):
-            for i in range(count):
-                work.states[c, first + i] = work.logits[c, i]
-    for c in range(members):
-        b, states, total = cues[g + c], work.states[c], 0.0
-        peak, tau = threshold(kind, alpha, beta, states)
-        for first in range(0, len(memories.bias), BLOCK):
-            count, some = min(BLOCK, len(memories.bias) - first), False
-            for i in range(count):
-                output, _ = share(kind, alpha, beta * (states[first + i] - peak) - tau)
-                work.shares[c, i] = output
-                total += output
-                some |= output > 0.0
-            if some:
-                _weighted_rows(memories.weights, first, count, work, c)
-                for j in range(work.drive.shape[1]):
-                    work.drive[b, j] += work.block[c, j]
-        for j in range(work.drive.shape[1]):
-            work.drive[b, j] /= total
+        if size > 1:
+            _copy(memories.weights, first, min(count, len(work.block)), work.block)
+        for start in range(0, size, TOGETHER):
+            _states(memories, first, count, cues, size, start, work)
+            used = 0
+            for line in range(min(TOGETHER, size - start)):
+                place = start + line
+                used += _softmax_block(memories, count, line, place, cues[place], work)
+            if used > 0:
+                _add_block(memories, first, count, cues, size, start, used, work)
+    for place in range(size):
+        _scale(work.drive, cues[place], 1.0 / work.total[place])
 
 
-@inlined
-def memory_force(memories, cues, size, work):
-    """work.drive[b] = Xi^T f(Xi query[b] + bias + decay[b] offset[b]) for the cues listed."""
-    softmax, units = memories.kind == SOFTMAX, work.drive.shape[1]
-    for c in range(size):
-        b = cues[c]
-        work.peak[b], work.total[b] = -np.inf, 0.0
-        for j in range(units):
-            work.drive[b, j] = 0.0
-    for g in range(0, size, GROUP):
-        members = min(GROUP, size - g)
-        if memories.kind == ENTMAX:
-            _entmax_group(memories, cues, g, members, work)
-            continue
+@inner
+def _local_force(memories, cues, size, work):
+    for first in range(0, len(memories.bias), BLOCK):
+        count = min(BLOCK, len(memories.bias) - first)
+        if size > 1:
+            _copy(memories.weights, first, min(count, len(work.block)), work.block)
+        for start in range(0, size, TOGETHER):
+            _states(memories, first, count, cues, size, start, work)
+            used = 0
+            for line in range(min(TOGETHER, size - start)):
+                used += _local_block(memories, count, line, work)
+            if used > 0:
+                _add_block(memories, first, count, cues, size, start, used, work)
+
+
+@inner
+def _entmax_block(memories, first, count, line, place, work):
+    """Outputs of one block of a group with a threshold: their sum, and how many are not 0."""
+    total, used = 0.0, 0
+    for i in range(count):
+        above = memories.parameter * (work.states[line, first + i] - work.peak[place])
+        output, _ = share(memories.kind, memories.alpha, above - work.level[line])
+        work.shares[line, i] = output
+        total += output
+        if output != 0.0:
+            used += 1
+    return total, used
+
+
+@inner
+def _entmax_force(memories, cues, size, work):
+    """By two passes for each group of cues: the threshold has to see all states."""
+    for start in range(0, size, TOGETHER):
+        members = min(TOGETHER, size - start)
         for first in range(0, len(memories.bias), BLOCK):
             count = min(BLOCK, len(memories.bias) - first)
-            _logits(memories, first, count, cues, g, members, work)
-            used = 0
-            for c in range(members):
-                if softmax:
-                    _softmax_block(memories, count, c, work, cues[g + c])
-                else:
-                    _local_block(memories, count, c, work)
-                used += work.used[c]
-            together = members == GROUP and used > 2 * count
-            if together:
-                _weighted_four(memories.weights, first, count, work)
-            for c in range(members):
-                if work.used[c] > 0:
-                    if not together:
-                        _weighted_rows(memories.weights, first, count, work, c)
-                    b = cues[g + c]
-                    for j in range(units):
-                        work.drive[b, j] += work.block[c, j]
-    if softmax:
-        for c in range(size):
-            b = cues[c]
-            share = 1.0 / work.total[b]
-            for j in range(units):
-                work.drive[b, j] *= share
+            if size > 1:
+                _copy(memories.weights, first, min(count, len(work.block)), work.block)
+            _states(memories, first, count, cues, size, start, work)
+            for line in range(members):
+                for i in range(count):
+                    work.states[line, first + i] = work.logits[line, i]
+        for line in range(members):
+            place = start + line
+            work.peak[place], work.level[line] = threshold(
+                memories.kind, memories.alpha, memories.parameter, work.states[line]
+            )
+        for first in range(0, len(memories.bias), BLOCK):
+            count, used = min(BLOCK, len(memories.bias) - first), 0
+            for line in range(members):
+                place = start + line
+                total, some = _entmax_block(memories, first, count, line, place, work)
+                work.total[place] += total
+                used += some
+            if used > 0:
+                if size > 1:
+                    _copy(memories.weights, first, min(count, len(work.block)), work.block)
+                _add_block(memories, first, count, cues, size, start, used, work)
+    for place in range(size):
+        _scale(work.drive, cues[place], 1.0 / work.total[place])
 
 
-@inlined
-def evaluate(memories, steps, cues, size, work):
-    """work.drive of the listed cues at steps.new: the features, and their followers if any."""
-    state, external, clamped = steps.new, memories.external, memories.clamped
-    units = external.shape[1]
-    seen = state.shape[1] - units  # 0: the memory units are algebraic and see the features
-    for c in range(size):
-        b = cues[c]
+@inner
+def _begin(memories, steps, cues, size, work):
+    """Ask for the drive of the listed cues at steps.new: the features, or followers if any."""
+    state = steps.new
+    seen = state.shape[1] - memories.external.shape[1]  # 0: algebraic memories see the features
+    for place in range(size):
+        b = cues[place]
         work.decay[b] = math.exp(-memories.rate * steps.cues[b].time)
-        for j in range(units):
-            work.query[b, j] = state[b, seen + j]
-    memory_force(memories, cues, size, work)
-    for c in range(size):
-        b = cues[c]
-        for j in range(units):
-            work.drive[b, j] += external[b, j]
+        _ask(state, b, seen, work.query, place)
+        work.peak[place], work.total[place] = -np.inf, 0.0
+        for j in range(work.drive.shape[1]):
+            work.drive[b, j] = 0.0
+
+
+@inner
+def _end(memories, steps, cues, size, work):
+    """Add what drives the features besides."""
+    state, external, clamped = steps.new, memories.external, memories.clamped
+    for place in range(size):
+        b = cues[place]
+        _add(external, b, work.drive, b)
         for j in range(clamped.shape[1]):
             if clamped[b, j]:  # not the drive of its own state: that would let it drift
                 work.drive[b, j] = state[b, j] = external[b, j]
 
 
-@inlined
+@inner_vectorised
+def _furthest(change, count, offset, b, first, decay):
+    """Largest |change[0, i] - decay offset[b, first + i]|, and the sum as in `_multiply`."""
+    largest, total = 0.0, 0.0
+    for i in range(np.uint64(count)):
+        value = np.float64(change[0, i])
+        if offset.shape[1] > 0:
+            value -= decay * offset[b, np.uint64(first) + i]
+        largest = larger(largest, abs(value))
+        total += abs(value)
+    return largest, total
+
+
+@inner
 def _memory_residual(memories, state, b, work):
     """Largest |tau dh/dt| of the memory units, |Xi (v - y) - decay offset|."""
-    units, offset, change = work.query.shape[1], memories.offset, work.logits
-    largest: Any = 0.0
+    units, worst = memories.external.shape[1], 0.0
     if state.shape[1] == units:  # algebraic memory units have none
-        return largest
+        return worst
     for j in range(units):
-        work.query[b, j] = state[b, j] - state[b, units + j]
+        work.query[0, j] = state[b, j] - state[b, units + j]
     for first in range(0, len(memories.bias), BLOCK):
         count = min(BLOCK, len(memories.bias) - first)
-        _project_one(memories.weights, first, count, work.query, b, change, 0)
-        for i in range(count):
-            value = np.float64(change[0, i])
-            if offset.shape[1] > 0:
-                value -= work.decay[b] * offset[b, first + i]
-            largest = max(largest, abs(value))
-    return largest
+        products_of_one(memories.weights, first, work.block, count, work.query, 0, work.logits)
+        largest, total = _furthest(work.logits, count, memories.offset, b, first, work.decay[b])
+        if not math.isfinite(total):
+            return np.nan
+        worst = max(worst, largest)
+    return worst
+
+
+@inner
+def _finish(
+    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
+    cues, size,
+):  # fmt: skip
+    """Use the drives of the listed cues."""
+    _end(memories, steps, cues, size, work)
+    if exact:
+        for place in range(size):
+            b = cues[place]
+            if steps.cues[b].status == QUIET:
+                steps.cues[b].beside = _memory_residual(memories, steps.x, b, work)
+    finish_running(
+        steps, segments, cues, size, work.drive, rtol, atol, tolerance, t1, times, outputs, scratch
+    )
+
+
+# One loop for every kind of memory units, so that none compiles the code of the others.
 
 
 @compiled
-def sweep(
+def softmax_sweep(
     steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
     cues, sweeps,
 ):  # fmt: skip
-    """Up to `sweeps` steps of every running cue; how many cues still run.
-
-    Cues settle by all layers if `exact`, by the features alone otherwise.
-    """
+    """`sweep` with memory units that share a softmax."""
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        evaluate(memories, steps, cues, size, work)
-        for c in range(size):
-            b = cues[c]
-            if exact and steps.cues[b].status == QUIET:
-                steps.cues[b].beside = _memory_residual(memories, steps.x, b, work)
-        finish_running(
-            steps, segments, cues, size, work.drive, rtol, atol, tolerance, t1, times, outputs,
-            scratch,
+        _begin(memories, steps, cues, size, work)
+        _softmax_force(memories, cues, size, work)
+        _finish(
+            steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch,
+            work, cues, size,
         )  # fmt: skip
     return size
+
+
+@compiled
+def entmax_sweep(
+    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
+    cues, sweeps,
+):  # fmt: skip
+    """`sweep` with memory units that share a threshold."""
+    size = len(cues)
+    for _ in range(sweeps):
+        size = predict_running(steps, segments, scratch, cues)
+        if size == 0:
+            break
+        _begin(memories, steps, cues, size, work)
+        _entmax_force(memories, cues, size, work)
+        _finish(
+            steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch,
+            work, cues, size,
+        )  # fmt: skip
+    return size
+
+
+@compiled
+def local_sweep(
+    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
+    cues, sweeps,
+):  # fmt: skip
+    """`sweep` with memory units of which each has its own output."""
+    size = len(cues)
+    for _ in range(sweeps):
+        size = predict_running(steps, segments, scratch, cues)
+        if size == 0:
+            break
+        _begin(memories, steps, cues, size, work)
+        _local_force(memories, cues, size, work)
+        _finish(
+            steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch,
+            work, cues, size,
+        )  # fmt: skip
+    return size
+
+
+def sweep_of(kind: int) -> Any:
+    """The compiled loop for memory units of a kind."""
+    return {SOFTMAX: softmax_sweep, ENTMAX: entmax_sweep}.get(kind, local_sweep)
+
+
+def sweep(steps: Any, segments: Any, memories: Memories, *arguments: Any) -> int:
+    """Up to so many steps of every running cue as the last argument says; how many still run.
+
+    Cues settle by all layers if `exact`, by the features alone otherwise.
+    """
+    running: int = sweep_of(memories.kind)(steps, segments, memories, *arguments)
+    return running

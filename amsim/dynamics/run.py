@@ -9,12 +9,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled.jit import announced
+from ..compiled.jit import announced, is_compiled
 from ..network import Layer, Network
 from ..progress import Progress
 from ..synapses import Array
 from . import adams
-from .interpreted import exhausted, interpreted, preferred
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
 from .sampled import SampledInputs
 
@@ -30,8 +29,6 @@ _CHUNK = 3e8
 _PRODUCT = 5e9
 # The kinds of calls whose code is in memory: asking numba takes longer than a short recall.
 _LOADED: set[tuple[str, ...]] = set()
-# Steps between two looks without compiled code.
-_SLOW_CHUNK = 50
 
 
 class Rows(Protocol):
@@ -53,8 +50,7 @@ class Run:
         Error per step.
     """
 
-    # Where the functions that take the steps are, and the one that takes longest to compile.
-    code: Any = adams
+    # The compiled function that takes longest to compile.
     outermost: Any = adams.finish_running
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
@@ -103,26 +99,20 @@ class Run:
         self.outputs = np.empty((batch, 0, width))
         self.scratch = adams.new_scratch(pieces, layers)
 
-    def prepare(self, left: int) -> float:
-        """Get ready for `advance`; returns the multiply-adds of one step, roughly.
-
-        `left` counts the cues of this run and of those that follow.
-        """
-        work = self.work_per_cue()
-        if self.kind not in _LOADED and preferred(self.outermost, self.arguments(0), work, left):
-            self.code = interpreted()
-        else:
-            self.compile()
-        return work * self.problem.batch
+    def prepare(self) -> float:
+        """Get ready for `sweep`; returns the multiply-adds of one step, roughly."""
+        self.compile()
+        return self.work_per_cue() * self.problem.batch
 
     def work_per_cue(self) -> float:
         """Multiply-adds of one step of one cue, roughly."""
         return float(self.steps.x.shape[1]) ** 2
 
     def compile(self) -> None:
-        """Compile what is not yet."""
-        self.code = type(self).code
+        """Compile or load what is not yet."""
         if self.kind not in _LOADED:
+            if not is_compiled(self.outermost):
+                raise RuntimeError("the integrator needs compiled code; unset NUMBA_DISABLE_JIT")
             with announced("the integrator", self.outermost, *self.arguments(0)):
                 self.sweep(0)
             _LOADED.add(self.kind)
@@ -131,17 +121,6 @@ class Run:
     def kind(self) -> tuple[str, ...]:
         """What tells the types of one call of `outermost` from those of another."""
         return (type(self).__name__,)
-
-    def advance(self, count: int) -> int:
-        """Up to `count` steps of every running cue; how many cues still run."""
-        if self.code is type(self).code:
-            return self.sweep(count)
-        evaluated = self.steps.cues["evaluated"]
-        before = int(evaluated.sum())
-        running = self.sweep(min(count, _SLOW_CHUNK))
-        if exhausted(int(evaluated.sum()) - before, self.work_per_cue()):
-            self.compile()
-        return running
 
     def drive(self, cues: Array, times: Array, states: Array) -> Array:
         """N = force + leak x of packed states (size, N), at one time per cue."""
@@ -174,14 +153,14 @@ class Run:
         cues["stop"] = self.stops[np.minimum(ahead, len(self.stops) - 1)]
 
     def sweep(self, count: int) -> int:
-        """The steps of `advance`, by the code chosen."""
+        """Up to `count` steps of every running cue; how many cues still run."""
         steps, running = self.steps, self.running
         drives = np.zeros_like(steps.used)
         size = len(drives)
         for _ in range(count):
             if self.problem.unforeseen:
                 self.limit_steps()
-            size = self.code.predict_running(steps, self.segments, self.scratch, running)
+            size = adams.predict_running(steps, self.segments, self.scratch, running)
             if size == 0:
                 break
             cues = running[:size]
@@ -195,7 +174,7 @@ class Run:
 
     def finish(self, drives: Array, size: int) -> None:
         """Use the drives of the cues that predict_running listed."""
-        self.code.finish_running(*self.arguments(size, drives))
+        adams.finish_running(*self.arguments(size, drives))
 
     def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
         """What the function `outermost` is called with."""
@@ -256,7 +235,7 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
         run.outputs = outputs[first : first + len(cues)]
         if not stopped:
             try:
-                _finish(run, problem.batch - first, progress)
+                _finish(run, problem.batch - first - len(cues), progress)
             except KeyboardInterrupt:
                 stopped = True  # the cues that are left keep their first state
         outcomes.append(run.outcome())
@@ -265,11 +244,10 @@ def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> So
     return _solution(kind, problem, _joined(outcomes), outputs)
 
 
-def _finish(run: Run, left: int, progress: Progress) -> None:
-    """Step until every cue of the run has ended; `left` counts those of later runs, too."""
-    chunk = int(min(max(_CHUNK / run.prepare(left), 1), 20000))
-    waiting = left - run.problem.batch
-    while running := run.advance(chunk):
+def _finish(run: Run, waiting: int, progress: Progress) -> None:
+    """Step until every cue of the run has ended; so many cues of later runs wait."""
+    chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000))
+    while running := run.sweep(chunk):
         progress.update(float(run.steps.past[:, 0].min()), waiting + running)
 
 

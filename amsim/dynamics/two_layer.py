@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled.products import LANES, TOGETHER
 from ..lagrangians import Identity
-from ..neurons import ENTMAX, SOFTMAX, neuron
+from ..neurons import SOFTMAX, neuron
 from ..synapses import Array, Dense, project
 from . import adams, memory_force
 from .problem import Problem, Reader
@@ -38,9 +39,6 @@ _NEGLIGIBLE = 0.03
 
 class TwoLayerRun(Run):
     """Steps whose state is v and its follower y and whose drive is one compiled pass."""
-
-    code: Any = memory_force
-    outermost: Any = memory_force.sweep
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
@@ -76,7 +74,7 @@ class TwoLayerRun(Run):
         """
         (synapse,) = problem.network.synapses
         assert isinstance(synapse, Dense)
-        size, group = _SWEEP / synapse.weights.size, memory_force.GROUP
+        size, group = _SWEEP / synapse.weights.size, TOGETHER
         most = min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
         traits = _traits(problem.select(np.arange(first, min(first + most, problem.batch))))
         return int((traits == traits[0]).all(axis=1).cumprod().sum())
@@ -109,8 +107,8 @@ class TwoLayerRun(Run):
             return np.zeros_like(visible), self.offset
         return visible, rest - project(visible, self.synapse.weights)
 
-    def prepare(self, left: int) -> float:
-        problem, weights = self.problem, self.synapse.compact.view()
+    def prepare(self) -> float:
+        problem, weights = self.problem, _wide(self.synapse.compact)
         weights.flags.writeable = False  # of one type, whether the user may write to them or not
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         row = neuron(layers[self.hidden].lagrangian)
@@ -139,8 +137,9 @@ class TwoLayerRun(Run):
             and self.rtol >= _FLOAT32_RTOL
             and bool((row.parameter * _largest_logits(problem) <= _FLOAT32_LOGIT).all())
         )
+        self.outermost = memory_force.sweep_of(row.kind)
         self.work = self.allocate(np.float32 if self.single else np.float64)
-        return super().prepare(left)
+        return super().prepare()
 
     def work_per_cue(self) -> float:
         return 2.0 * self.synapse.weights.size
@@ -152,25 +151,12 @@ class TwoLayerRun(Run):
 
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
-        batch, units = self.steps.used.shape
-        whole = len(self.bias) if self.memories.kind == ENTMAX else 0
-        return memory_force.Work(
-            query=np.zeros((batch, units), precision),
-            block=np.zeros((memory_force.GROUP, units), precision),
-            logits=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
-            shares=np.zeros((memory_force.GROUP, memory_force.BLOCK), precision),
-            states=np.zeros((memory_force.GROUP, whole)),
-            rows=np.zeros(memory_force.BLOCK, np.int64),
-            used=np.zeros(memory_force.GROUP, np.int64),
-            peak=np.zeros(batch),
-            total=np.zeros(batch),
-            decay=np.zeros(batch),
-            drive=np.zeros((batch, units)),
-        )
+        return memory_force.new_work(self.memories, precision)
 
     @property
     def kind(self) -> tuple[str, ...]:
-        return *super().kind, self.memories.weights.dtype.char, self.work.query.dtype.char
+        name = self.outermost.__name__
+        return *super().kind, name, self.memories.weights.dtype.char, self.work.query.dtype.char
 
     def sweep(self, count: int) -> int:
         running = self.steps_of_all(count)
@@ -180,8 +166,7 @@ class TwoLayerRun(Run):
 
     def steps_of_all(self, count: int) -> int:
         """Call the compiled loop."""
-        running: int = self.code.sweep(*self.arguments(count))
-        return running
+        return memory_force.sweep(*self.arguments(count))
 
     def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
         # What is left out of the softmax must not hide that a unit is not at rest.
@@ -200,8 +185,7 @@ class TwoLayerRun(Run):
         near = status == adams.SETTLED
         self.single, self.work = False, self.allocate(np.float64)
         status[near] = adams.QUIET
-        if self.code is memory_force:
-            self.compile()
+        self.compile()
         return int(near.sum())
 
     @staticmethod
@@ -233,6 +217,12 @@ class TwoLayerRun(Run):
         mask = np.zeros(self.start.shape, bool)
         mask[:, : self.clamped.shape[1]] = self.clamped
         return mask
+
+
+def _wide(weights: Array) -> Array:
+    """A view of the weights; of few columns a copy that fills a vector, with zeros behind."""
+    missing = LANES - weights.shape[1]
+    return weights.view() if missing <= 0 else np.pad(weights, [(0, 0), (0, missing)])
 
 
 def _traits(problem: Problem) -> NDArray[np.bool_]:

@@ -581,7 +581,6 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
     """Between two chunks of steps, here of one step; 20 cues are two groups."""
     cues = np.tile(CUE, (20, 1)) * np.linspace(0.5, 1.5, 20)[:, None]
     settings: dict[str, Any] = {"times": times, "t1": 20.0, "until": None}
-    monkeypatch.setattr(exponential_run, "preferred", lambda *_: False)
     whole = am.simulate(memory(), cues, **settings)
     monkeypatch.setattr(exponential_run, "_CHUNK", 1.0)
     sweep, calls = memory_force.sweep, [0]
@@ -784,9 +783,8 @@ every_until = pytest.mark.parametrize("until", [am.Settled(), None], ids=["settl
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def loaded() -> None:
     """The compiled loop for these types, which is not what is measured."""
-    monkeypatch.setattr(exponential_run, "preferred", lambda *_: False)
     patterns = am.patterns.random(400, 300, seed=0).astype(np.float32)
     net = am.dense_am(patterns, hidden=am.Softmax(0.04))
     am.simulate(net, np.ones(300))

@@ -9,18 +9,11 @@ import pytest
 
 import amsim as am
 import hardware as hw
-from amsim.dynamics import run
 
 PATTERNS = am.patterns.random(6, 24, seed=1)
 CUES = am.patterns.corrupt(np.tile(PATTERNS, (4, 1)), flip=0.2, seed=2)
 LARGE = am.patterns.random(500, 256, seed=1)
 SOME = np.arange(0, 24, 5)
-
-
-@pytest.fixture(autouse=True)
-def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps without compiled code, which small recalls may take, have bits of their own."""
-    monkeypatch.setattr(run, "preferred", lambda *_: False)
 
 
 def starts() -> dict[str, Any]:

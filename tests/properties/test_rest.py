@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import amsim as am
-from amsim.dynamics import run
 
 Array = npt.NDArray[Any]
 
@@ -122,17 +121,6 @@ def test_what_settled_is_at_rest(
     solver: str, recall: tuple[am.Network, dict[str, Any], float]
 ) -> None:
     assert_rest(*recall, SOLVERS[solver])
-
-
-@given(recall=recalls())
-@settings(max_examples=10, deadline=None)
-def test_what_settled_is_at_rest_before_anything_is_compiled(
-    recall: tuple[am.Network, dict[str, Any], float],
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "preferred", lambda *_: True)
-        patch.setattr(run, "exhausted", lambda *_: False)
-        assert_rest(*recall, None)
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.0])

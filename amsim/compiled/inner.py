@@ -1,0 +1,94 @@
+"""Compiled functions that only compiled code calls: they have no machine code of their own.
+
+numba translates every function on the way to machine code, with all that it calls: in a chain of
+calls the innermost is optimised and translated once for each of them. A function of this kind hands
+its callers the code from before that, and the outermost one does the rest for all at once.
+"""
+
+# numba's compiler has no types.
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba._dynfunc import make_function
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import BaseNativeLowering, NativeLowering
+
+
+class _Library(JITCodeLibrary):
+    """Code that waits to be linked."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(BaseNativeLowering):
+    """The lowering of numba, into such a library."""
+
+    _name: Any = "amsim_inner_lowering"
+    lowering_class = NativeLowering.lowering_class
+
+    def run_pass(self, state: Any) -> bool:
+        context = state.targetctx
+        state.library = _Library(context.codegen(), state.func_id.func_qualname)
+        state.flags.no_compile = True
+        super().run_pass(state)
+        lowered = state["cr"]
+        # What callers know the code by; nothing calls it from Python, so that it has no address.
+        entry = make_function(
+            lowered.fndesc.lookup_module(), state.func_id.func_name, "", 0, lowered.env, ()
+        )
+        context.insert_user_function(entry, lowered.fndesc, [state.library])
+        state["cr"] = lowered._replace(cfunc=entry)
+        return True
+
+
+class _Compiler(CompilerBase):
+    def define_pipelines(self) -> list[Any]:
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [
+            (_Lowering if step is NativeLowering else step, text) for step, text in manager.passes
+        ]
+        manager.finalize()
+        return [manager]
+
+
+class InnerDispatcher(CPUDispatcher):
+    """A function for other compiled functions.
+
+    Parameters
+    ----------
+    function : callable
+    outer : callable
+        Compiles a function for callers from Python, where there are any.
+    options : dict
+        Those of numba.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], outer: Callable[..., Any], options: dict[str, Any]
+    ) -> None:
+        wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        super().__init__(function, {}, {"nopython": True, **options, **wrappers}, _Compiler)
+        self._outer, self._alone = outer, None
+
+    @property
+    def alone(self) -> Any:
+        """A variant with machine code, for callers from Python."""
+        if self._alone is None:
+            self._alone = self._outer(self.py_func)
+        return self._alone
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.alone(*arguments)
