@@ -22,7 +22,6 @@ from typing import Any
 
 import numba
 from filelock import FileLock
-from numba.core import config
 from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
 
@@ -57,7 +56,7 @@ def _inner_decorator(**options: Any) -> Callable[[Any], Any]:
     outer = _decorator(**options)
 
     def decorate(function: Any) -> Any:
-        if config.DISABLE_JIT:
+        if not is_compiled(outer(function)):  # NUMBA_DISABLE_JIT
             return function
         return InnerDispatcher(function, outer, {**_COMMON, "boundscheck": None, **options})
 

@@ -248,6 +248,6 @@ def _combination(cues: int) -> Any:
 # memories in `block` where they are not of the type of the query. Up to `ROWS` entries beyond the
 # last are written, too.
 products_of_one, products_of_group = _products(1), _products(TOGETHER)
-# Arguments (weights, first, block, rows, used, shares, line, out): out[c] is the sum of the memories
+# Arguments (weights, first, block, rows, used, shares, line, out): out[c] is the sum of memories
 # first + i times shares[c, i], over the first `used` entries i of `rows`, for c = line or a group.
 sum_of_one, sum_of_group = _combination(1), _combination(TOGETHER)

@@ -349,9 +349,10 @@ def _end(memories, steps, cues, size, work):
 @inner_vectorised
 def _furthest(change, count, offset, b, first, decay):
     """Largest |change[0, i] - decay offset[b, first + i]|, and the sum as in `_multiply`."""
-    largest, total = 0.0, 0.0
+    largest: Any = 0.0
+    total: Any = 0.0
     for i in range(np.uint64(count)):
-        value = np.float64(change[0, i])
+        value: Any = np.float64(change[0, i])
         if offset.shape[1] > 0:
             value -= decay * offset[b, np.uint64(first) + i]
         largest = larger(largest, abs(value))

@@ -14,6 +14,7 @@ import pytest
 HOME = Path(__file__).parents[2]
 MOST = 6
 FAMILY = {"compiled", "allocating", "inlined", "vectorised", "elementwise", "reordered"}
+FAMILY |= {"inner", "inner_vectorised", "inner_elementwise"}
 # Files whose functions are still to be described.
 LEFT = [
     "amsim/dynamics/adams.py",

@@ -1,0 +1,152 @@
+"""Vector instructions against NumPy; a cue has the same bits alone and in a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from amsim.compiled.jit import compiled, elementwise, inner, vectorised
+from amsim.compiled.products import (
+    LANES,
+    ROWS,
+    TOGETHER,
+    products_of_group,
+    products_of_one,
+    sum_of_group,
+    sum_of_one,
+)
+from amsim.compiled.vectors import exponential, larger
+
+Array = np.ndarray[Any, Any]
+TYPES = [
+    (np.int8, np.float32), (np.int8, np.float64), (np.float32, np.float32),
+    (np.float32, np.float64), (np.float64, np.float64),
+]  # fmt: skip
+# Below, at and beside whole vectors and tiles, in float32 and in float64.
+WIDTHS = [16, 17, 31, 32, 33, 63, 64, 65, 100]
+
+
+@compiled
+def project(alone: Any, weights: Any, first: Any, block: Any, count: Any, query: Any, out: Any):
+    if alone:
+        for c in range(TOGETHER):
+            products_of_one(weights, first, block, count, query, 1 + c, out[c : c + 1])
+    else:
+        products_of_group(weights, first, block, count, query, 1, out)
+
+
+@compiled
+def combine(alone: Any, weights: Any, first: Any, block: Any, rows: Any, shares: Any, out: Any):
+    if alone:
+        for c in range(TOGETHER):
+            sum_of_one(weights, first, block, rows, len(rows), shares, c, out)
+    else:
+        sum_of_group(weights, first, block, rows, len(rows), shares, 0, out)
+
+
+def memories(stored: Any, width: int) -> Array:
+    """Twenty rows; those that are read begin with the third."""
+    rng = np.random.default_rng(width)
+    whole = rng.integers(-127, 128, size=(20, width))
+    return (
+        whole.astype(stored) if stored == np.int8 else rng.normal(size=whole.shape).astype(stored)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 8, 9, 18])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("stored", "kind"), TYPES)
+def test_products(stored: Any, kind: Any, width: int, count: int) -> None:
+    weights, rng = memories(stored, width), np.random.default_rng(count)
+    query = rng.normal(size=(TOGETHER + 2, width)).astype(kind)
+    block = weights[2 : 2 + count].astype(kind)
+    outs = [np.full((TOGETHER, 18 + ROWS), np.nan, kind) for _ in range(2)]
+    for alone, out in enumerate(outs):
+        project(bool(alone), weights, 2, block, count, query, out)
+    exact = query[1 : 1 + TOGETHER].astype(float) @ weights[2 : 2 + count].T.astype(float)
+    scale = np.abs(query[1 : 1 + TOGETHER]).astype(float) @ np.abs(block.T).astype(float)
+    assert (np.abs(outs[0][:, :count] - exact) <= 8 * np.finfo(kind).eps * scale).all()
+    np.testing.assert_array_equal(outs[0][:, :count], outs[1][:, :count])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("stored", "kind"), TYPES)
+def test_sums(stored: Any, kind: Any, width: int) -> None:
+    """Rows that do not count may be left out of the list: no bit of the sum changes."""
+    weights, rng = memories(stored, width), np.random.default_rng(0)
+    shares = rng.random((TOGETHER, 18)).astype(kind)
+    shares[:, [0, 3, 4, 17]] = 0.0
+    block = weights[2:].astype(kind)
+    whole, listed = np.arange(18), np.flatnonzero(shares[0])
+    outs = [np.full((TOGETHER, width), np.nan, kind) for _ in range(3)]
+    combine(False, weights, 2, block, whole, shares, outs[0])
+    combine(True, weights, 2, block, whole, shares, outs[1])
+    combine(True, weights, 2, block, listed, shares, outs[2])
+    exact = shares.astype(float) @ weights[2:].astype(float)
+    scale = shares.astype(float) @ np.abs(weights[2:]).astype(float)
+    assert (np.abs(outs[0] - exact) <= 8 * np.finfo(kind).eps * scale).all()
+    np.testing.assert_array_equal(outs[0], outs[1])
+    np.testing.assert_array_equal(outs[0], outs[2])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_stays(bad: float) -> None:
+    weights = memories(np.int8, LANES)
+    query, out = np.ones((TOGETHER + 2, LANES)), np.zeros((TOGETHER, 18 + ROWS))
+    query[2, 5] = bad
+    project(False, weights, 0, weights.astype(float), 18, query, out)
+    assert not np.isfinite(out[1, :18][weights[:18, 5] != 0]).any()
+    assert np.isfinite(out[[0, 2, 3]]).all()
+
+
+@elementwise
+def exponentials(x: Any, out: Any):
+    for i in range(len(x)):
+        out[i] = exponential(x[i])
+
+
+@vectorised
+def largest(x: Any):
+    found = x[0]
+    for i in range(len(x)):
+        found = larger(found, x[i])
+    return found
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_exponential(kind: Any) -> None:
+    lowest = -87 if kind == np.float32 else -708
+    x = np.concatenate([np.linspace(lowest, 0, 200_001), -np.geomspace(1e-30, 1, 5001)])
+    x = x.astype(kind)
+    out = np.empty_like(x)
+    exponentials(x, out)
+    exact = np.exp(x.astype(np.longdouble))
+    assert (np.abs(out - exact) <= 2 * np.spacing(exact.astype(kind))).all()
+    ends = np.array([0.0, -0.0, -np.inf, 10.0 * lowest], kind)
+    exponentials(ends, ends)
+    assert ends[:2].tolist() == [1.0, 1.0]
+    assert (ends[2:] > 0).all()
+    assert (ends[2:] < 1e-37).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_larger(kind: Any) -> None:
+    x = np.random.default_rng(0).normal(size=101).astype(kind)
+    for length in range(1, 102):
+        assert largest(x[:length]) == x[:length].max()
+
+
+def test_an_inner_function_can_be_called_from_python_and_by_others() -> None:
+    @inner
+    def twice(x: Any) -> Any:
+        return 2 * x
+
+    @compiled
+    def four_times(x: Any) -> Any:
+        return twice(twice(x))
+
+    assert four_times(3) == 12
+    assert twice(3.5) == 7.0
+    assert four_times(1.5) == 6.0
