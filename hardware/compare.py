@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from amsim import Dense, GuaranteeWarning, Network, Settled, checks, simulate
 from amsim.display import fields_repr
 
+from .float_schedule import float_schedule
 from .jobs import MOST_STEPS
 from .plan import Plan, require_plan
 from .planner import compile
 from .run import run
-from .schedule import float_schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

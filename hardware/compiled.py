@@ -17,6 +17,7 @@ from amsim.compiled.jit import allocating, announced, reordered
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
 from .plan import Integers, Plan
+from .schedule import KINDS
 
 if TYPE_CHECKING:
     from .emulator import Machine
@@ -81,13 +82,9 @@ def until_rest(machine: Machine, periods: int) -> Integers:
     """
     plan, job = machine.plan, machine.job
     visible, hidden = plan.visible, plan.hidden
-    counts = np.zeros((len(machine.v), 4), np.int64)
+    counts = np.zeros((len(job.visible), len(KINDS)), np.int64)
     arguments = (
-        machine.v,
-        machine.sent,
-        machine.h,
-        machine.c,
-        machine.output,
+        *machine.state(),
         counts,
         machine.rows,
         machine.columns,
@@ -103,8 +100,8 @@ def until_rest(machine: Machine, periods: int) -> Integers:
     with announced("the emulator", _recall, *arguments, 0):
         _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
     moving = _recall(*arguments, periods)
-    machine.heard = machine.c
-    for kind, count in zip(("visible", "hidden", "rounds", "normaliser"), counts.T, strict=True):
+    machine.resume()
+    for kind, count in zip(KINDS, counts.T, strict=True):
         if kind in machine.messages:
             machine.messages[kind] += count
     return np.where(moving < periods, moving * plan.period, -1)

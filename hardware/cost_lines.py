@@ -11,6 +11,7 @@ from .errors import NotPublicError
 from .placement import Placement, mesh, traffic
 from .placement.mesh import Floats, Integers
 from .run import Result
+from .schedule import KINDS, STATES
 
 Range = tuple[float, float]
 PARTS = ("synaptic operations", "neuron updates", "mesh", "barrier", "static")
@@ -140,18 +141,14 @@ def _updates(placement: Placement, run: Result, table: Chip) -> list[Line]:
 
 def _turns(placement: Placement) -> tuple[Integers, Integers]:
     """Which population computes in which phase, (period, 3), and their units by core, (3, n)."""
-    plan = placement.plan
-    turns = np.zeros((plan.period, 3), dtype=np.int64)
-    turns[0, 0] = 1
-    turns[1::2, 1] = 1
-    turns[2::2, 2] = 1
+    turns = [[turn.population == name for name in STATES] for turn in placement.plan.schedule]
     loads = placement.loads
     units = [
         [load.features for load in loads],
         [load.memories for load in loads],
         [int(load.normaliser) for load in loads],
     ]
-    return turns, np.array(units, dtype=np.int64)
+    return np.array(turns, dtype=np.int64), np.array(units, dtype=np.int64)
 
 
 def _mesh(placement: Placement, counts: traffic.Counts, run: Result, table: Chip) -> list[Line]:
@@ -182,14 +179,11 @@ def _mesh(placement: Placement, counts: traffic.Counts, run: Result, table: Chip
 
 def _steps_of_kinds(placement: Placement, run: Result) -> dict[str, int]:
     """Steps of the run in which messages of each kind may be sent."""
-    period = placement.plan.period
-    phase = np.arange(run.steps) % period
-    return {
-        "visible": int((phase == 0).sum()),
-        "hidden": int((phase == period - 1).sum()),
-        "rounds": int(((phase % 2 == 1) & (phase < period - 1)).sum()),
-        "normaliser": int(((phase % 2 == 0) & (phase > 0)).sum()),
-    }
+    whole, rest = divmod(run.steps, placement.plan.period)
+    steps = dict.fromkeys(KINDS, 0)
+    for phase, turn in enumerate(placement.plan.schedule):
+        steps[turn.counted] += whole + (phase < rest)
+    return steps
 
 
 def _longest(placement: Placement, flow: Floats, table: Chip) -> tuple[int, int, int]:

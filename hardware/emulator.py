@@ -1,130 +1,152 @@
-"""The plan in NumPy, batched over cues: the same integers as a chip, on any machine.
+"""The schedule of a plan in NumPy, for many cues: the same integers as a chip, on any machine.
 
 Products with the weights are done in float32. That is exact: the plan keeps every partial sum
-below 2**23, and float32 holds all whole numbers up to 2**24.
+of outputs below 2**23, so that one of their changes is below 2**24, up to which float32 holds all
+whole numbers.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
 from .plan import Integers, Job, Plan
+from .schedule import CONNECTIONS, STARTS, STATES, Interpreter
 from .trace import Trace
 
 # Elementary operations from which compiling (once, then cached) beats NumPy.
 _WORTH_COMPILING = 1 << 31
 
 
-class Machine:
+class Machine(Interpreter):
     """All units of a plan for B cues, advanced step by step.
 
     Attributes
     ----------
-    v, sent : ndarray of int (B, D)
-    h : ndarray of int (B, K)
-    c : ndarray of int (B, 1)
-        The normaliser's.
-    out : dict of str to ndarray of int
-        What each population sends in this step, "visible", "hidden", "normaliser".
+    values : dict of str to ndarray of int
+        Signals of `hardware.schedule` by name, (B, D), (B, K) or (B, 1). They are replaced in each
+        step, not changed.
     messages : dict of str to ndarray of int (B,)
+        Messages that were sent, by what they are counted as.
     """
+
+    values: dict[str, Integers]
 
     def __init__(self, plan: Plan, job: Job) -> None:
         self.plan, self.job = plan, job
         self.rows = plan.weights.astype(np.float32)
         self.columns = np.ascontiguousarray(self.rows.T)
-        self.v, self.h, self.c = job.visible.copy(), job.hidden.copy(), job.log_sum.copy()
-        self.sent = np.zeros_like(self.v)
-        self.logit = np.zeros_like(self.h)
-        self.heard = self.c.copy()  # the memories' copy of c
-        self.output = np.zeros_like(self.h)  # p or f, kept until the features read it
-        self.in_round = np.zeros_like(self.h)
-        self.messages = {name: np.zeros(len(self.v), np.int64) for name in _senders(plan)}
-        self.out: dict[str, Integers] = {}
+        values = {signal: getattr(job, name).copy() for signal, name in STARTS.items()}
+        values["sent"] = np.zeros_like(job.visible)
+        values["total"], values["p"] = np.zeros_like(job.hidden), np.zeros_like(job.hidden)
+        super().__init__(
+            plan.schedule,
+            values,
+            self._functions_of(plan),
+            self._connections_of(job),
+            self._inputs_of,
+        )
+        kinds = dict.fromkeys(turn.counted for turn in plan.schedule)
+        self.messages = {kind: np.zeros(len(job.visible), np.int64) for kind in kinds}
 
     def step(self, t: int) -> None:
-        """Step t of the schedule in `hardware.plan`."""
-        period, phase = divmod(t, self.plan.period)
-        self.out = {}
-        if phase == 0:
-            self._features(period)
-        elif self.plan.normaliser is None:
-            self._memories(period)
-            self._send("hidden", "hidden", self.plan.hidden.output(self.h))
-            self.output = self.out["hidden"]
-        elif phase % 2 == 0:
-            self._normaliser(first=phase == 2)
-        else:
-            self._softmax(period, phase)
+        super().step(t)
+        sent, counts = self.values[self.turn.sends], self.messages[self.turn.counted]
+        # Several times faster than np.count_nonzero with an axis, for few cues.
+        counts += np.count_nonzero(sent) if len(counts) == 1 else np.add.reduce(sent != 0, axis=1)
 
     def signal(self, name: str) -> Integers:
         """A state or a message of the step that was done last, (B, n)."""
-        states = {"visible": self.v, "hidden": self.h, "normaliser": self.c}
-        if name in states:
-            return states[name]
+        if name in STATES:
+            return self.values[STATES[name]]
         population = name.removesuffix("_out")
-        return self.out.get(population, np.zeros_like(states[population]))
+        if population == self.turn.population:
+            return self.values[self.turn.sends]
+        return np.zeros_like(self.values[STATES[population]])
 
     def state(self) -> tuple[Integers, ...]:
-        """Everything that the next period depends on; the arrays are replaced, not changed."""
-        return self.v, self.sent, self.h, self.c, self.output
+        """Everything that the next period depends on; `total` is W sent, and c_hidden is c."""
+        values = self.values
+        return values["v"], values["sent"], values["h"], values["c"], values["p"]
+
+    def resume(self) -> None:
+        """Go on with a period after others were done elsewhere, which changed `state` in place."""
+        values = self.values
+        values["total"], values["c_hidden"] = product(values["sent"], self.columns), values["c"]
+        self.send("p")
 
     def final(self) -> dict[str, Integers]:
         """The states by name."""
-        softmax = self.plan.normaliser is not None
-        states = {"visible": self.v, "hidden": self.h}
-        return {**states, "normaliser": self.c} if softmax else states
+        populations = {turn.population for turn in self.period}
+        return {name: self.values[signal] for name, signal in STATES.items() if name in populations}
 
-    def _features(self, period: int) -> None:
-        visible = self.plan.visible
-        if period > 0:
-            arriving = product(self.output, self.rows)
-            target = (
-                (arriving << visible.gain) + visible.bias + _row(self.job.input_visible, period)
-            )
-            moved = kernels.relax(self.v, target, visible.decay)
-            self.v = np.where(self.job.clamped, self.v, moved)
-        message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
-        self.sent = self.sent + message
-        self._send("visible", "visible", message)
+    def _functions_of(self, plan: Plan) -> dict[str, Callable[..., Integers]]:
+        visible, hidden, normaliser = plan.visible, plan.hidden, plan.normaliser
+        clamped = self.job.clamped
 
-    def _memories(self, period: int) -> None:
-        hidden = self.plan.hidden
-        if period > 0:
-            total = product(self.sent, self.columns)
-            target = total + hidden.bias + _row(self.job.input_hidden, period)
-            self.h = kernels.relax(self.h, target, hidden.decay)
+        def relax_features(v: Integers, arriving: Integers, driven: Integers) -> Integers:
+            target = (arriving << visible.gain) + visible.bias + driven
+            return np.where(clamped, v, kernels.relax(v, target, visible.decay))
 
-    def _softmax(self, period: int, phase: int) -> None:
-        normaliser = self.plan.normaliser
-        assert normaliser is not None
-        if phase == 1:
-            self._memories(period)
-            self.logit = self.plan.hidden.logit(self.h)
-            self.heard = self.heard + normaliser.headroom
-        else:
-            self.heard = self.c
-        if phase < self.plan.period - 1:
-            self.in_round = normaliser.message(self.logit, self.heard)
-            self._send("hidden", "rounds", self.in_round)
-        else:
-            self.output = normaliser.probability(self.logit, self.heard)
-            self._send("hidden", "hidden", self.output)
+        def change(v: Integers, sent: Integers) -> Integers:
+            found: Integers = kernels.delta(visible.output(v), sent, visible.threshold)
+            return found
 
-    def _normaliser(self, *, first: bool) -> None:
-        normaliser = self.plan.normaliser
-        assert normaliser is not None
-        c = self.c + normaliser.headroom if first else self.c
-        self.c = normaliser.update(c, self.in_round.sum(axis=1, keepdims=True))
-        self._send("normaliser", "normaliser", self.c)
+        def relax_memories(h: Integers, total: Integers, driven: Integers) -> Integers:
+            found: Integers = kernels.relax(h, total + hidden.bias + driven, hidden.decay)
+            return found
 
-    def _send(self, population: str, kind: str, message: Integers) -> None:
-        self.out[population] = message
-        self.messages[kind] += np.count_nonzero(message, axis=1)
+        found: dict[str, Callable[..., Integers]] = {
+            "relax_features": relax_features,
+            "change": change,
+            "add": np.add,
+            "relax_memories": relax_memories,
+            "logit": hidden.logit,
+            "power": hidden.output,
+        }
+        if normaliser is not None:
+            rise = np.int64(normaliser.headroom)
+            found |= {
+                "rise": lambda c: c + rise,
+                "exponential": normaliser.message,
+                "probability": normaliser.probability,
+                "log_sum": normaliser.update,
+            }
+        return found
+
+    def _connections_of(self, job: Job) -> dict[str, Callable[[Any, Any], Integers]]:
+        none = {name: np.zeros_like(getattr(job, STARTS[s])) for name, s in STATES.items()}
+
+        def through(name: str, sums: Callable[[Integers], Integers]) -> Any:
+            nothing = none[CONNECTIONS[name][1]]
+
+            def received(message: Integers | None, before: Integers | None) -> Integers:
+                found = nothing if message is None else sums(message)
+                return found if before is None else before + found
+
+            return received
+
+        return {
+            name: through(name, sums)
+            for name, sums in {
+                "W": lambda m: product(m, self.columns),
+                "W^T": lambda p: product(p, self.rows),
+                "1^T": lambda e: np.add.reduce(e, axis=1, keepdims=True),
+                "1": lambda c: c,
+            }.items()
+        }
+
+    def _inputs_of(self, period: int) -> dict[str, Integers]:
+        job = self.job
+        return {
+            "input_visible": _row(job.input_visible, period),
+            "input_hidden": _row(job.input_hidden, period),
+        }
 
 
 def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
@@ -153,7 +175,7 @@ def _recorded(machine: Machine, record: tuple[str, ...]) -> tuple[dict[str, Inte
     """Signals after every step of the job, and `settled` as in `_until_rest`."""
     signals: dict[str, list[Integers]] = {name: [] for name in record}
     length, before = machine.plan.period, machine.state()
-    moving = np.zeros(len(machine.v), np.int64)  # first period without a change
+    moving = np.zeros(len(machine.job.visible), np.int64)  # first period without a change
     for t in range(machine.job.steps):
         machine.step(t)
         for name in record:
@@ -180,7 +202,7 @@ def _until_rest(machine: Machine, periods: int) -> Integers:
 
         return until_rest(machine, periods)
     driven = max(len(job.input_visible), len(job.input_hidden)) - 1
-    moving = np.zeros(len(machine.v), np.int64)  # first period without a change
+    moving = np.zeros(len(machine.job.visible), np.int64)  # first period without a change
     for period in range(periods):
         before = machine.state()
         counted = {kind: count.copy() for kind, count in machine.messages.items()}
@@ -211,11 +233,6 @@ def _terms(plan: Plan, job: Job) -> int:
 def product(left: Integers, weights: NDArray[np.float32]) -> Integers:
     """Compute left @ weights, exactly, for sums that the plan has bounded."""
     return (left.astype(np.float32) @ weights).astype(np.int64)
-
-
-def _senders(plan: Plan) -> tuple[str, ...]:
-    kinds = ("visible", "hidden")
-    return kinds if plan.normaliser is None else (*kinds, "rounds", "normaliser")
 
 
 def _row(inputs: Integers, period: int) -> Integers:

@@ -1,14 +1,19 @@
-"""The plan once more, in Python's own unbounded integers, with every width checked.
+"""The schedule of a plan in Python's own unbounded integers, with every width checked.
 
-A second route to the same numbers, for tests and for `benchmarks/overflow.py`. It shares no code
-with `hardware.kernels`: divisions, one unit and one message at a time. Slow.
+A second arithmetic for the same numbers, for tests and for `benchmarks/overflow.py`: divisions, one
+unit and one message at a time. Of `hardware.kernels` it shares no code. Slow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from .plan import TANH_BITS, Job, Plan
+from .plan import TANH_BITS, Integers, Job, Normaliser, Plan
+from .schedule import STARTS, Interpreter
+
+Ints = list[int]
 
 STATE_BITS, PRODUCT_BITS, WORD_BITS = 24, 40, 32
 _ONE = 1 << 16
@@ -61,80 +66,96 @@ def recall(plan: Plan, job: Job, cue: int = 0) -> Recall:
         If any value does not fit.
     """
     seen = Recall()
-    weights = [[int(w) for w in row] for row in plan.weights]
-    v = [int(x) for x in job.visible[cue]]
-    h = [int(x) for x in job.hidden[cue]]
-    sent, total, logit = [0] * len(v), [0] * len(h), [0] * len(h)
-    c = heard = int(job.log_sum[cue, 0])
-    arriving = [0] * len(v)
-    e_sum = 0
+    memories, features = plan.units
+    values: dict[str, Any] = {
+        signal: [int(x) for x in getattr(job, name)[cue]] for signal, name in STARTS.items()
+    }
+    values |= {"sent": [0] * features, "total": [0] * memories}
+    units = Interpreter(
+        plan.schedule,
+        values,
+        _functions(seen, plan, [bool(x) for x in job.clamped[cue]]),
+        _connections(seen, plan),
+        lambda period: {
+            name: [int(x) for x in rows[min(period, len(rows) - 1), cue]]
+            for name, rows in _inputs(job).items()
+        },
+    )
     for t in range(job.steps):
-        period, phase = t // plan.period, t % plan.period
-        if phase == 0:
-            if period > 0:
-                inputs = job.input_visible[min(period, len(job.input_visible) - 1), cue]
-                v = [
-                    v[i]
-                    if job.clamped[cue, i]
-                    else _relaxed(
-                        seen,
-                        "visible",
-                        v[i],
-                        seen.fit("arriving", arriving[i] * 2**plan.visible.gain)
-                        + int(plan.visible.bias[i])
-                        + int(inputs[i]),
-                        int(plan.visible.decay[i]),
-                    )
-                    for i in range(len(v))
-                ]
-            out = [_feature_message(seen, plan, v[i], sent[i]) for i in range(len(v))]
-            sent = [s + m for s, m in zip(sent, out, strict=True)]
-            for i, message in enumerate(out):
-                for k in range(len(h)):
-                    total[k] = seen.fit("total", total[k] + weights[k][i] * message)
-        elif phase == 1:
-            if period > 0:
-                inputs = job.input_hidden[min(period, len(job.input_hidden) - 1), cue]
-                h = [
-                    _relaxed(
-                        seen,
-                        "hidden",
-                        h[k],
-                        total[k] + int(plan.hidden.bias[k]) + int(inputs[k]),
-                        int(plan.hidden.decay[k]),
-                    )
-                    for k in range(len(h))
-                ]
-            if plan.normaliser is None:
-                out = [_power(seen, plan, x) for x in h]
-                arriving = _sums(seen, weights, out)
-            else:
-                logit = [
-                    seen.fit("logit", _scaled(seen, x, plan.hidden.mantissa, plan.hidden.shift))
-                    for x in h
-                ]
-                heard = heard + plan.normaliser.headroom
-                out = _boltzmann(seen, plan, logit, heard, plan.normaliser.sum_bits)
-                e_sum = _added(seen, out)
-        elif phase % 2 == 0:
-            assert plan.normaliser is not None
-            c = c + plan.normaliser.headroom if phase == 2 else c
-            c = _log_sum(seen, plan, seen.fit("c", c), e_sum)
-            out = [c]
-        else:
-            assert plan.normaliser is not None
-            heard, last = c, phase == plan.period - 1
-            bits = plan.normaliser.p_bits if last else plan.normaliser.sum_bits
-            out = _boltzmann(seen, plan, logit, heard, bits)
-            if last:
-                arriving = _sums(seen, weights, out)
-            else:
-                e_sum = _added(seen, out)
-        seen.v.append(v)
-        seen.h.append(h)
-        seen.c.append(c)
-        seen.out.append(out)
+        units.step(t)
+        seen.v.append(values["v"])
+        seen.h.append(values["h"])
+        seen.c.append(values["c"][0])
+        seen.out.append(values[units.turn.sends])
     return seen
+
+
+def _inputs(job: Job) -> dict[str, Integers]:
+    return {"input_visible": job.input_visible, "input_hidden": job.input_hidden}
+
+
+def _functions(seen: Recall, plan: Plan, clamped: list[bool]) -> dict[str, Callable[..., Ints]]:
+    """The functions of `hardware.schedule`, on lists of integers."""
+    visible, hidden, normaliser = plan.visible, plan.hidden, plan.normaliser
+
+    def relax_features(v: Ints, arriving: Ints, driven: Ints) -> Ints:
+        drive = [
+            0 if held else seen.fit("arriving", x * 2**visible.gain) + int(bias) + y
+            for held, x, bias, y in zip(clamped, arriving, visible.bias, driven, strict=True)
+        ]
+        return _relaxed(seen, "visible", v, drive, visible.decay, held=clamped)
+
+    def change(v: Ints, sent: Ints) -> Ints:
+        return [_feature_message(seen, plan, x, y) for x, y in zip(v, sent, strict=True)]
+
+    def relax_memories(h: Ints, total: Ints, driven: Ints) -> Ints:
+        drive = [x + int(b) + y for x, b, y in zip(total, hidden.bias, driven, strict=True)]
+        return _relaxed(seen, "hidden", h, drive, hidden.decay, held=[False] * len(h))
+
+    def logit(h: Ints) -> Ints:
+        return [seen.fit("logit", _scaled(seen, x, hidden.mantissa, hidden.shift)) for x in h]
+
+    functions: dict[str, Callable[..., Ints]] = {
+        "relax_features": relax_features,
+        "change": change,
+        "add": lambda one, other: [x + y for x, y in zip(one, other, strict=True)],
+        "relax_memories": relax_memories,
+        "logit": logit,
+        "power": lambda h: [_power(seen, plan, x) for x in h],
+    }
+    if normaliser is not None:
+        n = normaliser
+        functions |= {
+            "rise": lambda c: [c[0] + n.headroom],
+            "exponential": lambda a, c: _boltzmann(seen, a, c[0], n.logit_bits, n.sum_bits),
+            "probability": lambda a, c: _boltzmann(seen, a, c[0], n.logit_bits, n.p_bits),
+            "log_sum": lambda c, total: [_log_sum(seen, n, seen.fit("c", c[0]), total[0])],
+        }
+    return functions
+
+
+def _connections(seen: Recall, plan: Plan) -> dict[str, Callable[[Any, Any], Ints]]:
+    """The connections of `hardware.schedule`: one message after the other, sums checked at each."""
+    rows = [[int(w) for w in row] for row in plan.weights]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+
+    def through(weights: list[Ints], name: str) -> Callable[[Any, Any], Ints]:
+        def received(messages: Ints | None, before: Ints | None) -> Ints:
+            sums = list(before) if before is not None else [0] * len(weights[0])
+            for row, message in zip(weights, messages or [], strict=messages is not None):
+                for i, weight in enumerate(row):
+                    sums[i] = seen.fit(name, sums[i] + weight * message)
+            return sums
+
+        return received
+
+    ones = [[1] for _ in rows]
+    return {
+        "W": through(columns, "total"),
+        "W^T": through(rows, "arriving"),
+        "1^T": through(ones, "sum of a round"),
+        "1": through([[1]], "c"),
+    }
 
 
 def _towards_zero(x: int, divisor: int) -> int:
@@ -146,10 +167,19 @@ def _rounded(x: int, divisor: int) -> int:
     return (2 * x + divisor) // (2 * divisor)
 
 
-def _relaxed(seen: Recall, name: str, x: int, target: int, mantissa: int) -> int:
-    seen.fit(f"target of {name}", target)
-    drive = seen.fit(f"drive of {name}", target - x)
-    return seen.fit(name, x + _towards_zero(seen.product(drive, mantissa), 4096))
+def _relaxed(
+    seen: Recall, name: str, states: Ints, targets: Ints, mantissas: Integers, held: list[bool]
+) -> Ints:
+    """States a step nearer to their targets, but for those that are held."""
+    moved = list(states)
+    for i, (x, target) in enumerate(zip(states, targets, strict=True)):
+        if held[i]:
+            continue
+        seen.fit(f"target of {name}", target)
+        drive = seen.fit(f"drive of {name}", target - x)
+        share = _towards_zero(seen.product(drive, int(mantissas[i])), 4096)
+        moved[i] = seen.fit(name, x + share)
+    return moved
 
 
 def _scaled(seen: Recall, x: int, mantissa: int, shift: int) -> int:
@@ -214,29 +244,10 @@ def _power(seen: Recall, plan: Plan, h: int) -> int:
     return seen.fit("message of hidden", _rounded(result, 2**plan.hidden.down))
 
 
-def _boltzmann(seen: Recall, plan: Plan, logit: list[int], c: int, bits: int) -> list[int]:
-    assert plan.normaliser is not None
-    fraction = plan.normaliser.logit_bits
+def _boltzmann(seen: Recall, logit: Ints, c: int, fraction: int, bits: int) -> Ints:
     return [_exp2(seen, seen.fit("logit - c", a - c), fraction, bits) for a in logit]
 
 
-def _log_sum(seen: Recall, plan: Plan, c: int, total: int) -> int:
-    n = plan.normaliser
-    assert n is not None
+def _log_sum(seen: Recall, n: Normaliser, c: int, total: int) -> int:
     change = _log2(seen, max(total, n.floor), n.logit_bits) - n.sum_bits * 2**n.logit_bits
     return seen.fit("c", c + change)
-
-
-def _added(seen: Recall, messages: list[int]) -> int:
-    total = 0
-    for message in messages:
-        total = seen.fit("sum of a round", total + message)
-    return total
-
-
-def _sums(seen: Recall, weights: list[list[int]], messages: list[int]) -> list[int]:
-    sums = [0] * len(weights[0])
-    for row, message in zip(weights, messages, strict=True):
-        for i, weight in enumerate(row):
-            sums[i] = seen.fit("arriving", sums[i] + weight * message)
-    return sums

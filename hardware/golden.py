@@ -22,8 +22,8 @@ hidden_out         (T, B, K)
 normaliser_out     (T, B, 1)
 ================== =============== ==========================================================
 
-The arrays of the normaliser are missing for rectified-power memories. `hardware.plan` says what
-is computed in which step.
+The arrays of the normaliser are missing for rectified-power memories. `hardware.schedule`
+says what is computed in which step.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .emulator import emulate
 from .files import require_folder, to_parts
 from .jobs import prepare
 from .plan import Plan
-from .trace import SIGNALS
+from .schedule import SIGNALS
 
 FORMAT = "amsim golden vectors 1"
 

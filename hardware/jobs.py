@@ -15,7 +15,7 @@ from . import kernels
 from .emulator import product
 from .errors import RangeError
 from .plan import Integers, Job, Plan, require_plan
-from .trace import SIGNALS, STATES
+from .schedule import SIGNALS, STATES
 
 # Times that are this near to the beginning of a period, in periods, are meant to be that.
 _ROUNDING = 1e-9

@@ -1,53 +1,8 @@
-"""A `Plan`: a two-layer network as integers that provably fit, and who does what in which step.
+"""A `Plan`: a two-layer network as integers that provably fit, and the schedule that runs them.
 
-Units. D feature units (layer "visible"), K memory units ("hidden") and, for softmax memories, one
-normaliser. All live in steps t = 0, 1, 2, ... A message sent in step t arrives in step t + 1.
-A message of 0 is not sent. Steps are grouped in periods; one period advances time by `dt`.
-phase = t % period. All functions below are those of `hardware.kernels`.
-
-W is `plan.weights` (K, D) int8, used by both directions. v, sent: features; total, h: memories;
-c: normaliser, of which every memory keeps the last value it heard.
-
-Softmax memories, R = rounds, period = 2 R + 2:
-
-======== ============ =====================================================================
-phase    who          what
-======== ============ =====================================================================
-0        features     target = ((W^T p) << gain) + bias + input, W^T p the sum that arrives now
-                      v = relax(v, target, decay)                          (not in period 0)
-                      m = delta(output(v), sent, threshold); sent += m; send m
-1        memories     total += W m, the sum that arrives now
-                      h = relax(h, total + bias + input, decay)            (not in period 0)
-                      a = scale(h, mantissa, shift)                        logit in octaves
-                      c += headroom
-                      send e = boltzmann(a, c, logit_bits, sum_bits)
-2 r      normaliser   (r = 1..R) if r = 1: c += headroom
-                      c = log_sum(c, sum that arrives, logit_bits, sum_bits, floor)
-                      send c
-2 r + 1  memories     c = what arrives now (nothing means 0)
-                      r < R: send e = boltzmann(a, c, logit_bits, sum_bits)
-                      r = R: send p = boltzmann(a, c, logit_bits, p_bits)
-======== ============ =====================================================================
-
-Rectified-power memories (ReLU is power 1), period = 2: phase 0 as above with f for p; in phase 1
-the memories update total and h as above and send
-f = shift_round(power(scale(h if h > 0 else 0, mantissa, shift), power), down).
-
-In period 0 the states v and h are held: nothing has arrived yet. Start: v and h from the cue
-(`Job`), sent = 0, total = 0, c = `Job.log_sum` in the normaliser and in every memory.
-
-output(v), by `visible.kind`:
-
-- "identity": scale(v, mantissa, shift)
-- "tanh": s scale(tanh(scale(min(|v|, saturation), mantissa, shift), TANH_BITS), level, 16),
-  s = sign(v)
-- "sign": level sign(v)
-
-A clamped feature is not relaxed: its v keeps the value of the cue.
-
-Floats. v = integer / visible.scale, h = integer / hidden.scale, g = integer /
-visible.output_scale, p or f = integer / hidden.output_scale, W = integer / weight_scale, a and c
-= integer / 2**logit_bits octaves.
+W is `Plan.weights`, (K, D), used by both directions. `hardware.schedule` says which population
+computes what in which step, `hardware.units` what the numbers of each population are, and a `Job`
+where recalls start.
 """
 
 from __future__ import annotations
@@ -65,6 +20,7 @@ from amsim.display import fields_repr, short, table, tabled
 
 from .chips import CHIPS
 from .domain import Choice, Count, Positive, Table
+from .schedule import Turn, turns
 from .units import TANH_BITS, Hidden, Integers, Normaliser, Owner, Visible
 
 __all__ = ["TANH_BITS", "Hidden", "Integers", "Job", "Normaliser", "Plan", "Visible"]
@@ -131,9 +87,14 @@ class Plan(Owner):
         )
 
     @cached_property
+    def schedule(self) -> tuple[Turn, ...]:
+        """Who computes what in each step of a period; `hardware.schedule.table` prints it."""
+        return turns(0 if self.normaliser is None else self.normaliser.rounds)
+
+    @property
     def period(self) -> int:
         """Steps in a period."""
-        return 2 if self.normaliser is None else 2 * self.normaliser.rounds + 2
+        return len(self.schedule)
 
     @property
     def units(self) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from amsim.results import RunResult, Variables
 from .backends import find
 from .jobs import Clamp, Floats, Inputs, prepare, signals
 from .plan import Integers, Plan, require_plan
-from .trace import SIGNALS, Trace
+from .schedule import SIGNALS
+from .trace import Trace
 
 __all__ = ["Inputs", "Result", "prepare", "run"]
 

@@ -1,44 +1,318 @@
-"""The schedule of a plan in floating point: what is left when nothing is rounded but time."""
+"""The schedule of a plan: which population computes what in which step, as data.
+
+Steps t = 0, 1, 2, ... are grouped in periods; one period advances time by `Plan.dt`. In each step
+one population has its turn: it receives messages, computes, and sends one message. A message that
+is sent in step t arrives in step t + 1, through a connection. A message of 0 is not sent, and where
+nothing was sent, 0 arrives.
+
+Populations and their signals, one integer per unit:
+
+============ ================= =================================================================
+population   units             signals
+============ ================= =================================================================
+visible      D features        v the state, m the message (a change of the output), sent the sum
+                               of all m so far, arriving what the memories say
+hidden       K memories        h the state, total the sum of what has arrived, a the logit,
+                               c_hidden the last c that arrived, e the message in a round,
+                               p the message to the features (f of rectified powers)
+normaliser   1, with softmax   c the logarithm of the sum of e, sum what arrives in a round
+============ ================= =================================================================
+
+`turns` puts the turns of a period together, and `table` prints them. `FUNCTIONS` says in the terms
+of `hardware.kernels` and of the numbers in `hardware.units` what is computed. `Interpreter` carries
+them out: the emulator is one, in NumPy, and the exact oracle another, in Python's integers.
+Compiled loops and Lava's populations are written by hand, and are compared with it.
+
+Floats. v = integer / visible.scale, h = integer / hidden.scale, m and sent = integer /
+visible.output_scale, p = integer / hidden.output_scale, W = integer / weight_scale, a and c =
+integer / 2**logit_bits octaves.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Any
 
-from amsim.synapses import project, project_back
+# A state of each population, under whose name it is recorded, and where it starts: the attribute of
+# a `Job`. All else starts at 0, but for what a memory knows of c.
+STATES: Mapping[str, str] = MappingProxyType({"visible": "v", "hidden": "h", "normaliser": "c"})
+STARTS: Mapping[str, str] = MappingProxyType(
+    {"v": "visible", "h": "hidden", "c": "log_sum", "c_hidden": "log_sum"}
+)
+# What can be recorded. "..._out" is the message that a unit sends in the step, 0 if it is silent.
+SIGNALS = (*STATES, *(f"{name}_out" for name in STATES))
+# What messages are counted as.
+KINDS = ("visible", "hidden", "rounds", "normaliser")
 
-from .kernels import DECAY_BITS
-from .plan import Plan
+CONNECTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {  # from a population to another
+        "W": ("visible", "hidden"),  # W is `plan.weights`, (K, D)
+        "W^T": ("hidden", "visible"),
+        "1^T": ("hidden", "normaliser"),  # 1 is (K, 1), all ones
+        "1": ("normaliser", "hidden"),
+    }
+)
 
-Floats = NDArray[np.float64]
-_AT_REST = 1e-12
+FUNCTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "relax_features": "v moves: relax(v, (arriving << gain) + bias + input, decay); "
+        "a clamped feature keeps its v",
+        "change": "delta(output(v), sent, threshold), output(v) as in Visible",
+        "add": "the sum of the two",
+        "relax_memories": "h moves: relax(h, total + bias + input, decay)",
+        "logit": "beta h in octaves: scale(h, mantissa, shift)",
+        "power": "f: shift_round(power(scale(max(h, 0), mantissa, shift), power), down)",
+        "rise": "c + headroom",
+        "exponential": "boltzmann(a, c, logit_bits, sum_bits)",
+        "probability": "boltzmann(a, c, logit_bits, p_bits)",
+        "log_sum": "log_sum(c, sum, logit_bits, sum_bits, floor)",
+    }
+)
 
 
-def float_schedule(plan: Plan, cues: ArrayLike, updates: int) -> Floats:
-    """Features after so many updates, (*batch, D), with the plan's weights and leaks.
+@dataclass(frozen=True)
+class Receive:
+    """A signal becomes what arrives through a connection, or grows by it.
 
-    v and h take turns, once a period, as in `hardware.plan`; activations are exact.
+    Attributes
+    ----------
+    signal : str
+    message : str
+        By the name of the signal that the sender sent.
+    through : str
+        One of `CONNECTIONS`.
+    adds : bool
+    delay : int
+        Steps between sending and arrival.
     """
-    layers = plan.network.layers
-    visible, hidden = layers["visible"], layers["hidden"]
-    weights = plan.weights / plan.weight_scale
-    share_v = plan.visible.decay / (1 << DECAY_BITS)
-    share_h = plan.hidden.decay / (1 << DECAY_BITS)
-    v = np.asarray(cues, dtype=np.float64)
-    g = _output(plan, v)
-    h = project(g, weights) + hidden.bias
-    for _ in range(updates):
-        before = v, h
-        target = project_back(hidden.lagrangian.activation(h), weights) + visible.bias
-        v = v + share_v * (target - v)
-        h = h + share_h * (project(_output(plan, v), weights) + hidden.bias - h)
-        moved = max(np.abs(v - before[0]).max(), np.abs(h - before[1]).max())
-        if moved <= _AT_REST * max(1.0, float(np.abs(h).max())):
-            break
-    return v
+
+    signal: str
+    message: str
+    through: str
+    adds: bool = False
+    delay: int = 1
+
+    def __str__(self) -> str:
+        late = "" if self.delay == 1 else f" of {self.delay} steps ago"
+        return f"{self.signal} {'+=' if self.adds else '='} {self.through} {self.message}{late}"
 
 
-def _output(plan: Plan, v: Floats) -> Floats:
-    if plan.visible.kind == "sign":
-        return np.sign(v)
-    return np.asarray(plan.network.layers["visible"].lagrangian.activation(v))
+@dataclass(frozen=True)
+class Compute:
+    """A signal becomes a function of signals of the same population.
+
+    Attributes
+    ----------
+    signal : str
+    function : str
+        One of `FUNCTIONS`.
+    of : tuple of str
+        "input_visible" and "input_hidden" are the driven inputs of the period.
+    first_period : int
+        Nothing is done in earlier periods: the signal keeps its value.
+    """
+
+    signal: str
+    function: str
+    of: tuple[str, ...]
+    first_period: int = 0
+
+    def __str__(self) -> str:
+        late = f" from period {self.first_period} on" if self.first_period else ""
+        return f"{self.signal} = {self.function}({', '.join(self.of)}){late}"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a population does in a step.
+
+    Attributes
+    ----------
+    population : str
+    operations : tuple of Receive or Compute
+        In this order.
+    sends : str
+        The signal that is the message.
+    counted : str
+        What its messages are counted as, one of `KINDS`.
+    """
+
+    population: str
+    operations: tuple[Receive | Compute, ...]
+    sends: str
+    counted: str
+
+    @cached_property
+    def sets(self) -> frozenset[str]:
+        """The signals that it changes."""
+        return frozenset(operation.signal for operation in self.operations)
+
+    @cached_property
+    def functions(self) -> frozenset[str]:
+        """The functions that it computes."""
+        return frozenset(x.function for x in self.operations if isinstance(x, Compute))
+
+
+# In period 0 the states are held: nothing has arrived yet.
+_FEATURES = Turn(
+    "visible",
+    (
+        Receive("arriving", "p", "W^T"),
+        Compute("v", "relax_features", ("v", "arriving", "input_visible"), first_period=1),
+        Compute("m", "change", ("v", "sent")),
+        Compute("sent", "add", ("sent", "m")),
+    ),
+    sends="m",
+    counted="visible",
+)
+_MOVE = (
+    Receive("total", "m", "W", adds=True),
+    Compute("h", "relax_memories", ("h", "total", "input_hidden"), first_period=1),
+)
+_POWER = Turn("hidden", (*_MOVE, Compute("p", "power", ("h",))), sends="p", counted="hidden")
+_EXPONENTIAL = Compute("e", "exponential", ("a", "c_hidden"))
+_LAST_C = Receive("c_hidden", "c", "1")
+_FIRST_EXPONENTIALS = Turn(
+    "hidden",
+    (
+        *_MOVE,
+        Compute("a", "logit", ("h",)),
+        Compute("c_hidden", "rise", ("c_hidden",)),
+        _EXPONENTIAL,
+    ),
+    sends="e",
+    counted="rounds",
+)
+_EXPONENTIALS = Turn("hidden", (_LAST_C, _EXPONENTIAL), sends="e", counted="rounds")
+_PROBABILITIES = Turn(
+    "hidden", (_LAST_C, Compute("p", "probability", ("a", "c_hidden"))), sends="p", counted="hidden"
+)
+_SUM = (Receive("sum", "e", "1^T"), Compute("c", "log_sum", ("c", "sum")))
+_ROUND = Turn("normaliser", _SUM, sends="c", counted="normaliser")
+_FIRST_ROUND = Turn(
+    "normaliser", (Compute("c", "rise", ("c",)), *_SUM), sends="c", counted="normaliser"
+)
+
+
+@lru_cache(maxsize=64)
+def turns(rounds: int) -> tuple[Turn, ...]:
+    """The turns of a period, one a step.
+
+    Parameters
+    ----------
+    rounds : int
+        Of the normaliser; 0 for rectified powers, which have none.
+    """
+    if rounds == 0:
+        return _FEATURES, _POWER
+    return (
+        _FEATURES,
+        _FIRST_EXPONENTIALS,
+        _FIRST_ROUND,
+        *(_EXPONENTIALS, _ROUND) * (rounds - 1),
+        _PROBABILITIES,
+    )
+
+
+def table(period: tuple[Turn, ...]) -> str:
+    """The turns of a period as text, a line an operation.
+
+    Examples
+    --------
+    >>> print(table(turns(0)))
+    step  population  does
+    0     visible     arriving = W^T p
+                      v = relax_features(v, arriving, input_visible) from period 1 on
+                      m = change(v, sent)
+                      sent = add(sent, m)
+                      send m
+    1     hidden      total += W m
+                      h = relax_memories(h, total, input_hidden) from period 1 on
+                      p = power(h)
+                      send p
+    """
+    lines = ["step  population  does"]
+    for step, turn in enumerate(period):
+        first = f"{step:<5} {turn.population:<11} "
+        for operation in (*turn.operations, f"send {turn.sends}"):
+            lines.append(f"{first}{operation}")
+            first = " " * len(first)
+    return "\n".join(lines)
+
+
+class Interpreter:
+    """Carries out the turns of a period, over and over.
+
+    Parameters
+    ----------
+    period : tuple of Turn
+    values : dict of str to Any
+        Signals at the start.
+    functions : mapping of str to callable
+        `FUNCTIONS`, in some arithmetic.
+    connections : mapping of str to callable
+        `CONNECTIONS`: from a message, or None if nothing was sent, and what it is added to, or
+        None, to the signal.
+    inputs : callable
+        The driven inputs of a period, by the names of their signals.
+
+    Attributes
+    ----------
+    values : dict of str to Any
+        Signals at the end of the last step.
+    turn : Turn
+        That of the last step.
+    """
+
+    def __init__(
+        self,
+        period: tuple[Turn, ...],
+        values: dict[str, Any],
+        functions: Mapping[str, Callable[..., Any]],
+        connections: Mapping[str, Callable[[Any, Any], Any]],
+        inputs: Callable[[int], Mapping[str, Any]],
+    ) -> None:
+        self.period, self.values, self.turn = period, values, period[-1]
+        self._functions, self._connections, self._inputs = functions, connections, inputs
+        received = (x for turn in period for x in turn.operations if isinstance(x, Receive))
+        # Messages sent one step ago, two steps ago, ...
+        self._under_way: list[dict[str, Any]] = [{}] * max(x.delay for x in received)
+        bound = {id(turn): [self._bound(x) for x in turn.operations] for turn in period}
+        self._steps = [bound[id(turn)] for turn in period]
+
+    def step(self, t: int) -> None:
+        """Step t."""
+        number, phase = divmod(t, len(self.period))
+        self.turn = self.period[phase]
+        if phase == 0:
+            self.values.update(self._inputs(number))
+        for first_period, operation in self._steps[phase]:
+            if number >= first_period:
+                operation()
+        self.send(self.turn.sends)
+
+    def send(self, message: str) -> None:
+        """Put a signal under way, as the message of the last step."""
+        self._under_way = [{message: self.values[message]}, *self._under_way[:-1]]
+
+    def _bound(self, operation: Receive | Compute) -> tuple[int, Callable[[], None]]:
+        """The first period of an operation, and what it then does to `values`."""
+        values, signal = self.values, operation.signal
+        if isinstance(operation, Receive):
+            through = self._connections[operation.through]
+            message, ago, adds = operation.message, operation.delay - 1, operation.adds
+
+            def receive() -> None:
+                before = values[signal] if adds else None
+                values[signal] = through(self._under_way[ago].get(message), before)
+
+            return 0, receive
+        function, names = self._functions[operation.function], operation.of
+
+        def compute() -> None:
+            values[signal] = function(*[values[name] for name in names])
+
+        return operation.first_period, compute

@@ -8,10 +8,6 @@ from amsim.display import fields_repr
 
 from .units import Integers
 
-# What can be recorded. "..._out" is the message that a unit sends in the step, 0 if it is silent.
-STATES = ("visible", "hidden", "normaliser")
-SIGNALS = (*STATES, "visible_out", "hidden_out", "normaliser_out")
-
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -23,7 +19,8 @@ class Trace:
         v (B, D) under "visible", h (B, K) under "hidden", c (B, 1) under "normaliser" (softmax
         memories only), after the last step.
     signals : dict of str to ndarray of int (T, B, n)
-        The recorded signals; row t is the value at the end of step t.
+        The recorded signals, of `hardware.schedule.SIGNALS`; row t is the value at the end of
+        step t.
     messages : dict of str to ndarray of int (B,)
         Messages that are not 0, by kind: "visible" (from features), "hidden" (p or f from
         memories), "rounds" (from memories to the normaliser), "normaliser".

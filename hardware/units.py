@@ -1,4 +1,4 @@
-"""The integers of the three kinds of units, and what each sends; see `hardware.plan` for when."""
+"""The numbers of the three populations, and what a unit sends; `hardware.schedule` says when."""
 
 from __future__ import annotations
 
@@ -53,7 +53,12 @@ class Visible(Owner):
     gain : int
         Left shift of the sum that arrives.
     mantissa, shift, saturation, level : int
-        Of the output; see the module.
+        Of the output, which is by `kind`
+
+        - "identity": scale(v, mantissa, shift),
+        - "tanh": s scale(tanh(scale(min(|v|, saturation), mantissa, shift), TANH_BITS), level, 16)
+          with s = sign(v),
+        - "sign": level sign(v).
     threshold : int
         Smallest change of the output that is sent.
     scale, output_scale : float

@@ -1,4 +1,4 @@
-"""What populations compute in their turn, in one call of the emulator's compiled loops."""
+"""What features and memories compute in a turn, in one call of the emulator's compiled loops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .recall import BEYOND_THE_PLAN
 
 
 class CompiledUnits:
-    """Turns 0 and 1 of a plan; Vars are changed in place, with or without a batch axis."""
+    """Operations of a plan's turns; Vars are changed in place, with or without a batch axis."""
 
     def __init__(self, plan: Plan) -> None:
         self._features, self._memories = compiled.features(plan), compiled.memories(plan)

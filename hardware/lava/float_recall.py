@@ -4,8 +4,8 @@ Exchange 0 tells the memories where the features are, as period 0 of the plan do
 period has `EXCHANGES`, evenly spaced in time; those of the first begin with smaller ones, since a
 method that looks back has nothing to look back to.
 
-An exchange takes 4 steps of Lava with softmax memories (features, memories, normaliser, memories)
-and 2 with others.
+An exchange takes the turns of `hardware.schedule` with one round of the normaliser, each a step of
+Lava: 4 with softmax memories and 2 with others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from amsim import checks
 
 from ..jobs import MOST_STEPS
 from ..plan import Plan
+from ..schedule import Turn, turns
 from .recall import Recall
 from .shared_job import SharedJob
 
@@ -30,25 +31,28 @@ class FloatRecall(Recall):
 
     Attributes
     ----------
-    exchange, turn : int
-        Number of the exchange, and of the step within it.
+    exchange : int
+        Number of the exchange.
     period : int
         Period of the plan that the exchange belongs to.
+    turn : Turn
+        Whose turn it is in the exchange.
     """
 
     def __init__(self, plan: Plan, shared: SharedJob) -> None:
         super().__init__(plan, shared)
         self.exchange = 0
-        self._steps_of_exchange = _steps_of_exchange(plan)
+        self._turns = _turns(plan)
         self._steps = float_steps(plan, shared.steps)
         self._opens = True  # whether this is the first exchange of a period
 
     def begin(self, time_step: int) -> bool:
         """Find out which step this is; return whether a recall starts with it."""
         starts = self._enter(time_step, self._steps)
-        self.exchange, self.turn = divmod(self.step, self._steps_of_exchange)
+        self.exchange, self.phase = divmod(self.step, len(self._turns))
+        self.turn = self._turns[self.phase]
         before, self.period = self.period, _period(self.exchange)
-        if self.turn == 0:
+        if self.phase == 0:
             self._opens = starts or self.period != before
         return starts
 
@@ -63,18 +67,20 @@ class FloatRecall(Recall):
             first = self.period * self.length
             shared.signals[name][first : first + self.length, self.rows] = rows
 
-    def keep_message(self, name: str, message: Any, phase: int, *, adds: bool = False) -> None:
+    def keep_message(self, name: str, message: Any, *, adds: bool = False) -> None:
         """Keep a message, and count it.
+
+        It stands in the step of the plan's period in which such a message is sent last.
 
         Parameters
         ----------
-        phase
-            Step of the plan's period in which such a message is sent.
         adds
             Whether the messages of a period add up; else the last stands for the period.
         """
         self.count(name, message)
-        shared, step = self.shared, self.period * self.length + phase
+        shared = self.shared
+        phase = max(i for i, turn in enumerate(self.schedule) if turn.counted == name)
+        step = self.period * self.length + phase
         if f"{name}_out" in shared.signals and step < shared.steps and self.step < self._steps:
             sent = shared.signals[f"{name}_out"][step, self.rows]
             earlier = sent if adds and not self._opens else 0
@@ -105,12 +111,13 @@ def float_steps(plan: Plan, steps: int | None = None) -> int:
     steps = plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
     later = -(-steps // plan.period) - 1  # periods after period 0
     exchanges = 1 + (_SMALL + EXCHANGES * later if later else 0)
-    return exchanges * _steps_of_exchange(plan)
+    return exchanges * len(_turns(plan))
 
 
 def _period(exchange: int) -> int:
     return max(1, -(-(exchange - _SMALL) // EXCHANGES)) if exchange > 0 else 0
 
 
-def _steps_of_exchange(plan: Plan) -> int:
-    return 2 if plan.normaliser is None else 4
+def _turns(plan: Plan) -> tuple[Turn, ...]:
+    """The turns of an exchange."""
+    return turns(0 if plan.normaliser is None else 1)

@@ -14,7 +14,7 @@ BEYOND_THE_PLAN = (
 
 
 class Recall:
-    """The schedule of a plan, as one population follows it.
+    """Which turn of `Plan.schedule` it is, as one population follows it.
 
     What changes in every step stands here and not in the process model, where Lava looks at every
     assignment.
@@ -23,17 +23,21 @@ class Recall:
     ----------
     step : int
         Steps since the recall started.
-    turn, period : int
-        `step` modulo and divided by the steps of a period: the phase of the plan, and the number
-        of the period.
+    phase, period : int
+        `step` modulo and divided by the steps of a period: the step within the period, and the
+        number of the period.
+    turn : Turn
+        Whose turn it is.
     rows : slice
         The cues of this recall.
     """
 
     def __init__(self, plan: Plan, shared: SharedJob) -> None:
         self.shared = shared
-        self.length = plan.period
-        self.step = self.turn = self.period = 0
+        self.schedule = plan.schedule
+        self.length = len(self.schedule)
+        self.step = self.phase = self.period = 0
+        self.turn = self.schedule[0]
         self.rows = slice(0, shared.batch)
         self._group = 0
         self._generation = -1
@@ -46,7 +50,8 @@ class Recall:
     def begin(self, time_step: int) -> bool:
         """Find out which step this is; return whether a recall starts with it."""
         starts = self._enter(time_step, self.shared.steps)
-        self.period, self.turn = divmod(self.step, self.length)
+        self.period, self.phase = divmod(self.step, self.length)
+        self.turn = self.schedule[self.phase]
         return starts
 
     def _enter(self, time_step: int, steps: int) -> bool:

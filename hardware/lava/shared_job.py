@@ -12,18 +12,8 @@ from amsim import checks
 
 from ..jobs import MOST_STEPS
 from ..plan import Job, Plan
+from ..schedule import KINDS, SIGNALS
 from .crew import shared_array
-
-# Names as in hardware.trace.Trace, with the layer whose size they have.
-SIGNALS = {
-    "visible": "visible",
-    "hidden": "hidden",
-    "normaliser": "normaliser",
-    "visible_out": "visible",
-    "hidden_out": "hidden",
-    "normaliser_out": "normaliser",
-}
-MESSAGES = ("visible", "hidden", "rounds", "normaliser")
 
 
 class SharedJob:
@@ -84,10 +74,10 @@ class SharedJob:
         self.job = Job(**{field.name: _shared(getattr(job, field.name)) for field in fields(Job)})
         self.final = {name: shared_array((count, size)) for name, size in sizes.items()}
         self.signals = {
-            name: shared_array((job.steps, count, sizes[SIGNALS[name]]), np.float32)
+            name: shared_array((job.steps, count, sizes[name.removesuffix("_out")]), np.float32)
             for name in record
         }
-        self.messages = {name: shared_array((count,), np.int64) for name in MESSAGES}
+        self.messages = {name: shared_array((count,), np.int64) for name in KINDS}
         self.moving = {name: shared_array((count,), np.int64) for name in sizes}
         # Generation and skipped, as a memoryview: read in every step, five times faster than NumPy.
         self.marks = shared_array((2,), np.int64).data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,12 +49,12 @@ def dense(plan: Plan) -> Counts:
     """What would be sent if no unit were ever silent on its turn."""
     memories, features = plan.units
     periods = plan.steps // plan.period
-    rounds = 0 if plan.normaliser is None else plan.normaliser.rounds
+    turns = Counter(turn.counted for turn in plan.schedule)
     return Counts(
-        visible=np.full(features, float(periods)),
-        hidden=np.full(memories, float(periods)),
-        rounds=np.full(memories, float(periods * rounds)),
-        normaliser=float(periods * rounds),
+        visible=np.full(features, float(periods * turns["visible"])),
+        hidden=np.full(memories, float(periods * turns["hidden"])),
+        rounds=np.full(memories, float(periods * turns["rounds"])),
+        normaliser=float(periods * turns["normaliser"]),
     )
 
 
@@ -69,7 +70,8 @@ def of_run(run: Result) -> Counts:
         visible = _sent(signals["visible_out"])
     if "hidden_out" in signals:
         out = signals["hidden_out"]
-        last = np.arange(len(out)) % run.plan.period == run.plan.period - 1
+        to_features = np.array([turn.counted == "hidden" for turn in run.plan.schedule])
+        last = np.resize(to_features, len(out))
         hidden, rounds = _sent(out[last]), _sent(out[~last])
     return Counts(visible, hidden, rounds, mean.get("normaliser", 0.0))
 

@@ -9,7 +9,7 @@ import amsim as am
 import hardware as hw
 from hardware import figures
 from hardware.compare import rounded_network
-from hardware.schedule import float_schedule
+from hardware.float_schedule import float_schedule
 
 GRAY = am.patterns.digits_gray(100)
 # Centred and scaled: not a whole multiple of anything, so that rounding the weights costs.

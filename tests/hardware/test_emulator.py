@@ -58,13 +58,14 @@ def test_bit_exact_against_plain_integers(seed: int) -> None:
     recalls = [exact.recall(plan, job, cue) for cue in range(2)]
     for t in range(job.steps):
         machine.step(t)
-        (sent,) = machine.out.values()
+        now = {name: machine.signal(name) for name in ("visible", "hidden", "normaliser")}
+        sent = machine.signal(f"{machine.turn.population}_out")
         for cue, recall in enumerate(recalls):
-            assert machine.v[cue].tolist() == recall.v[t]
-            assert machine.h[cue].tolist() == recall.h[t]
+            assert now["visible"][cue].tolist() == recall.v[t]
+            assert now["hidden"][cue].tolist() == recall.h[t]
             assert sent[cue].tolist() == recall.out[t]
             if plan.normaliser:
-                assert machine.c[cue, 0] == recall.c[t]
+                assert now["normaliser"][cue, 0] == recall.c[t]
 
 
 def test_compiled_loops_give_the_same(plan: hw.Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,8 @@
-"""Fixed-point models of the populations: the schedule of `hardware.plan`, bit by bit."""
+"""Models of the populations in integers: turns of `hardware.schedule`, computed as they are there.
+
+The operations of a turn are written out here, since the Vars of a process are changed in place and
+exponentials are looked up; whose turn it is, and what is sent, is read from the schedule.
+"""
 
 from typing import Any
 
@@ -31,7 +35,7 @@ _FEW = 12
 @requires(CPU)
 @tag("fixed_pt")
 class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
-    """v relaxes towards what arrives; changes of g are sent in turn 0."""
+    """v relaxes towards what arrives; changes of the output are sent."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
@@ -54,7 +58,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             self.sent[...] = 0
             clamped = recall.start_value("clamped", self.v)
             self.clamped = clamped if clamped.any() else None
-        if recall.turn > 0:
+        if recall.turn.population != "visible":
             self.s_out.send(self.silence)  # first, so that nobody waits for it
             self.a_in.recv(), self.drive_in.recv()
             recall.note("visible", self.v)
@@ -96,7 +100,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
 @requires(CPU)
 @tag("fixed_pt")
 class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
-    """h and its messages, in the odd turns."""
+    """h and its messages: e to the normaliser, p (or f) to the features."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
@@ -125,7 +129,8 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
             self.h[...] = recall.start_value("hidden", self.h)
             self.total[...] = 0
             self.c[...] = recall.start_value("log_sum", self.c)
-        silent, last = recall.turn % 2 == 0, recall.turn == recall.length - 1
+        turn = recall.turn
+        silent, last = turn.population != "hidden", turn.sends == "p"
         # What is silent goes first, so that nobody waits for it.
         if silent or last:
             self.e_out.send(self.silence)
@@ -137,12 +142,12 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         if silent:
             recall.note("hidden", self.h)
             return
-        if recall.turn == 1:
+        if "h" in turn.sets:
             self._advance(arriving)
             require_state("h", self.h, STATE_LIMIT, self.time_step)
         message = self.logit if self.plan.normaliser is None else self._ask(c)
         (self.s_out if last else self.e_out).send(message.astype(np.int32))
-        recall.note("hidden", self.h, message, "hidden" if last else "rounds")
+        recall.note("hidden", self.h, message, turn.counted)
 
     def _advance(self, arriving: Any) -> None:
         """Move h; find the logits, or the messages of memories without a softmax."""
@@ -164,11 +169,12 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
 
     def _ask(self, c: Any) -> Any:
         """Message of softmax memories: e to the normaliser, and at last p."""
-        if self.recall.turn == 1:
+        turn = self.recall.turn
+        if "rise" in turn.functions:
             np.add(self.c, _normaliser(self.plan).headroom, out=self.c)
         else:
             self.c[...] = c
-        last = self.recall.turn == self.recall.length - 1
+        last = turn.sends == "p"
         if self.compiled is None:
             return (self.probabilities if last else self.messages)(self.logit, self.c)
         part = _normaliser(self.plan)
@@ -199,7 +205,7 @@ class _Table:
 @requires(CPU)
 @tag("fixed_pt")
 class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
-    """c follows the sum that arrives, in the even turns but 0."""
+    """c follows the sum that arrives in its rounds."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -223,28 +229,27 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         if recall.begin(self.time_step):
             self.c[...] = recall.start_value("log_sum", self.c)
             self.before[...] = self.c
-        if recall.turn % 2:
-            # In an odd turn the memories speak, and what they say counts in the next step.
+        if recall.turn.population == "hidden":  # what is sent now counts in the next step
             self.arriving[...] = np.add.reduce(messages, -1, np.int64, None, True)
             self.message[...] = 0
             recall.note("normaliser", self.c)
-        elif recall.turn:
+        elif recall.turn.population == "normaliser":
             self._update()
             recall.note("normaliser", self.c, self.message)
         else:
             recall.note("normaliser", self.c)
 
     def _update(self) -> None:
-        normaliser, turn = _normaliser(self.plan), self.recall.turn
-        c = self.c + normaliser.headroom if turn == 2 else self.c
+        normaliser, recall = _normaliser(self.plan), self.recall
+        c = self.c + normaliser.headroom if "rise" in recall.turn.functions else self.c
         if c.size > _FEW:
             self.c[...] = normaliser.update(c, self.arriving)
         else:
             pairs = zip(c.ravel().tolist(), self.arriving.ravel().tolist(), strict=True)
             self.c.flat[:] = [self.log_sum(one, total) for one, total in pairs]
         self.message[...] = self.c
-        if turn == self.recall.length - 2:
-            self.recall.moved("normaliser", self.before != self.c)
+        if recall.schedule[recall.phase + 1].sends == "p":  # the last round of the period
+            recall.moved("normaliser", self.before != self.c)
             self.before[...] = self.c
 
     def _log_sum(self, c: int, total: int) -> int:

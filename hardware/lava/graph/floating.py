@@ -97,7 +97,7 @@ def _adams(z: Any, places: tuple[float, ...]) -> tuple[Any, Any]:
 @requires(CPU)
 @tag("floating_pt")
 class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
-    """v relaxes towards what arrives; changes of g are sent in turn 0."""
+    """v relaxes towards what arrives; changes of the output are sent."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -122,13 +122,13 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             self.drives: list[Any] = []
             self.sent[...] = 0
         message = np.zeros_like(self.v)
-        if recall.turn == 0:
+        if recall.turn.population == "visible":
             if recall.exchange > 0:
                 self._relax(arriving, driven)
             message = self.layer.lagrangian.activation(self.v) - self.sent
             self.sent += message
             recall.keep("visible", self.v * visible.scale)
-            recall.keep_message("visible", message * visible.output_scale, 0, adds=True)
+            recall.keep_message("visible", message * visible.output_scale, adds=True)
         self.s_out.send(message)
 
     def _relax(self, arriving: Any, driven: Any) -> None:
@@ -143,7 +143,7 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
 @requires(CPU)
 @tag("floating_pt")
 class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
-    """h in turn 1, with e to the normaliser; p (or f) in the last."""
+    """h, with e to the normaliser; p (or f) in the last turn of an exchange."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
@@ -169,23 +169,24 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
             self.total[...] = 0
             self.c = _octaves(recall.start_value("log_sum", c), self.plan)
         ask = answer = np.zeros_like(self.h)
-        if recall.turn == 1:
+        turn = recall.turn
+        if "h" in turn.sets:
             self._relax(arriving)
             if self.plan.normaliser is None:
                 answer = self.layer.lagrangian.activation(self.h)
             else:
                 ask = np.exp2(np.clip(self._octaves_above(self.c), -_EXTREME, _EXTREME))
                 recall.count("rounds", ask)
-        elif recall.turn == 3:
+        elif turn.sends == "p":
             self.c = c
             octaves = self._octaves_above(c)
             answer = np.where(octaves > _FAINT, np.exp2(np.maximum(octaves, _FAINT)), 0.0)
         self.e_out.send(ask)
         self.s_out.send(answer)
-        if recall.turn == (1 if self.plan.normaliser is None else 3):
+        if turn.sends == "p":
             hidden = self.plan.hidden
             recall.keep("hidden", self.h * hidden.scale)
-            recall.keep_message("hidden", answer * hidden.output_scale, self.plan.period - 1)
+            recall.keep_message("hidden", answer * hidden.output_scale)
 
     def _relax(self, arriving: Any) -> None:
         recall = self.recall
@@ -206,7 +207,7 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
 @requires(CPU)
 @tag("floating_pt")
 class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
-    """c becomes the logarithm of the sum, in turn 2."""
+    """c becomes the logarithm of the sum, in its one round."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -226,11 +227,11 @@ class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         if self.recall.begin(self.time_step):
             self.c[...] = _octaves(self.recall.start_value("log_sum", self.c), self.plan)
         self.message = np.zeros_like(self.c)
-        if self.recall.turn == 2:
+        if self.recall.turn.population == "normaliser":
             self.c += np.log2(arriving)
             self.message = self.c.copy()
             self.recall.keep("normaliser", self.c * self.scale)
-            self.recall.keep_message("normaliser", self.c * self.scale, self.plan.period - 2)
+            self.recall.keep_message("normaliser", self.c * self.scale)
 
 
 @implements(proc=Connection, protocol=LoihiProtocol)

@@ -2,8 +2,8 @@
 
 Ports carry one array per step; 0 means that a unit is silent. A population receives what the
 connections send in the same step, computes and sends; a connection is one step late, as Lava's
-Dense is. So a message that is sent in step t arrives in step t + 1. See `hardware.plan` for who
-does what in which step.
+Dense is. So a message that is sent in step t arrives in step t + 1. `hardware.schedule` says
+who does what in which step.
 """
 
 from typing import Any

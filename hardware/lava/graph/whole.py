@@ -98,14 +98,16 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
 
     def on_var_update(self) -> None:
         if self.machine is not None:
-            self.machine.v = self.v.reshape(self.machine.v.shape).copy()
-            self.machine.h = self.h.reshape(self.machine.h.shape).copy()
+            values = self.machine.values
+            for signal, var in (("v", self.v), ("h", self.h)):
+                values[signal] = var.reshape(values[signal].shape).copy()
 
     def run_spk(self) -> None:
         driven = whole("a_in of DenseAM", self.a_in.recv(), self.time_step)
         first, end = self._begin()
         machine, shared = self.machine, self.shared
-        sent = machine.sent
+        values = machine.values
+        sent = values["sent"]
         moving = shared.moving["visible"][self.rows]
         varies = self._drive_varies()
         for start in range(first, end, self.plan.period):
@@ -118,12 +120,12 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
                     self._keep_signals(t)
             if start + self.plan.period <= end:
                 moving[_changed(before, machine.state())] = start // self.plan.period + 1
-            require_state("v", machine.v, self.plan.visible.limit, self.time_step)
-            require_state("h", machine.h, STATE_LIMIT, self.time_step)
-        self.v[...] = machine.v.reshape(self.v.shape)
-        self.h[...] = machine.h.reshape(self.h.shape)
-        self.s_out.send((machine.sent - sent).reshape(self.v.shape))
-        self.p_out.send(machine.output.reshape(self.h.shape))
+            require_state("v", values["v"], self.plan.visible.limit, self.time_step)
+            require_state("h", values["h"], STATE_LIMIT, self.time_step)
+        self.v[...] = values["v"].reshape(self.v.shape)
+        self.h[...] = values["h"].reshape(self.h.shape)
+        self.s_out.send((values["sent"] - sent).reshape(self.v.shape))
+        self.p_out.send(values["p"].reshape(self.h.shape))
         for name, state in machine.final().items():
             shared.final[name][self.rows] = state
         for name, count in machine.messages.items():
