@@ -1,4 +1,4 @@
-"""What an array, a number, a count, a seed, a flag, a choice and a path are, for all packages.
+"""Validation of arguments for all packages: arrays, numbers, counts, seeds, flags, choices, paths.
 
 Each function takes the name of the argument and what the user gave for it, and returns that in the
 form the rest of the code works with, or raises: TypeError where the kind is wrong, ValueError where

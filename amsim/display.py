@@ -1,4 +1,4 @@
-"""How objects show themselves: a short line, and a table in notebooks.
+"""Short ``repr`` and HTML tables of objects for notebooks.
 
 Neither may fail, whatever the object holds: they are asked for in tracebacks, by debuggers, and for
 objects that were never finished.

@@ -1,4 +1,4 @@
-"""What works on this machine, what does not, and what to do about it."""
+"""Diagnosis of the installation: packages, versions, caches, and a remedy for each fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What amsim raises or warns about beyond Python's own ValueError and TypeError."""
+"""The exceptions and warnings of amsim beyond ValueError and TypeError."""
 
 
 class GuaranteeWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read if they end; archives with limits; JSON."""
+"""Atomic writing of files, reading of archives with limits, and JSON."""
 
 from __future__ import annotations
 

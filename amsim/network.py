@@ -1,4 +1,4 @@
-"""Layers and networks: one energy, and the dynamics that descends it.
+"""`Layer` and `Network`: one energy, and the dynamics that descends it.
 
 Every network of the project follows one sign convention. With activations g_l = grad L_l(x_l),
 external input I_l = bias + input and hypersynapses s:

@@ -1,4 +1,4 @@
-"""The table of neurons: what engines know of each Lagrangian beside its equations.
+"""The table of neurons: kind, range, Brian2 text and chip name of each Lagrangian, for engines.
 
 A Lagrangian has one row, and every engine asks for it: compiled code by `kind`, whose functions
 stand in `amsim.compiled.neurons`; Brian2 by its text; a chip by the name of its integers. What a

@@ -1,4 +1,4 @@
-"""Patterns to store, damaged copies of them to recall from, and how close a state comes.
+"""Patterns to store, damaged copies of them, and the overlap of states with them.
 
 Every pattern is a row: arrays have shape ``(..., size)`` and binary patterns hold -1.0 and +1.0.
 """

@@ -1,4 +1,4 @@
-"""What a person who waits sees on stderr."""
+"""Progress bars and compilation notices on stderr."""
 
 from __future__ import annotations
 

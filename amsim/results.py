@@ -1,4 +1,4 @@
-"""What every run returns, whichever way the network was run.
+"""`RunResult`: the protocol of all results, from `simulate`, binary recall and `hardware.run`.
 
 `simulate`, `binary.BinaryMemory.recall` and `hardware.run` return results of one protocol, so that
 what reads one of them reads all.

@@ -1,4 +1,4 @@
-"""`amsim.hardware` and `amsim.experiments`: the packages beside this one, which no folder hides.
+"""`amsim.hardware` and `amsim.experiments`: import of the two packages beside this one.
 
 Their folders stand beside that of `amsim`, and in a folder that has an `experiments` of its own
 Python finds that one by the short name. So the two are imported by their long names, from where

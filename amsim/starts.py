@@ -1,4 +1,4 @@
-"""Initial states: those that follow from the ones that a user gives."""
+"""Initial states of layers that follow from the given ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions put to networks without a clock: one module a question, run at any scale."""
+"""Experiments on networks without a clock, one module a question; `find` and `names` list them."""
 
 from __future__ import annotations
 

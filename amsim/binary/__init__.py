@@ -1,4 +1,4 @@
-"""Two-state memories: exact updates of one unit at a time, all at once, stale or heated.
+"""Two-state memories: binary units with exact updates, for recall and capacity studies.
 
 >>> import amsim as am
 >>> words = am.patterns.hamming(7, 4)

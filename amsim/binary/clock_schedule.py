@@ -1,4 +1,4 @@
-"""When clocked units are checked, and when what they send arrives."""
+"""The schedule of clocked binary units: when each is checked, and when its messages arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled recall in continuous time: clocked units that send their state when it changes."""
+"""Compiled binary recall in continuous time: clocked units that exchange messages."""
 
 # numba infers the types of compiled functions; annotations would only repeat them.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"

@@ -1,4 +1,4 @@
-"""Checks of what a user gives to a binary memory."""
+"""Validation of the arguments of `BinaryMemory`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled pieces of recall: agreements kept up to date, fields from tables.
+"""Compiled building blocks of binary recall: agreements, fields from tables, exact decisions, heat.
 
 A check costs one product of K int8 with K float32, or nothing if the field is known since the last
 flip; a flip costs some passes over K numbers. Single precision decides a check only where its

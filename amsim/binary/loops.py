@@ -1,4 +1,4 @@
-"""Compiled orders of update: one unit after another, or all at once."""
+"""Compiled update loops of binary recall: one unit after another, or all at once."""
 
 # numba infers the types of compiled functions; annotations would only repeat them.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"

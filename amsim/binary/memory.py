@@ -1,4 +1,4 @@
-"""Memories of two-state units."""
+"""`BinaryMemory`: an associative memory of two-state units."""
 
 from __future__ import annotations
 

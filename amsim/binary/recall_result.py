@@ -1,4 +1,4 @@
-"""What a recall of a binary memory returns."""
+"""`Recall`, the result of `BinaryMemory.recall`, and `Flips`, its record of changes."""
 
 from __future__ import annotations
 

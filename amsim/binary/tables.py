@@ -1,4 +1,4 @@
-"""Tables over the number of agreeing units, from which recall takes every decision.
+"""Tables of F and of fields over the number of agreeing units, for exact decisions in recall.
 
 With a = 0..D units of a memory equal to the state, the overlap is 2a - D. A unit i with state s_i
 decides by the sign of a field h_i, and ties keep the state. With x'_mu the overlap without unit i,

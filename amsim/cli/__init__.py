@@ -1,4 +1,4 @@
-"""The command line: one module a command, each with ``add(commands)``.
+"""The command line `amsim`: a module for each command, named like it, with ``add(commands)``.
 
 Results go to stdout, everything else to stderr. NumPy, Matplotlib and the solvers are imported by
 the functions that use them, so that ``--help`` is there at once.

@@ -1,4 +1,4 @@
-"""What every command shares: its parser, its exit codes, and what it says on which stream."""
+"""The parser, the exit codes and the messages that all commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amsim demo``: the main job on real digits."""
+"""The command ``amsim demo``: recall of damaged digits, for a first look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amsim doctor``: what works here."""
+"""The command ``amsim doctor``: a report on the installation."""
 
 from __future__ import annotations
 

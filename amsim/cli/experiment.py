@@ -1,4 +1,4 @@
-"""``amsim experiment``: questions to networks without a clock, at any scale."""
+"""The command ``amsim experiment``: runs, lists and repeats experiments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that commands read and write."""
+"""Input and output files of commands: their options, checks and error messages."""
 
 from __future__ import annotations
 

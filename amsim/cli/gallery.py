@@ -1,4 +1,4 @@
-"""``amsim gallery``: a picture of every system."""
+"""The command ``amsim gallery``: writes the pictures of `amsim.gallery`."""
 
 from __future__ import annotations
 

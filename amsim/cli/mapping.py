@@ -1,4 +1,4 @@
-"""``amsim map``: patterns to the integers of a chip, proven to fit."""
+"""The command ``amsim map``: compiles a memory to the integers of a chip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of the cues of a recall: as rows, in words, and drawn."""
+"""The results of recalled cues, for commands: rows of a table, a summary, a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amsim recall``: the user's cues from the user's patterns, and what ``amsim demo`` shares."""
+"""The command ``amsim recall``: recalls cues from files; `amsim demo` shares its functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amsim report``: experiments on one page."""
+"""The command ``amsim report``: writes an HTML page about runs of experiments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``amsim run``: cues through the integers of a plan, on any backend."""
+"""The command ``amsim run``: recalls cues with a plan on a backend."""
 
 from __future__ import annotations
 

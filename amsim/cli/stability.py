@@ -1,4 +1,4 @@
-"""``amsim stability``: where a cue goes, and which delays and losses cannot keep it from there."""
+"""The command ``amsim stability``: a stability report and certificates for the end of a cue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard streams that are closed or full, or have no letter for a sign: once for all commands.
+"""Standard streams that do not fail: replacements for closed and full ones, and for odd encodings.
 
 A result that cannot be written is an error (`console.emit`). What else is said goes to stderr, and
 is dropped where nothing takes it: the work goes on.

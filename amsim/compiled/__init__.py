@@ -1,4 +1,4 @@
-"""What is compiled: how (`jit`), and the arithmetic that several engines share.
+"""Compilation with numba (`jit`), and the compiled arithmetic that several engines share.
 
 Everything here needs numba, which takes longer to import than the rest of amsim together: import it
 in the functions that call compiled code.

@@ -1,4 +1,4 @@
-"""Two vector operations on packed signs that numba does not find by itself."""
+"""Vector operations on packed bits: population count and masked sum, as LLVM code."""
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 

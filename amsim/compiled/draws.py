@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for: any order, any number of workers.
+"""Counter-based random numbers: the same in any order and for any number of workers.
 
 The finaliser of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
 generators") maps a counter to 64 well mixed bits. The functions work on NumPy arrays;

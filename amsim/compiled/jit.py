@@ -1,4 +1,4 @@
-"""How amsim compiles: one family of decorators, and a cache on disk that follows the sources.
+"""The decorators for compiled functions, and a cache on disk that follows the sources.
 
 numba keeps the code of a function until the file that it stands in changes, and does not see an
 edit of what the function calls elsewhere. The cache here holds while no source changes among the

@@ -1,4 +1,4 @@
-"""Outputs of units, their inverses and slopes, compiled; kinds are those of `neurons`.
+"""Compiled activations, inverses and slopes of the neurons in `amsim.neurons`.
 
 Every function has a branch for every kind that it is for, single units or groups, and raises for
 any other.

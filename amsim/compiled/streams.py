@@ -1,4 +1,4 @@
-"""The random numbers of `draws`, one at a time in compiled code."""
+"""The random numbers of `draws` for scalars in compiled code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recall over time: one verb, `simulate`, and the solvers that it chooses from."""
+"""Simulation of recall over time: `simulate` and its solvers."""
 
 from .brian import Brian2
 from .events import EventDriven, Periodic, Poisson, Timing

@@ -1,4 +1,4 @@
-"""The validation of what a user gives to `simulate`, and the `Problem` that solvers get."""
+"""Validation of the arguments of `simulate`: the `Problem` that solvers get."""
 
 from __future__ import annotations
 

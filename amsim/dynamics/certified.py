@@ -1,4 +1,4 @@
-"""Runs that end with a proven distance from rest."""
+"""A solver around another one that goes on until the distance from rest is proven."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recall as iteration of the algebraic map: the limit of fast memory units."""
+"""`FixedPoint`: recall as iteration of the algebraic map, the limit of fast memory units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a run may stop before its last time."""
+"""`Settled`: the rule by which a simulation stops before its last time."""
 
 from __future__ import annotations
 

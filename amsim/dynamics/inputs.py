@@ -1,4 +1,4 @@
-"""External inputs that depend on time."""
+"""`PiecewiseConstant`, and external inputs that depend on time."""
 
 from __future__ import annotations
 

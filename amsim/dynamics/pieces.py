@@ -1,4 +1,4 @@
-"""A run from one breakpoint of its inputs to the next: solvers begin anew at each.
+"""`in_pieces`: a run split at the breakpoints of its inputs, where solvers start anew.
 
 No step goes over a jump, and no history of a multistep method does. Times of a piece count from its
 beginning, where its inputs are those after the jump; at its end they are those before the next one.

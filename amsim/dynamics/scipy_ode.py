@@ -1,4 +1,4 @@
-"""SciPy's solvers, as an independent route and for stiff networks."""
+"""`ScipyODE`: SciPy's ODE solvers, for independent checks and stiff networks."""
 
 from __future__ import annotations
 

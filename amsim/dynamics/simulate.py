@@ -1,4 +1,4 @@
-"""The one verb: bring a network from a cue to where it goes."""
+"""`simulate`: recall from a cue by any solver."""
 
 from __future__ import annotations
 

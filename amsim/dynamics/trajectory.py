@@ -1,4 +1,4 @@
-"""What a simulation returns."""
+"""`Trajectory`: the result of `simulate`."""
 
 from __future__ import annotations
 

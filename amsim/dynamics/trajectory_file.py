@@ -1,4 +1,4 @@
-"""Trajectories on disk: arrays and one JSON text in an .npz file; nothing is pickled."""
+"""Files of trajectories: .npz archives of arrays and one JSON text, without pickled objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of the systems, one function a figure; `amsim gallery` draws them.
+"""The pictures of `amsim gallery`, one function a figure.
 
 Nothing is shown or saved here: each function returns a `matplotlib.figure.Figure`.
 """

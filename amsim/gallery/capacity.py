@@ -1,4 +1,4 @@
-"""How many patterns a memory holds."""
+"""Figure: patterns that a binary memory holds, measured and predicted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clusters as memories."""
+"""Figure: clusters found by a memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memories distributed over random features."""
+"""Figure: errors of memories that are distributed over random features."""
 
 from __future__ import annotations
 

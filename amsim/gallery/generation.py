@@ -1,4 +1,4 @@
-"""Diffusion: the way back from noise, and what it ends at."""
+"""Figures: samples of diffusion, and the transition from memorisation to generalisation."""
 
 from __future__ import annotations
 

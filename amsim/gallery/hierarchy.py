@@ -1,4 +1,4 @@
-"""Parts and wholes: three layers that recall a digit through its quarters."""
+"""Figure: three layers that recall a digit through its quarters."""
 
 from __future__ import annotations
 

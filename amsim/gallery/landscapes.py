@@ -1,4 +1,4 @@
-"""Energies in the plane."""
+"""Figures: energies of memories in the plane, their merging, and attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the figures share: size, colours, panels of images."""
+"""Size, colours and image panels that the figures share."""
 
 from __future__ import annotations
 

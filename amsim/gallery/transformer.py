@@ -1,4 +1,4 @@
-"""An Energy Transformer that completes masked patches."""
+"""Figure: masked patches completed by an Energy Transformer."""
 
 from __future__ import annotations
 

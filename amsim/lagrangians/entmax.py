@@ -1,4 +1,4 @@
-"""Groups of units with sparse shares."""
+"""`Entmax`: groups of units with sparse shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of units that share a normaliser."""
+"""`Softmax`, `LayerNorm` and `Spherical`: groups of units that share a normaliser."""
 
 from __future__ import annotations
 

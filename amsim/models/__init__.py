@@ -1,4 +1,4 @@
-"""The field's associative memories: constructors of networks, and what surrounds them."""
+"""Known associative memories: constructors of networks, and methods of data analysis with them."""
 
 from . import clustering
 from .diffusion import DiffusionMemory, diffusion_memory

@@ -1,4 +1,4 @@
-"""From memorised data over spurious states to generalisation.
+"""The transition of diffusion models from memorisation over spurious states to generalisation.
 
 References
 ----------

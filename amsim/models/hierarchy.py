@@ -1,4 +1,4 @@
-"""Associative memories of several layers."""
+"""Hierarchical memories: networks of several layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention as recall, and transformers with an energy."""
+"""Attention as recall, and transformers with an energy: constructors of their networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Associative memories with one layer of features and one of memories."""
+"""Two-layer memories, features and memories: `dense_am` and models A, B and C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What timing can and cannot break: fixed points, delays, certified basins."""
+"""Stability of recall under delays and asynchrony: fixed points, spectra, certificates."""
 
 from .basins import radius, radius_bound
 from .certificates import Certificate, certify

@@ -1,4 +1,4 @@
-"""Certified radii: how far every unit may be from a fixed point at the start."""
+"""Certified radii: how far from a fixed point every unit may start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certified cues: every asynchronous execution from them ends at the target.
+"""Certified cues: proofs that every asynchronous execution from them ends at the target.
 
 `docs/certificates.md` states the theorem and its hypotheses. In short: if the interval image of a
 box of states lies in the box, and the update is a contraction on a box that the iterated images

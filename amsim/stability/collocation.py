@@ -1,4 +1,4 @@
-"""The generator of the delayed dynamics as a matrix, on Chebyshev points of the last states.
+"""Roots of delayed dynamics by collocation: the generator on Chebyshev points of the history.
 
 The state is the piece of history u(t + theta), -d <= theta <= 0, held by its values at M + 1
 points. Its derivative in time is that in theta, and at theta = 0 what the network says. With

@@ -1,4 +1,4 @@
-"""Whether the update of a network contracts on a box."""
+"""Contraction factors of a network's update on boxes of states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a stability report."""
+"""The figure of a stability report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a network can rest: fixed points to rounding error, and what kind they are."""
+"""Fixed points of a network, found to rounding error, and their classification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one update of all layers makes of a box of states, rounded outwards.
+"""Interval images of a network's update: bounds on all layers, rounded outwards.
 
 The update is F_l(x) = bias_l + (sum of the forces on l) / leak_l, to which layer l relaxes.
 """

@@ -1,4 +1,4 @@
-"""When a network may be read, and how far from rest it is."""
+"""Readout times, and the distance of a state from rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One fixed point, analysed: how stable it is, and under which delays."""
+"""`analyse` and `StabilityReport`: the stability of one fixed point, with and without delays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states that a user hands in."""
+"""Validation of the states that a user gives to functions of stability."""
 
 from __future__ import annotations
 

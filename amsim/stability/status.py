@@ -1,4 +1,4 @@
-"""What the linearised network says without delays: stable, unstable, neutral, or nothing.
+"""Stability without delays: stable, unstable, neutral or unknown.
 
 A fixed point is known to some accuracy, and so is its linearisation. A mode whose rate may have
 either sign within it is neutral. At a kink there is no linearisation: the slopes of both sides say

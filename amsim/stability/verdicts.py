@@ -1,4 +1,4 @@
-"""What delays can do to a fixed point: proven, refuted or open, setting by setting."""
+"""Verdicts on delays: stability proven, refuted or open, for each setting of delays."""
 
 from __future__ import annotations
 

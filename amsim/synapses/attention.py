@@ -1,4 +1,4 @@
-"""Energy attention: every query is pulled towards the keys that it resembles."""
+"""`Attention`: energy attention, which pulls queries towards keys that they resemble."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One window of weights, shared by all positions."""
+"""`Convolution`: one window of weights, shared by all positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairwise synapses, and their products with memories of any precision."""
+"""`Dense`: pairwise synapses, and products with weights of any precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memories without a layer of their own: the limit of fast hidden units, as one synapse."""
+"""`Memories` and `Epanechnikov`: memories without a layer, the limit of fast hidden units."""
 
 from __future__ import annotations
 

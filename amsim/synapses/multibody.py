@@ -1,4 +1,4 @@
-"""Synapses between any number of layers."""
+"""`MultiBody`: synapses between any number of layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed forms: what theory says, to compare simulations with."""
+"""Closed forms of the theory, to compare simulations with."""
 
 from . import capacity, timing
 

@@ -1,4 +1,4 @@
-"""How many random memories of -1 and +1 a binary network holds.
+"""Capacity of binary memories for random patterns, in closed form.
 
 Signal and noise of the gradient rule without self terms, s_i <- sign(sum_mu xi_mu,i f(x_mu)),
 f = x^(n - 1), at a stored pattern: its own term is N^(n - 1), N = D - 1; each other memory adds

@@ -1,4 +1,4 @@
-"""What delays and slow normalisers do near a fixed point, in closed form.
+"""Effects of delays and slow normalisers near a fixed point, in closed form.
 
 Every delay here is that of a round trip through the loop, in the unit of tau: where a message takes
 the time d in each direction of a two-layer network, the round trip takes 2 d.

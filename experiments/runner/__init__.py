@@ -1,1 +1,1 @@
-"""What runs experiments, keeps their records and judges them."""
+"""The runner of experiments: sweeps, records and verdicts."""

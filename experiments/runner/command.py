@@ -1,4 +1,4 @@
-"""``python -m experiments.NAME`` is ``amsim experiment NAME``."""
+"""The command ``python -m experiments.NAME``, which is ``amsim experiment NAME``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from the units of a run: its data, its figure, its verdict."""
+"""The conclusion of a run: dataset, figure and verdict from its units."""
 
 from __future__ import annotations
 

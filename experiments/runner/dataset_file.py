@@ -1,4 +1,4 @@
-"""data.nc: the dataset of a run as netCDF 4, and reading it without trust."""
+"""data.nc: the dataset of a run as netCDF 4, read without trust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which units of work an experiment has, and where their results stand in the dataset."""
+"""`Design`: the grid of units of an experiment, and their places in the dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a run: one driver at a time, no half files, and nothing read that is no file."""
+"""The folder of a run: its lock, its files, and run.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several runs on one HTML page that needs nothing but itself."""
+"""An HTML page about several runs, complete in one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would take, from a few of its units."""
+"""The cost of a run, estimated from a few of its units."""
 
 from __future__ import annotations
 

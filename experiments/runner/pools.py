@@ -1,4 +1,4 @@
-"""Where units are measured: this process, processes beside it, a Dask cluster, any executor."""
+"""Pools of workers: this process, local processes, Dask, any executor."""
 
 from __future__ import annotations
 

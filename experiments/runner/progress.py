@@ -1,4 +1,4 @@
-"""What a person who waits sees on stderr."""
+"""The progress bar of a sweep on stderr."""
 
 from __future__ import annotations
 

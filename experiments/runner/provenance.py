@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, commit, machine."""
+"""Provenance of results: versions, commit, machine."""
 
 from __future__ import annotations
 

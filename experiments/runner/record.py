@@ -1,4 +1,4 @@
-"""A run on disk: what was asked, what every unit gave, and what follows from it."""
+"""The run of an experiment on disk, from its folder to its verdict; `--resume` goes on with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeat a run from its record, and compare."""
+"""Repetition of a run from its record, with a comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand in the files of a run: the shape of what JSON held, with the place of a fault.
+"""The schema of run.json and of log lines, with the place of each fault.
 
 A check takes a place, such as ``claims[2].measured``, and what stands there, and raises ValueError
 or TypeError; those of `amsim.checks` are the leaves.

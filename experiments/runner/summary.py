@@ -1,4 +1,4 @@
-"""The verdict of a run in words and numbers, made from its record alone."""
+"""The verdict of a run in words and numbers, from its record alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many units of work on many workers: in batches, each result kept before it is counted."""
+"""The sweep of an experiment: batches of units on a pool, each result logged when it comes."""
 
 from __future__ import annotations
 

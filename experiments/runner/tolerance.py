@@ -1,4 +1,4 @@
-"""Claims about means of draws, with the tolerance that these draws have, and none from habit.
+"""Claims about means of draws, and the tolerances that follow from the draws.
 
 All of a verdict's claims about means fail together by luck with a probability of at most `LEVEL`,
 if every prediction is exact: each one is judged at `LEVEL` over their number (Bonferroni), by

@@ -1,4 +1,4 @@
-"""Results of finished units on disk: one line a unit, appended, with a checksum.
+"""The log of finished units on disk: one line a unit, appended, with a checksum.
 
 One file, written by one process, holds a million units where a million files would overload a
 cluster's file system; workers need no access to it. A line is ``CRC32 JSON``, so that a reader

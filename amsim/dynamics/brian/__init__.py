@@ -1,4 +1,4 @@
-"""Networks in Brian2: one builder, for `simulate` and for `hardware.export`."""
+"""The Brian2 solver, and the builder of Brian2 networks that `hardware.export` shares."""
 
 from .options import Brian2
 

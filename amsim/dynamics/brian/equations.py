@@ -1,4 +1,4 @@
-"""Layers in Brian2's language, and what cannot be said in it."""
+"""Equations of layers in Brian2's language, and checks of what Brian2 can run."""
 
 from __future__ import annotations
 

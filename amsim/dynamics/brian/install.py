@@ -1,4 +1,4 @@
-"""Import Brian2, or say why that is impossible."""
+"""The import of Brian2, with an error that names the remedy where it is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The synapses of a network one direction at a time, and what `Timing` does to them."""
+"""The directed links of a network, each with its delays by `Timing`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Brian2 solver."""
+"""`Brian2`: the options of the Brian2 solver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of Brian2 for `simulate`."""
+"""One simulation in Brian2, for `simulate`."""
 
 from __future__ import annotations
 
