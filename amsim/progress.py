@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_PATIENCE = 1.0  # seconds before progress is shown
+_SHOWN_AFTER = 1.0  # seconds before progress is shown
 # Loading compiled code takes a second, and some on a busy machine: not worth a word.
 _LOADING = 4.0
 
@@ -25,7 +25,7 @@ class Progress:
     def update(self, reached: float, running: int) -> None:
         """Show the time that the slowest running cue has reached."""
         if self._bar is None:
-            if time.monotonic() - self._start < _PATIENCE or not sys.stderr.isatty():
+            if time.monotonic() - self._start < _SHOWN_AFTER or not sys.stderr.isatty():
                 return
             from tqdm import tqdm
 

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from amsim import Network
     from amsim.gallery.style import Floats
 
-_PUSH = 0.02  # of the visible state along the slowest mode
+_PERTURBATION = 0.02  # of the visible state along the slowest mode
 _QUANTUM = 2e-7  # of the memories' outputs; ten times as much for the features
 _TRIPS, _SAMPLES = 10, 40  # round trips that are watched, and looks at each
 _STEP = 0.1  # of log beta, in the search for a gain
 _GAIN = 1e-9  # to which the gain of a memory is found
-_HEARD = 200  # quanta above which a deviation is more than the noise of messages
+_ABOVE_NOISE = 200  # quanta above which a deviation is more than the noise of messages
 
 
 def measure(
@@ -60,7 +60,7 @@ def measure(
     )
     traj = am.simulate(
         net,
-        rest + _PUSH * mode,
+        rest + _PERTURBATION * mode,
         times=np.linspace(0, _TRIPS * trip, _TRIPS * _SAMPLES + 1),
         until=None,
         solver=solver,
@@ -108,7 +108,7 @@ def memory_with_gain(
 
 def _slope(means: Floats) -> float:
     """Change of log |means| from one to the next, over those that are heard."""
-    heard = np.cumprod(np.abs(means) > _HEARD * _QUANTUM).sum()
+    heard = np.cumprod(np.abs(means) > _ABOVE_NOISE * _QUANTUM).sum()
     if heard < 3:
         raise ValueError("the deviation was gone after two round trips; use a larger sigma")
     return float(np.polyfit(np.arange(1, heard), np.log(np.abs(means[1:heard])), 1)[0])

@@ -41,7 +41,7 @@ _SIGNS = np.array([[1.0, 1.0], [1.0, -1.0]])
 _QUANTUM = 5e-4
 _DRAWS = 10  # of random delays, for roots
 _START, _LINEAR = 0.1, 0.15  # of the states; below the second they grow linearly
-_TRIPS, _WINDOWS, _LOOKS = 36, 9, 160  # times (delay + 2 tau), parts of it, looks in each
+_TRIPS, _WINDOWS, _SAMPLES = 36, 9, 160  # times (delay + 2 tau), parts of it, looks in each
 
 
 def measure(
@@ -55,7 +55,7 @@ def measure(
     start = _START * rng.choice([-1, 1], 4) * rng.uniform(0.5, 1, 4)
     tanh = am.Tanh()
     net = am.dense_am(np.sqrt(rho) / 2 * _SIGNS, visible=tanh, hidden=tanh, tau_hidden=1.0)
-    times = np.linspace(0, _TRIPS * (delay + 2), _WINDOWS * _LOOKS + 1)
+    times = np.linspace(0, _TRIPS * (delay + 2), _WINDOWS * _SAMPLES + 1)
     traj = am.simulate(
         net,
         {"visible": start[:2], "hidden": start[2:]},
@@ -71,7 +71,7 @@ def measure(
     slope = np.polyfit(used, np.log(size[used]), 1)[0]
     return {
         "growth": float(slope * _WINDOWS / times[-1]),
-        "swing": float(np.ptp(states[-2 * _LOOKS :], axis=0).max()),
+        "swing": float(np.ptp(states[-2 * _SAMPLES :], axis=0).max()),
         "unstable": _unstable(net, late, delay, rng),
     }
 
@@ -185,7 +185,7 @@ def judge(data: xr.Dataset) -> Sequence[Claim]:
             else:
                 claims.append(Claim(text, float(worst)))
     if "jitter" in data.late:
-        share = float((data.swing.sel(late="jitter") > _SWINGING).mean())
+        share = float((data.swing.sel(late="jitter") > _OSCILLATING).mean())
         claims.append(Claim("share of runs that jitter keeps swinging (nothing is proven)", share))
     return judged(claims)
 
@@ -209,7 +209,7 @@ _STYLES = {
     "links at random": ("#009E73", "^", "each link late by its own time"),
     "jitter": ("#CC79A7", "D", "jitter"),
 }
-_SWINGING = 0.05
+_OSCILLATING = 0.05
 EXPERIMENT = Experiment(
     name="frustrated_links",
     question="Are delays of single links harmless if the weights are symmetric?",

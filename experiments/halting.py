@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RULES = ("naive", "windowed")
-_LOOK = 0.02  # between two looks at the equation, in tau
+_SAMPLING = 0.02  # between two looks at the equation, in tau
 
 
 def measure(
@@ -84,7 +84,7 @@ def measure(
         found[f"{rule}_messages"] = float(sum(traj.stats["messages"].values()))
     fine = am.Settled(1e-6)
     found["updates"] = float(am.simulate(net, cue, solver=am.FixedPoint(), until=fine).times[-1])
-    path = am.simulate(net, cue, times=np.arange(0.0, 100.0, _LOOK), until=fine)
+    path = am.simulate(net, cue, times=np.arange(0.0, 100.0, _SAMPLING), until=fine)
     near = np.abs(path["visible"] - rest).max(axis=1) < tolerance
     found["ode_time"] = float(path.times[near.argmax()]) if near.any() else np.nan
     return found
@@ -175,7 +175,7 @@ def _slope(data: xr.Dataset, name: str) -> tuple[float, float]:
     x = -np.log(near.lead.values)
     fit = linregress(x, near[name].mean(("delay", "repeat")).values)
     away = x - x.mean()
-    rounding = (1.0 if name == "updates" else _LOOK) / 2 * np.abs(away).sum() / (away**2).sum()
+    rounding = (1.0 if name == "updates" else _SAMPLING) / 2 * np.abs(away).sum() / (away**2).sum()
     # Two depths are judged.
     return float(fit.slope), float(rounding + t.ppf(1 - LEVEL / 4, len(x) - 2) * fit.stderr)
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 _LINE = np.array([[3.0], [4.0]])
 _MEMORIES, _FEATURES = 4, 12  # of the separable network
 _SMALL, _LARGE = 1e-4, 0.1  # pushes of states
-_WHILE = 4.0  # after which small pushes are looked at
-_LONG = 200.0  # how long a large one is followed; its last quarter is the end
+_GROWTH_TIME = 4.0  # after which small pushes are looked at
+_FOLLOWED_TIME = 200.0  # how long a large one is followed; its last quarter is the end
 
 
 def measure(
@@ -56,14 +56,14 @@ def measure(
         warnings.simplefilter("ignore", am.GuaranteeWarning)
         pushed = net.unpack(rest + _SMALL * np.eye(len(rest)))
         exact = am.ExponentialIntegrator(rtol=1e-10, atol=1e-12)
-        after = am.simulate(net, pushed, t1=_WHILE, until=None, solver=exact).final
-        times = np.linspace(0, _LONG, 801)
+        after = am.simulate(net, pushed, t1=_GROWTH_TIME, until=None, solver=exact).final
+        times = np.linspace(0, _FOLLOWED_TIME, 801)
         away = net.unpack(rest + _LARGE * np.where(np.arange(len(rest)) % 3, 1, -1))
         traj = am.simulate(net, away, times=times, until=None)
     multipliers = np.linalg.eigvals((net.pack(after) - rest) / _SMALL)
     end = np.concatenate([traj[name][-200:] for name in traj], axis=-1)
     return {
-        "growth": float(np.log(np.abs(multipliers).max()) / _WHILE),
+        "growth": float(np.log(np.abs(multipliers).max()) / _GROWTH_TIME),
         "swing": float(np.ptp(end, axis=0).max()),
         "rise": max(0.0, float(np.diff(traj.energy).max())),
     }

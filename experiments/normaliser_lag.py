@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from amsim import Network
     from amsim.gallery.style import Floats
 
-_PUSH, _QUANTUM = 0.01, 7e-5  # of the features and of all outputs
+_PERTURBATION, _QUANTUM = 0.01, 7e-5  # of the features and of all outputs
 _PROMPT = 2e-3  # time constant of a normaliser that is late only
 _LONGEST = 30.0  # tau: the slowest normaliser that is tried
-_WINDOW, _WINDOWS, _LOOKS = 16.0, 6, 100  # time (for kappa = 1), number, and looks in each
+_WINDOW, _WINDOWS, _SAMPLES = 16.0, 6, 100  # time (for kappa = 1), number, and looks in each
 _STEP, _TOLERANCE = 2.0, 1e-3  # relative, of the search
 
 
@@ -84,7 +84,7 @@ def _growth(
     """Growth rate of a deviation along the memory, with a part of the push and of the quantum."""
     import amsim as am
 
-    push, quantum = scale * _PUSH, scale * _QUANTUM
+    push, quantum = scale * _PERTURBATION, scale * _QUANTUM
     solver = am.EventDriven(
         quantum,
         announce="ahead",
@@ -93,12 +93,12 @@ def _growth(
         normaliser_delay=delay,
         max_events=50_000,
     )
-    times = np.linspace(0, window * _WINDOWS, _WINDOWS * _LOOKS + 1)
+    times = np.linspace(0, window * _WINDOWS, _WINDOWS * _SAMPLES + 1)
     start = {**rest, "visible": (1 + push) * rest["visible"]}
     traj = am.simulate(net, start, times=times, until=None, solver=solver)
     away = (traj["visible"][1:] - rest["visible"]) @ rest["visible"] / (rest["visible"] ** 2).sum()
-    away = away[: len(away) // _LOOKS * _LOOKS]
-    size = np.sqrt((away.reshape(-1, _LOOKS) ** 2).mean(axis=1))
+    away = away[: len(away) // _SAMPLES * _SAMPLES]
+    size = np.sqrt((away.reshape(-1, _SAMPLES) ** 2).mean(axis=1))
     heard = max(2, int(np.cumprod((size > 5 * quantum) & (size < 10 * push)).sum()))
     if len(size) < 2:
         return np.inf  # so many messages in so little time: it grows

@@ -15,10 +15,10 @@ from .kernels import (
     field,
     heated_state,
     log_odds,
-    move,
     new_fields,
     next_state,
-    weigh,
+    update_agreements,
+    update_fields,
 )
 from .loops import SETTLED, SWEEP_LIMIT
 
@@ -88,13 +88,13 @@ def at_ticks(memories, values, table, heat, states, seeds, agree, log, schedule,
                     if view[j] != sent[k]:
                         view[j] = sent[k]
                         differing += 1 if view[j] != state[j] else -1
-                        move(columns, j, view[j], agree)
+                        update_agreements(columns, j, view[j], agree)
                         moved = True
                 k = follow[k]
             if moved:
                 if table.banded:
                     choose_band(table, agree, fields)
-                weigh(agree, pairs, both, even, sums)
+                update_fields(agree, pairs, both, even, sums)
                 version, fresh, moved = version + 1, 0, False
             i = unit[tick]
             if stamp[i] != version:

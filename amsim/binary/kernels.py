@@ -83,7 +83,7 @@ def agreements(bits, state, agree):
 
 
 @vectorised
-def move(columns, i, new, agree):
+def update_agreements(columns, i, new, agree):
     """Update the agreements for unit i, which becomes `new` and was -new."""
     for mu in range(len(agree)):
         agree[mu] += agree.dtype.type(new * columns[i, mu])
@@ -96,7 +96,7 @@ def _look_up(agree, table, out):
 
 
 @vectorised
-def _part(both, even):
+def _split_even(both, even):
     """Take what is even out of `both`; the sums of even, of odd, and of their sizes."""
     first = second = size = np.float32(0)
     for mu in range(len(both) // 2):
@@ -134,12 +134,12 @@ def choose_band(table, agree, fields):
 
 
 @allocating
-def weigh(agree, table, both, even, sums):
+def update_fields(agree, table, both, even, sums):
     """Bring the fields up to the agreements, in the band that was chosen."""
     _look_up(agree, table.view(np.int64), both.view(np.int64))
     even_sum = odd_sum = size = 0.0
     for start in range(0, len(agree), BLOCK):
-        first, second, third = _part(both[2 * start : 2 * (start + BLOCK)], even[start:])
+        first, second, third = _split_even(both[2 * start : 2 * (start + BLOCK)], even[start:])
         even_sum += first
         odd_sum += second
         size += third
@@ -249,7 +249,7 @@ def log_odds(columns, i, s, h, agree, values, heat, sums):
     if heat.gradient:
         return heat.gain * h / total * math.exp(BAND * (sums[3] - band) * math.log(2.0))
     flipped = agree.copy()
-    move(columns, i, -s, flipped)
+    update_agreements(columns, i, -s, flipped)
     other, other_band = value_sum(values, flipped)
     return heat.gain * s * (math.log(total / other) + BAND * (band - other_band) * math.log(2.0))
 
@@ -285,6 +285,6 @@ def energies_along(memories, cue, units, values, agree):
     for k in range(len(units) + 1):
         if k > 0:
             state[units[k - 1]] = -state[units[k - 1]]
-            move(memories.columns, units[k - 1], state[units[k - 1]], agree)
+            update_agreements(memories.columns, units[k - 1], state[units[k - 1]], agree)
         total[k], band[k] = value_sum(values, agree)
     return total, band

@@ -15,11 +15,11 @@ from .kernels import (
     field,
     heated_state,
     log_odds,
-    move,
     new_fields,
     next_state,
     uniform,
-    weigh,
+    update_agreements,
+    update_fields,
 )
 
 SETTLED, CYCLE, SWEEP_LIMIT = range(3)
@@ -106,7 +106,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                 if moved:
                     if table.banded:
                         choose_band(table, agree, fields)
-                    weigh(agree, pairs, both, even, sums)
+                    update_fields(agree, pairs, both, even, sums)
                     version, fresh, moved = version + 1, 0, False
                 if stamp[i] != version:
                     h = field(masks, i, view[i], even, sums)
@@ -132,7 +132,7 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
                     seen, pending[checks % staleness] = pending[checks % staleness], seen
                 if seen >= 0:
                     view[seen] = -view[seen]
-                    move(columns, seen, view[seen], agree)
+                    update_agreements(columns, seen, view[seen], agree)
                     waiting -= 1
                     moved = True
                 checks += 1
@@ -184,7 +184,7 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
             agreements(memories.bits, view, agree)
             if table.banded or sweep == 1:
                 choose_band(table, agree, fields)
-            weigh(agree, pairs, both, even, sums)
+            update_fields(agree, pairs, both, even, sums)
             before = flips
             for k in range(len(units)):
                 i = units[k]

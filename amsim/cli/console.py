@@ -118,13 +118,13 @@ def _result() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        drop(sys.stdout)
+        discard(sys.stdout)
     except OSError as error:
-        drop(sys.stdout)
+        discard(sys.stdout)
         raise UserError(f"cannot write the result to stdout: {error.strerror}") from error
 
 
-def drop(stream: Any) -> None:
+def discard(stream: Any) -> None:
     """Send the rest of a stream to nowhere, so that the exit of Python does not complain."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

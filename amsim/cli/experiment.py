@@ -154,7 +154,7 @@ def _run(experiment: Experiment, args: argparse.Namespace) -> int:
         emit(as_json(result.as_dict()) if args.json else words(result))
         return DONE
     note(f"measuring {len(design)} units of {experiment.name} ...")
-    with _ends(args.out):
+    with _user_errors(args.out):
         run(
             design, args.out, jobs=args.jobs, scheduler=args.scheduler, resume=args.resume,
             retry=args.retry, force=args.force,
@@ -186,7 +186,7 @@ def _rerun(args: argparse.Namespace) -> int:
 
     with _one_line(ValueError):
         count_jobs(args.jobs, here=not args.scheduler)
-    with _ends(args.out):
+    with _user_errors(args.out):
         found = rerun(
             args.folder, args.out, jobs=args.jobs, scheduler=args.scheduler, resume=args.resume,
             force=args.force,
@@ -203,7 +203,7 @@ def _rerun(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _ends(out: str | None) -> Iterator[None]:
+def _user_errors(out: str | None) -> Iterator[None]:
     """Turn the ends of a run that a user can do something about into one line."""
     from ..experiments.runner.conclude import UnitsFailed
     from ..experiments.runner.pools import PoolError
@@ -212,14 +212,14 @@ def _ends(out: str | None) -> Iterator[None]:
         with _one_line(files.RecordError, UnitsFailed):
             yield
     except PoolError as error:
-        raise UserError("; ".join([str(error), *_kept(out)])) from error
+        raise UserError("; ".join([str(error), *_kept_units(out)])) from error
     except KeyboardInterrupt:
-        for line in _kept(out):
+        for line in _kept_units(out):
             note(line)
         raise
 
 
-def _kept(out: str | None) -> list[str]:
+def _kept_units(out: str | None) -> list[str]:
     """Say how much of a run is safe, if there is a record of it."""
     try:
         units = files.read_record(Path(out or ""))["units"]

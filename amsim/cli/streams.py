@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .console import drop
+from .console import discard
 
 _STRICT = ("strict", "surrogateescape")
 
@@ -22,7 +22,7 @@ def streams() -> Iterator[None]:
     """Replace streams that are closed, and keep the others from raising for a sign or a note."""
     before = sys.stdin, sys.stderr
     _fill_descriptors()
-    with open(os.devnull, "r+", encoding="utf-8") as nowhere, _any_sign(sys.stdout):
+    with open(os.devnull, "r+", encoding="utf-8") as nowhere, _escape_unencodable(sys.stdout):
         sys.stdin = before[0] or nowhere
         sys.stderr = _Notes(before[1] or nowhere)
         try:
@@ -42,7 +42,7 @@ def _fill_descriptors() -> None:
 
 
 @contextmanager
-def _any_sign(stream: Any) -> Iterator[None]:
+def _escape_unencodable(stream: Any) -> Iterator[None]:
     r"""Write as ``\xe9`` what the encoding of a stream does not have."""
     errors = getattr(stream, "errors", None)
     if errors not in _STRICT or not hasattr(stream, "reconfigure"):
@@ -69,11 +69,11 @@ class _Notes:
         try:
             self._stream.write(text)
         except OSError:
-            drop(self._stream)
+            discard(self._stream)
         return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError:
-            drop(self._stream)
+            discard(self._stream)

@@ -51,7 +51,7 @@ def solve_certified(solve: Solve, problem: Problem) -> Solution:
     assert best is not None, "there is at least one run"
     solution, bounds = best
     solution.stats["distance_bound"] = bounds
-    solution.note = _note(problem, solution, bounds)
+    solution.note = _bounds_in_words(problem, solution, bounds)
     return solution
 
 
@@ -69,7 +69,7 @@ def _bounds(problem: Problem, solution: Solution) -> Array:
     return bounds
 
 
-def _note(problem: Problem, solution: Solution, bounds: Array) -> str:
+def _bounds_in_words(problem: Problem, solution: Solution, bounds: Array) -> str:
     """What was proven, in words, with a warning for cues of which nothing is known."""
     settled = bounds[solution.codes == SETTLED]
     if not len(settled):

@@ -194,7 +194,7 @@ class _Search:
             self.iterations[rows] += 1
             self._keep(rows[~invariant], image.states.take(~invariant))
             invariant |= image.new.within(boxes)
-            self.outcome[rows[~invariant & _repelled(boxes, image.new)]] = _STUCK
+            self.outcome[rows[~invariant & _within_images(boxes, image.new)]] = _STUCK
             self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
             smaller = image.new.meet(boxes, part.target)
             if invariant.any():
@@ -242,7 +242,7 @@ class _Search:
         self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far
 
 
-def _repelled(boxes: Boxes, new: Boxes) -> Array:
+def _within_images(boxes: Boxes, new: Boxes) -> Array:
     """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
     return boxes.within(new) & (boxes.width() > _NARROW * np.maximum(1.0, boxes.reach()))
 
@@ -284,24 +284,28 @@ def _message(search: _Search) -> str:
                 f"forces; give its state in the cue of certify and simulate to start elsewhere"
             )
         failed = outcome != _HOLDS
-        parts.extend(_at_target(search.problem.take(failed), search.limit[failed], search.scope))
+        parts.extend(
+            _reasons_at_target(search.problem.take(failed), search.limit[failed], search.scope)
+        )
     return "; ".join(parts)
 
 
-def _at_target(problem: CertificationProblem, limit: Array, scope: Scope) -> list[str]:
+def _reasons_at_target(problem: CertificationProblem, limit: Array, scope: Scope) -> list[str]:
     """What to say where the target is no fixed point, or boxes do not even shrink there."""
     moved = problem.map.image(problem.target).new.deviation(problem.target)
     astray = ~(moved <= limit)
     if not astray.any():
-        return _impossible(problem, scope)
+        return _reasons_without_contraction(problem, scope)
     told = [
         f"{astray.sum()}: the target is no fixed point: one update moves it by up to "
         f"{moved.max():.3g}; take the last state of a recall, such as simulate(net, cue).final"
     ]
-    return told if astray.all() else told + _impossible(problem.take(~astray), scope)
+    return (
+        told if astray.all() else told + _reasons_without_contraction(problem.take(~astray), scope)
+    )
 
 
-def _impossible(problem: CertificationProblem, scope: Scope) -> list[str]:
+def _reasons_without_contraction(problem: CertificationProblem, scope: Scope) -> list[str]:
     """What to say where boxes do not even shrink at the target."""
     hopeless = np.flatnonzero(least_gain(problem) > 1 + 1e-9)
     if not hopeless.size:

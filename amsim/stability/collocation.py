@@ -21,12 +21,13 @@ from .linear import Floats, krylov
 
 Complex = NDArray[np.complex128]
 
-_WHOLE = 1500  # numbers in a piece of history up to which all eigenvalues are computed
+_LARGEST_DENSE = 1500  # numbers in a piece of history up to which all eigenvalues are computed
 _STORED = 5e7  # numbers in all matrices together
 _MOST_POINTS = 200
 _MOST_COUNTED = 40  # roots that are resolved together
 _SHIFTS = 12
-_DIRT = 1e-10  # |1 / (s - shift)| relative to the largest, below which s is the infinite root
+# |1 / (s - shift)| relative to the largest, below which s is the infinite root.
+_INFINITE_ROOT = 1e-10
 
 
 class Collocation:
@@ -74,7 +75,7 @@ class Collocation:
         """Approximate roots with imaginary parts >= 0 (or nearly), by descending real part."""
         shift = self.system.rightmost_possible() + 0.05 / float(self.system.linear.tau.max())
         size = (self.order + 1) * self.system.linear.size
-        found = self._all(shift, size) if size <= _WHOLE else self._along(shift, size)
+        found = self._all(shift, size) if size <= _LARGEST_DENSE else self._along(shift, size)
         upper = found[found.imag > -1e-9]
         return upper[np.argsort(-upper.real, kind="stable")]
 
@@ -132,7 +133,7 @@ class Collocation:
 def _unshifted(shift: complex, inverses: Array) -> Complex:
     """s from 1 / (s - shift), without the infinite ones."""
     sizes = np.abs(inverses)
-    return np.asarray(shift + 1 / inverses[sizes > _DIRT * sizes.max()], np.complex128)
+    return np.asarray(shift + 1 / inverses[sizes > _INFINITE_ROOT * sizes.max()], np.complex128)
 
 
 def _chebyshev(order: int, length: float) -> tuple[Floats, Floats]:

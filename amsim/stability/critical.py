@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..network import Network
 from .delays import DelayedNetwork, Links, Pair, chosen_links
-from .fixed_points import near_rest
+from .fixed_points import nearby_fixed_point
 from .linear import Floats, Linearisation
 from .spectrum import Complex, check_size, smooth
 from .states import State, in_range
@@ -73,7 +73,7 @@ def critical_delay(net: Network, state: State, links: Links | None = None) -> fl
 
 def _resolved(net: Network, state: State) -> Linearisation:
     """The linearisation at a fixed point that is known to be stable, or not to be."""
-    rest = near_rest(net, state)
+    rest = nearby_fixed_point(net, state)
     linear = smooth(Linearisation(net, rest.states))
     if status_of(linear, rest.residual) == "neutral":
         raise ValueError(

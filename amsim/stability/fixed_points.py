@@ -16,7 +16,7 @@ from ..network import Network
 from ..synapses import Array
 from .linear import DENSE, Floats, Linearisation, solve_krylov
 from .states import State, in_range, one_state, stacked_states
-from .status import energy_shape, falling
+from .status import descent_directions, energy_shape
 
 Kind = Literal["memory", "mixture", "spurious"]
 Shape = Literal["minimum", "saddle", "degenerate", "unknown"]
@@ -26,9 +26,9 @@ _ITERATIONS, _POLISH = 300, 2
 _HALVED = 0.5  # of the residual: polishing goes on, as it must at multiple roots
 _NEAR = 1e-3  # residual, relative to the state, from which on Newton's method is tried
 _STEP, _STEPS = 0.1, 20  # steps in units of the largest tau, and how many at a time
-_BESIDE = 1e-2  # relative to 1 + |state|: what passes for a state of the same fixed point
-_RESTS = 1e-5  # residual, relative to the state, of what `simulate` calls settled
-_ADRIFT = 0.1  # relative: how far a fixed point may be from a state that rests by that
+_SAME_STATE = 1e-2  # relative to 1 + |state|: what passes for a state of the same fixed point
+_SETTLED_RESIDUAL = 1e-5  # residual, relative to the state, of what `simulate` calls settled
+_LARGEST_SHIFT = 0.1  # relative: how far a fixed point may be from a state that rests by that
 _SAME = 1e-6  # relative distance below which two fixed points are one
 _FLAT = 1e-9  # curvature that passes for 0
 # Patterns that describe a state are looked for among so many of the most similar ones.
@@ -158,7 +158,7 @@ def find(net: Network, state: State) -> Equilibrium:
     )
 
 
-def near_rest(net: Network, state: State) -> Equilibrium:
+def nearby_fixed_point(net: Network, state: State) -> Equilibrium:
     """The fixed point that a state belongs to, to rounding error if there is one so near.
 
     A state that rests as `simulate` asks may drift along a flat direction, towards a fixed point
@@ -174,17 +174,19 @@ def near_rest(net: Network, state: State) -> Equilibrium:
     here = net.pack(given)
     distance = _size(net.pack(found.states) - here) / _scale(here)
     residual = _size(_force(net, here)) / _scale(here)
-    if found.converged and distance <= (_ADRIFT if residual <= _RESTS else _BESIDE):
+    if found.converged and distance <= (
+        _LARGEST_SHIFT if residual <= _SETTLED_RESIDUAL else _SAME_STATE
+    ):
         return found
-    if residual > _RESTS:
-        raise _no_rest(net, given, found, distance)
-    if distance <= _BESIDE:
+    if residual > _SETTLED_RESIDUAL:
+        raise _no_fixed_point(net, given, found, distance)
+    if distance <= _SAME_STATE:
         return found
     full = net.complete({name: given[name] for name in net.dynamic})
     return Equilibrium(full, _size(_force(net, here)), False, float(net.energy(full)), 0)
 
 
-def _no_rest(
+def _no_fixed_point(
     net: Network, states: Mapping[str, Array], found: Equilibrium, distance: float
 ) -> ValueError:
     with np.errstate(all="ignore"):
@@ -289,7 +291,7 @@ def classify(
     >>> found.kind, found.stability, found.index
     ('mixture', 'saddle', 1)
     """
-    states = near_rest(net, state).states
+    states = nearby_fixed_point(net, state).states
     checks.choice("layer", layer, tuple(states))
     stored = checks.array("patterns", patterns, largest=checks.LARGEST)
     units = net.layers[layer].size
@@ -395,7 +397,7 @@ def _inertia(linear: Linearisation) -> tuple[Shape, int]:
     """What the energy has at a fixed point, and the directions in which it falls."""
     if linear.kink:
         shape = energy_shape(linear)
-        return shape, max(falling(linear), 1) if shape == "saddle" else 0
+        return shape, max(descent_directions(linear), 1) if shape == "saddle" else 0
     curvature = linear.curvatures
     index = int((curvature < -_FLAT).sum())
     flat = bool((np.abs(curvature) <= _FLAT).any()) and bool(linear.leak.all())

@@ -209,7 +209,9 @@ class BoxMap:
         total: Array = np.zeros((len(next(iter(radii.values()))), layer.size))
         for link in self.links[name]:
             radius = radii[link.source]
-            total += link.spread(radius) if winner is None else link.apart(radius, winner)
+            total += (
+                link.spread(radius) if winner is None else link.spread_from_winner(radius, winner)
+            )
         return total / layer.leak * (1 + 8 * EPS)
 
     def _respond(self, name: str, image: Image, width: Array) -> Array:

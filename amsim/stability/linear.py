@@ -26,11 +26,11 @@ Floats = NDArray[np.float64]
 
 # Units up to which eigenvalues come from dense matrices; beyond, from a Krylov method.
 DENSE = 600
-BESIDE = 1e-9  # relative to 1 + |state|: as well as that a fixed point is known
+KINK_DISTANCE = 1e-9  # relative to 1 + |state|: as well as that a fixed point is known
 _JUMP = 1e-3  # relative change of a slope within that distance: a kink
 _RESTARTS = 2000
 _RANGE = 1e100  # of magnitudes, so that products of three fit into floats
-_MATTERS = 1e-6  # the least change of a gain that counts as one
+_LEAST_CHANGE = 1e-6  # the least change of a gain that counts as one
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ class Linearisation:
         found = {}
         for name, layer in self.network.layers.items():
             lagrangian, x = layer.lagrangian, self.states[name]
-            near = BESIDE * (1 + np.abs(x))
+            near = KINK_DISTANCE * (1 + np.abs(x))
             below, above = x - near, x + near
             with np.errstate(over="ignore", invalid="ignore"):
                 low, high = (s.ravel() for s in lagrangian.slope_bounds(below, above))
@@ -129,7 +129,7 @@ class Linearisation:
                 steepest = np.where(torn, np.inf, high)
                 effect = (steepest - low) * self._reach[self.spans[name]]
             step = np.isinf(steepest) & (self._reach[self.spans[name]] > 0)
-            at = step | ((steepest - low > _JUMP * steepest) & (effect > _MATTERS))
+            at = step | ((steepest - low > _JUMP * steepest) & (effect > _LEAST_CHANGE))
             if at.any():
                 left, right = (_diagonal(lagrangian, side) for side in (below, above))
                 found[name] = Kink(at, left, right, steepest)
@@ -156,7 +156,7 @@ class Linearisation:
         return None
 
     @cached_property
-    def torn(self) -> bool:
+    def at_step(self) -> bool:
         """Whether some activation is at a step."""
         return any(np.isinf(kink.steepest[kink.at]).any() for kink in self.kinks.values())
 
@@ -305,7 +305,7 @@ class Linearisation:
         """
         if not self.leak.all():
             return float("nan")
-        return float("inf") if self.torn else float(np.abs(self.gains).max() ** 2)
+        return float("inf") if self.at_step else float(np.abs(self.gains).max() ** 2)
 
     @cached_property
     def rho(self) -> float:
@@ -315,7 +315,7 @@ class Linearisation:
         """
         if not self.leak.all():
             return float("nan")
-        return float("inf") if self.torn else self.magnitude_radius(self.leak) ** 2
+        return float("inf") if self.at_step else self.magnitude_radius(self.leak) ** 2
 
     def magnitude_radius(self, size: Floats) -> float:
         """Spectral radius of |C| |H| / size, for positive numbers `size`, one a row."""

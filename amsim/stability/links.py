@@ -50,7 +50,7 @@ class Link:
             total = (radius @ self.sizes)[:, None]
         return total * (1 + 2 * self.relative_error) + TINY
 
-    def apart(self, radius: Array, winner: Array) -> Array:
+    def spread_from_winner(self, radius: Array, winner: Array) -> Array:
         """|W - W_w| r from above, with W_w the weights of the winner; shape (batch, targets)."""
         from .compiled_intervals import difference_product
 

@@ -86,13 +86,13 @@ class Loop:
             step = -value / self._slope(s)
             if (np.abs(step) <= 1e-15 * np.abs(s)).all():
                 break
-            moved, new, better = self._nearer(s, value, step, logs)
+            moved, new, better = self._damped_step(s, value, step, logs)
             if not better.any():
                 break
             s, value = np.where(better, moved, s), np.where(better, new, value)
         return s, np.abs(value) <= 1e-12 * (1 + np.abs(logs))
 
-    def _nearer(
+    def _damped_step(
         self, s: Complex, value: Complex, step: Complex, logs: Complex
     ) -> tuple[Complex, Complex, NDArray[np.bool_]]:
         """As much of each step as comes nearer and stays right of the poles; and where it does."""

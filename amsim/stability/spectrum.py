@@ -11,7 +11,7 @@ from .. import checks
 from ..network import Network
 from .collocation import Collocation
 from .delays import Delay, DelayedNetwork, link_delays
-from .fixed_points import near_rest
+from .fixed_points import nearby_fixed_point
 from .linear import Linearisation
 from .long_delays import loop_of
 from .states import State, in_range
@@ -80,7 +80,7 @@ def delay_spectrum(net: Network, state: State, delay: Delay = 0.0, *, count: int
     True
     """
     count = checks.count("count", count, at_most=MOST_ROOTS)
-    linear = smooth(Linearisation(net, near_rest(net, state).states))
+    linear = smooth(Linearisation(net, nearby_fixed_point(net, state).states))
     return rightmost_roots(linear, delay, count)
 
 

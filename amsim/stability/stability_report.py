@@ -13,8 +13,8 @@ from ..display import brief, short, table, tabled
 from ..network import Network
 from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
-from .fixed_points import near_rest
-from .linear import BESIDE, Linearisation
+from .fixed_points import nearby_fixed_point
+from .linear import KINK_DISTANCE, Linearisation
 from .long_delays import Loop
 from .spectrum import rightmost_roots
 from .states import State, in_range
@@ -139,7 +139,7 @@ class StabilityReport:
         delay = checks.number("delay", delay, at_least=0.0, at_most=checks.LARGEST)
         rate = self._rate(delay)
         # Delays slow modes down: what is neutral without is so with them.
-        unknown = max(1.01 * abs(self.abscissa), BESIDE / float(self.linear.tau.max()))
+        unknown = max(1.01 * abs(self.abscissa), KINK_DISTANCE / float(self.linear.tau.max()))
         neutral = self.status == "neutral" and abs(rate) <= unknown
         return 0.0 if neutral else rate
 
@@ -263,7 +263,7 @@ def analyse(net: Network, state: State) -> StabilityReport:
     >>> report.stable, report.sigma < report.rho < 1
     (True, True)
     """
-    rest = near_rest(net, state)
+    rest = nearby_fixed_point(net, state)
     linear = Linearisation(net, rest.states)
     status = status_of(linear, rest.residual)
     if linear.kink:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ..synapses import Array
-from .linear import BESIDE, DENSE, Floats, Linearisation
+from .linear import DENSE, KINK_DISTANCE, Floats, Linearisation
 
 Status = Literal["stable", "unstable", "neutral", "unknown"]
 Shape = Literal["minimum", "saddle", "unknown"]
@@ -22,8 +22,9 @@ Shape = Literal["minimum", "saddle", "unknown"]
 _MOST_KINKS = 12  # of which all subsets are tried
 _FLAT = 1e-9  # curvature, relative to the leak, that passes for 0
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
-_AWAY = 1e-2  # relative to 1 + |state|: beyond it the state says nothing about a fixed point
-_REAL = 1e-3  # turning, relative to decay, that passes for none
+# Relative to 1 + |state|: beyond it the state says nothing about a fixed point.
+_LARGEST_ERROR = 1e-2
+_NO_ROTATION = 1e-3  # turning, relative to decay, that passes for none
 _SAFETY = 4.0  # Newton's step to a multiple root is short by its multiplicity
 
 
@@ -44,11 +45,11 @@ def status_of(linear: Linearisation, residual: float) -> Status:
     """
     if linear.kink:
         return _at_a_kink(linear)
-    near = BESIDE * (1 + _sizes(linear))
+    near = KINK_DISTANCE * (1 + _sizes(linear))
     first = _of_modes(linear, near)
     if first != "stable" and first != "unstable":
         return first
-    error = np.minimum(_state_error(linear, residual), _AWAY * (1 + _sizes(linear)))
+    error = np.minimum(_state_error(linear, residual), _LARGEST_ERROR * (1 + _sizes(linear)))
     return _of_modes(linear, near + error) if (error > near).any() else first
 
 
@@ -62,8 +63,8 @@ def energy_shape(linear: Linearisation) -> Shape:
     """
     if linear.synapse_kink is not None:
         return "unknown"
-    if linear.torn:
-        return "saddle" if _topples(linear) else "unknown"
+    if linear.at_step:
+        return "saddle" if _step_is_unstable(linear) else "unknown"
     rough = any(not linear.network.layers[name].lagrangian.separable for name in linear.kinks)
     if linear.size > DENSE or rough or not linear.kinks or not linear.leak.all():
         return "unknown"
@@ -86,9 +87,9 @@ def energy_shape(linear: Linearisation) -> Shape:
     return _copositive(reduced * np.outer(sign[at], sign[at]))
 
 
-def falling(linear: Linearisation) -> int:
+def descent_directions(linear: Linearisation) -> int:
     """Directions in which the energy falls, beside kinks."""
-    form = None if linear.torn or linear.size > DENSE else _energy_form(linear)
+    form = None if linear.at_step or linear.size > DENSE else _energy_form(linear)
     if form is None:
         return 0
     at, _ = _cone(linear)
@@ -112,7 +113,7 @@ def _at_a_kink(linear: Linearisation) -> Status:
     return "stable" if shape == "minimum" and one_tau else "unknown"
 
 
-def _topples(linear: Linearisation) -> bool:
+def _step_is_unstable(linear: Linearisation) -> bool:
     """Whether the first unit that leaves a step is driven on by what it moves.
 
     Its output jumps to +-1; after a short time t it has moved linked units by about
@@ -191,7 +192,9 @@ def _of_modes(linear: Linearisation, near: Floats) -> Status:
         blur = np.sum(np.abs(pushed) * moved, axis=0) / weight
     doubtful = ~(np.abs(values.real) > blur)
     # Multiple roots split into pairs near the real axis.
-    turning = np.where(np.abs(values.imag) > _REAL * np.abs(values.real), np.abs(values.imag), 0.0)
+    turning = np.where(
+        np.abs(values.imag) > _NO_ROTATION * np.abs(values.real), np.abs(values.imag), 0.0
+    )
     neutral = np.zeros(len(values), bool)
     for frequency in np.unique(turning[doubtful]):
         if linear.size > DENSE or _may_be_singular(linear, error, float(frequency)):

@@ -26,10 +26,10 @@ SETTINGS = {
 }
 
 # How far beyond the critical delay the offending one is.
-_BEYOND = (1.05, 1.2, 1.01)
+_DELAY_FACTORS = (1.05, 1.2, 1.01)
 # Multiply-adds, roughly, that the search for an offending delay of one unit may cost.
 _SEARCH = 2e6
-_TRIED = 32
+_MOST_CANDIDATES = 32
 _FREQUENCIES = 32
 
 
@@ -137,7 +137,7 @@ def _uniform(linear: Linearisation) -> Verdict:
     return Verdict(
         "open",
         f"layer {uneven[0]!r} has unequal tau within a group, where sigma = {linear.sigma:.3g} < 1 "
-        f"proves nothing, and rho = {linear.rho:.3g} >= 1; {_looked(linear)}",
+        f"proves nothing, and rho = {linear.rho:.3g} >= 1; {_search_in_words(linear)}",
     )
 
 
@@ -148,7 +148,7 @@ def _per_unit(linear: Linearisation) -> Verdict:
     for name, unit in _candidates(linear, groups):
         mask = np.zeros(linear.network.layers[name].size, bool)
         mask[unit] = True
-        found = _search(linear, _leaving(linear, name, mask))
+        found = _search(linear, _links_from(linear, name, mask))
         if found is not None:
             delay = max(float(np.max(d)) for d in found.values())
             return Verdict(
@@ -160,7 +160,7 @@ def _per_unit(linear: Linearisation) -> Verdict:
         "open",
         f"members of layer {groups[0]!r} share a normaliser; with unequal delays sigma = "
         f"{linear.sigma:.3g} < 1 proves nothing, and rho = {linear.rho:.3g} >= 1; "
-        f"{_looked(linear)}",
+        f"{_search_in_words(linear)}",
     )
 
 
@@ -178,7 +178,7 @@ def _per_link(linear: Linearisation) -> Verdict:
         return Verdict("refuted", f"rho = {linear.rho:.3g} > 1: some delays of the links oscillate")
     return Verdict(
         "open",
-        f"rho = {linear.rho:.3g} >= 1, so nothing is proven; {_looked(linear)}",
+        f"rho = {linear.rho:.3g} >= 1, so nothing is proven; {_search_in_words(linear)}",
     )
 
 
@@ -200,7 +200,7 @@ def _uneven(linear: Linearisation, name: str) -> bool:
 
 def _candidates(linear: Linearisation, groups: list[str]) -> Iterator[tuple[str, int]]:
     """Units of groups, the most responsive first, as many as the search can afford."""
-    tries = int(np.clip(_SEARCH / linear.size**3, 1, _TRIED))
+    tries = int(np.clip(_SEARCH / linear.size**3, 1, _MOST_CANDIDATES))
     ranked = [
         (-linear.scale[linear.spans[name]][unit], name, unit)
         for name in groups
@@ -210,7 +210,7 @@ def _candidates(linear: Linearisation, groups: list[str]) -> Iterator[tuple[str,
         yield name, unit
 
 
-def _leaving(linear: Linearisation, name: str, mask: Any) -> dict[Pair, Any]:
+def _links_from(linear: Linearisation, name: str, mask: Any) -> dict[Pair, Any]:
     return {
         pair: np.broadcast_to(mask, block.shape) if pair[0] == name else np.zeros(block.shape, bool)
         for pair, block in linear.blocks.items()
@@ -224,7 +224,7 @@ def _search(linear: Linearisation, masks: Mapping[Pair, Any]) -> dict[Pair, Any]
     critical, frequency = first_crossing(linear, masks, _FREQUENCIES)
     if not np.isfinite(critical):
         return None
-    for factor in _BEYOND:
+    for factor in _DELAY_FACTORS:
         delays = {pair: factor * critical * mask for pair, mask in masks.items()}
         # The root that has crossed; another one, if it went too far to be found from there.
         root = root_near(DelayedNetwork(linear, delays), 1j * frequency / factor)
@@ -236,7 +236,7 @@ def _search(linear: Linearisation, masks: Mapping[Pair, Any]) -> dict[Pair, Any]
     return None
 
 
-def _looked(linear: Linearisation) -> str:
+def _search_in_words(linear: Linearisation) -> str:
     if linear.size > LARGEST:
         return f"with more than {LARGEST} units no offending delay was looked for"
     return "a search found no offending delay"

@@ -14,7 +14,7 @@ from .files import DATA, RUN, RecordError, open_file, read_record
 if TYPE_CHECKING:
     import xarray as xr
 
-_PATIENCE = 60.0  # seconds for a file to be read: most of them are the imports
+_READ_TIMEOUT = 60.0  # seconds for a file to be read: most of them are the imports
 
 
 def to_netcdf(data: xr.Dataset) -> bytes:
@@ -78,10 +78,10 @@ def _try(netcdf: bytes) -> str | None:
     code = f"from {__name__} import main; main()"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], input=netcdf, capture_output=True, timeout=_PATIENCE
+            [sys.executable, "-c", code], input=netcdf, capture_output=True, timeout=_READ_TIMEOUT
         )
     except subprocess.TimeoutExpired:
-        return f"HDF5 cannot read it within {_PATIENCE:g} s"
+        return f"HDF5 cannot read it within {_READ_TIMEOUT:g} s"
     if done.returncode == 0:
         return None
     said = done.stdout.decode(errors="replace").strip()

@@ -23,7 +23,7 @@ RUN, UNITS, DATA, PNG, PDF, SUMMARY = FILES = (
 FORMAT = "amsim experiment 1"
 LOCK = ".amsim.lock"
 _LONGEST = 1 << 26  # bytes of run.json
-_PATIENCE = 0.2  # seconds to wait for a lock: longer than `in_use` holds it
+_LOCK_TIMEOUT = 0.2  # seconds to wait for a lock: longer than `in_use` holds it
 
 
 class RecordError(ValueError):
@@ -62,7 +62,7 @@ def locked(folder: Path) -> Iterator[None]:
     except FileExistsError as error:
         raise RecordError(f"{folder} is a file; pass another folder") from error
     try:
-        held = _lock(folder).acquire(timeout=_PATIENCE)
+        held = _lock(folder).acquire(timeout=_LOCK_TIMEOUT)
     except Timeout as error:
         raise RecordError(
             f"{folder} is in use by {_owner(folder)}; wait for it, or pass another folder"

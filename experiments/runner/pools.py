@@ -16,10 +16,11 @@ from typing import Any
 
 from amsim import checks
 
-_PATIENCE = 10.0  # seconds to wait for a Dask scheduler to answer
-_LOOK = 1.0  # seconds between two looks whether the driver is still there
+_DASK_TIMEOUT = 10.0  # seconds to wait for a Dask scheduler to answer
+_POLL_INTERVAL = 1.0  # seconds between two looks whether the driver is still there
 _MOST_PROCESSES, _MOST_WORKERS = 1024, 10**6
-_NOISY = ("distributed", "tornado", "asyncio")  # loggers that tell what we say in one line
+# Loggers that tell at length what we say in one line.
+_SILENCED_LOGGERS = ("distributed", "tornado", "asyncio")
 
 
 class PoolError(RuntimeError):
@@ -35,8 +36,8 @@ class Pool:
     executor : concurrent.futures.Executor
     width : callable
         How many units it measures at once, now.
-    look : callable, optional
-        ``look()`` says in words what is seen of the workers; it raises PoolError if they are gone.
+    poll : callable, optional
+        ``poll()`` says in words what is seen of the workers; it raises PoolError if they are gone.
     renew : callable, optional
         ``renew(workers)`` gives a context manager with a new pool, after a process died and took
         this one with it.
@@ -44,7 +45,7 @@ class Pool:
 
     executor: Executor
     width: Callable[[], int]
-    look: Callable[[], str] = lambda: "units may take long, or the workers have stopped"
+    poll: Callable[[], str] = lambda: "units may take long, or the workers have stopped"
     renew: Callable[[int], Any] | None = None
 
 
@@ -105,7 +106,7 @@ def _dask(address: str) -> Iterator[Pool]:
     try:
         get_address_host(address)  # of what is no address a client would complain again at its end
         connect: Any = Client  # without types
-        client = connect(address, timeout=_PATIENCE, set_as_default=False)
+        client = connect(address, timeout=_DASK_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise PoolError(f"no Dask scheduler answers at {address!r}: {reason}") from error
@@ -119,7 +120,9 @@ def _dask(address: str) -> Iterator[Pool]:
         if client.scheduler is None:  # the client has lost it, and closed itself
             raise PoolError(f"the Dask scheduler at {address} is gone")
         try:
-            found = client.sync(client.scheduler.ncores, workers=None, callback_timeout=_LOOK)
+            found = client.sync(
+                client.scheduler.ncores, workers=None, callback_timeout=_POLL_INTERVAL
+            )
         except late:
             return None
         except OSError as error:
@@ -127,7 +130,7 @@ def _dask(address: str) -> Iterator[Pool]:
         known = int(sum(found.values()))
         return known
 
-    def look() -> str:
+    def poll() -> str:
         found = threads()
         if found is None:
             return f"the Dask scheduler at {address} does not answer"
@@ -141,17 +144,19 @@ def _dask(address: str) -> Iterator[Pool]:
         warnings.warn(f"{address} has no workers yet; units wait for them", stacklevel=2)
     with _quiet():
         try:
-            yield Pool(executor, width, look)
+            yield Pool(executor, width, poll)
         finally:
             executor.shutdown(wait=False)
             with suppress(*late):  # an error of the sweep is the one to tell of
-                client.close(timeout=_PATIENCE)
+                client.close(timeout=_DASK_TIMEOUT)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the logs of Dask to itself: each end of a cluster is one line of ours."""
-    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _NOISY]
+    known = [
+        name for name in logging.root.manager.loggerDict if name.split(".")[0] in _SILENCED_LOGGERS
+    ]
     levels = {name: logging.getLogger(name).level for name in known}
     for name in known:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -180,7 +185,7 @@ def _start(driver: int) -> None:
 
     def watch() -> None:
         while os.getppid() == driver:
-            time.sleep(_LOOK)
+            time.sleep(_POLL_INTERVAL)
         os._exit(1)
 
     # Elsewhere the parent of an orphan does not change; it ends where it asks for more work.

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-_PATIENCE = 1.0  # seconds before progress is shown
+_SHOWN_AFTER = 1.0  # seconds before progress is shown
 
 
 class Progress:
@@ -40,7 +40,7 @@ class Progress:
         self._done += done
         self._failed += failed
         if self._bar is None:
-            if time.monotonic() - self._start < _PATIENCE or not sys.stderr.isatty():
+            if time.monotonic() - self._start < _SHOWN_AFTER or not sys.stderr.isatty():
                 return
             self._bar = self._open()
             self._bar.n = self._done

@@ -78,7 +78,7 @@ def run(
                 _sweep(design, pool, range(len(design)), rows.extend, progress)
             return _dataset(design, rows)
         folder = checks.path("out", out)
-        with _kept(folder), locked(folder):
+        with _disk_errors(folder), locked(folder):
             record = _begin(folder, design, resume=resume, force=force)
             session = {
                 **provenance(), "process": os.getpid(), "started": _now(), "jobs": jobs,
@@ -182,7 +182,7 @@ def _measure(folder: Path, design: Design, pool: Any, retry: bool) -> None:
     ):
 
         def keep(rows: Sequence[Row]) -> None:
-            with _kept(folder):
+            with _disk_errors(folder):
                 log.append(rows)
 
         _sweep(design, pool, todo, keep, progress)
@@ -219,7 +219,7 @@ def _dataset(design: Design, rows: Sequence[Row]) -> xr.Dataset:
 
 
 @contextmanager
-def _kept(folder: Path) -> Iterator[None]:
+def _disk_errors(folder: Path) -> Iterator[None]:
     """Say what to do about a disk that is full or gone."""
     try:
         yield

@@ -27,10 +27,13 @@ Row: TypeAlias = dict[str, Any]
 _BATCH = 0.2
 # Driver and scheduler spend milliseconds on a task: with many workers batches are longer.
 _TASKS_PER_SECOND = 100
-_WEIGHT = 0.3  # of the last batch in the running mean of seconds per unit
-_LOOK = 1.0  # seconds between two looks how many workers there are
-_SILENCE = 10.0  # seconds without a result after which a person who waits is told, and again
-_DIED = PoolError("its process died twice, the second time alone: a crash, or out of memory")
+_SMOOTHING = 0.3  # of the last batch in the running mean of seconds per unit
+_WIDTH_INTERVAL = 1.0  # seconds between two looks how many workers there are
+# Seconds without a result after which a person who waits is told, and again.
+_NOTICE_INTERVAL = 10.0
+_PROCESS_DIED = PoolError(
+    "its process died twice, the second time alone: a crash, or out of memory"
+)
 
 
 class Sweep:
@@ -70,7 +73,7 @@ class Sweep:
         self._suspects: list[int] = []
         self._broken = False
         self._seconds = math.inf  # of one unit, on average
-        self._width, self._looked = 0, -math.inf
+        self._width, self._width_checked = 0, -math.inf
 
     def run(self, numbers: Iterable[int]) -> None:
         """Measure the units with these numbers.
@@ -84,7 +87,7 @@ class Sweep:
         with ExitStack() as stack:
             try:
                 while self._todo or self._running or self._suspects:
-                    self._send()
+                    self._fill_workers()
                     self._collect()
                     if self._broken and not self._running:
                         self._recover(stack)
@@ -92,10 +95,10 @@ class Sweep:
                 self._collect(wait=False)
                 raise
 
-    def _send(self) -> None:
+    def _fill_workers(self) -> None:
         """Give every worker a batch, and one to go on with."""
-        if time.monotonic() - self._looked > _LOOK:
-            self._width, self._looked = self._pool.width(), time.monotonic()
+        if time.monotonic() - self._width_checked > _WIDTH_INTERVAL:
+            self._width, self._width_checked = self._pool.width(), time.monotonic()
         budget = max(_BATCH, self._width / _TASKS_PER_SECOND)
         while self._todo and self._done.empty() and not self._broken:
             if len(self._running) >= 2 * self._width:
@@ -135,12 +138,12 @@ class Sweep:
         """Wait for the next batch, and say so if that takes long: twice as long each time."""
         start, told = time.monotonic(), 0
         while True:
-            until = start + _SILENCE * 2**told
+            until = start + _NOTICE_INTERVAL * 2**told
             try:
                 return self._done.get(timeout=max(until - time.monotonic(), 0.0))
             except Empty:
                 told += 1
-                self._progress.silent(time.monotonic() - start, self._pool.look())
+                self._progress.silent(time.monotonic() - start, self._pool.poll())
 
     def _take(self, future: Future[list[Row]]) -> list[Row]:
         """Return the rows of a batch; what it did not get to is sent again."""
@@ -151,7 +154,7 @@ class Sweep:
         if error is None:
             rows = future.result()
             self._todo.extendleft(reversed(numbers[len(rows) :]))
-            self._learn(sum(row["seconds"] for row in rows) / len(rows))
+            self._update_speed(sum(row["seconds"] for row in rows) / len(rows))
             return rows
         if isinstance(error, BrokenExecutor):
             self._broken = True
@@ -164,10 +167,10 @@ class Sweep:
             return [failure(numbers[0], error)]
         return []
 
-    def _learn(self, seconds: float) -> None:
+    def _update_speed(self, seconds: float) -> None:
         seconds = max(seconds, 1e-6)
         known = self._seconds if math.isfinite(self._seconds) else seconds
-        self._seconds = (1 - _WEIGHT) * known + _WEIGHT * seconds
+        self._seconds = (1 - _SMOOTHING) * known + _SMOOTHING * seconds
 
     def _recover(self, stack: ExitStack) -> None:
         """Start anew after a process died.
@@ -179,11 +182,11 @@ class Sweep:
             raise PoolError("a worker died, and its executor with it; pass a new executor")
         suspects, self._suspects = self._suspects, []
         for start in range(0, len(suspects), self._width):
-            self._alone(suspects[start : start + self._width], self._pool.renew)
+            self._one_by_one(suspects[start : start + self._width], self._pool.renew)
         self._pool = stack.enter_context(self._pool.renew(self._width))
         self._broken = False
 
-    def _alone(self, numbers: Sequence[int], renew: Callable[[int], Any]) -> None:
+    def _one_by_one(self, numbers: Sequence[int], renew: Callable[[int], Any]) -> None:
         with ExitStack() as stack:
             futures = {}
             for number in numbers:
@@ -192,7 +195,7 @@ class Sweep:
                 futures[executor.submit(work, self._measure, unit, 0.0)] = number
             for future in as_completed(futures):
                 died = isinstance(future.exception(), BrokenExecutor)
-                self._keep([failure(futures[future], _DIED)] if died else future.result())
+                self._keep([failure(futures[future], _PROCESS_DIED)] if died else future.result())
 
 
 def work(

@@ -208,7 +208,7 @@ def test_krylov_finds_the_same_rightmost_roots(
     net = build()
     x, delays = rest(net), random_delays(net, 6, 2.0)
     whole = delay_spectrum(net, x, delays, count=6)
-    monkeypatch.setattr(collocation, "_WHOLE", 0)
+    monkeypatch.setattr(collocation, "_LARGEST_DENSE", 0)
     np.testing.assert_allclose(delay_spectrum(net, x, delays, count=6), whole, atol=1e-8)
 
 
@@ -217,7 +217,7 @@ def test_a_larger_network_by_arnoldi() -> None:
     net = dense_am(stored, hidden=Softmax(0.03), tau_hidden=0.2)
     x = find(net, stored[0]).states
     late = {("visible", "hidden"): np.random.default_rng(0).choice([0.5, 1.0, 2.0], (34, 30))}
-    assert collocation._WHOLE < 64 * 24
+    assert collocation._LARGEST_DENSE < 64 * 24
     roots = delay_spectrum(net, x, late, count=3)
     matrix = characteristic(net, x, late)
     for s in roots:

@@ -97,7 +97,7 @@ def main(out, options):
     from experiments.runner import sweep
     from experiments.runner.record import run
 
-    sweep._SILENCE = options.pop("silence", sweep._SILENCE)
+    sweep._NOTICE_INTERVAL = options.pop("silence", sweep._NOTICE_INTERVAL)
     keys = ("jobs", "scheduler", "resume", "force")
     how = {key: options.pop(key) for key in keys if key in options}
     run(Design.of(EXPERIMENT, **options), out, **how)

@@ -305,6 +305,6 @@ def test_a_scheduler_that_answers_late_is_told_of_and_waited_for():
     ):  # fmt: skip
         assert pool.width() == 1
         cluster.loop.add_callback(time.sleep, 1.5)
-        assert pool.look().endswith("does not answer")
+        assert pool.poll().endswith("does not answer")
         assert pool.width() == 1
-        until(lambda: pool.look().endswith("has 1 worker threads"))
+        until(lambda: pool.poll().endswith("has 1 worker threads"))

@@ -260,7 +260,7 @@ def test_a_matching_hash_is_no_signature(small_run, tmp_path, known, monkeypatch
         write_record(copy, {**record, "sha256": hashlib.sha256(data).hexdigest()})
         with pytest.raises(RecordError, match=rf"data.nc is damaged: .*({words}).*--resume"):
             rerun(copy)
-    monkeypatch.setattr("experiments.runner.dataset_file._PATIENCE", 0.01)
+    monkeypatch.setattr("experiments.runner.dataset_file._READ_TIMEOUT", 0.01)
     with pytest.raises(RecordError, match=r"cannot read it within 0.01 s"):
         rerun(copy)
 

@@ -125,7 +125,7 @@ def test_workers_that_do_not_exist():
 def test_progress_appears_on_a_terminal_only(monkeypatch, capsys):
     from experiments.runner import progress
 
-    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "_SHOWN_AFTER", 0.0)
     with progress.Progress(10, 2) as bar:
         bar.add(1, 0)
     assert capsys.readouterr().err == ""

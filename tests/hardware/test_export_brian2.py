@@ -207,7 +207,7 @@ def test_statuses(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(run: _Run) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Run, "look", interrupt)
+    monkeypatch.setattr(_Run, "check_settled", interrupt)
     stopped = am.simulate(growing, [1.0, 0.0], t1=5.0, solver=am.Brian2(dt=0.1))
     assert stopped.status == "interrupted"
     assert stopped.times[-1] == pytest.approx(1.0) and stopped["x"].shape[0] == len(stopped.times)
@@ -294,7 +294,7 @@ JITTER = {"delay": 0.1, "jitter": 0.1}
         (one(am.Layer(3, am.Tanh())), {"solver": "euler"}, "'ode' or 'events'"),
         (one(am.Layer(3, am.Tanh())), {"dt": 0.0}, "dt must be"),
         (one(am.Layer(3, am.Tanh())), {"quantum": -1.0}, "quantum must be"),
-        (one(am.Layer(3, am.Tanh())), {"record": 0.0}, "record must be"),
+        (one(am.Layer(3, am.Tanh())), {"record_every": 0.0}, "record_every must be"),
         (one(am.Layer(3, am.Tanh())), {"unit": 3.0}, "unit must be a time of Brian2"),
         (one(am.Layer(3, am.Tanh())), {"cue": np.zeros(3)}, "no layer is named 'visible'"),
     ],

@@ -123,7 +123,7 @@ class _Builder:
             equations(layer, sources, clamped=clamped, events=self.events),
             # Without leak nothing on the right-hand side moves within a step.
             method="exact" if layer.leak else "euler",
-            events={"rise": f"g >= said + {quantum!r}", "fall": f"g <= said - {quantum!r}"}
+            events={"rise": f"g >= sent + {quantum!r}", "fall": f"g <= sent - {quantum!r}"}
             if self.events
             else {},
             clock=self.clock,
@@ -138,8 +138,8 @@ class _Builder:
         self.set_start(name, layer, group, clamped)
         update = f"g = {output(name, layer.lagrangian)}"
         if self.events:
-            group.run_on_event("rise", f"said += {quantum!r}")
-            group.run_on_event("fall", f"said -= {quantum!r}")
+            group.run_on_event("rise", f"sent += {quantum!r}")
+            group.run_on_event("fall", f"sent -= {quantum!r}")
         elif not layer.algebraic:
             update += "\nbefore = drive"
         group.run_regularly(update, when="groups", order=base + _OUTPUT)
@@ -158,7 +158,7 @@ class _Builder:
         group.tau = self.spread(name, self.model.tau[name]) * self.unit
         if self.events:
             group.drive = self.drive(name, self.active)
-            group.said = self.spread(name, self.active[name])
+            group.sent = self.spread(name, self.active[name])
         else:
             group.before = self.drive(name, self.earlier())
         if clamped:

@@ -41,7 +41,7 @@ def equations(layer: Layer, sources: Sequence[str], *, clamped: bool, events: bo
         force = "drive" if events else "(1.5*drive - 0.5*before)"
         lines.insert(0, f"dx/dt = {_velocity(force, layer.leak, clamped)} : 1")
         lines.append("tau : second (constant)")
-        lines += ["said : 1"] if events else ["before : 1"]
+        lines += ["sent : 1"] if events else ["before : 1"]
         lines += ["free : 1 (constant)", "held : 1 (constant)"] if clamped else []
     if isinstance(layer.lagrangian, Softmax):
         lines.append("c : 1 (linked)")

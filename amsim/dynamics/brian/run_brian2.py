@@ -24,7 +24,7 @@ from .build import build, spread
 from .install import numpy_target, require_brian2
 from .options import Brian2
 
-_LOOK = 10  # steps between two looks at whether cues have settled
+_CHECK_EVERY = 10  # steps between two looks at whether cues have settled
 
 
 def solve(problem: Problem, options: Brian2) -> Solution:
@@ -38,7 +38,7 @@ def solve(problem: Problem, options: Brian2) -> Solution:
         )
     with numpy_target(b2):
         run = _Run(problem, options, b2)
-        run.to_end()
+        run.run()
         return run.solution()
 
 
@@ -59,7 +59,7 @@ class _Run:
         self.rows = [self.x] * int(np.searchsorted(problem.times, 0.0, side="right"))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends, self.quiet_since = np.zeros(problem.batch), np.full(problem.batch, np.nan)
-        self.said, self.sent_last = self.read("said") if self.events else self.x, self.ends.copy()
+        self.sent, self.sent_last = self.read("sent") if self.events else self.x, self.ends.copy()
         self.lag = np.zeros(problem.batch)
         self.wait = 0.0 if problem.naive else self.model.transit + self.dt
         self.inputs = problem.inputs_at(0.0)
@@ -67,7 +67,7 @@ class _Run:
         self.jumps = np.ceil(problem.breakpoints / self.dt * (1 - 1e-12)).astype(np.int64)
         self.progress = Progress(problem.t1, problem.batch)
 
-    def to_end(self) -> None:
+    def run(self) -> None:
         """All steps."""
         self.model.network.add(
             self.b2.NetworkOperation(self.after_step, clock=self.model.clock, when="end")
@@ -88,30 +88,30 @@ class _Run:
         x, time = np.where(self.fixed, self.initial, self.read("x")), self.steps * self.dt
         if not np.abs(x).max() < self.limit:
             if problem.tolerance:
-                self.look()  # the last look is some steps old
+                self.check_settled()  # the last look is some steps old
             self.end(DIVERGED)
             return
         wanted = problem.times[len(self.rows) :]
         wanted = wanted[wanted <= min(time, problem.t1)]
         if len(wanted) or self.steps == self.last:
-            ends = before, self.slope(since, before), x, self.slope(time, x)
+            ends = before, self.velocity(since, before), x, self.velocity(time, x)
             self.rows += [_between(ends, since, time, moment) for moment in wanted]
             if self.steps == self.last:
                 x, time = _between(ends, since, time, problem.t1), problem.t1
         self.x, self.time = x, time
         self.ends[:] = time
         if self.events:
-            self.listen()
-        self.jump()
-        if problem.tolerance and (self.steps % _LOOK == 0 or self.steps == self.last):
-            self.look()
+            self.note_sent()
+        self.set_inputs()
+        if problem.tolerance and (self.steps % _CHECK_EVERY == 0 or self.steps == self.last):
+            self.check_settled()
             if not np.isnan(self.quiet_since).any():
                 self.end(SETTLED)
         if self.steps == self.last and (self.codes == INTERRUPTED).any():
             self.end(TIME_LIMIT)
         self.progress.update(time, int(np.sum(np.isnan(self.quiet_since))))
 
-    def jump(self) -> None:
+    def set_inputs(self) -> None:
         """Let the inputs of the next step be those of its beginning."""
         passed = int(np.searchsorted(self.jumps, self.steps, side="right"))
         if not passed or self.jumps[passed - 1] != self.steps:
@@ -122,21 +122,21 @@ class _Run:
             if layer.leak:
                 group.I = spread(self.problem, name, layer.bias + value)
 
-    def slope(self, time: float, x: Array) -> Array:
+    def velocity(self, time: float, x: Array) -> Array:
         """dx/dt."""
         return np.asarray(self.force(time, x) / self.tau)
 
-    def listen(self) -> None:
+    def note_sent(self) -> None:
         """Note which cues sent something, and how far the messages trail the outputs."""
-        said = self.read("said")
-        self.sent_last[(said != self.said).any(axis=1)] = self.time
-        self.said = said
+        sent = self.read("sent")
+        self.sent_last[(sent != self.sent).any(axis=1)] = self.time
+        self.sent = sent
         for name, arrays in self.arrays.items():
-            error = np.abs(arrays["g"].get_value() - arrays["said"].get_value())
+            error = np.abs(arrays["g"].get_value() - arrays["sent"].get_value())
             largest = error.reshape(self.problem.batch, -1).max(axis=1) / self.model.quanta[name]
             self.lag = np.maximum(self.lag, largest)
 
-    def look(self) -> None:
+    def check_settled(self) -> None:
         """Note which cues are at rest, with nothing on its way."""
         if self.steps < self.jumps.max(initial=0):
             return
