@@ -34,7 +34,7 @@ _PERTURBATION = 0.02  # of the visible state along the slowest mode
 _QUANTUM = 2e-7  # of the memories' outputs; ten times as much for the features
 _TRIPS, _SAMPLES = 10, 40  # round trips that are watched, and looks at each
 _STEP = 0.1  # of log beta, in the search for a gain
-_GAIN = 1e-9  # to which the gain of a memory is found
+_GAIN = 1e-9  # to which a gain is as asked; it is searched for to a thousandth of that
 _ABOVE_NOISE = 200  # quanta above which a deviation is more than the noise of messages
 
 
@@ -99,7 +99,7 @@ def memory_with_gain(
         high -= _STEP
         if high < -np.log(stored.shape[1]):  # beta |xi|^2 < 1
             raise ValueError(f"the first of the patterns is lost before its gain is {sigma:g}")
-    log_beta = brentq(lambda b: at(b)[-1], high - _STEP, high, xtol=_GAIN)
+    log_beta = brentq(lambda b: at(b)[-1], high - _STEP, high, xtol=1e-3 * _GAIN)
     net, rest, mode, excess = at(log_beta)
     if abs(excess) > 1e-6:
         raise ValueError(f"the first of the patterns is lost before its gain is {sigma:g}")
