@@ -81,17 +81,20 @@ assert amsim.experiments.find("precision").name == "precision"
 
     def test_commands(self, decoys: Path) -> None:
         assert "precision" in python("-m", "amsim", "experiment", "list", cwd=decoys)
-        text = "-m amsim map --patterns stored.npy --out plan"
-        assert "written to plan" in python(*text.split(), cwd=decoys)
-        text = "-m amsim run --plan plan/plan.json --cues stored.npy --out run --backend"
+        run = "run --plan plan/plan.json --cues stored.npy --out run --force --backend"
         backends = ["emulator"] + ["lava"] * (sys.version_info < (3, 11))
+        children = "experiment asynchrony --memories random --execution equation --repeats 1"
+        code = f"""
+from amsim.cli import main
+assert main("map --patterns stored.npy --out plan".split()) == 0
+for backend in {backends}:
+    assert main([*{run.split()}, backend]) == 0
+assert main([*{children.split()}, "--jobs", "2"]) == 0
+"""
+        out = python("-c", code, cwd=decoys)
+        assert "written to plan" in out and "units measured" in out
         for backend in backends:
-            out = python(*text.split(), backend, "--force", cwd=decoys)
             assert f"steps on {backend}" in out
-
-    def test_children(self, decoys: Path) -> None:
-        text = "-m amsim experiment asynchrony --memories random --execution equation --jobs 2"
-        assert "units measured" in python(*text.split(), cwd=decoys)
 
 
 def test_the_project_uses_the_long_names() -> None:

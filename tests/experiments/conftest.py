@@ -1,8 +1,22 @@
-"""Worker processes have to find the experiments of these tests."""
+"""Worker processes have to find the experiments of these tests; data are tried once."""
 
 import sys
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+
+import pytest
+
+from experiments.runner import dataset_file
 
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tried_once() -> Iterator[None]:
+    """Most tests read intact data again and again; a process for each takes a second of imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset_file, "_try", lru_cache(dataset_file._try))
+        yield

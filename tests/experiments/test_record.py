@@ -255,14 +255,16 @@ def test_a_matching_hash_is_no_signature(small_run, tmp_path, known, monkeypatch
     """What crashes or stalls HDF5 does so in a process of its own."""
     copy = shutil.copytree(small_run, tmp_path / "run")
     record = read_record(copy)
-    for data, words in ((b"nothing", "signature"), (b"", "")):
+    for data, words, patience in (
+        (b"nothing", r"damaged: .*signature.*--resume", 60.0),
+        (b"", r"damaged: .*--resume", 60.0),
+        (b"slow", "cannot read it within 0.01 s", 0.01),
+    ):
+        monkeypatch.setattr("experiments.runner.dataset_file._READ_TIMEOUT", patience)
         (copy / "data.nc").write_bytes(data)
         write_record(copy, {**record, "sha256": hashlib.sha256(data).hexdigest()})
-        with pytest.raises(RecordError, match=rf"data.nc is damaged: .*({words}).*--resume"):
+        with pytest.raises(RecordError, match=words):
             rerun(copy)
-    monkeypatch.setattr("experiments.runner.dataset_file._READ_TIMEOUT", 0.01)
-    with pytest.raises(RecordError, match=r"cannot read it within 0.01 s"):
-        rerun(copy)
 
 
 def test_links_and_files_of_others_are_not_touched(small_run, tmp_path):

@@ -56,7 +56,7 @@ def assert_same(result, expected, signals=()):
 @pytest.mark.parametrize("backend", INTEGER_BACKENDS)
 def test_whole_recalls_of_digits(backend):
     plan, digits = digits_plan()
-    cues = am.patterns.corrupt(digits[:20], flip=0.3, seed=1)
+    cues = am.patterns.corrupt(digits[:8], flip=0.3, seed=1)
     steps = 300 * plan.period
     expected, result = run(plan, cues, steps=steps), run(plan, cues, steps=steps, backend=backend)
     assert_same(result, expected)
@@ -107,7 +107,7 @@ def test_random_networks_in_every_step(drawn):
 
 
 @pytest.mark.parametrize("backend", INTEGER_BACKENDS)
-@pytest.mark.parametrize(("periods", "rest"), [(0, 1), (33, 3), (200, 0), (205, 7)])
+@pytest.mark.parametrize(("periods", "rest"), [(0, 1), (12, 0), (33, 3), (205, 7)])
 def test_any_number_of_steps(small, backend, periods, rest):
     plan, cues = small
     steps = periods * plan.period + rest
@@ -326,7 +326,7 @@ def float_recall(net, cues, *, periods, **options):
 def test_float_model_agrees_with_scipy_in_every_period(case):
     net = FLOAT_CASES[case]
     cues = UNIFORM[:2] if case == "power" else am.patterns.corrupt(DIGITS[:2], flip=0.2, seed=1)
-    error, result = float_recall(net, cues, periods=60)
+    error, result = float_recall(net, cues, periods=30)
     assert error < 1e-4
     last = result.states("visible")[-1] / result.plan.visible.scale
     np.testing.assert_allclose(result.final["visible"], last, rtol=1e-6)
