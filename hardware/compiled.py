@@ -1,4 +1,4 @@
-"""The emulator in compiled loops, for large batches; the same integers as `emulator.Machine`.
+"""The schedule in compiled loops, for large batches; the same integers as `emulator.Machine`.
 
 The functions of `hardware.kernels` are compiled from their own code, so that the arithmetic still
 stands in one place. Products with the weights are of matrices, or skip what is silent, in float32,
@@ -126,7 +126,25 @@ def _recall(  # type: ignore[no-untyped-def]
     v, sent, h, c, output, counts, rows, columns, bias_v, leak_v, bias_h, leak_h,
     input_v, input_h, features, memories, periods,
 ):  # fmt: skip
-    """Recall cues block by block; returns the first period in which nothing changed."""
+    """Recall cues block by block; returns the first period in which nothing changed, (B,).
+
+    Parameters
+    ----------
+    v, sent, h, c, output : arrays of int64 (B, D), (B, D), (B, K), (B, 1), (B, K)
+        The states of `hardware.schedule`, output being p; changed in place.
+    counts : array of int64 (B, 4)
+        Messages by `KINDS`; they are added.
+    rows, columns : arrays of float32 (K, D), (D, K)
+        W and W^T.
+    bias_v, bias_h : arrays of int64 (D,), (K,)
+    leak_v, leak_h : arrays of int64 (B, D), (1, K)
+        12-bit mantissas; 0 for a clamped feature.
+    input_v, input_h : arrays of int64 (T, B, D), (T, B, K)
+        Inputs of period k in row min(k, T - 1).
+    features : Features
+    memories : Memories
+    periods : int
+    """
     driven = max(len(input_v), len(input_h)) - 1
     moving = np.zeros(len(v), np.int64)
     size = min(_BLOCK, len(v))
@@ -239,7 +257,24 @@ def outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
 
 @allocating
 def send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ignore[no-untyped-def]
-    """Messages of features; the first count is theirs."""
+    """Messages of features.
+
+    Parameters
+    ----------
+    cues : array of int64 (n,)
+        Rows of `sent` that the rows of the other arrays belong to.
+    g : array of int64 (n, D)
+        Outputs.
+    sent : array of int64 (B, D)
+        Changed in place.
+    threshold : int
+    messages : array (n, D)
+        Set.
+    moves : array of int64 (n,)
+        Numbers that changed; those of the messages are added.
+    counts : array of int64 (n, 4)
+        Messages by `KINDS`; the first is set.
+    """
     for i, b in enumerate(cues):
         count = 0
         for d in range(sent.shape[1]):
@@ -262,6 +297,23 @@ def powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
 
 @allocating
 def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-def]
+    """The rounds of the normaliser.
+
+    Parameters
+    ----------
+    cues : array of int64 (n,)
+        Rows of h and c that the rows of the other arrays belong to.
+    h : array of int64 (B, K)
+    c : array of int64 (B, 1)
+        Changed in place.
+    n : Memories
+    logit : array of int64 (n, K)
+        Set to p.
+    moves : array of int64 (n,)
+        Numbers that changed; c is added.
+    counts : array of int64 (n, 4)
+        Messages by `KINDS`; the last two are added.
+    """
     for i, b in enumerate(cues):
         for k in range(h.shape[1]):
             logit[i, k] = scale(h[b, k], n.mantissa, n.shift)

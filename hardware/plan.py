@@ -125,7 +125,7 @@ class Plan(Owner):
 
     def report(self) -> str:
         """Sizes, schedule, and the proven range of every signal."""
-        from .report import describe
+        from .plan_report import describe
 
         return describe(self)
 

@@ -11,7 +11,7 @@ Populations and their signals, one integer per unit:
 population   units             signals
 ============ ================= =================================================================
 visible      D features        v the state, m the message (a change of the output), sent the sum
-                               of all m so far, arriving what the memories say
+                               of all m so far, arriving the sum from the memories
 hidden       K memories        h the state, total the sum of what has arrived, a the logit,
                                c_hidden the last c that arrived, e the message in a round,
                                p the message to the features (f of rectified powers)

@@ -1,4 +1,4 @@
-"""The part of a plan that the nodes of NIR can say."""
+"""The part of a plan that the nodes of NIR can hold."""
 
 from __future__ import annotations
 

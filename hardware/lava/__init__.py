@@ -1,7 +1,7 @@
 """The integer network in Lava: processes to wire, and a session that cannot hang."""
 
 from .backend import build, config, run
-from .float_recall import float_steps
+from .float_recall_steps import float_steps
 from .install import require_lava
 from .session import LavaError, LavaTimeoutError, Session
 

@@ -12,18 +12,18 @@ from lava.magma.runtime.runtime_services import runtime_service
 from numpy.typing import NDArray
 
 from .channels import DirectChannel, Selector
-from .crew import Board, Crew, shared_array
 from .integers import holds
+from .workers import WorkerGroup, WorkerStatus, shared_array
 
 Variables = dict[int, NDArray[np.float64]]
 
 
 class Infrastructure(MultiProcessing):  # type: ignore[misc]
-    """Children of a crew, and channels in memory without a name."""
+    """Children of a group of workers, and channels in memory without a name."""
 
-    def __init__(self, crew: Crew, variables: Variables) -> None:
+    def __init__(self, workers: WorkerGroup, variables: Variables) -> None:
         super().__init__()
-        self._crew = crew
+        self._workers = workers
         self._variables = variables
         self._smm = SimpleNamespace(create_shared_memory=_nameless_memory)
 
@@ -34,18 +34,18 @@ class Infrastructure(MultiProcessing):  # type: ignore[misc]
     def build_actor(self, target_fn: Any, builder: Any, exception_q: Any = None) -> None:
         model = getattr(builder, "proc_model", None)
         name = "Lava's runtime service" if model is None else model.__name__
-        self._crew.start(name, lambda board: _counted(builder.build(), board, self._variables))
+        self._workers.start(name, lambda status: _counted(builder.build(), status, self._variables))
 
     def stop(self) -> None:
-        self._crew.end()
+        self._workers.end()
 
 
 def _nameless_memory(size: int) -> Any:
     return SimpleNamespace(buf=shared_array((size,), np.uint8).data)
 
 
-def _counted(actor: Any, board: Board, variables: Variables) -> Any:
-    """Let an actor count its commands on the board, and answer for its variables at once."""
+def _counted(actor: Any, status: WorkerStatus, variables: Variables) -> Any:
+    """Let an actor count its commands in its status, and answer for its variables at once."""
     runtime_service.CspSelector = Selector  # in this child only
     actor._selector = Selector()
     handlers = getattr(actor, "_cmd_handlers", {})  # a runtime service has none
@@ -59,7 +59,7 @@ def _counted(actor: Any, board: Board, variables: Variables) -> Any:
     def counted(handle: Callable[[], None]) -> Callable[[], None]:
         def call() -> None:
             handle()
-            board.count()
+            status.count()
 
         return call
 

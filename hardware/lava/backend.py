@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..jobs import Clamp, Inputs, prepare, signals
 from ..plan import Job, Plan
 from ..trace import Trace
-from .float_recall import float_steps
+from .float_recall_steps import float_steps
 from .install import require_lava
 from .session import Session, remove_log_handlers
 from .shared_job import SharedJob
@@ -132,7 +132,7 @@ def run(
     from .graph.processes import DenseAM
 
     start = time.perf_counter()
-    with _Forgotten():
+    with _RegistryRestored():
         fused = backend == "lava-fused"
         shared = SharedJob(plan, job, record, periods=FUSED_PERIODS if fused else 1)
         with Session(DenseAM(plan, shared), models, timeout=timeout) as session:
@@ -173,8 +173,8 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
         Steps after which nothing of a cue changed any more, -1 where something still did.
     """
     job = shared.job
-    look = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
-    every = FUSED_PERIODS * plan.period // look * look
+    interval = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
+    block = FUSED_PERIODS * plan.period // interval * interval
     driven = max(len(job.input_visible), len(job.input_hidden)) * plan.period
     done = 0
 
@@ -183,18 +183,18 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
         session.run(-(-steps // stride))
         done += steps
 
-    while done + every <= job.steps:
-        advance(every)
+    while done + block <= job.steps:
+        advance(block)
         # In period 0 the states are held, so that it may look like rest.
         moving = np.maximum(np.max(list(shared.moving.values()), axis=0), 1)
         if (moving * plan.period < done).all() and done > driven:
-            skipped = ((job.steps - done) // look - 1) * look
+            skipped = ((job.steps - done) // interval - 1) * interval
             if skipped > 0:
                 shared.skipped = skipped
                 before = {kind: count.copy() for kind, count in shared.messages.items()}
-                advance(look)
+                advance(interval)
                 for kind, count in shared.messages.items():
-                    count += skipped // look * (count - before[kind])
+                    count += skipped // interval * (count - before[kind])
                 done += skipped
             break
     if done < job.steps:
@@ -208,7 +208,7 @@ def _settled(plan: Plan, shared: SharedJob) -> Any:
     return np.where(moving < shared.job.steps // plan.period, moving * plan.period, -1)
 
 
-class _Forgotten:
+class _RegistryRestored:
     """Lava keeps every process and Var for ever; take those made in this block off its lists."""
 
     def __enter__(self) -> None:

@@ -11,7 +11,7 @@ from amsim.compiled.jit import allocating
 from .. import compiled
 from ..compiled import boltzmann, scale
 from ..plan import Plan
-from .recall import BEYOND_THE_PLAN
+from .recall_steps import BEYOND_THE_PLAN
 
 
 class CompiledUnits:
@@ -66,6 +66,21 @@ def _rows(array: Any) -> Any:
 
 @allocating
 def _features(v, sent, arriving, drive, leak, n, held):  # type: ignore[no-untyped-def]
+    """The turn of the features.
+
+    Parameters
+    ----------
+    v, sent : arrays of int64 (B, D)
+        Changed in place.
+    arriving : array of int32 (B, D)
+    drive : array of int64 (B, D)
+        Bias and input.
+    leak : array of int64 (1, D) or (B, D)
+        12-bit mantissas; 0 for a clamped feature.
+    n : Features
+    held : bool
+        Whether v keeps its value, as in period 0.
+    """
     cues, moves = np.arange(len(v), dtype=np.int64), np.zeros(len(v), np.int64)
     g, messages = np.empty(v.shape, np.int64), np.empty(v.shape, np.int32)
     for i in cues:
@@ -81,6 +96,20 @@ def _features(v, sent, arriving, drive, leak, n, held):  # type: ignore[no-untyp
 
 @allocating
 def _memories(h, total, logit, arriving, drive, leak, n, held):  # type: ignore[no-untyped-def]
+    """What the memories compute in each turn that moves them.
+
+    Parameters
+    ----------
+    h, total, logit : arrays of int64 (B, K)
+        Changed in place; the logit is set, to f if there is no softmax.
+    arriving : array of int32 (B, K)
+    drive : array of int64 (B, K)
+        Bias and input.
+    leak : array of int64 (1, K)
+    n : Memories
+    held : bool
+        Whether h keeps its value, as in period 0.
+    """
     cues, moves = np.arange(len(h), dtype=np.int64), np.zeros(len(h), np.int64)
     for i in cues:
         for k in range(h.shape[1]):

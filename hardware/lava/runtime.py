@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import spmatrix
 
 from .actors import Infrastructure, Variables
-from .crew import Crew, LavaError, LavaTimeoutError, shared_array
 from .integers import holds
+from .workers import LavaError, LavaTimeoutError, WorkerGroup, shared_array
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 1.0  # of patience with models that are told to stop
@@ -35,13 +35,13 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
     ----------
     executable
         What Lava's compiler made of the processes.
-    crew
+    workers : WorkerGroup
         The children; shared with the `Session`, which ends them if it is forgotten.
     timeout
         Seconds without any progress after which the graph is given up.
     """
 
-    def __init__(self, executable: Any, crew: Crew, timeout: float) -> None:
+    def __init__(self, executable: Any, workers: WorkerGroup, timeout: float) -> None:
         super().__init__(executable, ActorType.MultiProcessing)
         self._executable: Any
         self._messaging_infrastructure: Any
@@ -50,7 +50,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         self.exception_q: list[Any]
         self.runtime_to_service: list[Any]
         self.service_to_runtime: list[Any]
-        self._crew = crew
+        self._workers = workers
         self._timeout = timeout
         self._over = ""  # why there is no graph any more
         _require_whole_starts(executable)
@@ -64,12 +64,12 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         """Build channels and children; returns when every model is built."""
         with self._ended_by_error(), _resources():
             self._build_watchdog_manager()
-            self._messaging_infrastructure = Infrastructure(self._crew, self._variables)
+            self._messaging_infrastructure = Infrastructure(self._workers, self._variables)
             self._build_channels()
             self._build_sync_channels()
             self._build_processes()
             self._build_runtime_services()
-            self.exception_q = []  # Lava's queues of exceptions; the boards replace them
+            self.exception_q = []  # Lava's queues of exceptions; the statuses replace them
             self._start_ports()
             self._wait_until(self._models_built)
             self._is_initialized = True
@@ -107,7 +107,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
         if self._over:
             return
         self._timeout = min(self._timeout, _STOP_SECONDS)
-        self._crew.dismissed = True
+        self._workers.dismissed = True
         try:
             self._command(MGMT_COMMAND.STOP, MGMT_RESPONSE.TERMINATED)
         except LavaTimeoutError:
@@ -118,11 +118,11 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
     @property
     def alive(self) -> bool:
         """Whether this process has a graph to end: not after the end, not in a forked child."""
-        return not self._over and self._crew.owner == os.getpid()
+        return not self._over and self._workers.owner == os.getpid()
 
     @property
     def pids(self) -> list[int]:
-        return self._crew.pids
+        return self._workers.pids
 
     def end(self, reason: str, grace: float = 0.0) -> None:
         """End the children and the threads, and let go of the memory."""
@@ -130,7 +130,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
             return
         self._over = reason
         self._is_started = self._is_running = False
-        self._crew.end(grace)
+        self._workers.end(grace)
         for port in [*self._open_ports, *self._external_ports()]:
             port.join()
             if port.thread is not None:
@@ -215,20 +215,20 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
 
     def _models_built(self, timeout: float) -> bool:
         time.sleep(timeout)
-        return self._crew.ready
+        return self._workers.ready
 
     def _wait_until(self, ready: Callable[[float], bool]) -> None:
         """Watch the children while waiting; `ready` waits for at most so many seconds."""
         progress, limit = -1, 0.0
         while not ready(_POLL_SECONDS):
-            self._crew.check()
-            if self._crew.progress != progress:
-                progress = self._crew.progress
+            self._workers.check()
+            if self._workers.progress != progress:
+                progress = self._workers.progress
                 limit = time.monotonic() + self._timeout
             elif time.monotonic() > limit:
                 raise LavaTimeoutError(
                     f"the graph did nothing for {self._timeout:g} s and was ended. If a step may "
-                    f"take that long, give Session a longer timeout. {self._crew.stacks()}"
+                    f"take that long, give Session a longer timeout. {self._workers.stacks()}"
                 )
 
     def _require_idle(self) -> None:
@@ -238,7 +238,7 @@ class GuardedRuntime(Runtime):  # type: ignore[misc]
             raise LavaError("the graph is running: call wait() or pause() first")
 
     def _unexpected(self, what: str, answer: float) -> LavaError:
-        self._crew.wait_for_reports()  # a child that failed explains more
+        self._workers.wait_for_reports()  # a child that failed explains more
         return LavaError(f"Lava answered {answer:g} to {what}; the graph was ended")
 
     @contextlib.contextmanager

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from amsim import checks
 
 from ..jobs import MOST_STEPS
-from .crew import Crew, LavaError, LavaTimeoutError
 from .install import require_lava
+from .workers import LavaError, LavaTimeoutError, WorkerGroup
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -78,7 +78,7 @@ class Session:
             remove_log_handlers()
         from .runtime import GuardedRuntime
 
-        self._runtime = GuardedRuntime(executable, Crew(), timeout)
+        self._runtime = GuardedRuntime(executable, WorkerGroup(), timeout)
         self._forgotten = weakref.finalize(self, _end_forgotten, self._runtime)
         process.runtime = self._runtime
         executable.assign_runtime_to_all_processes(self._runtime)

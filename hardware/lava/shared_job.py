@@ -13,7 +13,7 @@ from amsim import checks
 from ..jobs import MOST_STEPS
 from ..plan import Job, Plan
 from ..schedule import KINDS, SIGNALS
-from .crew import shared_array
+from .workers import shared_array
 
 
 class SharedJob:

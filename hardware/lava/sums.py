@@ -12,12 +12,12 @@ from ..plan import Plan
 # Weights from which compiled loops are worth their import: they read one byte a weight, a product
 # of matrices four, and a connection finds its weights in memory more often than in a cache.
 _WORTH_COMPILING = 1 << 16
-# Weights of silent units are left out of a product if at most one unit in so many speaks.
+# Weights of silent units are left out of a product if at most one unit in so many sends.
 _SPARSE = 4
 
 
 class Sums:
-    """Messages (..., n_in) to sums (..., n_out), or None if nobody speaks.
+    """Messages (..., n_in) to sums (..., n_out), or None if all are silent.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ class Sums:
             return sums.reshape(*messages.shape[:-1], -1)
         # The planner keeps partial sums below 2**23, so that float32 products are exact.
         if _SPARSE * count <= len(factors):
-            speaking = np.flatnonzero(messages.reshape(-1, len(factors)).any(axis=0))
-            sums = messages[..., speaking].astype(np.float32) @ factors[speaking]
+            sending = np.flatnonzero(messages.reshape(-1, len(factors)).any(axis=0))
+            sums = messages[..., sending].astype(np.float32) @ factors[sending]
         else:
             sums = messages.astype(np.float32) @ factors
         return sums.astype(np.int32)

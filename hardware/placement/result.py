@@ -151,7 +151,7 @@ class Placement:
 
     def report(self) -> str:
         """Cores, chips, how full they are, and the traffic."""
-        from .report import describe
+        from .placement_report import describe
 
         return describe(self)
 

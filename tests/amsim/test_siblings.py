@@ -41,7 +41,7 @@ def test_one_set_of_modules(tmp_path: Path) -> None:
     for first in ("import hardware, experiments", "import amsim.hardware, amsim.experiments"):
         code = f"""
 {first}
-import amsim as am, hardware, experiments, hardware.run, hardware.lava.crew
+import amsim as am, hardware, experiments, hardware.run, hardware.lava.workers
 import amsim.hardware.run, amsim.experiments.runner.pools, experiments.runner.pools, sys, pickle
 from amsim.hardware import export
 import experiments.asynchrony, amsim.experiments.asynchrony

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hardware.lava import LavaError, LavaTimeoutError, Session
-from hardware.lava.crew import Board, Crew
+from hardware.lava.workers import WorkerGroup, WorkerStatus
 
 # Lava installs on one Python only. There it has to work: a broken one fails, and is not skipped.
 if sys.version_info[:2] != (3, 10):
@@ -187,13 +187,13 @@ def test_exception_that_cannot_be_pickled():
 
 
 def test_exception_with_a_very_long_message():
-    board = Board()
+    status = WorkerStatus()
     try:
         raise ValueError("long " * 100_000 + "end")
     except ValueError:
-        board.report()
-    _, report = board.failure
-    board.close()
+        status.report()
+    _, report = status.failure
+    status.close()
     assert "in test_exception_with_a_very_long_message" in report
     assert report.rstrip().endswith("end")
 
@@ -354,8 +354,8 @@ def test_session_in_a_file_that_lava_imports(tmp_path):
 
 def test_a_report_that_comes_late_is_waited_for():
     """The child that ended with code 0 because another failed is not blamed."""
-    crew = Crew()
-    late = Board()
+    workers = WorkerGroup()
+    late = WorkerStatus()
 
     class Child:
         pid, exitcode = 1, 0
@@ -370,18 +370,18 @@ def test_a_report_that_comes_late_is_waited_for():
         except ArithmeticError:
             late.report()
 
-    crew._children = [("innocent", Child(), Board()), ("guilty", Child(), late)]
+    workers._children = [("innocent", Child(), WorkerStatus()), ("guilty", Child(), late)]
     reporter = threading.Thread(target=report)
     reporter.start()
     with pytest.raises(LavaError, match=r"(?s)guilty failed.*the cause"):
-        crew.check()
+        workers.check()
     reporter.join()
-    for _, _, board in crew._children:
-        board.close()
+    for _, _, status in workers._children:
+        status.close()
 
 
 def test_who_was_killed_is_blamed_first():
-    crew = Crew()
+    workers = WorkerGroup()
 
     class Child:
         pid = 1
@@ -392,13 +392,13 @@ def test_who_was_killed_is_blamed_first():
         def is_alive(self):
             return False
 
-    boards = [Board() for _ in range(3)]
+    statuses = [WorkerStatus() for _ in range(3)]
     codes = zip("abc", (0, 1, -9), strict=True)
-    crew._children = [(n, Child(c), b) for (n, c), b in zip(codes, boards, strict=True)]
+    workers._children = [(n, Child(c), b) for (n, c), b in zip(codes, statuses, strict=True)]
     with pytest.raises(LavaError, match=r"c \(process 1\) died of signal SIGKILL"):
-        crew.check()
-    for board in boards:
-        board.close()
+        workers.check()
+    for status in statuses:
+        status.close()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.ENOENT])

@@ -23,7 +23,7 @@ from amsim.hardware.lava.graph.processes import (
     MemoryUnits,
 )
 from amsim.hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
-from amsim.hardware.lava.recall import BEYOND_THE_PLAN, Recall
+from amsim.hardware.lava.recall_steps import BEYOND_THE_PLAN, RecallSteps
 from amsim.hardware.lava.sums import Sums, compiled_units
 from amsim.hardware.plan import Normaliser, Plan
 
@@ -46,7 +46,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = Recall(self.plan, proc_params["job"])
+        self.recall = RecallSteps(self.plan, proc_params["job"])
         self.silence = np.zeros(proc_params["job"].shape(self.plan.units[1]), np.int32)
         self.clamped: Any = None  # a mask, or None if no feature is
         self.compiled = compiled_units(self.plan)
@@ -61,7 +61,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         if recall.turn.population != "visible":
             self.s_out.send(self.silence)  # first, so that nobody waits for it
             self.a_in.recv(), self.drive_in.recv()
-            recall.note("visible", self.v)
+            recall.record("visible", self.v)
             return
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
         visible = self.plan.visible
@@ -76,10 +76,10 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             leak = visible.decay if self.clamped is None else visible.decay * ~self.clamped
             held = recall.period == 0
             message, moved = self.compiled.features(self.v, self.sent, arriving, drive, leak, held)
-            recall.moved("visible", moved)
+            recall.mark_changed("visible", moved)
         require_state("v", self.v, visible.limit, self.time_step)
         self.s_out.send(message.astype(np.int32))
-        recall.note("visible", self.v, message)
+        recall.record("visible", self.v, message)
 
     def _advance(self, arriving: Any, drive: Any) -> Any:
         visible, recall = self.plan.visible, self.recall
@@ -88,10 +88,10 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
             moved = kernels.relax(self.v, target, visible.decay)
             if self.clamped is not None:
                 moved = np.where(self.clamped, self.v, moved)
-            recall.moved("visible", self.v != moved)
+            recall.mark_changed("visible", self.v != moved)
             self.v[...] = moved
         message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
-        recall.moved("visible", message)
+        recall.mark_changed("visible", message)
         np.add(self.sent, message, out=self.sent)
         return message
 
@@ -113,7 +113,7 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
         shared = proc_params["job"]
-        self.recall = Recall(self.plan, shared)
+        self.recall = RecallSteps(self.plan, shared)
         self.silence = np.zeros(shared.shape(self.plan.units[0]), np.int32)
         self.logit = np.zeros(self.silence.shape, np.int64)  # f, if there is no softmax
         self.compiled = compiled_units(self.plan)
@@ -140,14 +140,14 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         arriving = whole("a_in of MemoryUnits", arriving, self.time_step)
         c = whole("c_in of MemoryUnits", c, self.time_step)
         if silent:
-            recall.note("hidden", self.h)
+            recall.record("hidden", self.h)
             return
         if "h" in turn.sets:
             self._advance(arriving)
             require_state("h", self.h, STATE_LIMIT, self.time_step)
         message = self.logit if self.plan.normaliser is None else self._ask(c)
         (self.s_out if last else self.e_out).send(message.astype(np.int32))
-        recall.note("hidden", self.h, message, turn.counted)
+        recall.record("hidden", self.h, message, turn.counted)
 
     def _advance(self, arriving: Any) -> None:
         """Move h; find the logits, or the messages of memories without a softmax."""
@@ -156,12 +156,12 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         if self.compiled is not None:
             parts = self.h, self.total, self.logit
             moved = self.compiled.memories(*parts, arriving, drive, hidden.decay, held)
-            recall.moved("hidden", moved)
+            recall.mark_changed("hidden", moved)
             return
         np.add(self.total, arriving, out=self.total)
         if not held:
             moved = kernels.relax(self.h, self.total + drive, hidden.decay)
-            recall.moved("hidden", self.h != moved)
+            recall.mark_changed("hidden", self.h != moved)
             self.h[...] = moved
         self.logit[...] = (
             hidden.output(self.h) if self.plan.normaliser is None else hidden.logit(self.h)
@@ -214,7 +214,7 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = Recall(self.plan, proc_params["job"])
+        self.recall = RecallSteps(self.plan, proc_params["job"])
         compiled = compiled_units(self.plan)
         self.log_sum = self._log_sum if compiled is None else compiled.log_sum
         # What arrives and what is sent in the next step, and c at the end of the last period.
@@ -232,12 +232,12 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         if recall.turn.population == "hidden":  # what is sent now counts in the next step
             self.arriving[...] = np.add.reduce(messages, -1, np.int64, None, True)
             self.message[...] = 0
-            recall.note("normaliser", self.c)
+            recall.record("normaliser", self.c)
         elif recall.turn.population == "normaliser":
             self._update()
-            recall.note("normaliser", self.c, self.message)
+            recall.record("normaliser", self.c, self.message)
         else:
-            recall.note("normaliser", self.c)
+            recall.record("normaliser", self.c)
 
     def _update(self) -> None:
         normaliser, recall = _normaliser(self.plan), self.recall
@@ -249,7 +249,7 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
             self.c.flat[:] = [self.log_sum(one, total) for one, total in pairs]
         self.message[...] = self.c
         if recall.schedule[recall.phase + 1].sends == "p":  # the last round of the period
-            recall.moved("normaliser", self.before != self.c)
+            recall.mark_changed("normaliser", self.before != self.c)
             self.before[...] = self.c
 
     def _log_sum(self, c: int, total: int) -> int:

@@ -1,9 +1,9 @@
 """Models in float: the network's own numbers and functions, to compare with solvers of ODEs.
 
-States are in the units of the network. Between two exchanges of messages (`float_recall` has the
-schedule) each population solves its leak exactly, for a drive that is a cubic in time: the one
-through its last four values, an exponential Adams method. The memories hear the new features before
-they move, so that their cubic ends where they do; the features continue theirs. The error is of
+States are in the units of the network. Between two exchanges of messages (`float_recall_steps` says
+when) each population solves its leak exactly, for a drive that is a cubic in time: the one through
+its last four values, an exponential Adams method. The memories receive the new features before they
+move, so that their cubic ends where they do; the features continue theirs. The error is of
 fourth order in `plan.dt`, and fixed points are those of the differential equation. Inputs are held
 for a period, as on a chip.
 """
@@ -20,7 +20,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 from scipy.special import hyp1f1
 
-from amsim.hardware.lava.float_recall import EXCHANGES, FloatRecall, moment
+from amsim.hardware.lava.float_recall_steps import EXCHANGES, FloatRecallSteps, moment
 from amsim.hardware.lava.graph.processes import (
     Connection,
     FeatureNeurons,
@@ -108,7 +108,7 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = FloatRecall(self.plan, proc_params["job"])
+        self.recall = FloatRecallSteps(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["visible"]
         self.leak = _Leak(self.layer.tau, self.plan.dt / EXCHANGES)
 
@@ -155,7 +155,7 @@ class FloatMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = FloatRecall(self.plan, proc_params["job"])
+        self.recall = FloatRecallSteps(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["hidden"]
         self.leak = _Leak(self.layer.tau, self.plan.dt / EXCHANGES)
         self.octaves_per_state = getattr(self.layer.lagrangian, "beta", 0.0) / np.log(2)
@@ -216,7 +216,7 @@ class FloatLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: Plan = proc_params["plan"]
-        self.recall = FloatRecall(self.plan, proc_params["job"])
+        self.recall = FloatRecallSteps(self.plan, proc_params["job"])
         self.arriving = self.message = np.zeros(proc_params["job"].shape(1))
         self.scale = 1 / _octaves(1.0, self.plan)
 

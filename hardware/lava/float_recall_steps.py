@@ -1,4 +1,4 @@
-"""The schedule of the float models: several exchanges of messages in each period.
+"""Steps of the float models: several exchanges of messages in each period.
 
 Exchange 0 tells the memories where the features are, as period 0 of the plan does. Every later
 period has `EXCHANGES`, evenly spaced in time; those of the first begin with smaller ones, since a
@@ -19,14 +19,14 @@ from amsim import checks
 from ..jobs import MOST_STEPS
 from ..plan import Plan
 from ..schedule import Turn, turns
-from .recall import Recall
+from .recall_steps import RecallSteps
 from .shared_job import SharedJob
 
 EXCHANGES = 8
 _SMALL = 3  # before the first even one, at 1/8, 1/4 and 1/2 of its time
 
 
-class FloatRecall(Recall):
+class FloatRecallSteps(RecallSteps):
     """Which exchange of which recall a step of Lava is, and where its results go.
 
     Attributes

@@ -1,4 +1,4 @@
-"""Which step of which recall a step of Lava is, and where its results go."""
+"""The step of a recall that a step of Lava stands for, and where its results are kept."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BEYOND_THE_PLAN = (
 )
 
 
-class Recall:
+class RecallSteps:
     """Which turn of `Plan.schedule` it is, as one population follows it.
 
     What changes in every step stands here and not in the process model, where Lava looks at every
@@ -86,7 +86,7 @@ class Recall:
             self._drive = bias + now.reshape(like.shape)
         return self._drive
 
-    def moved(self, name: str, changed: Any) -> None:
+    def mark_changed(self, name: str, changed: Any) -> None:
         """Remember which cues changed in this period, unless it will be cut short.
 
         Parameters
@@ -99,7 +99,7 @@ class Recall:
             rows = changed.reshape(len(moving), -1).any(axis=1) if len(moving) > 1 else 0
             moving[rows] = self.period + 1
 
-    def note(self, name: str, state: Any, message: Any = None, kind: str = "") -> None:
+    def record(self, name: str, state: Any, message: Any = None, kind: str = "") -> None:
         """Keep the state and the message of this step if they are wanted; count the message.
 
         Parameters

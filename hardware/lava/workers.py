@@ -47,7 +47,7 @@ def shared_array(shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any
     return np.ndarray(shape, dtype, buffer=mmap.mmap(-1, max(size, 1)))
 
 
-class Board:
+class WorkerStatus:
     """What one child tells its parent: commands done, and why it failed.
 
     Plain shared memory, since a lock or a pipe could be left locked or half written by a child
@@ -109,15 +109,15 @@ class Board:
         self._counts[2] = len(text)  # last: it says that the rest is complete
 
 
-class Crew:
+class WorkerGroup:
     """The children of one session; only they are ever signalled, by their process ids."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.dismissed = False  # from now on a child may end
-        self._children: list[tuple[str, Any, Board]] = []
+        self._children: list[tuple[str, Any, WorkerStatus]] = []
 
-    def start(self, name: str, build: Callable[[Board], Any]) -> None:
+    def start(self, name: str, build: Callable[[WorkerStatus], Any]) -> None:
         """Fork a child that builds an actor and runs it.
 
         Parameters
@@ -127,22 +127,22 @@ class Crew:
         build
             Called in the child; returns an object whose ``start()`` does the work.
         """
-        board = Board()
+        status = WorkerStatus()
         child = multiprocessing.get_context("fork").Process(
-            target=_run_child, args=(build, board, self.owner), name=name, daemon=True
+            target=_run_child, args=(build, status, self.owner), name=name, daemon=True
         )
         with _interrupts_held():
             child.start()
-            self._children.append((name, child, board))
+            self._children.append((name, child, status))
 
     @property
     def ready(self) -> bool:
-        return all(board.ready for _, _, board in self._children)
+        return all(status.ready for _, _, status in self._children)
 
     @property
     def progress(self) -> int:
         """A number that grows while anything is done."""
-        return sum(board.progress for _, _, board in self._children)
+        return sum(status.progress for _, _, status in self._children)
 
     @property
     def pids(self) -> list[int]:
@@ -182,7 +182,7 @@ class Crew:
         ]
 
     def _raise_failures(self) -> None:
-        failures = [(board.failure, name) for name, _, board in self._children if board.failure]
+        failures = [(status.failure, name) for name, _, status in self._children if status.failure]
         if failures:
             (_, report), name = min(failures)  # the first one: the others may be consequences
             raise LavaError(f"{name} failed; the graph was ended. Its traceback:\n{report}")
@@ -211,24 +211,24 @@ class Crew:
                 child.join(_JOIN_SECONDS)
                 with contextlib.suppress(ValueError):  # it cannot be killed: the kernel holds it
                     child.close()
-            for _, _, board in self._children:
-                board.close()
+            for _, _, status in self._children:
+                status.close()
             self._children.clear()
 
 
-def _run_child(build: Callable[[Board], Any], board: Board, parent: int) -> None:
+def _run_child(build: Callable[[WorkerStatus], Any], status: WorkerStatus, parent: int) -> None:
     # Ctrl-C reaches every process of the terminal; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
-    board.answer_stack_signal()
+    status.answer_stack_signal()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
-        actor = build(board)
-        board.mark_ready()
+        actor = build(status)
+        status.mark_ready()
         actor.start()
     except BaseException:
-        board.report()
+        status.report()
         os._exit(1)  # no second traceback on stderr
 
 

@@ -1,0 +1,1 @@
+from hardware.lava.float_recall_steps import *

@@ -1,1 +1,0 @@
-from hardware.lava.recall import *

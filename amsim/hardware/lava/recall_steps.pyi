@@ -1,0 +1,1 @@
+from hardware.lava.recall_steps import *
