@@ -25,7 +25,7 @@ from .lagrangians import (
     Tanh,
 )
 
-# The kinds of compiled code. In the event engine a SHARE, f = exp(beta (h - z)), hears of the sum
+# The kinds of compiled code. In the event engine a SHARE, f = exp(beta (h - z)), gets the sum
 # of its softmax by a NORMALISER.
 IDENTITY, TANH, SIGMOID, RECTIFIED, EXPONENTIAL, SIGN = range(6)
 SOFTMAX, ENTMAX, SHARE, NORMALISER = range(6, 10)

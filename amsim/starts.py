@@ -33,7 +33,7 @@ def algebraic_start(
 def start_order(network: Network, known: Collection[str]) -> Iterator[list[str]]:
     """The layers that are not known, in groups, in the order in which they get a start.
 
-    A group hears, at its turn, the layers that are known or in groups before it, and no others.
+    A group reads, at its turn, the layers that are known or in groups before it, and no others.
     """
     placed = set(known)
     while missing := [name for name in network.layers if name not in placed]:

@@ -107,11 +107,11 @@ def memory_with_gain(
 
 
 def _slope(means: Floats) -> float:
-    """Change of log |means| from one to the next, over those that are heard."""
-    heard = np.cumprod(np.abs(means) > _ABOVE_NOISE * _QUANTUM).sum()
-    if heard < 3:
+    """Change of log |means| from one to the next, over those above the noise."""
+    count = np.cumprod(np.abs(means) > _ABOVE_NOISE * _QUANTUM).sum()
+    if count < 3:
         raise ValueError("the deviation was gone after two round trips; use a larger sigma")
-    return float(np.polyfit(np.arange(1, heard), np.log(np.abs(means[1:heard])), 1)[0])
+    return float(np.polyfit(np.arange(1, count), np.log(np.abs(means[1:count])), 1)[0])
 
 
 def draw(data: xr.Dataset) -> Figure:

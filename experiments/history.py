@@ -1,4 +1,4 @@
-r"""Does it matter what memories heard before a cue came?
+r"""Does the history of memories before a cue matter?
 
 With one delay d for all messages nothing destabilises a memory of gain sigma < 1. Yet states of the
 two layers that do not fit each other live on: what the memories make of the cue and what the
@@ -144,7 +144,7 @@ def _growth(times: xr.DataArray) -> NDArray[np.float64]:
 _WORDS = {"consistent": "consistently", "zero": "at 0", "random": "at random"}
 EXPERIMENT = Experiment(
     name="history",
-    question="Does it matter what memories heard before a cue came?",
+    question="Does the history of memories before a cue matter?",
     measure=measure,
     parameters={
         "start": Quantity("where memories start"),

@@ -99,10 +99,10 @@ def _growth(
     away = (traj["visible"][1:] - rest["visible"]) @ rest["visible"] / (rest["visible"] ** 2).sum()
     away = away[: len(away) // _SAMPLES * _SAMPLES]
     size = np.sqrt((away.reshape(-1, _SAMPLES) ** 2).mean(axis=1))
-    heard = max(2, int(np.cumprod((size > 5 * quantum) & (size < 10 * push)).sum()))
+    count = max(2, int(np.cumprod((size > 5 * quantum) & (size < 10 * push)).sum()))
     if len(size) < 2:
         return np.inf  # so many messages in so little time: it grows
-    return float(np.polyfit(np.arange(heard), np.log(size[:heard]), 1)[0] / window)
+    return float(np.polyfit(np.arange(count), np.log(size[:count]), 1)[0] / window)
 
 
 def _threshold(growth: Callable[[float], float], value: float) -> float:

@@ -226,7 +226,7 @@ class BinaryMemory:
                 if shuffled or temperature:
                     seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
                 agree = np.empty(self.shape[0], np.uint16)
-                # Some cues at a time, so that Ctrl-C is heard, whether they settle or not.
+                # Some cues at a time, so that Ctrl-C is noticed, whether they settle or not.
                 some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
                 at = 0
                 try:

@@ -84,8 +84,8 @@ def inverse(kind, parameter, y):
 def steepest(kind, parameter, reach):
     """The largest slope of an output while |x| <= reach, of a group while all states move.
 
-    Infinite where there is no bound: signs jump, and so do shares when they hear their normaliser,
-    and normalisers when they hear shares.
+    Infinite where there is no bound: signs jump, and so do shares when their normaliser arrives,
+    and normalisers when shares arrive.
     """
     if kind == IDENTITY:
         return 1.0

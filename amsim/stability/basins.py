@@ -29,7 +29,7 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
     With phi(r) the largest deviation from v* in the interval image of the box v* +- r, the other
     layers in their images, this is the first root of phi(r) = r, to a relative 1e-6 from below.
 
-    Where some layer does not start in its image, since it hears a layer that has no state by then
+    Where some layer does not start in its image, since it reads a layer that has no state by then
     (in chains, in cycles, with lateral synapses), the radius is the largest r for which a box of
     all starts, those of these layers from v* +- r included, has a certificate.
 
@@ -78,7 +78,9 @@ def radius(net: Network, state: States, scope: Scope = "link") -> float:
 
 def _first_root(problem: CertificationProblem, scope: Scope) -> float:
     size = max(1.0, float(problem.target.reach()[0]))
-    shrunk = partial(_proven, problem, scope) if problem.map.late else partial(_shrunk, problem)
+    shrunk = (
+        partial(_proven, problem, scope) if problem.map.partly_forced else partial(_shrunk, problem)
+    )
     good, known = 2 * size, None
     while (known := shrunk(good, None)) is None:
         good /= 2

@@ -153,7 +153,7 @@ def prove(problem: CertificationProblem, scope: Scope, tolerance: float) -> Cert
     """The certificate of a validated problem; `tolerance` is relative."""
     search = _Search(problem, scope, tolerance * np.maximum(1.0, problem.target.reach()))
     search.run()
-    problem.map.forget()
+    problem.map.clear()
     holds, batch = search.outcome == _HOLDS, problem.batch
     return Certificate(
         holds=holds.reshape(batch),
@@ -278,9 +278,9 @@ def _message(search: _Search) -> str:
         if count := int((outcome == code).sum()):
             parts.append(f"{count}: {reason}")
     if held < total:
-        if late := search.problem.map.late:
+        if layers := search.problem.map.partly_forced:
             parts.append(
-                f"by default {' and '.join(map(repr, sorted(late)))} starts without some of its "
+                f"by default {' and '.join(map(repr, sorted(layers)))} starts without some of its "
                 f"forces; give its state in the cue of certify and simulate to start elsewhere"
             )
         failed = outcome != _HOLDS

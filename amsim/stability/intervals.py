@@ -51,15 +51,15 @@ class BoxMap:
 
     Layers in `kept` have a box of their own; those before them in `order` that no later layer
     needs at an earlier place are images of these. So are algebraic layers, at all times; a layer
-    that is late has a box of its own. With `winners`, a layer of shares (Softmax, Entmax) has boxes
-    of h_mu - h_w, w its winner: what all members read is then one and the same.
+    that is partly forced has a box of its own. With `winners`, a layer of shares (Softmax, Entmax)
+    has boxes of h_mu - h_w, w its winner: what all members read is then one and the same.
 
     Attributes
     ----------
     net : Network
     links : mapping of layer name to list of links that act on it
     order, kept : tuple of str
-    late : frozenset of str
+    partly_forced : frozenset of str
         Layers with dynamics whose default start need not lie in the image of the start of the
         others.
     winners : mapping of layer name to int array (batch,)
@@ -69,14 +69,14 @@ class BoxMap:
     links: Mapping[str, list[Link]]
     order: tuple[str, ...]
     kept: tuple[str, ...]
-    late: frozenset[str]
+    partly_forced: frozenset[str]
     winners: Mapping[str, Array]
 
     @classmethod
     def of(cls, net: Network, last: str, given: Collection[str]) -> BoxMap:
         """Per-link map of a network that starts from states of the `given` layers, or of `last`.
 
-        These, `last` and the late layers keep boxes of their own.
+        These, `last` and the partly forced layers keep boxes of their own.
         """
         links: dict[str, list[Link]] = {name: [] for name in net.layers}
         for synapse in net.synapses:
@@ -88,9 +88,9 @@ class BoxMap:
         returning = {
             link.source for name in order for link in links[name] if rank[link.source] >= rank[name]
         }
-        late = _late(net, links, given or {last})
-        kept = tuple(name for name in order if name in {*returning, *given, *late, last})
-        return cls(net, links, order, kept, late, {})
+        partly_forced = _partly_forced(net, links, given or {last})
+        kept = tuple(name for name in order if name in {*returning, *given, *partly_forced, last})
+        return cls(net, links, order, kept, partly_forced, {})
 
     def at(self, winners: Mapping[str, Array]) -> BoxMap:
         return replace(self, winners=winners)
@@ -98,7 +98,7 @@ class BoxMap:
     def take(self, rows: Array) -> BoxMap:
         return self.at({name: winner[rows] for name, winner in self.winners.items()})
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Free what the links keep to be fast."""
         for links in self.links.values():
             for link in links:
@@ -140,9 +140,9 @@ class BoxMap:
         if given.keys() >= set(self.kept):
             return given.of(self.kept)
         for names in [list(given), *start_order(self.net, given)]:
-            # A late layer starts without the forces of layers that have no state by then.
-            heard = {n: [x for x in self.links[n] if x.source in sent] for n in self.links}
-            reached = replace(self, links=heard)
+            # A partly forced layer starts without the forces of layers that have no state by then.
+            acting = {n: [x for x in self.links[n] if x.source in sent] for n in self.links}
+            reached = replace(self, links=acting)
             for name in names:
                 if name not in states:
                     states[name] = reached._receive(name, sent)
@@ -223,22 +223,24 @@ class BoxMap:
         return lagrangian.response_bound(image.states[name], image.active[name], width)
 
 
-def _late(net: Network, links: Mapping[str, list[Link]], given: Collection[str]) -> frozenset[str]:
+def _partly_forced(
+    net: Network, links: Mapping[str, list[Link]], given: Collection[str]
+) -> frozenset[str]:
     """Layers with dynamics that start, by default, without a force or with one that never acts.
 
-    That is, some layer that they hear has no state at their turn (they themselves, through a
+    That is, some layer that they read has no state at their turn (they themselves, through a
     lateral synapse), or is an algebraic layer of which that is true: it has another state as soon
     as all have one.
     """
-    placed, late = set(given), set[str]()
+    placed, partly_forced = set(given), set[str]()
     astray: set[str] = set()  # algebraic layers that are placed elsewhere than they will be
     for names in start_order(net, given):
         early = {
             name for name in names
-            if not placed.issuperset(heard := {link.source for link in links[name]})
-            or not astray.isdisjoint(heard)
+            if not placed.issuperset(read := {link.source for link in links[name]})
+            or not astray.isdisjoint(read)
         }  # fmt: skip
         astray |= {name for name in early if net.layers[name].algebraic}
-        late |= early - astray
+        partly_forced |= early - astray
         placed.update(names)
-    return frozenset(late)
+    return frozenset(partly_forced)

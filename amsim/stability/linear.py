@@ -162,13 +162,13 @@ class Linearisation:
 
     @cached_property
     def _reach(self) -> Floats:
-        """The largest |C| / leak with which each unit is heard."""
+        """The largest |C| / leak with which each unit acts on another."""
         out = np.zeros(self.size)
         for (source, target), block in self.blocks.items():
             leak = self.leak[self.spans[target]][:, None]
-            heard = np.abs(block) / np.where(leak > 0, leak, 1.0)
+            size = np.abs(block) / np.where(leak > 0, leak, 1.0)
             own = self.spans[source]
-            out[own] = np.maximum(out[own], heard.max(axis=0))
+            out[own] = np.maximum(out[own], size.max(axis=0))
         return out
 
     @cached_property

@@ -55,7 +55,7 @@ def t_read(
     distance : float, optional
         How far each unit of the layer may be from the fixed point at time 0. The other layers
         start as `simulate` starts them by default, if it is given the state of this layer: in
-        their images, but for those that hear a layer which has no state by then (in chains, in
+        their images, but for those that read a layer which has no state by then (in chains, in
         cycles, with lateral synapses), whose distance is added. The messages under way say where
         the layers start. By default half of `reach(report)`, if that is finite.
     layer : str, default "visible"
@@ -205,15 +205,15 @@ class _Boxes:
     def invariant(self, distance: float) -> Floats | None:
         """A box with `distance` in the layer, images elsewhere, that contracts.
 
-        Where a layer is late, its start may drive this layer beyond the distance: then the box is
-        only at least that wide.
+        Where a layer is partly forced, its start may drive this layer beyond the distance: then the
+        box is only at least that wide.
         """
         own = self.linear.spans[self.layer]
         equal = np.ones(self.linear.network.layers[self.layer].size)
         # Equal widths first; widths with which the update contracts at the fixed point otherwise.
         for shape in (equal, self.weights[own] / self.weights[own].min()):
             box = self._grown(distance * shape)
-            if box is not None and (not self.map.late or self._contracts(box)):
+            if box is not None and (not self.map.partly_forced or self._contracts(box)):
                 return box
         return None
 
@@ -231,7 +231,7 @@ class _Boxes:
             box = start = self._start(width)
             for inflation in 1 + 1e-9 * 2.0 ** np.arange(_PASSES).clip(max=25):
                 moved = self.spread(box, box)
-                if not self.map.late and not (moved[own] < width).all():
+                if not self.map.partly_forced and not (moved[own] < width).all():
                     return None
                 moved = np.maximum(moved, start)
                 if (moved <= box).all():
@@ -246,11 +246,11 @@ class _Boxes:
         layer, spans = self.layer, self.linear.spans
         box = np.zeros(self.linear.size)
         box[spans[layer]] = width
-        if self.map.late:
+        if self.map.partly_forced:
             point = self.centre[spans[layer]]
             given = Boxes({layer: (point[None] - width, point[None] + width)})
             starts = self.map.start(given)
-            for name in self.map.late:
+            for name in self.map.partly_forced:
                 (low,), (high,) = starts[name]
                 centre = self.centre[spans[name]]
                 box[spans[name]] = np.maximum(high - centre, centre - low) * _SLACK

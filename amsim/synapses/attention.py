@@ -104,8 +104,8 @@ class Attention(HyperSynapse):
         keys, queries = self._project(activations)
         share = Softmax(self.beta).activation(self._scores(keys, queries))  # (..., H, C, B)
         if slot == 0:
-            return _back(share.swapaxes(-1, -2) @ queries, self.keys)
-        return _back(share @ keys, self.queries)
+            return _from_heads(share.swapaxes(-1, -2) @ queries, self.keys)
+        return _from_heads(share @ keys, self.queries)
 
     def coupling(self, *activations: Array) -> dict[tuple[int, int], Array]:
         keys, queries = self._project(activations)
@@ -132,10 +132,10 @@ class Attention(HyperSynapse):
         )
         wk, wq = self.keys, self.queries
         return {
-            (0, 0): _pull(self.beta * on_key, wk, wk),
-            (0, 1): _pull(mixed.transpose(0, 1, 4, 5, 2, 3), wk, wq),
-            (1, 0): _pull(mixed, wq, wk),
-            (1, 1): _pull(on_query, wq, wq),
+            (0, 0): _between_projections(self.beta * on_key, wk, wk),
+            (0, 1): _between_projections(mixed.transpose(0, 1, 4, 5, 2, 3), wk, wq),
+            (1, 0): _between_projections(mixed, wq, wk),
+            (1, 1): _between_projections(on_query, wq, wq),
         }
 
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
@@ -170,7 +170,7 @@ class Attention(HyperSynapse):
         g, q = activations
         assert g is not None, "attention reads both slots"
         assert q is not None, "attention reads both slots"
-        return _forth(g, self.keys), _forth(q, self.queries)
+        return _to_heads(g, self.keys), _to_heads(q, self.queries)
 
     def _scores(self, keys: Array, queries: Array) -> Array:
         """K . Q, shape (..., H, C, B); -inf where a token would see itself."""
@@ -180,13 +180,13 @@ class Attention(HyperSynapse):
         return scores
 
 
-def _forth(g: Array, weights: Array) -> Array:
+def _to_heads(g: Array, weights: Array) -> Array:
     """(..., tokens, D) to heads (..., H, tokens, Y)."""
     return np.asarray(g[..., None, :, :] @ weights.swapaxes(-1, -2))
 
 
-def _back(x: Array, weights: Array) -> Array:
-    """The transpose of `_forth`."""
+def _from_heads(x: Array, weights: Array) -> Array:
+    """The transpose of `_to_heads`."""
     return np.asarray((x @ weights).sum(axis=-3))
 
 
@@ -197,7 +197,7 @@ def _outer(heads: Array, tokens: Array) -> Array:
     return np.asarray(np.einsum("nhty,ntd->hyd", heads, tokens, optimize=True))
 
 
-def _pull(inner: Array, left: Array, right: Array) -> Array:
+def _between_projections(inner: Array, left: Array, right: Array) -> Array:
     """(batch, H, a, Y, b, Y) between the two projections: (batch, a D, b D')."""
     block = np.einsum("nhaybz,hyd,hze->nadbe", inner, left, right, optimize=True)
     return np.asarray(block.reshape(len(block), inner.shape[2] * left.shape[2], -1))
