@@ -117,10 +117,11 @@ def test_the_answer_is_for_the_types_of_a_call() -> None:
 
 
 def test_sources_of_the_engines_are_seen() -> None:
-    import amsim.dynamics.events.loop  # noqa: F401
+    import amsim.dynamics.events.engine.loop  # noqa: F401
 
-    seen = jit.sources("amsim.dynamics.events.loop")
-    assert {"amsim.dynamics.events.state", "amsim.compiled.draws", "amsim.compiled.jit"} <= seen
+    seen = jit.sources("amsim.dynamics.events.engine.loop")
+    layout = "amsim.dynamics.events.layout.arrays"
+    assert {layout, "amsim.compiled.draws", "amsim.compiled.jit"} <= seen
     assert "amsim.gallery" not in seen
 
 

@@ -11,9 +11,9 @@ from scipy.optimize import brentq
 
 import amsim as am
 from amsim.dynamics.events import run as engine_run
-from amsim.dynamics.events import state
-from amsim.dynamics.events.gaps import messages_keep_apart, shortest_gap
-from amsim.dynamics.events.wiring import wire
+from amsim.dynamics.events.bounds import inter_event_bounds, messages_keep_apart
+from amsim.dynamics.events.engine.state import MESSAGE
+from amsim.dynamics.events.layout import Layout, lay_out
 
 MU, UNIT = np.arange(4)[:, None], np.arange(5)
 XI = np.sin(1 + 2 * MU + 3 * UNIT + MU * UNIT)
@@ -77,7 +77,7 @@ def test_a_leaky_unit_sends_at_the_times_of_the_closed_form(
     np.testing.assert_allclose(sent.time, times, rtol=1e-9)
 
 
-def test_messages_are_not_closer_than_the_proven_gap() -> None:
+def test_messages_are_not_closer_than_the_inter_event_bound() -> None:
     """delta tau / (2 l R): l bounds the slope of the output, R input and state."""
     quantum, net = 1e-3, s1(visible=am.Tanh(), hidden=am.Tanh(2.0))
     solver = am.EventDriven(quantum, record_events=True)
@@ -91,18 +91,18 @@ def test_messages_are_not_closer_than_the_proven_gap() -> None:
 
 
 def test_messages_that_come_too_close_are_noticed() -> None:
-    """Every run asserts the gap; here the second message of a unit is moved to the first."""
+    """Every run asserts the bound; here the second message of a unit is moved to the first."""
     problem_net = am.Network({"x": am.Layer(2, am.Tanh(), bias=1.0)}, [])
     solver = am.EventDriven(1e-2)
-    wiring = wire(problem_net, solver, 0, True)
-    messages = np.zeros(3, state.MESSAGE)
+    layout = lay_out(problem_net, solver, 0, True)
+    messages = np.zeros(3, MESSAGE)
     messages["time"], messages["value"] = [0.1, 0.2, 0.3], [0.01, 0.01, 0.02]
     messages["unit"], messages["previous"] = [0, 1, 0], [-1, -1, 0]
     start = (np.zeros(2), np.ones(2), np.zeros(2))
-    assert messages_keep_apart(wiring, messages, *start)
+    assert messages_keep_apart(layout, messages, *start)
     messages["time"][0] = messages["time"][2] - 0.004
-    assert not messages_keep_apart(wiring, messages, *start)
-    np.testing.assert_allclose(shortest_gap(wiring, messages, *start), 0.005)
+    assert not messages_keep_apart(layout, messages, *start)
+    np.testing.assert_allclose(inter_event_bounds(layout, messages, *start), 0.005)
 
 
 def test_ties_are_in_the_order_of_units() -> None:
@@ -425,14 +425,13 @@ def test_a_normaliser_neuron_that_is_fast_gives_softmax() -> None:
 def test_the_delay_at_which_antisymmetric_layers_oscillate(monkeypatch: pytest.MonkeyPatch) -> None:
     """D_c = (pi - 2 atan sqrt(kappa - 1)) / sqrt(kappa - 1), D = 2 delay around the loop."""
     kappa = 2.0
-    original = engine_run.wire
 
-    def antisymmetric(*arguments: Any) -> Any:
-        wiring = original(*arguments)
-        wiring.weights[0] *= -1  # from "w" to "v"; no energy has such a pair of forces
-        return wiring
+    def antisymmetric(*arguments: Any) -> Layout:
+        layout = lay_out(*arguments)
+        layout.weights[0] *= -1  # from "w" to "v"; no energy has such a pair of forces
+        return layout
 
-    monkeypatch.setattr(engine_run, "wire", antisymmetric)
+    monkeypatch.setattr(engine_run, "lay_out", antisymmetric)
     net = am.Network(
         {"v": am.Layer(1, am.Identity()), "w": am.Layer(1, am.Identity())},
         [am.Dense([[math.sqrt(kappa)]], between=("w", "v"))],

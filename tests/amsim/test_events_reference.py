@@ -14,8 +14,8 @@ import scipy.stats
 import amsim as am
 from amsim.compiled import draws
 from amsim.dynamics.events import run as engine_run
-from amsim.dynamics.events import window_unit
-from amsim.dynamics.events.wiring import wire
+from amsim.dynamics.events.engine.state import CROWDED
+from amsim.dynamics.events.layout import build, lay_out
 
 ACTIVATIONS: dict[type, tuple[Any, Any]] = {
     am.Identity: (lambda n, x: x, lambda n, y: y),
@@ -87,13 +87,13 @@ def reference(
     t1: float,
 ) -> tuple[list[Any], dict[str, Any]]:  # fmt: skip
     """Messages (time, layer, unit, value) up to t1, and the states then; without clocks."""
-    wiring = wire(network, am.EventDriven(quantum, timing), seed, False)
+    layout = lay_out(network, am.EventDriven(quantum, timing), seed, False)
     units: dict[str, list[Unit]] = {}
     outputs = network.activations(states)
     force = network.force(states)
     first = 0
     for name, layer in network.layers.items():
-        taus = layer.leak / wiring.rate[first : first + layer.size]
+        taus = layer.leak / layout.rate[first : first + layer.size]
         units[name] = [
             Unit(name, i, layer.lagrangian, taus[i] / layer.leak,
                  states[name][i] + force[name][i] / layer.leak, states[name][i],
@@ -106,10 +106,10 @@ def reference(
     for q, (synapse, forward) in enumerate(sides):
         ends = synapse.between if forward else synapse.between[::-1]
         weights = synapse.weights if forward else synapse.weights.T
-        place = wiring.projections[q]
+        place = layout.projections[q]
         for j, sender in enumerate(units[ends[0]]):
             for i, receiver in enumerate(units[ends[1]]):
-                delay = wiring.delays[
+                delay = layout.delays[
                     place["delay"] + j * place["delay_sender"] + i * place["delay_receiver"]
                 ]
                 weight = weights[j, i] / network.layers[ends[1]].leak
@@ -239,12 +239,12 @@ def test_windows_give_the_events_of_the_queue(
         return am.simulate(net, cues, solver=solver, times=[0.2, 3.0], until=None, seed=8)
 
     asked: list[bool] = []
-    original = engine_run.windows.applies
+    original = build.runs_in_windows
     monkeypatch.setattr(
-        engine_run.windows, "applies", lambda wiring: asked.append(original(wiring)) or asked[-1]
+        build, "runs_in_windows", lambda layout: asked.append(original(layout)) or asked[-1]
     )
     fast = run()
-    monkeypatch.setattr(engine_run.windows, "applies", lambda wiring: False)
+    monkeypatch.setattr(build, "runs_in_windows", lambda layout: False)
     slow = run()
     assert asked == [True]
     assert len(fast.events) == len(slow.events) > 200
@@ -283,9 +283,9 @@ def test_more_messages_in_a_window_than_it_has_room_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(engine_run.windows, "grown", grow)
     monkeypatch.setattr(engine_run.windows, "_ARRIVALS", 20)  # windows in parts, too
     fast = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
-    monkeypatch.setattr(engine_run.windows, "applies", lambda wiring: False)
+    monkeypatch.setattr(build, "runs_in_windows", lambda layout: False)
     slow = am.simulate(net, start, solver=solver, times=[20.0, 60.0], until=None)
-    assert window_unit.CROWDED in reasons
+    assert CROWDED in reasons
     assert sum(fast.stats["messages"].values()) > 500
     for name in net.layers:
         np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)

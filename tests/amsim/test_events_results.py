@@ -155,7 +155,7 @@ def test_a_runaway_ends_before_deliveries_on_their_way_fill_the_memory(
 
 def test_ctrl_c_keeps_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
-    original = engine_run.loop.run
+    original = engine_run.loop.run_events
 
     def impatient(*arguments: Any) -> Any:
         nonlocal calls
@@ -165,7 +165,7 @@ def test_ctrl_c_keeps_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(*arguments)
 
     impatient.signatures = original.signatures  # type: ignore[attr-defined]
-    monkeypatch.setattr(engine_run.loop, "run", impatient)
+    monkeypatch.setattr(engine_run.loop, "run_events", impatient)
     traj = am.simulate(network(), np.stack([CUE, -CUE]), solver=am.EventDriven(0.01))
     assert traj.status == "interrupted"
     assert traj.statuses.tolist() == ["interrupted", "interrupted"]

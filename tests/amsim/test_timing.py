@@ -10,7 +10,7 @@ import scipy.stats
 
 import amsim as am
 from amsim.compiled import draws
-from amsim.dynamics.events.wiring import wire
+from amsim.dynamics.events.layout import lay_out
 
 NET = am.dense_am(np.sign(np.sin(np.arange(1, 13)).reshape(3, 4)), hidden=am.Tanh())
 CUE = [0.5, -0.2, 0.9, 0.1]
@@ -84,13 +84,13 @@ def test_numbers_are_uniform_and_streams_independent() -> None:
 
 
 def delays(timing: am.Timing, seed: int = 0) -> Any:
-    return wire(NET, am.EventDriven(timing=timing), seed, False).delays
+    return lay_out(NET, am.EventDriven(timing=timing), seed, False).delays
 
 
 def test_frozen_delays_follow_their_distribution() -> None:
     net = am.dense_am(np.ones((60, 50)))
     law = scipy.stats.gamma(2.0, scale=0.1)
-    drawn = wire(net, am.EventDriven(timing=am.Timing(law, scope="link")), 3, False).delays
+    drawn = lay_out(net, am.EventDriven(timing=am.Timing(law, scope="link")), 3, False).delays
     assert drawn.shape == (2 * 60 * 50,)
     assert len(np.unique(drawn)) == len(drawn)
     assert scipy.stats.kstest(drawn, law.cdf).pvalue > 1e-3
@@ -152,10 +152,11 @@ def test_a_cue_rounds_as_it_does_alone() -> None:
 def test_messages_leave_at_the_ticks_of_periodic_clocks() -> None:
     clock = am.Periodic(0.1, drift=0.2)
     sent = events(CUE, 9, clock=clock)
-    wiring = wire(NET, am.EventDriven(timing=am.Timing(clock=clock)), 9, False)
+    units = lay_out(NET, am.EventDriven(timing=am.Timing(clock=clock)), 9, False).units
     unit = np.where(sent.layer == "visible", 0, 4) + sent.unit
-    assert (abs(wiring.period - 0.1) <= 0.02).all() and np.ptp(wiring.period) > 0
-    ticks = (sent.time - wiring.phase[unit]) / wiring.period[unit]
+    phase, period = units["phase"], units["period"]
+    assert (abs(period - 0.1) <= 0.02).all() and np.ptp(period) > 0
+    ticks = (sent.time - phase[unit]) / period[unit]
     np.testing.assert_allclose(ticks, np.rint(ticks), atol=1e-9)
 
 

@@ -105,7 +105,8 @@ def test_the_map_is_that_of_the_contract(imports: nx.DiGraph):
 @pytest.mark.parametrize(
     "folder",
     [
-        "amsim/dynamics", "amsim/stability", "amsim/binary",
+        "amsim/dynamics", "amsim/dynamics/events", "amsim/dynamics/events/layout",
+        "amsim/dynamics/events/engine", "amsim/stability", "amsim/binary",
         "hardware", "hardware/lava", "experiments/runner",
     ],
 )  # fmt: skip
@@ -120,3 +121,17 @@ def test_every_module_of_a_room_is_in_its_table(folder: str):
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert {name.split("/")[0] for name in named} == there - {"__init__.py"}
+
+
+def test_a_message_is_followed_in_fewer_than_800_lines():
+    section = PAGE.partition("### A message from its sender to its receivers\n")[2]
+    steps = re.findall(r"^(\d+)\. `(\S+?)`(.*(?:\n   .*)*)", section.partition("\nWithin")[0], re.M)
+    assert [int(number) for number, *_ in steps] == [*range(1, len(steps) + 1)]
+    files = {Path(file).stem: (HOME / file).read_text(encoding="utf-8") for _, file, _ in steps}
+    assert len(files) > 4
+    assert sum(len(text.splitlines()) for text in files.values()) < 800
+    every = "\n".join(files.values())
+    named = {name for *_, text in steps for name in re.findall(r"`(\w+)`", text)}
+    assert {name for name in named if not re.search(rf"\b{name}\b", every)} == set()
+    # No file on the way is left out; these have other causes of events, and other units.
+    assert {*re.findall(r"^from \.(\w+) import", every, re.M)} - {*files} == {"clocks", "groups"}

@@ -20,9 +20,6 @@ FAMILY |= {"inner", "inner_vectorised", "inner_elementwise"}
 LEFT = [
     "amsim/dynamics/adams.py",
     "amsim/dynamics/memory_force.py",
-    "amsim/dynamics/events/leak.py",
-    "amsim/dynamics/events/sending.py",
-    "amsim/dynamics/events/window_unit.py",
     "hardware/compiled.py",
     "hardware/lava/compiled_units.py",
 ]

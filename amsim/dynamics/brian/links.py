@@ -53,24 +53,25 @@ def timed(
     problem: Problem, options: Brian2, links: list[Link]
 ) -> tuple[dict[str, Array], list[Array]]:
     """tau by layer, and delays (copies, senders, receivers) by link, as the event engine has."""
+    from ..events.layout import lay_out
+    from ..events.layout.populations import unit_slices
     from ..events.options import EventDriven
-    from ..events.wiring import wire
 
     assert options.timing is not None
     network = problem.network
-    wiring = wire(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
+    layout = lay_out(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
     tau = {
-        name: (layer.leak / wiring.rate[wiring.layers[name]]).reshape(layer.shape)
-        for name, layer in network.layers.items()
+        name: (network.layers[name].leak / layout.rate[part]).reshape(network.layers[name].shape)
+        for name, part in unit_slices(network).items()
     }
-    rows, delays = iter(wiring.projections), []
+    rows, delays = iter(layout.projections), []
     for link in links:
         senders, receivers = np.ogrid[: link.weights.shape[0], : link.weights.shape[1]]
         copies = network.layers[link.source].size // len(senders)
         delays.append(
             np.array(
                 [
-                    wiring.delays[
+                    layout.delays[
                         row["delay"]
                         + senders * row["delay_sender"]
                         + receivers * row["delay_receiver"]

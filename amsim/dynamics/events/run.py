@@ -1,4 +1,4 @@
-"""Runs of the compiled engine, one cue after the other."""
+"""Runs of the compiled engines, one cue after the other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiled.jit import announced
+from ...network import Network
 from ...progress import Progress
 from ..problem import (
     BLOW_UP,
@@ -21,18 +22,22 @@ from ..problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
-from . import leak, loop, state, window_loop, window_unit, windows
-from .gaps import messages_keep_apart
-from .initial import begin_engine, jumps_of, outputs_in, registers_of, starts
+from .bounds import messages_keep_apart
+from .cue import begin_state, jumps_of, outputs_in, registers_of, starts, states_in
+from .engine import clocks, leak, loop, window_loop, windows
+from .engine.state import CROWDED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
+from .layout import Layout, lay_out
+from .layout.arrays import Floats, Ints
+from .layout.populations import unit_slices
 from .options import EventDriven
-from .state import Floats, Ints
-from .wiring import Wiring, wire
 
 # Unit updates between two looks at Ctrl-C: some tenths of a second.
 _EFFORT = 50_000_000
 # Messages by link that may be on their way in the queue: 6 GB. Growth or long delays can fill any
 # memory long before max_events messages were sent.
 _ON_THE_WAY = 1 << 27
+
+_Labels = tuple[list[str], Ints, Ints]  # see `_labels`
 
 
 def solve(problem: Problem, options: EventDriven) -> Solution:
@@ -42,13 +47,12 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
             "EventDriven: an input depends on time by a function; units are exact between "
             "jumps at known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
         )
-    wiring = wire(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
+    layout = lay_out(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch)
-    links = windows.links_by_receiver(wiring) if windows.applies(wiring) else None
     runs: list[_Run | _NotBegun] = []
     try:
         for b, start in enumerate(starts(problem)):
-            run = _Run(problem, wiring, links, *start, jumps_of(problem, wiring.units, b))
+            run = _Run(problem, layout, *start, jumps_of(problem, b))
             runs.append(run)
             try:
                 run.to_end(progress, problem.batch - b)
@@ -63,14 +67,14 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
         nothing = dict.fromkeys(runs[0].stats, 0)
         first = problem.network.pack(problem.select(left).initial)
         runs += [_NotBegun(x, nothing) for x in first]
-    return _solution(problem, wiring, options, runs)
+    return _solution(problem, layout, options, runs)
 
 
 class _NotBegun:
     """A cue that was not begun when a run was interrupted."""
 
     code, end, written, flooded = INTERRUPTED, 0.0, 0, False
-    messages = np.zeros(0, state.MESSAGE)
+    messages = np.zeros(0, MESSAGE)
 
     def __init__(self, first: Floats, stats: Mapping[str, float]) -> None:
         self.last, self.stats = first, stats
@@ -78,30 +82,33 @@ class _NotBegun:
 
 
 class _Run:
-    """One cue: its engine, and what became of it."""
+    """One cue: its arrays, and what became of it."""
 
     def __init__(
         self,
         problem: Problem,
-        wiring: Wiring,
-        links: Any,
+        layout: Layout,
         x: Floats,
         target: Floats,
         fixed: Floats,
         jumps: Floats,
     ) -> None:
-        self.problem, self.wiring, self.start, self.target = problem, wiring, x, target
+        self.problem, self.layout, self.start, self.target = problem, layout, x, target
         self.jumps, self.jumped = jumps, 0
-        self.engine = begin_engine(wiring, x, target, fixed)
-        self.first = outputs_in(wiring, self.engine.populations, self.states())
+        self.state = begin_state(problem.network, layout, x, target, fixed)
         self.windows: windows.Windows | None = None
-        if links is not None:
-            self.windows = windows.begin_windows(wiring, self.engine, links, self.first)
+        if len(layout.links):
+            self.windows = windows.begin_windows(layout, self.state)
         self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
         self.written = 0
         self.flooded = False
+
+    @property
+    def now(self) -> float:
+        """How far the engine has come."""
+        return float(self.state.run["now"][0])
 
     def to_end(self, progress: Progress, left: int) -> None:
         """Compute all events; Ctrl-C is noticed between calls of the engine."""
@@ -111,60 +118,60 @@ class _Run:
         while True:
             stop, jump = stops[self.written], jumps[self.jumped]
             ended = self._run(min(stop, jump), _EFFORT)
-            if not float(np.abs(self.engine.units[state.TARGET]).max()) < self.limit:
+            if not float(np.abs(self.state.target).max()) < self.limit:
                 self.code = DIVERGED
-            elif ended == state.MANY:
+            elif ended == MANY:
                 self.code = MAX_EVENTS
-            elif ended == state.QUIET:
+            elif ended == QUIET:
                 self._check()
-            elif ended in (state.FULL, window_unit.CROWDED):
+            elif ended in (FULL, CROWDED):
                 self._grow(ended)
-            elif ended == state.STOPPED and jump <= stop:
+            elif ended == STOPPED and jump <= stop:
                 self._jump()
-            elif ended == state.STOPPED and self.written == len(self.outputs):
+            elif ended == STOPPED and self.written == len(self.outputs):
                 self.code = TIME_LIMIT
-            elif ended == state.STOPPED:
-                self.outputs[self.written] = self.states()[: self.wiring.units]
+            elif ended == STOPPED:
+                self.outputs[self.written] = self.states()[: len(self.start)]
                 self.written += 1
             if self.code != INTERRUPTED:
                 return
-            progress.update(float(self.engine.clock[state.NOW]), left)
+            progress.update(self.now, left)
 
     def finish(self) -> None:
         """Keep the last state and what was counted, and let the working arrays go."""
-        engine, clock, count = self.engine, self.engine.clock, self.engine.counts
-        self.end, last = float(clock[state.NOW]), self.states()
-        self.last = last[: self.wiring.units]
+        layout, state, run = self.layout, self.state, self.state.run[0]
+        self.end, last = self.now, self.states()
+        self.last = last[: len(self.start)]
         if self.windows is not None:
-            windows.settle_registers(self.wiring, engine, self.windows)
-        outputs = outputs_in(self.wiring, engine.populations, last)
-        error = np.abs(engine.register - registers_of(self.wiring, outputs))
-        shifts = self.wiring.projections["weights"] < 0  # their registers are not used
-        used = self.wiring.projections["register"][shifts].min(initial=len(error))
-        self.messages = engine.messages[: count[state.MESSAGES]].copy()
+            windows.settle_registers(layout, state, self.windows)
+        error = np.abs(state.registers - registers_of(layout, self.outputs_in(last)))
+        shifts = layout.projections["weights"] < 0  # their registers are not used
+        used = layout.projections["register"][shifts].min(initial=len(error))
+        self.messages = state.messages[: run["messages"]].copy()
         assert messages_keep_apart(
-            self.wiring, self.messages, self.start, self.farthest_targets(), self.first
+            layout, self.messages, self.start, self.farthest_targets(), state.units["first"]
         ), "messages of a unit are closer than possible"
         self.stats: dict[str, float] = {
-            "synaptic_operations": int(count[state.OPERATIONS]),
-            "drops": int(count[state.DROPS]),
-            "late": int(count[state.LATE]),
-            "staleness": float(clock[state.STALENESS]),
-            "last_message": float(clock[state.SENT_LAST]),
+            "synaptic_operations": int(run["operations"]),
+            "drops": int(run["drops"]),
+            "late": int(run["late"]),
+            "staleness": float(run["staleness"]),
+            "last_message": float(run["last_message"]),
             "register_error": float(error[:used].max(initial=0.0)),
         }
-        del self.engine, self.windows
+        del self.state, self.windows
 
     def states(self) -> Floats:
         """All states now, those of normalisers last."""
-        engine, units = self.engine, self.engine.units
-        base = engine.populations["base"][engine.ranks[state.OWNER]]
-        decay = np.exp((base - engine.clock[state.NOW]) * units[state.RATE])
-        free = units[state.TARGET] - units[state.GAP] * decay
-        now = np.where(np.isnan(units[state.FIXED]), free, units[state.FIXED])
-        if engine.clock[state.NOW] == 0.0:
-            now[: len(self.start)] = self.start  # without the rounding of a difference
-        return now
+        states = states_in(self.layout, self.state)
+        if self.now == 0.0:
+            states[: len(self.start)] = self.start  # without the rounding of a difference
+        return states
+
+    def outputs_in(self, states: Floats) -> Floats:
+        """All outputs in given states."""
+        shift = self.state.populations["shift"]
+        return outputs_in(self.problem.network, self.layout, shift, states)
 
     def farthest_targets(self) -> Floats:
         """How far inputs alone may have moved the targets from 0."""
@@ -172,81 +179,83 @@ class _Run:
 
     def _jump(self) -> None:
         """Let the inputs jump: the targets of their units move with them."""
-        engine, change = self.engine, self.jumps[self.jumped]
+        change = self.jumps[self.jumped]
         for unit in np.flatnonzero(change):
-            leak.receive(engine, unit, change[unit])
+            leak.receive(self.layout, self.state, unit, change[unit])
         self.jumped += 1
-        if engine.rules["settles"][0]:
-            engine.clock[state.CHECK] = engine.clock[state.NOW] + engine.rules["transit"][0]
+        if self.layout.rules[0]["settles"]:
+            self.state.run["check"] = self.now + self.layout.rules[0]["transit"]
 
     def _check(self) -> None:
         """Settle, or look again when the residuals will have decayed.
 
         No message is on its way now, and none was sent for as long as one may travel.
         """
-        engine, units, tolerance = self.engine, self.engine.units, self.problem.tolerance
+        layout, state, units = self.layout, self.state, self.state.units
         if self.jumped < len(self.jumps):  # at rest, but not for good
-            engine.clock[state.CHECK] = np.inf
+            state.run["check"] = np.inf
             return
-        x, owner = self.states(), engine.ranks[state.OWNER]
-        free = np.isnan(units[state.FIXED])
-        residual = np.abs(units[state.TARGET] - x) * engine.populations["leak"][owner] * free
-        waits = np.log(np.maximum(residual / tolerance, 1.0)) / units[state.RATE]
-        if engine.rules["clocked"][0]:
+        x, free = self.states(), np.isnan(units["fixed"])
+        leaks = layout.populations["leak"][layout.units["population"]]
+        residual = np.abs(state.target - x) * leaks * free
+        waits = np.log(np.maximum(residual / self.problem.tolerance, 1.0)) / layout.rate
+        if layout.rules[0]["clocked"]:
             # A unit may not have had a look at its output yet.
-            output = outputs_in(self.wiring, engine.populations, x)
-            moved = (output >= units[state.UP]) | (output <= units[state.DOWN])
-            waits = np.maximum(waits, np.where(moved & free, 0.1 / units[state.RATE], 0.0))
+            output = self.outputs_in(x)
+            moved = (output >= units["up"]) | (output <= units["down"])
+            waits = np.maximum(waits, np.where(moved & free, 0.1 / layout.rate, 0.0))
         if not waits.any():
             self.code = SETTLED
-        engine.clock[state.CHECK] = engine.clock[state.NOW] + (1 + 1e-9) * waits.max()
+        state.run["check"] = self.now + (1 + 1e-9) * waits.max()
 
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
-        engine = loop.run if self.windows is None else window_loop.run_windows
+        engine = loop.run_events if self.windows is None else window_loop.run_windows
         with announced("the event engine", engine):
             self._run(0.0, -1)
-            loop.begin(self.engine)
+            clocks.begin(self.layout, self.state)
 
     def _run(self, stop: float, effort: int) -> int:
         """Call the engine."""
         if self.windows is None:
-            return int(loop.run(self.engine, stop, effort))
-        return int(window_loop.run_windows(self.engine, self.windows, stop, effort))
+            return int(loop.run_events(self.layout, self.state, stop, effort))
+        arrays = self.layout, self.state, self.windows
+        return int(window_loop.run_windows(*arrays, stop, effort))
 
     def _grow(self, ended: int) -> None:
         """Make room for twice as many messages or packets, or give up."""
-        engine = self.engine
+        state = self.state
         if self.windows is not None:
             self.windows = windows.grown(self.windows, ended)
-        if ended != state.FULL:
+        if ended != FULL:
             return
-        if self.windows is not None or engine.counts[state.MESSAGES] == len(engine.messages):
-            messages = np.concatenate([engine.messages, np.zeros_like(engine.messages)])
-            self.engine = engine._replace(messages=messages)
+        if self.windows is not None or state.run["messages"][0] == len(state.messages):
+            messages = np.concatenate([state.messages, np.zeros_like(state.messages)])
+            self.state = state._replace(messages=messages)
             return
-        spare = max(_ON_THE_WAY, int(self.wiring.rules["limit"][0])) - len(engine.queue)
+        spare = max(_ON_THE_WAY, int(self.layout.rules["limit"][0])) - len(state.queue)
         if spare <= 0:
             self.code, self.flooded = MAX_EVENTS, True
             return
-        more = np.zeros(min(spare, len(engine.queue)), state.PACKET)
-        self.engine = engine._replace(queue=np.concatenate([engine.queue, more]))
+        more = np.zeros(min(spare, len(state.queue)), PACKET)
+        self.state = state._replace(queue=np.concatenate([state.queue, more]))
 
 
 def _solution(
-    problem: Problem, wiring: Wiring, options: EventDriven, runs: list[_Run | _NotBegun]
+    problem: Problem, layout: Layout, options: EventDriven, runs: list[_Run | _NotBegun]
 ) -> Solution:
     """Trim the record to what happened; cues that stopped hold their last state."""
     codes = np.array([run.code for run in runs])
     ends = np.array([run.end for run in runs])
     finished = bool((codes <= TIME_LIMIT).all())
     times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
-    record = np.empty((len(times), problem.batch, wiring.units))
+    record = np.empty((len(times), problem.batch, len(runs[0].last)))
     for b, run in enumerate(runs):
         held = min(run.written, int(np.searchsorted(times, run.end)))
         record[:held, b] = run.outputs[:held]
         record[held:, b] = run.last
     last = np.array([run.last for run in runs])
+    labels = _labels(problem.network, layout)
     stats: dict[str, Any] = {
         name: np.array([run.stats[name] for run in runs]) for name in runs[0].stats
     }
@@ -259,8 +268,8 @@ def _solution(
         rhs=np.zeros(problem.batch, np.int64),
         accepted=None,
         rejected=None,
-        stats={"messages": _messages(wiring, runs), **stats},
-        events=_events(wiring, runs) if options.record_events else None,
+        stats={"messages": _messages(labels, runs), **stats},
+        events=_events(labels, runs) if options.record_events else None,
         note=_note(runs),
     )
 
@@ -276,33 +285,34 @@ def _note(runs: list[_Run | _NotBegun]) -> str:
     )
 
 
-def _labels(wiring: Wiring) -> tuple[list[str], Ints, Ints]:
+def _labels(network: Network, layout: Layout) -> _Labels:
     """Names of layers and normalisers; name and position of each unit."""
-    names = list(wiring.layers)
-    label, index = np.zeros(len(wiring.rate), np.int64), np.zeros(len(wiring.rate), np.int64)
-    for number, part in enumerate(wiring.layers.values()):
+    names = list(network.layers)
+    label, index = np.zeros(len(layout.rate), np.int64), np.zeros(len(layout.rate), np.int64)
+    units = sum(layer.size for layer in network.layers.values())
+    for number, part in enumerate(unit_slices(network).values()):
         label[part] = number
         index[part] = np.arange(part.stop - part.start)
-    for share in wiring.populations[wiring.populations["normaliser"] >= 0]:
+    for share in layout.populations[layout.populations["normaliser"] >= 0]:
         z, owner = share["normaliser"], label[share["start"]]
         name = f"{names[owner]} normaliser"
         if name not in names:
             names.append(name)
         label[z] = names.index(name)
-        index[z] = np.sum(label[wiring.units : z] == label[z])
+        index[z] = np.sum(label[units:z] == label[z])
     return names, label, index
 
 
-def _messages(wiring: Wiring, runs: list[_Run | _NotBegun]) -> dict[str, NDArray[np.int64]]:
+def _messages(labels: _Labels, runs: list[_Run | _NotBegun]) -> dict[str, NDArray[np.int64]]:
     """Messages per layer, (B,)."""
-    names, label, _ = _labels(wiring)
+    names, label, _ = labels
     counts = [np.bincount(label[run.messages["unit"]], minlength=len(names)) for run in runs]
     return dict(zip(names, np.array(counts).T, strict=True))
 
 
-def _events(wiring: Wiring, runs: list[_Run | _NotBegun]) -> NDArray[Any]:
+def _events(labels: _Labels, runs: list[_Run | _NotBegun]) -> NDArray[Any]:
     """Every message, cue by cue, in the order in which they were sent."""
-    names, label, index = _labels(wiring)
+    names, label, index = labels
     words = np.array(names)
     kind = [("time", "f8"), ("layer", words.dtype), ("unit", "i8"), ("value", "f8"), ("cue", "i8")]
     events = np.recarray(sum(len(run.messages) for run in runs), dtype=kind)

@@ -19,38 +19,37 @@ import math
 
 import numpy as np
 
-from ...compiled.jit import compiled
-from .leak import state
-from .state import DOWN, FIXED, RATE, SHARE, TARGET, UP
+from ....compiled.jit import inner
+from .leak import state_at
 
 _CLOSE = 1e-12  # distance in log-odds that counts as reached
 _FAR = 0.1  # units this much farther from their levels than the nearest one are bounded by w alone
 
 
-@compiled
-def _velocity(units, i, x):
-    """dx/dt."""
-    return (units[TARGET, i] - x) * units[RATE, i] if np.isnan(units[FIXED, i]) else 0.0
+@inner
+def _velocity(layout, state, i, x):
+    """dx/dt of unit i in state x."""
+    return (state.target[i] - x) * layout.rate[i] if np.isnan(state.units[i].fixed) else 0.0
 
 
-@compiled
-def shares(engine, population, t):
-    """Write exp(beta (h - max h)) of a group to SHARE.
+@inner
+def shares(layout, state, p, t):
+    """Write exp(beta (h - max h)) of group p to `scratch`.
 
     Returns the unit with the largest, the sum of the others, the sum weighted with h', the smallest
     and the largest h', and the largest |h|.
     """
-    units, beta = engine.units, population.parameter
-    share, best = units[SHARE], population.start
+    population, share = layout.populations[p], state.scratch
+    beta, best = population.parameter, population.start
     size = rest = drift = least = most = 0.0
     for i in range(population.start, population.stop):
-        share[i] = state(engine, i, t)
+        share[i] = state_at(layout, state, i, t)
         size = max(size, abs(share[i]))
         if share[i] > share[best]:
             best = i
     peak = share[best]
     for i in range(population.start, population.stop):
-        velocity = _velocity(units, i, share[i])
+        velocity = _velocity(layout, state, i, share[i])
         share[i] = math.exp(beta * (share[i] - peak))
         least, most = min(least, velocity), max(most, velocity)
         drift += share[i] * velocity
@@ -59,52 +58,52 @@ def shares(engine, population, t):
     return best, rest, drift, least, most, size
 
 
-@compiled
-def softmax_output(engine, population, i, t):
-    """Output of a unit."""
-    _, rest, _, _, _, _ = shares(engine, population, t)
-    return engine.units[SHARE, i] / (1.0 + rest)
+@inner
+def softmax_output(layout, state, p, i, t):
+    """Output of unit i of group p."""
+    _, rest, _, _, _, _ = shares(layout, state, p, t)
+    return state.scratch[i] / (1.0 + rest)
 
 
-@compiled
-def _ratio(units, i, others, direction):
+@inner
+def _ratio(state, i, others, direction):
     """Odds of unit i over those of its next level, or the inverse if that lies below."""
-    level = units[UP, i] if direction > 0.0 else units[DOWN, i]
+    level = state.units[i].up if direction > 0.0 else state.units[i].down
     if not 0.0 < level < 1.0:
         return 0.0
-    odds = units[SHARE, i] * (1.0 - level) / (others * level)
+    odds = state.scratch[i] * (1.0 - level) / (others * level)
     return odds if direction > 0.0 else 1.0 / odds
 
 
-@compiled
-def next_share(engine, population, t):
+@inner
+def next_share(layout, state, p, t):
     """Look at a group: (unit, direction) if a unit sends now, else (-1, 0.0) and the next look."""
-    units = engine.units
-    best, rest, drift, least, most, size = shares(engine, population, t)
+    population, now, share = layout.populations[p], state.populations[p], state.scratch
+    best, rest, drift, least, most, size = shares(layout, state, p, t)
     speed = population.parameter * (most - least)
     bend = speed * population.fastest + 0.25 * speed * speed
     close = _CLOSE + 4e-16 * population.parameter * size
     # Odds as ratios to those of the next level: 1 is there. One logarithm serves the whole group.
     nearest = 0.0
     for i in range(population.start, population.stop):
-        others = rest if i == best else 1.0 + rest - units[SHARE, i]
-        nearest = max(nearest, _ratio(units, i, others, 1.0), _ratio(units, i, others, -1.0))
+        others = rest if i == best else 1.0 + rest - share[i]
+        nearest = max(nearest, _ratio(state, i, others, 1.0), _ratio(state, i, others, -1.0))
     budget = -math.log(nearest)
     wait = (budget - math.log(_FAR)) / speed
     for i in range(population.start, population.stop):
-        others = rest if i == best else 1.0 + rest - units[SHARE, i]
+        others = rest if i == best else 1.0 + rest - share[i]
         for direction in (1.0, -1.0):
-            ratio = _ratio(units, i, others, direction)
+            ratio = _ratio(state, i, others, direction)
             if ratio > 0.0 and ratio >= _FAR * nearest:
-                own = _velocity(units, i, state(engine, i, t))
-                velocity = population.parameter * (own - (drift - units[SHARE, i] * own) / others)
+                own = _velocity(layout, state, i, state_at(layout, state, i, t))
+                velocity = population.parameter * (own - (drift - share[i] * own) / others)
                 towards = direction * min(max(velocity, -speed), speed)
                 gap = -math.log(ratio)
                 if gap <= close and towards >= 0.0:
                     return i, direction
                 gap = max(gap, close)
                 wait = min(wait, 2.0 * gap / (towards + math.sqrt(towards**2 + 2.0 * bend * gap)))
-    population.budget, population.speed, population.since = budget, speed, t
+    now.budget, now.speed, now.since = budget, speed, t
     # A step that time cannot resolve must not stop the clock.
-    population.due = t + max(wait, 4e-16 * t)
+    now.due = t + max(wait, 4e-16 * t)
     return -1, 0.0

@@ -1,29 +1,38 @@
-"""Populations: the layers of a network, or their copies, as the engine knows them."""
+"""Populations of a network: its layers, or their copies, and what the engines refuse."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ... import neurons
-from ...compiled import draws
-from ...errors import GuaranteeWarning
-from ...lagrangians import Lagrangian
-from ...network import Network
-from ...neurons import Neuron
-from ...synapses import Dense
-from .options import EventDriven
-from .state import POPULATION, Floats, Records
-from .timing import Timing
+from .... import neurons
+from ....compiled import draws
+from ....errors import GuaranteeWarning
+from ....lagrangians import Lagrangian
+from ....network import Network
+from ....neurons import Neuron
+from ....synapses import Dense
+from ..options import EventDriven
+from ..timing import Timing
+from .arrays import POPULATION, Floats, Records
+
+
+def unit_slices(network: Network) -> dict[str, slice]:
+    """The units of each layer."""
+    start, found = 0, {}
+    for name, layer in network.layers.items():
+        found[name] = slice(start, start + layer.size)
+        start += layer.size
+    return found
 
 
 def check(network: Network, options: EventDriven) -> None:
-    """Raise ValueError where the engine cannot run a network."""
+    """Raise ValueError where the engines cannot run a network."""
     for name, layer in network.layers.items():
         if layer.algebraic:
             raise ValueError(
@@ -75,70 +84,53 @@ def _neuron(name: str, lagrangian: Lagrangian, options: EventDriven) -> Neuron:
     return row
 
 
-@dataclass
-class Row:
-    """One population."""
-
-    start: int
-    stop: int
-    neuron: Neuron
-    quantum: float
-    leak: float
-    normaliser: int = -1  # unit
-    normaliser_row: int = -1
-
-
-def population_rows(network: Network, options: EventDriven, layers: dict[str, slice]) -> list[Row]:
-    """Copies of all layers, then the normalisers."""
-    rows: list[Row] = []
-    units = sum(layer.size for layer in network.layers.values())
-    for name, layer in network.layers.items():
-        neuron = _neuron(name, layer.lagrangian, options)
-        width = layer.shape[-1]
-        for start in range(layers[name].start, layers[name].stop, width):
-            quantum = options.quantum_of(name)
-            rows.append(Row(start, start + width, neuron, quantum, layer.leak))
-    shares = [row for row in rows if row.neuron.kind == neurons.SHARE]
-    for index, row in enumerate(shares):
-        unit = units + index
-        row.normaliser, row.normaliser_row = unit, len(rows)
-        quantum = row.quantum / row.neuron.parameter
-        rows.append(Row(unit, unit + 1, Neuron(neurons.NORMALISER), quantum, 1.0))
-    return rows
+def populations_of(network: Network, options: EventDriven) -> Records:
+    """Copies of all layers, then the normalisers; without rates."""
+    rows = []
+    for name, part in unit_slices(network).items():
+        layer = network.layers[name]
+        neuron, width = _neuron(name, layer.lagrangian, options), layer.shape[-1]
+        for start in range(part.start, part.stop, width):
+            rows.append(_population(start, width, neuron, options.quantum_of(name), layer.leak))
+    unit = sum(layer.size for layer in network.layers.values())
+    for share in [row for row in rows if row["kind"] == neurons.SHARE]:
+        quantum = share["quantum"] / share["parameter"]
+        rows.append(_population(unit, 1, Neuron(neurons.NORMALISER), quantum, 1.0))
+        share["normaliser"] = unit
+        unit += 1
+    return np.array(rows, POPULATION)
 
 
-def rates(
-    network: Network, timing: Timing, seed: int, rows: list[Row], options: EventDriven
-) -> Floats:
-    """Rates of decay of all units."""
+def _population(start: int, width: int, neuron: Neuron, quantum: float, leak: float) -> Records:
+    row = np.zeros((), POPULATION)
+    row["start"], row["stop"] = start, start + width
+    for name in ("kind", "parameter", "alpha", "least", "most"):
+        row[name] = getattr(neuron, name)
+    row["quantum"], row["leak"], row["normaliser"] = quantum, leak, -1
+    return row
+
+
+def set_rates(populations: Records, network: Network, options: EventDriven, seed: int) -> Floats:
+    """Rates of decay of all units; those of populations are noted in their rows."""
+    timing: Timing = options.timing
+    kinds = populations["kind"]
     tau = np.concatenate([np.ravel(layer.tau) for layer in network.layers.values()])
     leak = np.concatenate([np.full(layer.size, layer.leak) for layer in network.layers.values()])
     if timing.tau_spread:
         from scipy.special import ndtri
 
         tau = tau * np.exp(timing.tau_spread * ndtri(draws.uniform(seed, draws.TAU, len(tau))))
-        if any(row.neuron.kind in (*neurons.GROUPS, neurons.SHARE) for row in rows):
+        if np.isin(kinds, (*neurons.GROUPS, neurons.SHARE)).any():
             warnings.warn(
                 "tau_spread gives the units of a group unequal tau: the energy may rise "
                 "and mixed states may lose their stability",
                 GuaranteeWarning,
                 stacklevel=5,
             )
-    normalisers = sum(row.neuron.kind == neurons.NORMALISER for row in rows)
-    return np.concatenate([leak / tau, np.full(normalisers, 1.0 / options.normaliser_tau)])
-
-
-def populations_of(rows: list[Row], rate: Floats) -> Records:
-    """The array that the engine works on."""
-    populations = np.zeros(len(rows), POPULATION)
-    for p, row in enumerate(rows):
-        part = rate[row.start : row.stop]
-        for name in ("start", "stop", "quantum", "leak", "normaliser"):
-            populations[p][name] = getattr(row, name)
-        for name in ("kind", "parameter", "alpha", "least", "most"):
-            populations[p][name] = getattr(row.neuron, name)
-        populations[p]["rate"] = part[0] if np.ptp(part) == 0 else np.nan
-        populations[p]["fastest"] = part.max()
-        populations[p]["scan"] = row.stop
-    populations["first"] = populations["due"] = np.inf
-    return populations
+    normalisers = int(np.sum(kinds == neurons.NORMALISER))
+    rate: Floats = np.concatenate([leak / tau, np.full(normalisers, 1.0 / options.normaliser_tau)])
+    for population in populations:
+        part = rate[population["start"] : population["stop"]]
+        population["rate"] = part[0] if np.ptp(part) == 0 else np.nan
+        population["fastest"] = part.max()
+    return rate

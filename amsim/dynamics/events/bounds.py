@@ -1,4 +1,4 @@
-"""How close messages of a unit may be: finitely many in any time, so no Zeno behaviour."""
+"""Inter-event bounds: messages of a unit keep a distance in time, so no Zeno behaviour."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import math
 import numpy as np
 
 from ...compiled.neurons import steepest
-from .state import Floats, Records
-from .wiring import Wiring
+from .layout import Layout
+from .layout.arrays import Floats, Records
 
 
-def shortest_gap(wiring: Wiring, messages: Records, x: Floats, target: Floats, y: Floats) -> Floats:
-    """A lower bound for each population, from what was said; 0 where none is known.
+def inter_event_bounds(
+    layout: Layout, messages: Records, x: Floats, target: Floats, y: Floats
+) -> Floats:
+    """The least time between messages of a unit, by population; 0 where none is known.
 
     Between two messages of a unit, its output moves by a step q (or half of it, announced ahead).
     Targets |T| <= R and states |x| <= R move it no faster than l rate 2 R, where l bounds the slope
     of the output. `x`, `target` and `y` are states, targets and outputs at t = 0.
     """
-    populations, rules = wiring.populations, wiring.rules[0]
+    populations, rules = layout.populations, layout.rules[0]
     moved = np.abs(y) if rules["zero"] else np.zeros(len(y))
     unit = messages["unit"]
     np.maximum.at(moved, unit, np.abs(messages["value"] - y[unit]))
-    gaps = np.zeros(len(populations))
+    bounds = np.zeros(len(populations))
     for p, population in enumerate(populations):
         part = slice(population["start"], population["stop"])
         change = 0.0
-        for projection in wiring.projections[wiring.projections["target"] == p]:
+        for projection in layout.projections[layout.projections["target"] == p]:
             source = populations[projection["source"]]
             change += projection["largest"] * moved[source["start"] : source["stop"]].sum()
         reach = np.abs(target[part]).max(initial=0.0) + change / population["leak"]
@@ -35,19 +37,16 @@ def shortest_gap(wiring: Wiring, messages: Records, x: Floats, target: Floats, y
         slope = steepest(kind, parameter, reach)
         step = population["quantum"] * (0.5 if rules["ahead"] else 1.0)
         if slope < math.inf and reach > 0:
-            gaps[p] = step / (slope * population["fastest"] * 2.0 * reach)
-    return np.minimum(gaps, rules["heartbeat"])
+            bounds[p] = step / (slope * population["fastest"] * 2.0 * reach)
+    return np.minimum(bounds, rules["heartbeat"])
 
 
 def messages_keep_apart(
-    wiring: Wiring, messages: Records, x: Floats, target: Floats, y: Floats
+    layout: Layout, messages: Records, x: Floats, target: Floats, y: Floats
 ) -> bool:
     """Whether no two messages of a unit are closer than they can be."""
-    populations = wiring.populations
-    gaps = np.repeat(
-        shortest_gap(wiring, messages, x, target, y), populations["stop"] - populations["start"]
-    )
+    bounds = inter_event_bounds(layout, messages, x, target, y)[layout.units["population"]]
     later = messages[messages["previous"] >= 0]
     waited = later["time"] - messages["time"][later["previous"]]
     rounding = 1e-12 * (1.0 + later["time"])
-    return bool((waited >= (1 - 1e-6) * gaps[later["unit"]] - rounding).all())
+    return bool((waited >= (1 - 1e-6) * bounds[later["unit"]] - rounding).all())

@@ -1,25 +1,24 @@
-"""A binary heap of packets, ordered by (time, order): ties are deterministic. Compiled."""
+"""A binary heap of packets, ordered by (time, order), so that ties are deterministic. Compiled."""
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 from __future__ import annotations
 
-from ...compiled.jit import compiled
-from .state import ORDER, PACKETS
+from ....compiled.jit import inner
 
 
-@compiled
+@inner
 def _before(time, order, packet):
     return time < packet.time or (time == packet.time and order < packet.order)
 
 
-@compiled
-def push(engine, time, what, index, unit, lost):
-    """Add a packet."""
-    queue, count = engine.queue, engine.counts
-    k, order = count[PACKETS], count[ORDER]
-    count[PACKETS] += 1
-    count[ORDER] += 1
+@inner
+def push(state, time, what, index, unit, lost):
+    """Add a packet; the arguments after `state` are the fields of PACKET."""
+    queue, run = state.queue, state.run[0]
+    k, order = run.packets, run.order
+    run.packets += 1
+    run.order += 1
     while k > 0:
         parent = (k - 1) >> 1
         if not _before(time, order, queue[parent]):
@@ -30,12 +29,12 @@ def push(engine, time, what, index, unit, lost):
     queue[k].index, queue[k].unit, queue[k].lost = index, unit, lost
 
 
-@compiled
-def pop(engine):
+@inner
+def pop(state):
     """Remove the first packet; read it before."""
-    queue, count = engine.queue, engine.counts
-    count[PACKETS] -= 1
-    size, k = count[PACKETS], 0
+    queue, run = state.queue, state.run[0]
+    run.packets -= 1
+    size, k = run.packets, 0
     time, order = queue[size].time, queue[size].order
     while 2 * k + 1 < size:
         child = 2 * k + 1

@@ -14,21 +14,16 @@ import math
 
 import numpy as np
 
-from ...compiled.jit import compiled
-from ...neurons import SIGN
-from .sending import announce
-from .state import DOWN, FIXED, GAP, HIGH, LOW, OPERATIONS, OWNER, RATE, STALENESS, TARGET, UP
+from ....compiled.jit import inner
+from ....neurons import SIGN
+from .sending import set_levels
 
 CELLS = 256
 _FILL = 16
-UNIT, LEAVING, OLDEST = range(3)  # of `Windows.numbers`; UNIT is CLOSED while no window is open
-CLOSED = -1
-WIDTH, LONGEST, END, FROM = range(4)  # of `Windows.spans`
-CROWDED = 9  # the units of a window send more than there is room for
-SAVED = (TARGET, GAP, LOW, HIGH, DOWN, UP)  # what a unit changes
+CLOSED = -1  # the unit of a window that is not open
 
 
-@compiled
+@inner
 def sort_by_time(records, order, count):
     """Shell's sort of the positions `order` by (time, position)."""
     step = 1
@@ -48,25 +43,26 @@ def sort_by_time(records, order, count):
         step //= 3
 
 
-@compiled
-def _gather(engine, windows, i, until):
+@inner
+def _gather(layout, state, windows, i, until):
     """Take what arrives at unit i before `until` from its links; returns how much that is."""
-    arrivals, flights, owner = windows.arrivals, windows.flights, engine.ranks[OWNER, i]
-    place, longest = i - engine.populations[owner].start, 1.0
+    arrivals, flights, p = windows.arrivals, windows.flights, layout.units[i].population
+    place, longest, run = i - layout.populations[p].start, 1.0, state.run[0]
     count, room = np.uint64(0), np.uint64(len(arrivals))
-    for q in range(len(engine.projections)):
-        projection = engine.projections[q]
-        if projection.target == owner:
-            source = engine.populations[projection.source]
+    for q in range(len(layout.projections)):
+        projection = layout.projections[q]
+        if projection.target == p:
+            source = layout.populations[projection.source]
             size = source.stop - source.start
             begin = projection.register + place * size
-            links, heard = windows.links[begin : begin + size], windows.heard[begin : begin + size]
+            links = layout.links[begin : begin + size]
+            received = windows.received[begin : begin + size]
             for slot in range(windows.slots[q], windows.slots[q + 1]):
                 sender = windows.senders[slot]
                 j = sender.unit
-                windows.before[slot] = heard[j]
+                windows.before[slot] = received[j]
                 # Unsigned, so that the compiler does not look for indices below 0.
-                k = np.uint64(sender.flights + heard[j])
+                k = np.uint64(sender.flights + received[j])
                 factor, weight = links[j].factor, links[j].weight
                 e = flights[k].time * factor
                 if e < until:
@@ -77,27 +73,26 @@ def _gather(engine, windows, i, until):
                     count += np.uint64(1)
                     k += np.uint64(1)
                     e = flights[k].time * factor
-                heard[j] = np.int64(k) - sender.flights
-    staleness = math.log(longest) / engine.units[RATE, i]
-    engine.clock[STALENESS] = max(engine.clock[STALENESS], staleness)
+                received[j] = np.int64(k) - sender.flights
+    run.staleness = max(run.staleness, math.log(longest) / layout.rate[i])
     return np.int64(count)
 
 
-@compiled
-def _give_back(engine, windows, i):
+@inner
+def _undo_gather(layout, windows, i):
     """Undo `_gather`."""
-    owner = engine.ranks[OWNER, i]
-    for q in range(len(engine.projections)):
-        projection = engine.projections[q]
-        if projection.target == owner:
-            source = engine.populations[projection.source]
-            place = i - engine.populations[owner].start
+    p = layout.units[i].population
+    for q in range(len(layout.projections)):
+        projection = layout.projections[q]
+        if projection.target == p:
+            source = layout.populations[projection.source]
+            place = i - layout.populations[p].start
             begin = projection.register + place * (source.stop - source.start)
             for slot in range(windows.slots[q], windows.slots[q + 1]):
-                windows.heard[begin + windows.senders[slot].unit] = windows.before[slot]
+                windows.received[begin + windows.senders[slot].unit] = windows.before[slot]
 
 
-@compiled
+@inner
 def _put_into_cells(windows, count, now, until):
     """Sort arrivals by cell; returns the number of cells. `ends` is where each ends."""
     arrivals, placed, cell, ends = windows.arrivals, windows.placed, windows.order, windows.ends
@@ -119,48 +114,76 @@ def _put_into_cells(windows, count, now, until):
     return cells
 
 
-@compiled
-def _leave(engine, windows, i, t, rising):
-    """Unit i reaches a level: note its message."""
-    units, message = engine.units, windows.out[windows.numbers[LEAVING]]
-    value = units[UP, i] if rising else units[DOWN, i]
-    direction = 1.0 if rising else -1.0
-    if engine.populations[engine.ranks[OWNER, i]].kind == SIGN:
+@inner
+def _note_message(layout, state, windows, i, t, rising):
+    """Unit i reaches a level at time t: note its message."""
+    unit, window = state.units[i], windows.window[0]
+    message = windows.out[window.leaving]
+    value, direction = (unit.up, 1.0) if rising else (unit.down, -1.0)
+    if layout.populations[layout.units[i].population].kind == SIGN:
         value = direction
     message.time, message.unit = t, i
-    message.value = announce(engine, i, value, direction)
-    windows.numbers[LEAVING] += 1
+    message.value = set_levels(layout, state, i, value, direction)
+    window.leaving += 1
 
 
-@compiled
-def _go_through(engine, windows, i, begun, first, stop, now, until):
-    """Unit i from `now` to `until`, from arrival to arrival."""
-    units, order, placed = engine.units, windows.order, windows.placed
-    target, gap, rate = units[TARGET, i], units[GAP, i], units[RATE, i]
+@inner
+def _step_through(layout, state, windows, i, begun, first, stop, now, until):
+    """Unit i from `now` to `until`, from arrival to arrival.
+
+    Parameters
+    ----------
+    layout : Layout
+    state : State
+    windows : Windows
+    i : int
+    begun : float
+        Time at which the window began.
+    first, stop : int
+        Its arrivals, in `Windows.placed`.
+    now, until : float
+        exp(rate (t - begun)) where it is, and to where it goes.
+    """
+    order, placed, window = windows.order, windows.placed, windows.window[0]
+    target, gap, rate = state.target[i], state.gap[i], layout.rate[i]
     for k in range(stop - first):
         order[k] = first + k
     sort_by_time(placed, order, stop - first)
     for k in range(stop - first + 1):
         e = placed[order[k]].time if k < stop - first else until
-        while windows.numbers[LEAVING] < len(windows.out):
+        while window.leaving < len(windows.out):
             rising = gap > 0.0
-            distance = target - (units[HIGH, i] if rising else units[LOW, i])
+            distance = target - (state.high[i] if rising else state.low[i])
             if distance == 0.0 or (distance > 0.0) != rising or abs(gap) > e * abs(distance):
                 break
             now = max(gap / distance, now)
-            _leave(engine, windows, i, begun + math.log(now) / rate, rising)
+            _note_message(layout, state, windows, i, begun + math.log(now) / rate, rising)
         now = e
         if k < stop - first:
             change = placed[order[k]].change
             target += change
             gap += change * e
-    units[TARGET, i], units[GAP, i] = target, gap
+    state.target[i], state.gap[i] = target, gap
 
 
-@compiled
-def _advance(engine, windows, i, begun, now, until, count):
-    """Unit i through its arrivals, cell by cell."""
-    units, placed, free = engine.units, windows.placed, np.isnan(engine.units[FIXED, i])
+@inner
+def _advance(layout, state, windows, i, begun, now, until, count):
+    """Unit i through its arrivals, cell by cell.
+
+    Parameters
+    ----------
+    layout : Layout
+    state : State
+    windows : Windows
+    i : int
+    begun : float
+        Time at which the window began.
+    now, until : float
+        exp(rate (t - begun)) where it is, and to where it goes.
+    count : int
+        Of its arrivals, in `Windows.arrivals`.
+    """
+    placed, free = windows.placed, np.isnan(state.units[i].fixed)
     cells = _put_into_cells(windows, count, now, until)
     first, step = 0, (until - now) / cells
     for c in range(cells):
@@ -171,42 +194,40 @@ def _advance(engine, windows, i, begun, now, until, count):
             total += change
             moment += change * placed[a].time
             size += abs(change)
-        target, gap = units[TARGET, i], units[GAP, i]
+        target, gap = state.target[i], state.gap[i]
         x, reach = target - gap / now, 1.0 - now / edge
         high = x + reach * max(target + size - x, 0.0)
         low = x + reach * min(target - size - x, 0.0)
-        if free and not (high < units[HIGH, i] and low > units[LOW, i]):
-            _go_through(engine, windows, i, begun, first, stop, now, edge)
+        if free and not (high < state.high[i] and low > state.low[i]):
+            _step_through(layout, state, windows, i, begun, first, stop, now, edge)
         else:
-            units[TARGET, i] = target + total
-            units[GAP, i] = gap + moment
+            state.target[i] = target + total
+            state.gap[i] = gap + moment
         first, now = stop, edge
 
 
-@compiled
-def through_window(engine, windows, i, begun):
+@inner
+def through_window(layout, state, windows, i, begun):
     """Unit i to the end of the window; False if its messages have no room."""
-    units, spans, numbers = engine.units, windows.spans, windows.numbers
-    last = math.exp((spans[END] - begun) * units[RATE, i])
+    unit, window = state.units[i], windows.window[0]
+    last = math.exp((window.end - begun) * layout.rate[i])
     until = last
-    while spans[FROM] < last:
-        count = _gather(engine, windows, i, until)
+    while window.now < last:
+        count = _gather(layout, state, windows, i, until)
         if count > len(windows.arrivals):
-            _give_back(engine, windows, i)
-            until = 0.5 * (spans[FROM] + until)
+            _undo_gather(layout, windows, i)
+            until = 0.5 * (window.now + until)
             continue
-        left = numbers[LEAVING]
-        for row in range(len(SAVED)):
-            windows.saved[row] = units[SAVED[row], i]
-        _advance(engine, windows, i, begun, spans[FROM], until, count)
-        if numbers[LEAVING] == len(windows.out):
-            _give_back(engine, windows, i)
-            for row in range(len(SAVED)):
-                units[SAVED[row], i] = windows.saved[row]
-            numbers[LEAVING] = left
+        left, down, up = window.leaving, unit.down, unit.up
+        target, gap, low, high = state.target[i], state.gap[i], state.low[i], state.high[i]
+        _advance(layout, state, windows, i, begun, window.now, until, count)
+        if window.leaving == len(windows.out):
+            _undo_gather(layout, windows, i)
+            window.leaving, unit.down, unit.up = left, down, up
+            state.target[i], state.gap[i], state.low[i], state.high[i] = target, gap, low, high
             return False
-        engine.counts[OPERATIONS] += count
-        spans[FROM], until = until, last
-    units[GAP, i] /= last
-    spans[FROM] = 1.0
+        state.run[0].operations += count
+        window.now, until = until, last
+    state.gap[i] /= last
+    window.now = 1.0
     return True

@@ -1,91 +1,71 @@
-"""Which delay every link has, and what jitter is drawn from."""
+"""Delays of every projection, and the quantiles from which jitter is drawn."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...compiled import draws
-from ...network import Network
-from ...synapses import Dense
-from .options import EventDriven
-from .state import Floats, Records
-from .timing import Distribution, Timing
+from ....compiled import draws
+from ....network import Network
+from ....synapses import Dense
+from ..timing import Distribution, Timing
+from .arrays import Floats
+from .populations import unit_slices
 
 _QUANTILES = 4096  # of a distribution of jitter
 
 
-@dataclass
-class Link:
-    """One projection between populations."""
-
-    source: int
-    target: int
-    weights: int
-    largest: float
-    # For delays: the layers, and the number of its first link.
-    layers: tuple[str, str] = ("", "")
-    number: int = 0
-
-
-def all_delays(
-    network: Network,
-    options: EventDriven,
-    layers: dict[str, slice],
-    links: list[Link],
-    populations: Records,
-    seed: int,
-) -> tuple[Floats, list[tuple[int, int, int]]]:
-    """All delays, and for each projection the first of them and the strides."""
-    timing = options.timing
+def delays_by_name(network: Network, timing: Timing) -> Any:
+    """The delay of a timing, checked: a number, a distribution, or a mapping by names."""
     delay = timing.delay
     if isinstance(delay, Mapping):
         _check_delay_names(delay, network)
-    elif not isinstance(delay, Distribution) and np.ndim(delay):
-        delay = _named_delays(np.asarray(delay, np.float64), network, layers, timing.scope)
-    blocks, places, place = [], [], 0
-    width = populations["stop"] - populations["start"]
-    for link in links:
-        senders = int(width[link.source])
-        receivers = int(width[link.target])
-        if link.weights < 0:
-            block = np.array([options.normaliser_delay])
-        else:
-            first = int(populations["start"][link.source])
-            block = _delay_block(delay, link, network, timing, senders, receivers, first, seed,
-                                 layers)  # fmt: skip
-        strides = {0: (0, 0), 1: (1, 0), 2: (receivers, 1)}[block.ndim if block.size > 1 else 0]
-        places.append((place, *strides))
-        blocks.append(np.ravel(block))
-        place += block.size
-    return np.concatenate([*blocks, np.zeros(0)]).astype(np.float64), places
+        return delay
+    if isinstance(delay, Distribution) or not np.ndim(delay):
+        return delay
+    return _named_delays(np.asarray(delay, np.float64), network, timing.scope)
 
 
-def _delay_block(
+def delay_block(
     delay: Any,
-    link: Link,
     network: Network,
     timing: Timing,
-    senders: int,
-    receivers: int,
+    ends: tuple[str, str],
+    shape: tuple[int, ...],
     first: int,
     seed: int,
-    layers: dict[str, slice],
+    number: int,
 ) -> Floats:
-    """Delays of one projection: of shape (), (senders,) or (senders, receivers)."""
-    name = link.layers[0]
+    """Delays of one projection: of shape (), (senders,) or (senders, receivers).
+
+    Parameters
+    ----------
+    delay : what `delays_by_name` returned
+    network : Network
+    timing : Timing
+    ends : tuple of str
+        Layers of the senders and of the receivers.
+    shape : tuple of int
+        (senders, receivers)
+    first : int
+        The first sending unit, among all units of the network.
+    seed : int
+    number : int
+        The first link of the projection, among all links of the network.
+    """
+    name, senders = ends[0], shape[0]
     if isinstance(delay, Mapping):
-        key = link.layers if link.layers in delay else name
+        key = ends if ends in delay else name
         delay = delay.get(key, 0.0)
         if key != name and not isinstance(delay, Distribution) and np.ndim(delay):
-            return _link_array(np.asarray(delay, np.float64), link, timing, senders, receivers)
+            return _link_array(np.asarray(delay, np.float64), ends, timing, shape)
     if isinstance(delay, Distribution):
         if timing.scope == "link":
-            u = draws.uniform(seed, draws.DELAY, senders * receivers, 2**40 + link.number)
-            return _drawn(delay, u).reshape(senders, receivers)
+            u = draws.uniform(seed, draws.DELAY, math.prod(shape), 2**40 + number)
+            return _drawn(delay, u).reshape(shape)
         return _drawn(delay, draws.uniform(seed, draws.DELAY, senders, first))
     array = np.asarray(delay, np.float64)
     if array.ndim == 0:
@@ -96,20 +76,22 @@ def _delay_block(
             f"Timing: delay of layer {name!r} has shape {array.shape}, the layer has shape "
             f"{layer.shape}; give one delay per sending unit"
         )
-    start = first - layers[name].start
+    start = first - unit_slices(network)[name].start
     return array.ravel()[start : start + senders]
 
 
-def _link_array(array: Floats, link: Link, timing: Timing, senders: int, receivers: int) -> Floats:
+def _link_array(
+    array: Floats, ends: tuple[str, str], timing: Timing, shape: tuple[int, ...]
+) -> Floats:
     if timing.scope != "link":
         raise ValueError(
-            f"Timing: delay of {link.layers} has one entry per link, but a broadcast reaches all "
+            f"Timing: delay of {ends} has one entry per link, but a broadcast reaches all "
             f"units at one time; pass scope='link'"
         )
-    if array.shape != (senders, receivers):
+    if array.shape != shape:
         raise ValueError(
-            f"Timing: delay of {link.layers} has shape {array.shape}; it needs one row per sending "
-            f"and one column per receiving unit, {(senders, receivers)}"
+            f"Timing: delay of {ends} has shape {array.shape}; it needs one row per sending "
+            f"and one column per receiving unit, {shape}"
         )
     return array
 
@@ -133,13 +115,12 @@ def _check_delay_names(delay: Mapping[Any, Any], network: Network) -> None:
             )
 
 
-def _named_delays(
-    array: Floats, network: Network, layers: dict[str, slice], scope: str
-) -> dict[Any, Floats]:
+def _named_delays(array: Floats, network: Network, scope: str) -> dict[Any, Floats]:
     """Give a bare array of delays to layers or links."""
     units = sum(layer.size for layer in network.layers.values())
     if array.shape == (units,):
-        return {n: array[s].reshape(network.layers[n].shape) for n, s in layers.items()}
+        slices = unit_slices(network).items()
+        return {name: array[part].reshape(network.layers[name].shape) for name, part in slices}
     synapse = network.synapses[0] if len(network.synapses) == 1 else None
     if scope == "link" and isinstance(synapse, Dense) and array.shape == synapse.weights.shape:
         a, b = synapse.between

@@ -1,0 +1,258 @@
+"""Units between events: exact exponentials, and when the next of them reaches a level. Compiled.
+
+A unit follows x(t) = target - gap / e(t) with e(t) = exp(rate (t - base)), so that a message adds
+w to its target and w e(t) to its gap, and the unit reaches a state x at e = gap / (target - x).
+These crossings are compared by e, without a logarithm or a decay per unit.
+"""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ....compiled.jit import compiled, inlined, inner, inner_elementwise
+from ....neurons import GROUPS, NORMALISER
+
+_INFINITY = 0x7FF0000000000000  # its bits
+_BLOCK = 128
+_REBASE = 16.0  # largest exponent: a gap then has not grown beyond e^16
+
+
+@inner
+def state_at(layout, state, i, t):
+    """x of unit i at time t."""
+    fixed = state.units[i].fixed
+    if not np.isnan(fixed):
+        return fixed
+    elapsed = t - state.populations[layout.units[i].population].base
+    return state.target[i] - state.gap[i] * math.exp(-elapsed * layout.rate[i])
+
+
+@inner_elementwise
+def _smallest(numbers, scratch):
+    """Minimum of numbers >= 0, which are ordered as the integers with the same bits are.
+
+    The compiler makes vectors of an integer minimum, not of a floating one.
+    """
+    bits, first = numbers.view(np.int64), np.int64(_INFINITY)
+    for k in range(len(bits)):
+        first = min(first, bits[k])
+    scratch.view(np.int64)[0] = first
+    return scratch[0]
+
+
+@inlined
+def _reaches(gap, distance):
+    """Whether a target lies beyond the level; one that is the level itself does not."""
+    return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
+
+
+@inner_elementwise
+def _all_crossings(target, gap, low, high, crossing, shift):
+    """Crossings of units that share their rate."""
+    for k in range(len(target)):
+        rising = gap[k] > 0.0
+        distance = target[k] - ((high[k] if rising else low[k]) + shift)
+        e = gap[k] / distance
+        crossing[k] = e if _reaches(gap[k], distance) else np.inf
+
+
+@inner_elementwise
+def _add_row(row, delta, e, target, gap, low, high, crossing, shift):
+    """Deliver a message to units that share their rate, and find their crossings.
+
+    Parameters
+    ----------
+    row : ndarray of float64 (n,)
+        Weights from the sender.
+    delta : float
+        By how much its output has changed.
+    e : float
+        exp(rate (t - base)) now.
+    target, gap, low, high, crossing : ndarray of float64 (n,)
+        The units, as in `State`.
+    shift : float
+        Of low and high.
+    """
+    for k in range(len(target)):
+        w = row[k] * delta
+        goal, span = target[k] + w, gap[k] + w * e
+        target[k], gap[k] = goal, span
+        rising = span > 0.0
+        distance = goal - ((high[k] if rising else low[k]) + shift)
+        reached = span / distance
+        crossing[k] = reached if _reaches(span, distance) else np.inf
+
+
+@inner_elementwise
+def _add_row_only(row, delta, e, target, gap):
+    """Deliver a message to units whose crossings are not needed."""
+    for k in range(len(target)):
+        w = row[k] * delta
+        target[k] += w
+        gap[k] += w * e
+
+
+@inner
+def _own_crossing(layout, state, p, i):
+    """The crossing of unit i of population p."""
+    now, gap = state.populations[p], state.gap[i]
+    rising = gap > 0.0
+    level = state.high[i] if rising else state.low[i]
+    distance = state.target[i] - (level + now.shift)
+    if not _reaches(gap, distance):
+        return np.inf
+    e = gap / distance
+    return e if layout.populations[p].rate > 0.0 else now.base + math.log(e) / layout.rate[i]
+
+
+@inner
+def _find_first(layout, state, p):
+    """Find the smallest crossing of a population, and when that is."""
+    start, stop = layout.populations[p].start, layout.populations[p].stop
+    _set_first(layout, state, p, _smallest(state.crossing[start:stop], state.scratch[start:stop]))
+
+
+@inner
+def _set_first(layout, state, p, first):
+    rate, now = layout.populations[p].rate, state.populations[p]
+    now.first = first
+    if rate > 0.0 and first < np.inf:
+        first = now.base + math.log(first) / rate
+    now.due = first
+
+
+@inner
+def sends_at_levels(layout, p):
+    """Whether messages of a population come from crossings of single units."""
+    kind = layout.populations[p].kind
+    return kind not in GROUPS and (kind == NORMALISER or not layout.rules[0].clocked)
+
+
+@inner
+def find_crossings(layout, state, p):
+    """Find the crossings of a whole population."""
+    population = layout.populations[p]
+    start, stop = population.start, population.stop
+    if population.rate > 0.0:
+        _all_crossings(
+            state.target[start:stop],
+            state.gap[start:stop],
+            state.low[start:stop],
+            state.high[start:stop],
+            state.crossing[start:stop],
+            state.populations[p].shift,
+        )
+    else:
+        for i in range(start, stop):
+            state.crossing[i] = _own_crossing(layout, state, p, i)
+    _find_first(layout, state, p)
+
+
+@inner
+def find_crossing(layout, state, p, i):
+    """Find the crossing of unit i after its levels or its target have changed."""
+    before, first = state.crossing[i], state.populations[p].first
+    after = _own_crossing(layout, state, p, i)
+    state.crossing[i] = after
+    if after <= first:
+        _set_first(layout, state, p, after)
+    elif before <= first:
+        _find_first(layout, state, p)
+
+
+@inner
+def first_unit(layout, state, p):
+    """The unit that crosses next; of several the one with the lowest index."""
+    population, first = layout.populations[p], state.populations[p].first
+    scratch = state.scratch[population.start : population.stop]
+    for start in range(population.start, population.stop, _BLOCK):
+        stop = min(start + _BLOCK, population.stop)
+        if _smallest(state.crossing[start:stop], scratch) == first:
+            for i in range(start, stop):
+                if state.crossing[i] == first:
+                    return i
+    return population.start
+
+
+@inner
+def _rebase(layout, state, p, t):
+    """Count the exponentials of a population from t on if they have grown large."""
+    population, now = layout.populations[p], state.populations[p]
+    elapsed = t - now.base
+    if elapsed * population.fastest <= _REBASE:
+        return False
+    for i in range(population.start, population.stop):
+        state.gap[i] *= math.exp(-elapsed * layout.rate[i])
+    now.base = t
+    return True
+
+
+@inner
+def _shorten_wait(layout, state, p, t, change):
+    """A group may now move faster, by `change` of each target at most: look at it earlier."""
+    population, now = layout.populations[p], state.populations[p]
+    now.budget -= now.speed * (t - now.since)
+    now.since = t
+    now.speed += 2.0 * population.parameter * population.fastest * change
+    left = max(now.budget, 0.0)
+    now.due = t + left / now.speed if left < np.inf else np.inf
+
+
+@inner
+def receive_broadcast(layout, state, q, j, delta):
+    """All units of projection q read a value from sender j that is larger by delta."""
+    projection, t = layout.projections[q], state.run[0].now
+    p = projection.target
+    population, levels = layout.populations[p], sends_at_levels(layout, p)
+    start, stop = population.start, population.stop
+    begin = projection.weights + j * (stop - start)
+    row, delta = layout.weights[begin : begin + stop - start], delta / population.leak
+    target, gap = state.target[start:stop], state.gap[start:stop]
+    _rebase(layout, state, p, t)
+    elapsed = t - state.populations[p].base
+    e = math.exp(elapsed * population.rate)
+    if not population.rate > 0.0:
+        for k in range(stop - start):
+            w = row[k] * delta
+            target[k] += w
+            gap[k] += w * math.exp(elapsed * layout.rate[start + k])
+        if levels:
+            find_crossings(layout, state, p)
+    elif not levels:
+        _add_row_only(row, delta, e, target, gap)
+    else:
+        _add_row(
+            row,
+            delta,
+            e,
+            target,
+            gap,
+            state.low[start:stop],
+            state.high[start:stop],
+            state.crossing[start:stop],
+            state.populations[p].shift,
+        )
+        _find_first(layout, state, p)
+    if population.kind in GROUPS and not layout.rules[0].clocked:
+        _shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
+
+
+@compiled
+def receive(layout, state, i, change):
+    """The target of unit i moves by `change`."""
+    p, t = layout.units[i].population, state.run[0].now
+    rebased = _rebase(layout, state, p, t)
+    state.target[i] += change
+    state.gap[i] += change * math.exp((t - state.populations[p].base) * layout.rate[i])
+    if not sends_at_levels(layout, p):
+        if layout.populations[p].kind in GROUPS and not layout.rules[0].clocked:
+            _shorten_wait(layout, state, p, t, abs(change))
+    elif rebased:
+        find_crossings(layout, state, p)
+    else:
+        find_crossing(layout, state, p, i)

@@ -1,0 +1,124 @@
+"""Outputs of units, the messages that say them, and the packets that carry these. Compiled."""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....compiled.jit import inner
+from ....compiled.neurons import activation, height, inverse
+from ....compiled.streams import mixed, unit_interval
+from ....neurons import ENTMAX, GROUPS, SIGN
+from .groups import output_of_group
+from .leak import state_at
+from .queue import push
+from .state import ALL
+
+
+@inner
+def output(layout, state, i, t):
+    """g of unit i at time t."""
+    p = layout.units[i].population
+    population = layout.populations[p]
+    if population.kind in GROUPS:
+        return output_of_group(layout, state, p, i, t)
+    x = state_at(layout, state, i, t) - state.populations[p].shift
+    return activation(population.kind, population.parameter, x)
+
+
+@inner
+def set_levels(layout, state, i, value, direction):
+    """Set the levels of the next message of unit i; returns what this one says.
+
+    Its output is `value`, and moves up (1), down (-1) or somewhere (0).
+    """
+    population, unit = layout.populations[layout.units[i].population], state.units[i]
+    kind, parameter, quantum = population.kind, population.parameter, population.quantum
+    says, further, back = value, quantum, quantum
+    if layout.rules[0].ahead and kind != SIGN:
+        says = value + 0.5 * quantum * direction
+        further = quantum if direction != 0.0 else 0.5 * quantum
+        back = 0.5 * quantum
+        says = min(max(says, population.least), population.most)
+    rising = direction >= 0.0
+    unit.up = value + (further if rising else back)
+    unit.down = value - (back if rising else further)
+    if kind == ENTMAX:
+        state.low[i] = height(kind, population.alpha, unit.down)
+        state.high[i] = height(kind, population.alpha, unit.up)
+    elif np.isnan(unit.fixed) and kind not in GROUPS:
+        state.low[i] = inverse(kind, parameter, unit.down)
+        state.high[i] = inverse(kind, parameter, unit.up)
+    return says
+
+
+@inner
+def _quantile(jitter, u):
+    """Jitter from a number in (0, 1)."""
+    if len(jitter) == 1:
+        return jitter[0] * u
+    place = max(u * len(jitter) - 0.5, 0.0)
+    k = min(int(place), len(jitter) - 2)
+    return jitter[k] + min(place - k, 1.0) * (jitter[k + 1] - jitter[k])
+
+
+@inner
+def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
+    """Put one packet on its way, or lose it; random numbers depend on unit, message and link.
+
+    Parameters
+    ----------
+    layout : Layout
+    state : State
+    index : int
+        Of the message.
+    q : int
+        Its projection.
+    receiver : int
+        Unit of the target of the projection, counted there, or ALL.
+    own_jitter, own_drop : uint64
+        Keys of the random numbers of this message.
+    """
+    rules, projection = layout.rules[0], layout.projections[q]
+    message, run = state.messages[index], state.run[0]
+    j = message.unit - layout.populations[projection.source].start
+    place = projection.delay + j * projection.delay_sender
+    arrival = message.time + layout.delays[place + max(receiver, 0) * projection.delay_receiver]
+    lost = False
+    if projection.weights >= 0:
+        link = (np.uint64(q) << np.uint64(32)) + np.uint64(receiver + 1)
+        if len(layout.jitter) > 0:
+            arrival += _quantile(layout.jitter, unit_interval(mixed(own_jitter, link)))
+        lost = unit_interval(mixed(own_drop, link)) < rules.drop
+    if lost:
+        run.drops += 1
+    if not lost or rules.zero:
+        push(state, arrival, q, index, receiver, lost)
+
+
+@inner
+def send(layout, state, i, value, direction):
+    """Unit i sends its output `value` now; `direction` is where that is moving."""
+    rules, run, unit = layout.rules[0], state.run[0], state.units[i]
+    population, index = layout.populations[layout.units[i].population], run.messages
+    message = state.messages[index]
+    message.time, message.value = run.now, set_levels(layout, state, i, value, direction)
+    message.unit, message.previous = i, unit.latest
+    run.messages += 1
+    unit.latest = index
+    unit.number += 1
+    unit.sent_at = run.last_message = run.now
+    if direction != 0.0 and rules.settles:
+        run.check = run.now + rules.transit
+    own, number = np.uint64(i), np.uint64(unit.number)
+    own_jitter = mixed(mixed(rules.seed_jitter, own), number)
+    own_drop = mixed(mixed(rules.seed_drop, own), number)
+    for k in range(population.outgoing, population.beyond):
+        q = layout.outgoing[k]
+        first, last = ALL, 0
+        if rules.link and layout.projections[q].weights >= 0:
+            target = layout.populations[layout.projections[q].target]
+            first, last = 0, target.stop - target.start
+        for receiver in range(first, last):
+            _send_packet(layout, state, index, q, receiver, own_jitter, own_drop)

@@ -1,0 +1,59 @@
+"""From a network and its timing to the arrays of the engines."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....network import Network
+from ..options import EventDriven
+from .arrays import LINK, Layout
+from .delays import jitter_of
+from .links import links_by_receiver, runs_in_windows
+from .populations import check, populations_of, set_rates
+from .projections import fan_out, project
+from .rules import check_clock, rules_of, units_of
+
+
+def lay_out(
+    network: Network, options: EventDriven, seed: int, settles: bool, naive: bool = False
+) -> Layout:
+    """Lay out a network; raises ValueError where the engines cannot run it.
+
+    Parameters
+    ----------
+    network : Network
+    options : EventDriven
+    seed : int
+        Of delays, losses, clocks and time constants.
+    settles : bool
+        Whether a cue may end before the time limit,
+    naive : bool
+        and whether it may while messages are under way.
+    """
+    check(network, options)
+    check_clock(network, options.timing)
+    populations = populations_of(network, options)
+    rate = set_rates(populations, network, options, seed)
+    projections, weights, delays = project(network, options, populations, seed)
+    outgoing = np.argsort(projections["source"], kind="stable")
+    sources, numbers = projections["source"][outgoing], np.arange(len(populations))
+    populations["outgoing"] = np.searchsorted(sources, numbers, side="left")
+    populations["beyond"] = np.searchsorted(sources, numbers, side="right")
+    jitter = jitter_of(options.timing)
+    transit = 0.0 if naive else float(delays.max(initial=0.0) + jitter.max(initial=0.0))
+    fan = fan_out(projections, populations)
+    layout = Layout(
+        populations=populations,
+        projections=projections,
+        outgoing=outgoing,
+        rules=rules_of(options, seed, settles, transit, fan),
+        units=units_of(populations, options.timing, seed),
+        rate=rate,
+        weights=weights,
+        delays=delays,
+        jitter=jitter,
+        links=np.zeros(0, LINK),
+    )
+    if runs_in_windows(layout):
+        return layout._replace(links=links_by_receiver(layout))
+    return layout
