@@ -10,7 +10,11 @@ import scipy.stats
 
 import amsim as am
 from amsim.compiled import draws
+from amsim.dynamics.brian.links import links_of, timed
+from amsim.dynamics.build_problem import build_problem
 from amsim.dynamics.events.layout import lay_out
+from amsim.stability.delays import link_delays
+from amsim.stability.linear import Linearisation
 
 NET = am.dense_am(np.sign(np.sin(np.arange(1, 13)).reshape(3, 4)), hidden=am.Tanh())
 CUE = [0.5, -0.2, 0.9, 0.1]
@@ -187,3 +191,21 @@ def test_staleness_is_the_delay_and_grows_with_losses() -> None:
     assert staleness(delay=0.25) == pytest.approx(0.25)
     assert 0.25 < staleness(delay=0.25, jitter=0.1) <= 0.35 + 1e-12
     assert staleness(delay=0.25, drop=0.5) > 0.26
+
+
+def test_a_pair_of_layers_is_source_and_target_everywhere() -> None:
+    """In the event engine and Brian2, which shares its delays, and in the theory of stability."""
+    net = am.dense_am(am.patterns.random(3, 4, seed=0), hidden=am.Softmax(1.0))
+    rng = np.random.default_rng(0)
+    delay = {("visible", "hidden"): rng.random((4, 3)), ("hidden", "visible"): rng.random((3, 4))}
+    problem, _ = build_problem(net, np.ones(4))
+    links = links_of(problem)
+    options = am.Brian2(solver="events", timing=am.Timing(delay=delay, scope="link"))
+    _, by_link = timed(problem, options, links)
+    rest = {"visible": np.zeros(4), "hidden": np.zeros(3)}
+    theory = link_delays(Linearisation(net, rest), delay)
+    assert len(links) == len(theory) == 2
+    for link, found in zip(links, by_link, strict=True):
+        pair = link.source, link.target
+        np.testing.assert_array_equal(found[0], delay[pair])
+        np.testing.assert_array_equal(theory[pair].T, delay[pair])
