@@ -89,7 +89,7 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         machine.rows,
         machine.columns,
         visible.bias.copy(),  # to numba, arrays that are read-only are of another type
-        visible.decay * ~job.clamped,
+        np.ascontiguousarray(visible.decay * ~job.clamped),  # as are those in another order
         hidden.bias.copy(),
         hidden.decay[None].copy(),
         job.input_visible,

@@ -98,6 +98,20 @@ def test_compiled_blocks_of_cues_with_inputs_of_their_own(monkeypatch: pytest.Mo
     assert len(np.unique(settled)) > 10
 
 
+def test_cues_clamped_alike_or_each_in_its_own_way_run_the_same_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another order of an array in memory would compile everything anew."""
+    from hardware.compiled import _recall
+
+    monkeypatch.setattr(emulator, "_WORTH_COMPILING", 0)
+    plan = hw.compile(NETWORKS["softmax"], cue_limit=1.0)
+    each = np.random.default_rng(2).random(CUES.shape) < 0.1
+    for clamp in (None, [0, 3], each):
+        hw.run(plan, CUES, steps=plan.period, clamp=clamp)
+    assert len(_recall.overloads) == 1
+
+
 def test_stopping_at_rest_changes_nothing(plan: hw.Plan) -> None:
     steps = 400 * plan.period
     stopped = hw.run(plan, CUES[:2], steps=steps)
