@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,16 @@ SOURCES = {
     "other.py": "unrelated = 1\n",
 }
 CALL = (
-    "import sys; from amsim.compiled import jit; jit.PACKAGES = ('cached_package',);"
+    "from amsim.compiled import jit; jit.PACKAGES = ('cached_package',);"
     "from cached_package.outer import outer as f;"
-    "kept = jit.on_disk(f, 1), jit.on_disk(f, 1.0); print(f(1), *kept)"
+    "kept = jit.on_disk(f, 1), jit.on_disk(f, 1.0); answer((f(1), *kept))"
 )
+
+# Each call runs in a new process; importing numba takes longest, and is done once.
+METHODS = multiprocessing.get_all_start_methods()
+CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
+if "forkserver" in METHODS:
+    CONTEXT.set_forkserver_preload(["amsim.compiled.jit"])
 
 
 @pytest.fixture
@@ -45,44 +54,44 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-def call(package: Path, code: str = CALL, **environment: str) -> str:
-    done = start(package, code, **environment).communicate(timeout=120)
-    return done[0].strip() or done[1]
+def call(package: Path, code: str = CALL) -> Any:
+    """What code beside the package hands to `answer`."""
+    return start(package, code)()
 
 
-def start(package: Path, code: str, **environment: str) -> Any:
-    import os
+def start(package: Path, code: str) -> Callable[[], Any]:
+    answers, connection = CONTEXT.Pipe(duplex=False)
+    beside = f"import sys; sys.path.insert(0, {str(package.parent)!r}); answer = connection.send;"
+    process = CONTEXT.Process(target=exec, args=(beside + code, {"connection": connection}))
+    process.start()
+    connection.close()
 
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=package.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
+    def finish() -> Any:
+        process.join(120)
+        return answers.recv()
+
+    return finish
 
 
 def test_an_edit_of_what_is_called_in_another_file_recompiles(package: Path) -> None:
-    assert call(package) == "2 False False"
-    assert call(package) == "2 True False"  # kept, for integers and not for floats
+    assert call(package) == (2, False, False)
+    assert call(package) == (2, True, False)  # kept, for integers and not for floats
     (package / "other.py").write_text("unrelated = 2\n")
-    assert call(package) == "2 True False"  # nothing that the function uses
+    assert call(package) == (2, True, False)  # nothing that the function uses
     inner = package / "inner.py"
     inner.write_text(SOURCES["inner.py"].replace("x + 1", "x + 2"))
-    assert call(package) == "3 False False"
+    assert call(package) == (3, False, False)
     inner.write_text(SOURCES["inner.py"].replace("FACTOR = 1", "FACTOR = 7"))
-    assert call(package) == "14 False False"
+    assert call(package) == (14, False, False)
 
 
 def test_processes_that_compile_at_once_do_not_mix_up_their_code(package: Path) -> None:
     values = ("1", "1.5", "True", "numpy.int8(1)")
-    code = "import numpy; " + CALL.partition("kept")[0] + "print(f({}))"
-    first = [start(package, code.format(value)) for value in values]
-    printed = [process.communicate(timeout=120)[0].strip() for process in first]
-    assert printed == ["2", "2.5", "2", "2"]
-    again = "kept = [jit.on_disk(f, x) for x in (1, 1.5, True, numpy.int8(1))]; print(kept, f(1.5))"
-    assert call(package, code.replace("print(f({}))", again)) == "[True, True, True, True] 2.5"
+    code = "import numpy; " + CALL.partition("kept")[0]
+    running = [start(package, f"{code} answer(f({value}))") for value in values]
+    assert [finish() for finish in running] == [2, 2.5, 2, 2]
+    again = f"{code} answer(([jit.on_disk(f, x) for x in ({', '.join(values)})], f(1.5)))"
+    assert call(package, again) == ([True, True, True, True], 2.5)
 
 
 def test_a_damaged_cache_is_compiled_anew(package: Path) -> None:
@@ -91,16 +100,22 @@ def test_a_damaged_cache_is_compiled_anew(package: Path) -> None:
     assert files
     for file in files:
         file.write_bytes(file.read_bytes()[:50])
-    assert call(package) == "2 False False"
+    assert call(package) == (2, False, False)
 
 
 def test_without_a_folder_code_stays_in_memory(package: Path) -> None:
     blocked = package.parent / "file"
     blocked.write_text("")
-    code = CALL + "; print(jit.cache_folder(f))"
     (package / "__pycache__").write_text("")  # where the folder would be
-    environment = {"NUMBA_CACHE_DIR": str(blocked), "XDG_CACHE_HOME": str(blocked)}
-    assert call(package, code, **environment, HOME=str(blocked)) == "2 False False\nNone"
+    environment = {
+        name: str(blocked) for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME")
+    }  # which numba reads when it is imported
+    done = subprocess.run(
+        [sys.executable, "-c", f"answer = print; {CALL}; print(jit.cache_folder(f))"],
+        cwd=package.parent, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+    assert done.stdout == "(2, False, False)\nNone\n", done.stderr
 
 
 def test_the_answer_is_for_the_types_of_a_call() -> None:
