@@ -173,7 +173,7 @@ def recipes() -> list[Recipe]:
         similarity=binary.Dot(), scaling=binary.Identity(), self_terms=False)  # fmt: skip
     add("BinaryMemory.energy", memory.energy, states=stored)
     add("BinaryMemory.recall", memory.recall, states=stored, rule="flip", order="random",
-        staleness=0, temperature=0.0, max_sweeps=10, seed=0, record=False)  # fmt: skip
+        staleness=0, temperature=0.0, max_sweeps=10, clamp=None, seed=0, record=False)  # fmt: skip
     add("BinaryMemory.recall (units)", memory.recall, states=stored, order=np.arange(8),
         temperature=1.0, max_sweeps=3, record=True)  # fmt: skip
     clocked = am.Timing(clock=am.Poisson(2.0), delay=0.1)

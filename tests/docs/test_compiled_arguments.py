@@ -20,8 +20,6 @@ FAMILY |= {"inner", "inner_vectorised", "inner_elementwise"}
 LEFT = [
     "amsim/dynamics/adams.py",
     "amsim/dynamics/memory_force.py",
-    "hardware/compiled.py",
-    "hardware/lava/compiled_units.py",
 ]
 
 

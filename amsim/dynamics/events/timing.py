@@ -95,7 +95,7 @@ class Timing:
         if scope="link". An array has one entry per unit of the network (layers one after the
         other), or with scope="link" the shape of the weights of the only synapse, for both
         directions. A mapping gives layers by name (their units as senders; arrays have the shape
-        of the layer), or pairs (sender, receiver) of layers, where an array has one row per
+        of the layer), or pairs (source, target) of layers, where an array has one row per
         sending and one column per receiving unit and needs scope="link". What a mapping leaves
         out has no delay.
     scope : {"broadcast", "link"}, default "broadcast"

@@ -110,7 +110,7 @@ def _check_delay_names(delay: Mapping[Any, Any], network: Network) -> None:
         if key not in network.layers and key not in pairs:
             known = ", ".join(map(repr, [*network.layers, *sorted(pairs)]))
             raise ValueError(
-                f"Timing: delay names {key!r}; use a layer or a pair (sender, receiver) "
+                f"Timing: delay names {key!r}; use a layer or a pair (source, target) "
                 f"of joined layers: {known}"
             )
 
