@@ -22,14 +22,37 @@ from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
 
 class _Library(JITCodeLibrary):
-    """Code that waits to be linked."""
+    """Code that waits to be linked, and is optimised when it has been."""
 
-    def _optimize_final_module(self) -> None:
-        pass
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
 
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
+    def finalize(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration:
+                # Within its callers it would be optimised and translated once for each of them.
+                function.linkage = "linkonce_odr"
+                function.add_function_attribute("noinline")
         self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        """The code with all that it calls."""
+        if self._shared_module is None:
+            self._shared_module = self._final_module.clone()
+            for library in self._callees():
+                own = isinstance(library, _Library)
+                module = library._final_module if own else library._get_module_for_linking()
+                self._shared_module.link_in(module, preserve=True)
+        return self._shared_module
+
+    def _callees(self) -> list[Any]:
+        found, waiting = [], list(self._linking_libraries)
+        while waiting:
+            library = waiting.pop()
+            if library not in found:
+                found.append(library)
+                waiting += library._linking_libraries if isinstance(library, _Library) else []
+        return found
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -79,8 +102,9 @@ class InnerDispatcher(CPUDispatcher):
     def __init__(
         self, function: Callable[..., Any], outer: Callable[..., Any], options: dict[str, Any]
     ) -> None:
-        wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        super().__init__(function, {}, {"nopython": True, **options, **wrappers}, _Compiler)
+        # Not called from Python; and no expressions of whole arrays, for which code is rewritten.
+        without = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "no_rewrites": True}
+        super().__init__(function, {}, {"nopython": True, **options, **without}, _Compiler)
         self._outer, self._alone = outer, None
 
     @property

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled.bundle import bundle
 from ..compiled.jit import inner, inner_vectorised
 from ..compiled.vectors import larger
 
@@ -36,12 +37,15 @@ FIRST_GROWTH, FIRST = 8.0, 10
 # The first four in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
 # its drive is evaluated at its state, to begin the history or to see whether it really rests.
 SETTLED, TIME_LIMIT, DIVERGED, RUNNING, QUIET, STARTING = range(6)
+# A number that is written out has a type of its own, for which numba would compile anew.
+NONE = np.int64(0)
 BLOW_UP = 1e9  # a state that grew by this factor is not coming back
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+@bundle
 class Segments(NamedTuple):
     """Runs of units with equal rates; S of them cover N units."""
 
@@ -53,6 +57,7 @@ class Segments(NamedTuple):
     couples: NDArray[np.bool_]  # (L, L) whether the drive of one layer depends on another
 
 
+@bundle
 class Steps(NamedTuple):
     """Everything that moves, one row per cue. X = N, or 2 N where units have followers."""
 
@@ -89,6 +94,7 @@ CUE = np.dtype(
 )
 
 
+@bundle
 class Scratch(NamedTuple):
     """Working memory for the weights of one step."""
 
@@ -254,8 +260,8 @@ def predict(steps, segments, b, scratch):
             steps.gap[b, s, j] = abs(weight[j] - h * (1.0 + nodes[j - 1]) * weight[j - 1])
             steps.moved[b, s, j] = weight[j]
             share[layer, j] = max(share[layer, j], weight[j] / ahead[j])
-        _combine(x, 0, keep, dd, weight, k, b, start, stop, steps.new, b)
-        _combine(x, 0, 0.0, dd, ahead, k, b, start, stop, steps.used, b)
+        _combine(x, NONE, keep, dd, weight, k, b, start, stop, steps.new, b)
+        _combine(x, NONE, 0.0, dd, ahead, k, b, start, stop, steps.used, b)
         if lag > 0.0:
             keep, through = follower_weights(rate, gain, lag, h, nodes, top, scratch, weight)
             steps.weight[b, s, 1] = weight[k] / ahead[k]
@@ -303,7 +309,7 @@ def correct(steps, segments, b, drives):
     for s in range(len(segments.rate)):
         start, stop = segments.start[s], segments.start[s + 1]
         change, total = _shift(
-            drives, steps.used, b, steps.weight[b, s, 0], start, stop, steps.new, 0
+            drives, steps.used, b, steps.weight[b, s, 0], start, stop, steps.new, NONE
         )
         if segments.lag[s] > 0.0:
             _shift(drives, steps.used, b, steps.weight[b, s, 1], start, stop, steps.new, units)
@@ -376,7 +382,7 @@ def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row)
         start, stop = segments.start[s], segments.start[s + 1]
         rate, gain, lag = segments.rate[s], segments.gain[s], segments.lag[s]
         keep = state_weights(rate, gain, h, nodes, terms - 1, scratch, weight)
-        _combine(x, 0, keep, dd, weight, terms, b, start, stop, outputs[b], row)
+        _combine(x, NONE, keep, dd, weight, terms, b, start, stop, outputs[b], row)
         if lag > 0.0:
             keep, through = follower_weights(rate, gain, lag, h, nodes, terms - 1, scratch, weight)
             _combine(x, units, keep, dd, weight, terms, b, start, stop, outputs[b], row)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled.bundle import bundle
 from ..compiled.jit import compiled, inner, inner_elementwise, inner_vectorised
 from ..compiled.neurons import activation, share, threshold
 from ..compiled.products import (
@@ -27,11 +28,12 @@ from ..compiled.products import (
 )
 from ..compiled.vectors import exponential, larger
 from ..neurons import ENTMAX, SOFTMAX
-from .adams import QUIET, Floats, finish_running, predict_running
+from .adams import NONE, QUIET, Floats, finish_running, predict_running
 
 BLOCK = 64  # memories per block: their rows stay in the cache between both products
 
 
+@bundle
 class Memories(NamedTuple):
     """What the drive is made of."""
 
@@ -47,6 +49,7 @@ class Memories(NamedTuple):
     clamped: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
 
 
+@bundle
 class Work(NamedTuple):
     """Working memory; the first five have the precision of the products.
 
@@ -68,10 +71,9 @@ class Work(NamedTuple):
     drive: Floats  # (B, D)
 
 
-def new_work(memories: Memories, precision: type) -> Work:
-    """Working memory for products in float32 or float64."""
-    batch, units = memories.external.shape
-    weights = memories.weights
+def new_work(memories: Memories, precision: type, drive: Floats) -> Work:
+    """Working memory for products in float32 or float64, whose results stand in `drive`."""
+    batch, weights = len(drive), memories.weights
     count, width = weights.shape
     copied = weights.dtype != precision
     whole = count if memories.kind == ENTMAX else 0
@@ -88,7 +90,7 @@ def new_work(memories: Memories, precision: type) -> Work:
         total=np.zeros(batch),
         level=np.zeros(TOGETHER),
         decay=np.zeros(batch),
-        drive=np.zeros((batch, units)),
+        drive=drive,
     )
 
 
@@ -241,86 +243,6 @@ def _add_block(memories, first, count, cues, size, start, used, work):
 
 
 @inner
-def _softmax_force(memories, cues, size, work):
-    for first in range(0, len(memories.bias), BLOCK):
-        count = min(BLOCK, len(memories.bias) - first)
-        if size > 1:
-            _copy(memories.weights, first, min(count, len(work.block)), work.block)
-        for start in range(0, size, TOGETHER):
-            _states(memories, first, count, cues, size, start, work)
-            used = 0
-            for line in range(min(TOGETHER, size - start)):
-                place = start + line
-                used += _softmax_block(memories, count, line, place, cues[place], work)
-            if used > 0:
-                _add_block(memories, first, count, cues, size, start, used, work)
-    for place in range(size):
-        _scale(work.drive, cues[place], 1.0 / work.total[place])
-
-
-@inner
-def _local_force(memories, cues, size, work):
-    for first in range(0, len(memories.bias), BLOCK):
-        count = min(BLOCK, len(memories.bias) - first)
-        if size > 1:
-            _copy(memories.weights, first, min(count, len(work.block)), work.block)
-        for start in range(0, size, TOGETHER):
-            _states(memories, first, count, cues, size, start, work)
-            used = 0
-            for line in range(min(TOGETHER, size - start)):
-                used += _local_block(memories, count, line, work)
-            if used > 0:
-                _add_block(memories, first, count, cues, size, start, used, work)
-
-
-@inner
-def _entmax_block(memories, first, count, line, place, work):
-    """Outputs of one block of a group with a threshold: their sum, and how many are not 0."""
-    total, used = 0.0, 0
-    for i in range(count):
-        above = memories.parameter * (work.states[line, first + i] - work.peak[place])
-        output, _ = share(memories.kind, memories.alpha, above - work.level[line])
-        work.shares[line, i] = output
-        total += output
-        if output != 0.0:
-            used += 1
-    return total, used
-
-
-@inner
-def _entmax_force(memories, cues, size, work):
-    """By two passes for each group of cues: the threshold has to see all states."""
-    for start in range(0, size, TOGETHER):
-        members = min(TOGETHER, size - start)
-        for first in range(0, len(memories.bias), BLOCK):
-            count = min(BLOCK, len(memories.bias) - first)
-            if size > 1:
-                _copy(memories.weights, first, min(count, len(work.block)), work.block)
-            _states(memories, first, count, cues, size, start, work)
-            for line in range(members):
-                for i in range(count):
-                    work.states[line, first + i] = work.logits[line, i]
-        for line in range(members):
-            place = start + line
-            work.peak[place], work.level[line] = threshold(
-                memories.kind, memories.alpha, memories.parameter, work.states[line]
-            )
-        for first in range(0, len(memories.bias), BLOCK):
-            count, used = min(BLOCK, len(memories.bias) - first), 0
-            for line in range(members):
-                place = start + line
-                total, some = _entmax_block(memories, first, count, line, place, work)
-                work.total[place] += total
-                used += some
-            if used > 0:
-                if size > 1:
-                    _copy(memories.weights, first, min(count, len(work.block)), work.block)
-                _add_block(memories, first, count, cues, size, start, used, work)
-    for place in range(size):
-        _scale(work.drive, cues[place], 1.0 / work.total[place])
-
-
-@inner
 def _begin(memories, steps, cues, size, work):
     """Ask for the drive of the listed cues at steps.new: the features, or followers if any."""
     state = steps.new
@@ -344,6 +266,97 @@ def _end(memories, steps, cues, size, work):
         for j in range(clamped.shape[1]):
             if clamped[b, j]:  # not the drive of its own state: that would let it drift
                 work.drive[b, j] = state[b, j] = external[b, j]
+
+
+@inner
+def _softmax_force(memories, steps, cues, size, work):
+    """work.drive of the listed cues, where memory units share a softmax."""
+    _begin(memories, steps, cues, size, work)
+    for first in range(0, len(memories.bias), BLOCK):
+        count = min(BLOCK, len(memories.bias) - first)
+        if size > 1:
+            _copy(memories.weights, first, min(count, len(work.block)), work.block)
+        for start in range(0, size, TOGETHER):
+            _states(memories, first, count, cues, size, start, work)
+            used = NONE
+            for line in range(min(TOGETHER, size - start)):
+                place = start + line
+                used += _softmax_block(memories, count, line, place, cues[place], work)
+            if used > 0:
+                _add_block(memories, first, count, cues, size, start, used, work)
+    for place in range(size):
+        _scale(work.drive, cues[place], 1.0 / work.total[place])
+    _end(memories, steps, cues, size, work)
+
+
+@inner
+def _local_force(memories, steps, cues, size, work):
+    """work.drive of the listed cues, where each memory unit has an output of its own."""
+    _begin(memories, steps, cues, size, work)
+    for first in range(0, len(memories.bias), BLOCK):
+        count = min(BLOCK, len(memories.bias) - first)
+        if size > 1:
+            _copy(memories.weights, first, min(count, len(work.block)), work.block)
+        for start in range(0, size, TOGETHER):
+            _states(memories, first, count, cues, size, start, work)
+            used = NONE
+            for line in range(min(TOGETHER, size - start)):
+                used += _local_block(memories, count, line, work)
+            if used > 0:
+                _add_block(memories, first, count, cues, size, start, used, work)
+    _end(memories, steps, cues, size, work)
+
+
+@inner
+def _entmax_block(memories, first, count, line, place, work):
+    """Outputs of one block of a group with a threshold: their sum, and how many are not 0."""
+    total, used = 0.0, 0
+    for i in range(count):
+        above = memories.parameter * (work.states[line, first + i] - work.peak[place])
+        output, _ = share(memories.kind, memories.alpha, above - work.level[line])
+        work.shares[line, i] = output
+        total += output
+        if output != 0.0:
+            used += 1
+    return total, used
+
+
+@inner
+def _entmax_force(memories, steps, cues, size, work):
+    """work.drive of the listed cues, where memory units share a threshold, which sees all states.
+
+    By two passes over the memories for each group of cues.
+    """
+    _begin(memories, steps, cues, size, work)
+    for start in range(0, size, TOGETHER):
+        members = min(TOGETHER, size - start)
+        for first in range(0, len(memories.bias), BLOCK):
+            count = min(BLOCK, len(memories.bias) - first)
+            if size > 1:
+                _copy(memories.weights, first, min(count, len(work.block)), work.block)
+            _states(memories, first, count, cues, size, start, work)
+            for line in range(members):
+                for i in range(count):
+                    work.states[line, first + i] = work.logits[line, i]
+        for line in range(members):
+            place = start + line
+            work.peak[place], work.level[line] = threshold(
+                memories.kind, memories.alpha, memories.parameter, work.states[line]
+            )
+        for first in range(0, len(memories.bias), BLOCK):
+            count, used = min(BLOCK, len(memories.bias) - first), NONE
+            for line in range(members):
+                place = start + line
+                total, some = _entmax_block(memories, first, count, line, place, work)
+                work.total[place] += total
+                used += some
+            if used > 0:
+                if size > 1:
+                    _copy(memories.weights, first, min(count, len(work.block)), work.block)
+                _add_block(memories, first, count, cues, size, start, used, work)
+    for place in range(size):
+        _scale(work.drive, cues[place], 1.0 / work.total[place])
+    _end(memories, steps, cues, size, work)
 
 
 @inner_vectorised
@@ -379,20 +392,12 @@ def _memory_residual(memories, state, b, work):
 
 
 @inner
-def _finish(
-    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
-    cues, size,
-):  # fmt: skip
-    """Use the drives of the listed cues."""
-    _end(memories, steps, cues, size, work)
-    if exact:
-        for place in range(size):
-            b = cues[place]
-            if steps.cues[b].status == QUIET:
-                steps.cues[b].beside = _memory_residual(memories, steps.x, b, work)
-    finish_running(
-        steps, segments, cues, size, work.drive, rtol, atol, tolerance, t1, times, outputs, scratch
-    )
+def _see_memories(memories, steps, cues, size, work):
+    """How far memory units are from rest, for the listed cues that are quiet."""
+    for place in range(size):
+        b = cues[place]
+        if steps.cues[b].status == QUIET:
+            steps.cues[b].beside = _memory_residual(memories, steps.x, b, work)
 
 
 # One loop for every kind of memory units, so that none compiles the code of the others.
@@ -400,60 +405,63 @@ def _finish(
 
 @compiled
 def softmax_sweep(
-    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
-    cues, sweeps,
+    steps, segments, memories, rtol, atol, tolerance, t1, times, outputs, scratch, narrow, wide,
+    exact, cues, sweeps,
 ):  # fmt: skip
-    """`sweep` with memory units that share a softmax."""
+    """`sweep` where memory units share a softmax."""
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        _begin(memories, steps, cues, size, work)
-        _softmax_force(memories, cues, size, work)
-        _finish(
-            steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch,
-            work, cues, size,
+        if exact:
+            _softmax_force(memories, steps, cues, size, wide)
+            _see_memories(memories, steps, cues, size, wide)
+        else:
+            _softmax_force(memories, steps, cues, size, narrow)
+        finish_running(
+            steps, segments, cues, size, wide.drive, rtol, atol, tolerance, t1, times, outputs,
+            scratch,
         )  # fmt: skip
     return size
 
 
 @compiled
 def entmax_sweep(
-    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
-    cues, sweeps,
+    steps, segments, memories, rtol, atol, tolerance, t1, times, outputs, scratch, narrow, wide,
+    exact, cues, sweeps,
 ):  # fmt: skip
-    """`sweep` with memory units that share a threshold."""
+    """`sweep` where memory units share a threshold."""
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        _begin(memories, steps, cues, size, work)
-        _entmax_force(memories, cues, size, work)
-        _finish(
-            steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch,
-            work, cues, size,
+        _entmax_force(memories, steps, cues, size, wide)
+        _see_memories(memories, steps, cues, size, wide)
+        finish_running(
+            steps, segments, cues, size, wide.drive, rtol, atol, tolerance, t1, times, outputs,
+            scratch,
         )  # fmt: skip
     return size
 
 
 @compiled
 def local_sweep(
-    steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch, work,
-    cues, sweeps,
+    steps, segments, memories, rtol, atol, tolerance, t1, times, outputs, scratch, narrow, wide,
+    exact, cues, sweeps,
 ):  # fmt: skip
-    """`sweep` with memory units of which each has its own output."""
+    """`sweep` where each memory unit has an output of its own."""
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        _begin(memories, steps, cues, size, work)
-        _local_force(memories, cues, size, work)
-        _finish(
-            steps, segments, memories, rtol, atol, tolerance, exact, t1, times, outputs, scratch,
-            work, cues, size,
+        _local_force(memories, steps, cues, size, wide)
+        _see_memories(memories, steps, cues, size, wide)
+        finish_running(
+            steps, segments, cues, size, wide.drive, rtol, atol, tolerance, t1, times, outputs,
+            scratch,
         )  # fmt: skip
     return size
 
@@ -464,9 +472,24 @@ def sweep_of(kind: int) -> Any:
 
 
 def sweep(steps: Any, segments: Any, memories: Memories, *arguments: Any) -> int:
-    """Up to so many steps of every running cue as the last argument says; how many still run.
+    """Up to `sweeps` steps of every running cue; how many cues still run.
 
-    Cues settle by all layers if `exact`, by the features alone otherwise.
+    Parameters
+    ----------
+    steps, segments, scratch
+        Of `adams`.
+    memories : Memories
+    rtol, atol : float
+        Error per step.
+    tolerance, t1, times, outputs
+        When cues end, and their record.
+    narrow, wide : Work
+        For products until a cue is near rest, and beyond; they share their drives.
+    exact : bool
+        Whether products are `wide`. Cues then settle by all layers, by the features alone before.
+    cues : ndarray of int (B,)
+        Room for the list of those that run.
+    sweeps : int
     """
     running: int = sweep_of(memories.kind)(steps, segments, memories, *arguments)
     return running

@@ -138,7 +138,10 @@ class TwoLayerRun(Run):
             and bool((row.parameter * _largest_logits(problem) <= _FLOAT32_LOGIT).all())
         )
         self.outermost = memory_force.sweep_of(row.kind)
-        self.work = self.allocate(np.float32 if self.single else np.float64)
+        self.drives = np.zeros((batch, units))
+        self.narrow = self.wide = self.allocate(np.float32 if self.single else np.float64)
+        if self.single and problem.tolerance:
+            self.wide = self.allocate(np.float64)  # for `refine`
         return super().prepare()
 
     def work_per_cue(self) -> float:
@@ -151,12 +154,12 @@ class TwoLayerRun(Run):
 
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
-        return memory_force.new_work(self.memories, precision)
+        return memory_force.new_work(self.memories, precision, self.drives)
 
     @property
     def kind(self) -> tuple[str, ...]:
-        name = self.outermost.__name__
-        return *super().kind, name, self.memories.weights.dtype.char, self.work.query.dtype.char
+        arrays = self.memories.weights, self.narrow.query, self.wide.query
+        return *super().kind, self.outermost.__name__, *(x.dtype.char for x in arrays)
 
     def sweep(self, count: int) -> int:
         running = self.steps_of_all(count)
@@ -174,8 +177,8 @@ class TwoLayerRun(Run):
         if self.single and tolerance:
             tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
         return (
-            self.steps, self.segments, self.memories, self.rtol, self.atol, tolerance,
-            not self.single, problem.t1, problem.times, self.outputs, self.scratch, self.work,
+            self.steps, self.segments, self.memories, self.rtol, self.atol, tolerance, problem.t1,
+            problem.times, self.outputs, self.scratch, self.narrow, self.wide, not self.single,
             self.running, size,
         )  # fmt: skip
 
@@ -183,9 +186,8 @@ class TwoLayerRun(Run):
         """Go on in float64 with the cues that are as near to rest as float32 can tell."""
         status = self.steps.cues["status"]
         near = status == adams.SETTLED
-        self.single, self.work = False, self.allocate(np.float64)
+        self.single = False
         status[near] = adams.QUIET
-        self.compile()
         return int(near.sum())
 
     @staticmethod
