@@ -93,7 +93,7 @@ def reference(
     force = network.force(states)
     first = 0
     for name, layer in network.layers.items():
-        taus = layer.leak / layout.rate[first : first + layer.size]
+        taus = layer.leak / layout.units["rate"][first : first + layer.size]
         units[name] = [
             Unit(name, i, layer.lagrangian, taus[i] / layer.leak,
                  states[name][i] + force[name][i] / layer.leak, states[name][i],

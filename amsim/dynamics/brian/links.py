@@ -60,10 +60,10 @@ def timed(
     assert options.timing is not None
     network = problem.network
     layout = lay_out(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
-    tau = {
-        name: (network.layers[name].leak / layout.rate[part]).reshape(network.layers[name].shape)
-        for name, part in unit_slices(network).items()
-    }
+    tau, rate = {}, layout.units["rate"]
+    for name, part in unit_slices(network).items():
+        layer = network.layers[name]
+        tau[name] = (layer.leak / rate[part]).reshape(layer.shape)
     rows, delays = iter(layout.projections), []
     for link in links:
         senders, receivers = np.ogrid[: link.weights.shape[0], : link.weights.shape[1]]

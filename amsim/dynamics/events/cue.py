@@ -9,7 +9,7 @@ import numpy as np
 from ... import neurons
 from ...network import Network
 from ..problem import Problem
-from .engine.state import MESSAGE, PACKET, POPULATION_STATE, RUN, UNIT, State
+from .engine.state import MESSAGE, PACKET, POPULATION_STATE, REGISTER, RUN, UNIT, State
 from .layout import Layout
 from .layout.arrays import Floats
 from .layout.populations import unit_slices
@@ -41,7 +41,7 @@ def begin_state(
     network: Network, layout: Layout, x: Floats, target: Floats, fixed: Floats
 ) -> State:
     """The arrays of a cue at t = 0, from what `starts` yields; normalisers know their sums."""
-    count, populations = len(layout.rate), np.zeros(len(layout.populations), POPULATION_STATE)
+    count, populations = len(layout.units), np.zeros(len(layout.populations), POPULATION_STATE)
     states = np.concatenate([x, np.zeros(count - len(x))])
     populations["first"] = populations["due"] = np.inf
     populations["scan"] = layout.populations["stop"]
@@ -54,7 +54,9 @@ def begin_state(
     goals = np.concatenate([target, states[len(x) :]])
     units, rules, run = np.zeros(count, UNIT), layout.rules[0], np.zeros(1, RUN)
     outputs = outputs_in(network, layout, populations["shift"], states)
-    registers = registers_of(layout, outputs)
+    values = registers_of(layout, outputs)
+    registers = np.zeros(len(values), REGISTER)
+    registers["value"], registers["last_received"] = values, -1
     units["fixed"] = np.concatenate([fixed, np.full(count - len(x), np.nan)])
     units["last_sent"], units["first"], units["latest"] = states, outputs, -1
     run["check"] = rules["transit"] if rules["settles"] else np.inf
@@ -69,7 +71,6 @@ def begin_state(
         crossing=np.full(count, np.inf),
         scratch=np.zeros(count),
         registers=registers,
-        last_received=np.full(len(registers), -1),
         queue=np.zeros(1024 + count + int(rules["fan"]), PACKET),
         messages=np.zeros(1024 + 16 * count, MESSAGE),
         run=run,
@@ -79,7 +80,7 @@ def begin_state(
 def states_in(layout: Layout, state: State) -> Floats:
     """States of all units now, those of normalisers last."""
     base = state.populations["base"][layout.units["population"]]
-    decay = np.exp((base - state.run["now"]) * layout.rate)
+    decay = np.exp((base - state.run["now"]) * layout.units["rate"])
     fixed = state.units["fixed"]
     return np.where(np.isnan(fixed), state.target - state.gap * decay, fixed)
 

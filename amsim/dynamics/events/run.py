@@ -144,7 +144,7 @@ class _Run:
         self.last = last[: len(self.start)]
         if self.windows is not None:
             windows.settle_registers(layout, state, self.windows)
-        error = np.abs(state.registers - registers_of(layout, self.outputs_in(last)))
+        error = np.abs(state.registers["value"] - registers_of(layout, self.outputs_in(last)))
         shifts = layout.projections["weights"] < 0  # their registers are not used
         used = layout.projections["register"][shifts].min(initial=len(error))
         self.messages = state.messages[: run["messages"]].copy()
@@ -198,12 +198,12 @@ class _Run:
         x, free = self.states(), np.isnan(units["fixed"])
         leaks = layout.populations["leak"][layout.units["population"]]
         residual = np.abs(state.target - x) * leaks * free
-        waits = np.log(np.maximum(residual / self.problem.tolerance, 1.0)) / layout.rate
+        waits = np.log(np.maximum(residual / self.problem.tolerance, 1.0)) / layout.units["rate"]
         if layout.rules[0]["clocked"]:
             # A unit may not have had a look at its output yet.
             output = self.outputs_in(x)
             moved = (output >= units["up"]) | (output <= units["down"])
-            waits = np.maximum(waits, np.where(moved & free, 0.1 / layout.rate, 0.0))
+            waits = np.maximum(waits, np.where(moved & free, 0.1 / layout.units["rate"], 0.0))
         if not waits.any():
             self.code = SETTLED
         state.run["check"] = self.now + (1 + 1e-9) * waits.max()
@@ -288,7 +288,7 @@ def _note(runs: list[_Run | _NotBegun]) -> str:
 def _labels(network: Network, layout: Layout) -> _Labels:
     """Names of layers and normalisers; name and position of each unit."""
     names = list(network.layers)
-    label, index = np.zeros(len(layout.rate), np.int64), np.zeros(len(layout.rate), np.int64)
+    label, index = (np.zeros(len(layout.units), np.int64) for _ in range(2))
     units = sum(layer.size for layer in network.layers.values())
     for number, part in enumerate(unit_slices(network).values()):
         label[part] = number

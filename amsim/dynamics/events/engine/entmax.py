@@ -62,7 +62,7 @@ def _drift(layout, state, p, peak, tau):
     beta, total, drift = population.parameter, 0.0, 0.0
     least = most = size = 0.0
     for i in range(population.start, population.stop):
-        velocity = beta * layout.rate[i] * _pull(state, i)
+        velocity = beta * layout.units[i].rate * _pull(state, i)
         _, slope = share(population.kind, population.alpha, beta * (states[i] - peak) - tau)
         total += slope
         drift += slope * velocity
@@ -83,7 +83,7 @@ def next_height(layout, state, p, t):
     budget, later = np.inf, 0.0
     for i in range(start, stop):
         u = beta * (states[i] - peak) - tau
-        velocity = beta * layout.rate[i] * _pull(state, i) - drift
+        velocity = beta * layout.units[i].rate * _pull(state, i) - drift
         rise, fall = state.high[i] - u, u - state.low[i]
         if rise <= close and velocity >= 0.0:
             return i, 1.0

@@ -29,7 +29,7 @@ def state_at(layout, state, i, t):
     if not np.isnan(fixed):
         return fixed
     elapsed = t - state.populations[layout.units[i].population].base
-    return state.target[i] - state.gap[i] * math.exp(-elapsed * layout.rate[i])
+    return state.target[i] - state.gap[i] * math.exp(-elapsed * layout.units[i].rate)
 
 
 @inner_elementwise
@@ -107,7 +107,7 @@ def _own_crossing(layout, state, p, i):
     if not _reaches(gap, distance):
         return np.inf
     e = gap / distance
-    return e if layout.populations[p].rate > 0.0 else now.base + math.log(e) / layout.rate[i]
+    return e if layout.populations[p].rate > 0.0 else now.base + math.log(e) / layout.units[i].rate
 
 
 @inner
@@ -187,7 +187,7 @@ def _rebase(layout, state, p, t):
     if elapsed * population.fastest <= _REBASE:
         return False
     for i in range(population.start, population.stop):
-        state.gap[i] *= math.exp(-elapsed * layout.rate[i])
+        state.gap[i] *= math.exp(-elapsed * layout.units[i].rate)
     now.base = t
     return True
 
@@ -220,7 +220,7 @@ def receive_broadcast(layout, state, q, j, delta):
         for k in range(stop - start):
             w = row[k] * delta
             target[k] += w
-            gap[k] += w * math.exp(elapsed * layout.rate[start + k])
+            gap[k] += w * math.exp(elapsed * layout.units[start + k].rate)
         if levels:
             find_crossings(layout, state, p)
     elif not levels:
@@ -248,7 +248,7 @@ def receive(layout, state, i, change):
     p, t = layout.units[i].population, state.run[0].now
     rebased = _rebase(layout, state, p, t)
     state.target[i] += change
-    state.gap[i] += change * math.exp((t - state.populations[p].base) * layout.rate[i])
+    state.gap[i] += change * math.exp((t - state.populations[p].base) * layout.units[i].rate)
     if not sends_at_levels(layout, p):
         if layout.populations[p].kind in GROUPS and not layout.rules[0].clocked:
             _shorten_wait(layout, state, p, t, abs(change))

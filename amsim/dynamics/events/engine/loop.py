@@ -31,20 +31,20 @@ def _update_register(layout, state, q, index, receiver, lost):
     j = messages[index].unit - layout.populations[projection.source].start
     place = projection.register + j * projection.register_sender
     place += max(receiver, 0) * projection.register_receiver
-    last = state.last_received[place]
-    if index < last:
+    register = state.registers[place]
+    if index < register.last_received:
         run.late += 1
         if not layout.rules[0].latest:
             return 0.0
     elif not lost:
         # The register has missed the news since the first message after the one that it holds.
         missed = index
-        while messages[missed].previous > last:
+        while messages[missed].previous > register.last_received:
             missed = messages[missed].previous
         run.staleness = max(run.staleness, run.now - messages[missed].time)
     value = 0.0 if lost else messages[index].value
-    delta = value - state.registers[place]
-    state.last_received[place], state.registers[place] = index, value
+    delta = value - register.value
+    register.last_received, register.value = index, value
     return delta
 
 

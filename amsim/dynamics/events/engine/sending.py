@@ -114,11 +114,12 @@ def send(layout, state, i, value, direction):
     own, number = np.uint64(i), np.uint64(unit.number)
     own_jitter = mixed(mixed(rules.seed_jitter, own), number)
     own_drop = mixed(mixed(rules.seed_drop, own), number)
-    for k in range(population.outgoing, population.beyond):
-        q = layout.outgoing[k]
+    q = population.outgoing
+    while q >= 0:
         first, last = ALL, 0
         if rules.link and layout.projections[q].weights >= 0:
             target = layout.populations[layout.projections[q].target]
             first, last = 0, target.stop - target.start
         for receiver in range(first, last):
             _send_packet(layout, state, index, q, receiver, own_jitter, own_drop)
+        q = layout.projections[q].following

@@ -29,7 +29,7 @@ _FAR = 0.1  # units this much farther from their levels than the nearest one are
 @inner
 def _velocity(layout, state, i, x):
     """dx/dt of unit i in state x."""
-    return (state.target[i] - x) * layout.rate[i] if np.isnan(state.units[i].fixed) else 0.0
+    return (state.target[i] - x) * layout.units[i].rate if np.isnan(state.units[i].fixed) else 0.0
 
 
 @inner

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..layout.arrays import Floats, Ints, Records
+from ..layout.arrays import Floats, Records
 
 # How units of a population move: x(t) = target - gap exp(-rate (t - base)).
 POPULATION_STATE = np.dtype(
@@ -35,6 +35,8 @@ UNIT = np.dtype(
     ],
     align=True,
 )
+# What receivers read from a sender, and the position of that message, or -1.
+REGISTER = np.dtype([("value", np.float64), ("last_received", np.int64)])
 # A message on its way, or the next look of a unit at its output.
 PACKET = np.dtype(
     [
@@ -89,8 +91,7 @@ class State(NamedTuple):
     high: Floats
     crossing: Floats  # when: exp(rate (t - base)), or t itself if the population has several rates
     scratch: Floats
-    registers: Floats  # what receivers read,
-    last_received: Ints  # and the position of that message
+    registers: Records  # of REGISTER
     queue: Records  # of PACKET, a binary heap
     messages: Records  # of MESSAGE
     run: Records  # (1,) of RUN

@@ -74,7 +74,7 @@ def _gather(layout, state, windows, i, until):
                     k += np.uint64(1)
                     e = flights[k].time * factor
                 received[j] = np.int64(k) - sender.flights
-    run.staleness = max(run.staleness, math.log(longest) / layout.rate[i])
+    run.staleness = max(run.staleness, math.log(longest) / layout.units[i].rate)
     return np.int64(count)
 
 
@@ -145,7 +145,7 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
         exp(rate (t - begun)) where it is, and to where it goes.
     """
     order, placed, window = windows.order, windows.placed, windows.window[0]
-    target, gap, rate = state.target[i], state.gap[i], layout.rate[i]
+    target, gap, rate = state.target[i], state.gap[i], layout.units[i].rate
     for k in range(stop - first):
         order[k] = first + k
     sort_by_time(placed, order, stop - first)
@@ -210,7 +210,7 @@ def _advance(layout, state, windows, i, begun, now, until, count):
 def through_window(layout, state, windows, i, begun):
     """Unit i to the end of the window; False if its messages have no room."""
     unit, window = state.units[i], windows.window[0]
-    last = math.exp((window.end - begun) * layout.rate[i])
+    last = math.exp((window.end - begun) * layout.units[i].rate)
     until = last
     while window.now < last:
         count = _gather(layout, state, windows, i, until)

@@ -101,4 +101,4 @@ def settle_registers(layout: Layout, state: State, windows: Windows) -> None:
         part = slice(projection["register"], projection["register"] + shape[0] * shape[1])
         received = windows.received[part].reshape(shape)
         last = start[source["start"] : source["stop"]] + received
-        state.registers[part] = values[last].T.ravel()
+        state.registers["value"][part] = values[last].T.ravel()

@@ -27,11 +27,10 @@ POPULATION = np.dtype(
         ("most", np.float64),
         ("quantum", np.float64),
         ("leak", np.float64),
-        ("rate", np.float64),  # leak / tau; NaN if the units have several
+        ("rate", np.float64),  # of its units; NaN if they have several
         ("fastest", np.float64),  # the largest rate
         ("normaliser", np.int64),  # the unit that follows its sum, or -1
-        ("outgoing", np.int64),  # first of its projections in `Layout.outgoing`,
-        ("beyond", np.int64),  # and where they end
+        ("outgoing", np.int64),  # the first of its projections, or -1
     ],
     align=True,
 )
@@ -39,6 +38,7 @@ PROJECTION = np.dtype(
     [
         ("source", np.int64),  # populations
         ("target", np.int64),
+        ("following", np.int64),  # the next projection of the same source, or -1
         ("weights", np.int64),  # position of the first; a row per sender; -1 for a normaliser's
         ("largest", np.float64),  # absolute weight
         ("delay", np.int64),  # position of the first delay, and strides by sender and receiver
@@ -53,6 +53,7 @@ PROJECTION = np.dtype(
 UNIT_CONSTANTS = np.dtype(
     [
         ("population", np.int64),
+        ("rate", np.float64),  # leak / tau
         ("phase", np.float64),  # of its periodic clock
         ("period", np.float64),
     ],
@@ -88,10 +89,8 @@ class Layout(NamedTuple):
 
     populations: Records  # of POPULATION
     projections: Records  # of PROJECTION
-    outgoing: Ints  # projections by source
     rules: Records  # (1,) of RULES
     units: Records  # of UNIT_CONSTANTS
-    rate: Floats  # of decay, by unit
     weights: Floats
     delays: Floats
     jitter: Floats  # empty, the largest one, or quantiles

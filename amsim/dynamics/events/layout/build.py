@@ -35,20 +35,14 @@ def lay_out(
     populations = populations_of(network, options)
     rate = set_rates(populations, network, options, seed)
     projections, weights, delays = project(network, options, populations, seed)
-    outgoing = np.argsort(projections["source"], kind="stable")
-    sources, numbers = projections["source"][outgoing], np.arange(len(populations))
-    populations["outgoing"] = np.searchsorted(sources, numbers, side="left")
-    populations["beyond"] = np.searchsorted(sources, numbers, side="right")
     jitter = jitter_of(options.timing)
     transit = 0.0 if naive else float(delays.max(initial=0.0) + jitter.max(initial=0.0))
     fan = fan_out(projections, populations)
     layout = Layout(
         populations=populations,
         projections=projections,
-        outgoing=outgoing,
         rules=rules_of(options, seed, settles, transit, fan),
-        units=units_of(populations, options.timing, seed),
-        rate=rate,
+        units=units_of(populations, rate, options.timing, seed),
         weights=weights,
         delays=delays,
         jitter=jitter,

@@ -42,6 +42,7 @@ def project(
     projections = np.array(rows, PROJECTION)
     _set_delays(projections, blocks)
     _set_registers(projections, populations, single)
+    _chain(projections, populations)
     delays = np.concatenate([np.zeros(0), *(np.ravel(block) for block in blocks)])
     return projections, _weights(network, place), delays
 
@@ -104,6 +105,15 @@ def _set_registers(projections: Records, populations: Records, single: bool) -> 
         projection["register"] = place
         projection["register_sender"], projection["register_receiver"] = receivers, int(own)
         place += int(width[projection["source"]]) * receivers
+
+
+def _chain(projections: Records, populations: Records) -> None:
+    """Make the projections of each source a list."""
+    populations["outgoing"] = -1
+    for q in reversed(range(len(projections))):
+        source = projections["source"][q]
+        projections["following"][q] = populations["outgoing"][source]
+        populations["outgoing"][source] = q
 
 
 def fan_out(projections: Records, populations: Records) -> int:

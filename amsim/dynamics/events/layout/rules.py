@@ -10,7 +10,7 @@ from ....compiled import draws
 from ....network import Network
 from ..options import EventDriven
 from ..timing import Periodic, Poisson, Timing
-from .arrays import RULES, UNIT_CONSTANTS, Records
+from .arrays import RULES, UNIT_CONSTANTS, Floats, Records
 
 _MOST_TICKS = 1e6
 
@@ -56,11 +56,12 @@ def rules_of(options: EventDriven, seed: int, settles: bool, transit: float, fan
     return rules
 
 
-def units_of(populations: Records, timing: Timing, seed: int) -> Records:
-    """Population and clock of every unit."""
+def units_of(populations: Records, rate: Floats, timing: Timing, seed: int) -> Records:
+    """Population, rate of decay and clock of every unit."""
     clock, width = timing.clock, populations["stop"] - populations["start"]
     period, drift = (clock.period, clock.drift) if isinstance(clock, Periodic) else (0.0, 0.0)
-    units = np.zeros(width.sum(), UNIT_CONSTANTS)
+    units = np.zeros(len(rate), UNIT_CONSTANTS)
+    units["rate"] = rate
     units["population"] = np.repeat(np.arange(len(populations)), width)
     units["phase"] = period * draws.uniform(seed, draws.PHASE, len(units))
     spread = 2 * draws.uniform(seed, draws.DRIFT, len(units)) - 1
