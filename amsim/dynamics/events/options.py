@@ -1,4 +1,4 @@
-"""The event-driven solver."""
+"""`EventDriven`: the options of the event-driven solver."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class EventDriven:
         does with this number, or 2^27 if that is larger, of deliveries on their way (48 bytes
         each).
     announce : {"output", "ahead"}, default "output"
-        What a message says: the output itself, or half a quantum further in the direction in which
+        What a message carries: the output itself, or half a quantum more in the direction in which
         it moves, which about halves the error at the same number of messages.
     normaliser : {"exact", "neuron"}, default "exact"
         How a softmax layer is normalised: by a sum that its units share at every moment, or by a
-        neuron z with tau_z dz/dt = LSE(h) - z that the units f = exp(beta (h - z)) hear from.
+        neuron z with tau_z dz/dt = LSE(h) - z whose messages the units f = exp(beta (h - z)) read.
         Its quantum is quantum / beta.
     normaliser_tau, normaliser_delay : float, default 0.01 and 0.0
         Time constant of that neuron, and travel time of its messages.
@@ -44,7 +44,7 @@ class EventDriven:
     Notes
     -----
     Layers need tau > 0, a leak, one of the Lagrangians Identity, Tanh, Sigmoid, ReLU,
-    RectifiedPower, Exponential or Softmax, and `Dense` synapses; inputs are constant
+    RectifiedPower, Exponential, Sign, Softmax or Entmax, and `Dense` synapses; inputs are constant
     or `PiecewiseConstant`. See docs/events.md for the semantics and the rule of settling.
 
     Examples

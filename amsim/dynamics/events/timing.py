@@ -1,4 +1,4 @@
-"""When messages leave, how long they travel, and which of them get lost."""
+"""`Timing`: delays, losses and clocks of messages, as data."""
 
 from __future__ import annotations
 

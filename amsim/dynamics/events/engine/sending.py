@@ -1,4 +1,4 @@
-"""Outputs of units, the messages that say them, and the packets that carry these. Compiled."""
+"""Outputs of units, and how they are sent: levels, messages and packets. Compiled."""
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
@@ -29,18 +29,18 @@ def output(layout, state, i, t):
 
 @inner
 def set_levels(layout, state, i, value, direction):
-    """Set the levels of the next message of unit i; returns what this one says.
+    """Set the levels of the next message of unit i; returns the value that this one carries.
 
     Its output is `value`, and moves up (1), down (-1) or somewhere (0).
     """
     population, unit = layout.populations[layout.units[i].population], state.units[i]
     kind, parameter, quantum = population.kind, population.parameter, population.quantum
-    says, further, back = value, quantum, quantum
+    carried, further, back = value, quantum, quantum
     if layout.rules[0].ahead and kind != SIGN:
-        says = value + 0.5 * quantum * direction
+        carried = value + 0.5 * quantum * direction
         further = quantum if direction != 0.0 else 0.5 * quantum
         back = 0.5 * quantum
-        says = min(max(says, population.least), population.most)
+        carried = min(max(carried, population.least), population.most)
     rising = direction >= 0.0
     unit.up = value + (further if rising else back)
     unit.down = value - (back if rising else further)
@@ -50,7 +50,7 @@ def set_levels(layout, state, i, value, direction):
     elif np.isnan(unit.fixed) and kind not in GROUPS:
         state.low[i] = inverse(kind, parameter, unit.down)
         state.high[i] = inverse(kind, parameter, unit.up)
-    return says
+    return carried
 
 
 @inner

@@ -64,7 +64,7 @@ RULES = np.dtype(
         ("link", np.bool_),  # whether every link has its own packet
         ("latest", np.bool_),  # whether the last arrival wins
         ("zero", np.bool_),  # whether a receiver notices a loss, and reads 0
-        ("ahead", np.bool_),  # whether messages say half a quantum further
+        ("ahead", np.bool_),  # whether messages carry half a quantum more
         ("clocked", np.bool_),
         ("settles", np.bool_),
         ("drop", np.float64),
