@@ -22,6 +22,7 @@ _FORMAT: Any = np.lib.format  # which NumPy leaves untyped
 # What a file may unpack to, in bytes, unless it is larger itself: nothing that is not compressed
 # is refused for its size.
 MAX_BYTES = 1 << 30
+_MOST_TEXT = 1 << 20  # bytes of JSON or TOML; a plan or a table of a chip has some 5,000
 _MAX_HEADER = 10_000  # bytes; NumPy evaluates the text of a header
 # Bzip2 and LZMA are unpacked without a limit by Python's zipfile, and NumPy writes neither.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -121,6 +122,28 @@ def open_regular(path: str | Path) -> BinaryIO:
     if stat.S_ISDIR(kind):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_text(path: Path) -> bytes:
+    """The content of a small file that people write and read, such as JSON and TOML.
+
+    Raises
+    ------
+    OSError
+        If it is no file, which might never end, or cannot be read.
+    ValueError
+        If it is large.
+    """
+    with open_regular(path) as file:
+        try:
+            content = file.read(_MOST_TEXT + 1)
+        except OSError as error:  # which does not name the file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    if len(content) > _MOST_TEXT:
+        raise ValueError(
+            f"it is larger than {_MOST_TEXT:,} bytes, which are enough for any such file"
+        )
+    return content
 
 
 class Archive(Mapping[str, NDArray[Any]]):

@@ -11,14 +11,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from .chip_tables import Chip, Limit, System
-from .files import read_text
+from amsim.files import read_text
+
+from .chip_limits import Limit, System
 
 _NEEDED, _OPTIONAL = ("value", "unit", "source", "basis"), ("public", "high")
 
 
-def read(path: Path) -> Chip:
-    """Read what `Chip.load` describes."""
+def read(path: Path) -> dict[str, Any]:
+    """The attributes of a `Chip`, from a file that `Chip.load` describes."""
     try:
         table = tomllib.loads(read_text(path).decode())
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
@@ -36,10 +37,12 @@ def read(path: Path) -> Chip:
     systems = [_system(name, part, problems) for name, part in _tables(table.get("systems"))]
     if problems:
         raise ValueError(f"{path}: {'; '.join(problems)}")
-    try:
-        return Chip(table["name"], table["programmable"], limits, tuple(filter(None, systems)))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return {
+        "name": table["name"],
+        "programmable": table["programmable"],
+        "limits": limits,
+        "systems": tuple(filter(None, systems)),
+    }
 
 
 def _system(name: str, part: Any, problems: list[str]) -> System | None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from .chip_tables import LIMITS, PRICES, Chip, Limit, System
+from .chip_limits import LIMITS, PRICES, Limit, System
+from .chip_tables import Chip
 
 __all__ = ["CHIPS", "LIMITS", "LOIHI1", "LOIHI2", "PRICES", "Chip", "Limit", "System", "chip"]
 

@@ -27,8 +27,8 @@ from amsim import checks
 from amsim.files import (
     MAX_BYTES,
     open_archive,
-    open_regular,
     parse_json,
+    read_text,
     refuse_existing,
     write_atomically,
 )
@@ -39,7 +39,6 @@ from .units import values
 
 Arrays = dict[str, NDArray[Any]]
 _FORMAT = "amsim plan 1"
-_MOST_TEXT = 1 << 20  # bytes; a plan has some 5,000 of JSON, a chip of TOML
 _LAYERS = ("visible", "hidden")
 _LAGRANGIANS: dict[str, type[am.Lagrangian]] = {
     kind.__name__: kind
@@ -276,28 +275,6 @@ def _document(path: Path) -> dict[str, Any]:
     for name in ("format", "verified_on_hardware", "ranges"):
         document.pop(name, None)
     return document
-
-
-def read_text(path: Path) -> bytes:
-    """The content of a small file that people write and read, such as JSON and TOML.
-
-    Raises
-    ------
-    OSError
-        If it is no file, which might never end, or cannot be read.
-    ValueError
-        If it is large.
-    """
-    with open_regular(path) as file:
-        try:
-            content = file.read(_MOST_TEXT + 1)
-        except OSError as error:  # which does not name the file
-            raise OSError(error.errno, error.strerror, str(path)) from error
-    if len(content) > _MOST_TEXT:
-        raise ValueError(
-            f"it is larger than {_MOST_TEXT:,} bytes, which are enough for any such file"
-        )
-    return content
 
 
 def require_folder(path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import amsim as am
 import hardware as hw
 from hardware import chips
-from hardware.chip_tables import BASES, LIMITS, PLACING, PRICES
+from hardware.chip_limits import BASES, LIMITS, PLACING, PRICES
 
 PUBLISHED = {
     "loihi1": {
