@@ -75,6 +75,8 @@ class Memories(NamedTuple):
 def until_rest(machine: Machine, periods: int) -> Integers:
     """Advance a new machine by whole periods, every cue until it is at rest.
 
+    Only its `state` is that of the last period; before another step it has to `resume`.
+
     Returns
     -------
     settled : ndarray of int (B,)
@@ -100,7 +102,6 @@ def until_rest(machine: Machine, periods: int) -> Integers:
     with announced("the emulator", _recall, *arguments, 0):
         _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
     moving = _recall(*arguments, periods)
-    machine.resume()
     for kind, count in zip(KINDS, counts.T, strict=True):
         if kind in machine.messages:
             machine.messages[kind] += count

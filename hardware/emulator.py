@@ -75,7 +75,7 @@ class Machine(Interpreter):
         return values["v"], values["sent"], values["h"], values["c"], values["p"]
 
     def resume(self) -> None:
-        """Go on with a period after others were done elsewhere, which changed `state` in place."""
+        """Go on with a period after `state` alone was brought to its beginning."""
         values = self.values
         values["total"], values["c_hidden"] = product(values["sent"], self.columns), values["c"]
         self.send("p")
@@ -158,7 +158,10 @@ def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
         signals, settled = _recorded(machine, record)
     else:
         settled = _until_rest(machine, whole)
-        for t in range(whole * plan.period, job.steps):
+        rest = range(whole * plan.period, job.steps)
+        if rest:
+            machine.resume()
+        for t in rest:
             machine.step(t)
         signals = {}
     return Trace(

@@ -103,6 +103,7 @@ def by_compiled_loops(plan: hw.Plan, job: Job) -> Trace:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(emulator, "_WORTH_COMPILING", 0)
             emulator._until_rest(machine, periods)
+        machine.resume()
         machine.step(whole.steps)  # the features' turn, from what the loops leave under way
         for name in names(plan):
             found.setdefault(name, []).append(machine.signal(name))
