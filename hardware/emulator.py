@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels
 from .plan import Integers, Job, Plan
 from .schedule import CONNECTIONS, STARTS, STATES, Interpreter
 from .trace import Trace
@@ -42,23 +42,22 @@ class Machine(Interpreter):
         self.rows = plan.weights.astype(np.float32)
         self.columns = np.ascontiguousarray(self.rows.T)
         values = {signal: getattr(job, name).copy() for signal, name in STARTS.items()}
-        values["sent"] = np.zeros_like(job.visible)
-        values["total"], values["p"] = np.zeros_like(job.hidden), np.zeros_like(job.hidden)
-        super().__init__(
-            plan.schedule,
-            values,
-            self._functions_of(plan),
-            self._connections_of(job),
-            self._inputs_of,
-        )
+        for signal, like in (("sent", job.visible), ("total", job.hidden), ("p", job.hidden)):
+            values[signal] = np.zeros(like.shape, np.int64)
+        self.values = values
+        names = set().union(*(turn.functions for turn in set(plan.schedule)))
+        functions = {name: attrgetter(name)(plan) for name in names}
+        super().__init__(plan.schedule, values, functions, self._received(), self._inputs_of)
         kinds = dict.fromkeys(turn.counted for turn in plan.schedule)
         self.messages = {kind: np.zeros(len(job.visible), np.int64) for kind in kinds}
 
     def step(self, t: int) -> None:
         super().step(t)
         sent, counts = self.values[self.turn.sends], self.messages[self.turn.counted]
-        # Several times faster than np.count_nonzero with an axis, for few cues.
-        counts += np.count_nonzero(sent) if len(counts) == 1 else np.add.reduce(sent != 0, axis=1)
+        # Of few cues, several times faster than np.count_nonzero with an axis.
+        counts += (
+            np.count_nonzero(sent) if len(counts) == 1 else np.add.reduce(sent.astype(bool), axis=1)
+        )
 
     def signal(self, name: str) -> Integers:
         """A state or a message of the step that was done last, (B, n)."""
@@ -85,61 +84,25 @@ class Machine(Interpreter):
         populations = {turn.population for turn in self.period}
         return {name: self.values[signal] for name, signal in STATES.items() if name in populations}
 
-    def _functions_of(self, plan: Plan) -> dict[str, Callable[..., Integers]]:
-        visible, hidden, normaliser = plan.visible, plan.hidden, plan.normaliser
-        clamped = self.job.clamped
-
-        def relax_features(v: Integers, arriving: Integers, driven: Integers) -> Integers:
-            target = (arriving << visible.gain) + visible.bias + driven
-            return np.where(clamped, v, kernels.relax(v, target, visible.decay))
-
-        def change(v: Integers, sent: Integers) -> Integers:
-            found: Integers = kernels.delta(visible.output(v), sent, visible.threshold)
-            return found
-
-        def relax_memories(h: Integers, total: Integers, driven: Integers) -> Integers:
-            found: Integers = kernels.relax(h, total + hidden.bias + driven, hidden.decay)
-            return found
-
-        found: dict[str, Callable[..., Integers]] = {
-            "relax_features": relax_features,
-            "change": change,
-            "add": np.add,
-            "relax_memories": relax_memories,
-            "logit": hidden.logit,
-            "power": hidden.output,
+    def _received(self) -> dict[str, Callable[[Any, Any], Integers]]:
+        sums: dict[str, Callable[[Any], Integers]] = {
+            "W": lambda m: product(m, self.columns),
+            "W^T": lambda p: product(p, self.rows),
+            "1^T": lambda e: np.add.reduce(e, axis=1, keepdims=True),
+            "1": lambda c: c,
         }
-        if normaliser is not None:
-            rise = np.int64(normaliser.headroom)
-            found |= {
-                "rise": lambda c: c + rise,
-                "exponential": normaliser.message,
-                "probability": normaliser.probability,
-                "log_sum": normaliser.update,
-            }
-        return found
 
-    def _connections_of(self, job: Job) -> dict[str, Callable[[Any, Any], Integers]]:
-        none = {name: np.zeros_like(getattr(job, STARTS[s])) for name, s in STATES.items()}
-
-        def through(name: str, sums: Callable[[Integers], Integers]) -> Any:
-            nothing = none[CONNECTIONS[name][1]]
+        def through(name: str) -> Callable[[Any, Any], Integers]:
+            state = self.values[STATES[CONNECTIONS[name][1]]]
+            nothing, sums_of = np.zeros(state.shape, np.int64), sums[name]
 
             def received(message: Integers | None, before: Integers | None) -> Integers:
-                found = nothing if message is None else sums(message)
+                found = nothing if message is None else sums_of(message)
                 return found if before is None else before + found
 
             return received
 
-        return {
-            name: through(name, sums)
-            for name, sums in {
-                "W": lambda m: product(m, self.columns),
-                "W^T": lambda p: product(p, self.rows),
-                "1^T": lambda e: np.add.reduce(e, axis=1, keepdims=True),
-                "1": lambda c: c,
-            }.items()
-        }
+        return {name: through(name) for name in sums}
 
     def _inputs_of(self, period: int) -> dict[str, Integers]:
         job = self.job

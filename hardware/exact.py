@@ -74,7 +74,7 @@ def recall(plan: Plan, job: Job, cue: int = 0) -> Recall:
     units = Interpreter(
         plan.schedule,
         values,
-        _functions(seen, plan, [bool(x) for x in job.clamped[cue]]),
+        _functions(seen, plan),
         _connections(seen, plan),
         lambda period: {
             name: [int(x) for x in rows[min(period, len(rows) - 1), cue]]
@@ -94,11 +94,11 @@ def _inputs(job: Job) -> dict[str, Integers]:
     return {"input_visible": job.input_visible, "input_hidden": job.input_hidden}
 
 
-def _functions(seen: Recall, plan: Plan, clamped: list[bool]) -> dict[str, Callable[..., Ints]]:
+def _functions(seen: Recall, plan: Plan) -> dict[str, Callable[..., Ints]]:
     """The functions of `hardware.schedule`, on lists of integers."""
     visible, hidden, normaliser = plan.visible, plan.hidden, plan.normaliser
 
-    def relax_features(v: Ints, arriving: Ints, driven: Ints) -> Ints:
+    def relax_features(v: Ints, arriving: Ints, driven: Ints, clamped: Ints) -> Ints:
         drive = [
             0 if held else seen.fit("arriving", x * 2**visible.gain) + int(bias) + y
             for held, x, bias, y in zip(clamped, arriving, visible.bias, driven, strict=True)
@@ -110,26 +110,33 @@ def _functions(seen: Recall, plan: Plan, clamped: list[bool]) -> dict[str, Calla
 
     def relax_memories(h: Ints, total: Ints, driven: Ints) -> Ints:
         drive = [x + int(b) + y for x, b, y in zip(total, hidden.bias, driven, strict=True)]
-        return _relaxed(seen, "hidden", h, drive, hidden.decay, held=[False] * len(h))
+        return _relaxed(seen, "hidden", h, drive, hidden.decay, held=[0] * len(h))
 
     def logit(h: Ints) -> Ints:
         return [seen.fit("logit", _scaled(seen, x, hidden.mantissa, hidden.shift)) for x in h]
 
     functions: dict[str, Callable[..., Ints]] = {
-        "relax_features": relax_features,
-        "change": change,
-        "add": lambda one, other: [x + y for x, y in zip(one, other, strict=True)],
-        "relax_memories": relax_memories,
-        "logit": logit,
-        "power": lambda h: [_power(seen, plan, x) for x in h],
+        "visible.relax": relax_features,
+        "visible.change": change,
+        "visible.add": lambda one, other: [x + y for x, y in zip(one, other, strict=True)],
+        "hidden.relax": relax_memories,
+        "hidden.logit": logit,
+        "hidden.output": lambda h: [_power(seen, plan, x) for x in h],
     }
     if normaliser is not None:
         n = normaliser
+
+        def exponentials(bits: int) -> Callable[..., Ints]:
+            return lambda a, c: _boltzmann(seen, a, c[0], n.logit_bits, bits)
+
+        def log_sum(c: Ints, total: Ints) -> Ints:
+            return [_log_sum(seen, n, seen.fit("c", c[0]), total[0])]
+
         functions |= {
-            "rise": lambda c: [c[0] + n.headroom],
-            "exponential": lambda a, c: _boltzmann(seen, a, c[0], n.logit_bits, n.sum_bits),
-            "probability": lambda a, c: _boltzmann(seen, a, c[0], n.logit_bits, n.p_bits),
-            "log_sum": lambda c, total: [_log_sum(seen, n, seen.fit("c", c[0]), total[0])],
+            "normaliser.rise": lambda c: [c[0] + n.headroom],
+            "normaliser.exponential": exponentials(n.sum_bits),
+            "normaliser.probability": exponentials(n.p_bits),
+            "normaliser.log_sum": log_sum,
         }
     return functions
 
@@ -168,7 +175,7 @@ def _rounded(x: int, divisor: int) -> int:
 
 
 def _relaxed(
-    seen: Recall, name: str, states: Ints, targets: Ints, mantissas: Integers, held: list[bool]
+    seen: Recall, name: str, states: Ints, targets: Ints, mantissas: Integers, held: Ints
 ) -> Ints:
     """States a step nearer to their targets, but for those that are held."""
     moved = list(states)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from amsim import PiecewiseConstant, checks
 
-from . import kernels
 from .emulator import product
 from .errors import RangeError
 from .plan import Integers, Job, Plan, require_plan
@@ -47,7 +46,7 @@ def prepare(
     drive = {
         name: _driven(plan, name, given.get(name), batch, periods) for name in ("visible", "hidden")
     }
-    sent = kernels.delta(plan.visible.output(visible), 0, plan.visible.threshold)
+    sent = plan.visible.change(visible, np.zeros_like(visible))
     columns = np.ascontiguousarray(plan.weights.T.astype(np.float32))
     hidden = product(sent, columns) + plan.hidden.bias + drive["hidden"][0]
     return (
@@ -165,5 +164,5 @@ def _log_sum(plan: Plan, hidden: Integers) -> Integers:
     above = (plan.units[0] - 1).bit_length() << normaliser.logit_bits
     c: Integers = logit.max(axis=1, keepdims=True) + above
     for _ in range(3):
-        c = normaliser.update(c, normaliser.message(logit, c).sum(axis=1, keepdims=True))
+        c = normaliser.log_sum(c, normaliser.exponential(logit, c).sum(axis=1, keepdims=True))
     return c

@@ -18,10 +18,10 @@ hidden       K memories        h the state, total the sum of what has arrived, a
 normaliser   1, with softmax   c the logarithm of the sum of e, sum what arrives in a round
 ============ ================= =================================================================
 
-`turns` puts the turns of a period together, and `table` prints them. `FUNCTIONS` says in the terms
-of `hardware.kernels` and of the numbers in `hardware.units` what is computed. `Interpreter` carries
-them out: the emulator is one, in NumPy, and the exact oracle another, in Python's integers.
-Compiled loops and Lava's populations are written by hand, and are compared with it.
+`turns` puts the turns of a period together, and `table` prints them. What is computed are methods
+of the parts of a plan, in `hardware.units`. `Interpreter` carries the turns out: the emulator is
+one, in NumPy, and the exact oracle another, in Python's integers. Compiled loops and Lava's
+populations are written by hand, and are compared with it.
 
 Floats. v = integer / visible.scale, h = integer / hidden.scale, m and sent = integer /
 visible.output_scale, p = integer / hidden.output_scale, W = integer / weight_scale, a and c =
@@ -33,14 +33,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
-# A state of each population, under whose name it is recorded, and where it starts: the attribute of
-# a `Job`. All else starts at 0, but for what a memory knows of c.
+# The state of each population, under whose name it is recorded. What starts as an attribute of a
+# `Job`; sent, total and p start at 0.
 STATES: Mapping[str, str] = MappingProxyType({"visible": "v", "hidden": "h", "normaliser": "c"})
 STARTS: Mapping[str, str] = MappingProxyType(
-    {"v": "visible", "h": "hidden", "c": "log_sum", "c_hidden": "log_sum"}
+    {"v": "visible", "h": "hidden", "c": "log_sum", "c_hidden": "log_sum", "clamped": "clamped"}
 )
 # What can be recorded. "..._out" is the message that a unit sends in the step, 0 if it is silent.
 SIGNALS = (*STATES, *(f"{name}_out" for name in STATES))
@@ -53,22 +54,6 @@ CONNECTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "W^T": ("hidden", "visible"),
         "1^T": ("hidden", "normaliser"),  # 1 is (K, 1), all ones
         "1": ("normaliser", "hidden"),
-    }
-)
-
-FUNCTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "relax_features": "v moves: relax(v, (arriving << gain) + bias + input, decay); "
-        "a clamped feature keeps its v",
-        "change": "delta(output(v), sent, threshold), output(v) as in Visible",
-        "add": "the sum of the two",
-        "relax_memories": "h moves: relax(h, total + bias + input, decay)",
-        "logit": "beta h in octaves: scale(h, mantissa, shift)",
-        "power": "f: shift_round(power(scale(max(h, 0), mantissa, shift), power), down)",
-        "rise": "c + headroom",
-        "exponential": "boltzmann(a, c, logit_bits, sum_bits)",
-        "probability": "boltzmann(a, c, logit_bits, p_bits)",
-        "log_sum": "log_sum(c, sum, logit_bits, sum_bits, floor)",
     }
 )
 
@@ -108,7 +93,7 @@ class Compute:
     ----------
     signal : str
     function : str
-        One of `FUNCTIONS`.
+        A method of a part of the plan, such as "hidden.logit".
     of : tuple of str
         "input_visible" and "input_hidden" are the driven inputs of the period.
     first_period : int
@@ -161,26 +146,30 @@ _FEATURES = Turn(
     "visible",
     (
         Receive("arriving", "p", "W^T"),
-        Compute("v", "relax_features", ("v", "arriving", "input_visible"), first_period=1),
-        Compute("m", "change", ("v", "sent")),
-        Compute("sent", "add", ("sent", "m")),
+        Compute(
+            "v", "visible.relax", ("v", "arriving", "input_visible", "clamped"), first_period=1
+        ),
+        Compute("m", "visible.change", ("v", "sent")),
+        Compute("sent", "visible.add", ("sent", "m")),
     ),
     sends="m",
     counted="visible",
 )
 _MOVE = (
     Receive("total", "m", "W", adds=True),
-    Compute("h", "relax_memories", ("h", "total", "input_hidden"), first_period=1),
+    Compute("h", "hidden.relax", ("h", "total", "input_hidden"), first_period=1),
 )
-_POWER = Turn("hidden", (*_MOVE, Compute("p", "power", ("h",))), sends="p", counted="hidden")
-_EXPONENTIAL = Compute("e", "exponential", ("a", "c_hidden"))
+_POWER = Turn(
+    "hidden", (*_MOVE, Compute("p", "hidden.output", ("h",))), sends="p", counted="hidden"
+)
+_EXPONENTIAL = Compute("e", "normaliser.exponential", ("a", "c_hidden"))
 _LAST_C = Receive("c_hidden", "c", "1")
 _FIRST_EXPONENTIALS = Turn(
     "hidden",
     (
         *_MOVE,
-        Compute("a", "logit", ("h",)),
-        Compute("c_hidden", "rise", ("c_hidden",)),
+        Compute("a", "hidden.logit", ("h",)),
+        Compute("c_hidden", "normaliser.rise", ("c_hidden",)),
         _EXPONENTIAL,
     ),
     sends="e",
@@ -188,12 +177,15 @@ _FIRST_EXPONENTIALS = Turn(
 )
 _EXPONENTIALS = Turn("hidden", (_LAST_C, _EXPONENTIAL), sends="e", counted="rounds")
 _PROBABILITIES = Turn(
-    "hidden", (_LAST_C, Compute("p", "probability", ("a", "c_hidden"))), sends="p", counted="hidden"
+    "hidden",
+    (_LAST_C, Compute("p", "normaliser.probability", ("a", "c_hidden"))),
+    sends="p",
+    counted="hidden",
 )
-_SUM = (Receive("sum", "e", "1^T"), Compute("c", "log_sum", ("c", "sum")))
+_SUM = (Receive("sum", "e", "1^T"), Compute("c", "normaliser.log_sum", ("c", "sum")))
 _ROUND = Turn("normaliser", _SUM, sends="c", counted="normaliser")
 _FIRST_ROUND = Turn(
-    "normaliser", (Compute("c", "rise", ("c",)), *_SUM), sends="c", counted="normaliser"
+    "normaliser", (Compute("c", "normaliser.rise", ("c",)), *_SUM), sends="c", counted="normaliser"
 )
 
 
@@ -225,13 +217,13 @@ def table(period: tuple[Turn, ...]) -> str:
     >>> print(table(turns(0)))
     step  population  does
     0     visible     arriving = W^T p
-                      v = relax_features(v, arriving, input_visible) from period 1 on
-                      m = change(v, sent)
-                      sent = add(sent, m)
+                      v = visible.relax(v, arriving, input_visible, clamped) from period 1 on
+                      m = visible.change(v, sent)
+                      sent = visible.add(sent, m)
                       send m
     1     hidden      total += W m
-                      h = relax_memories(h, total, input_hidden) from period 1 on
-                      p = power(h)
+                      h = hidden.relax(h, total, input_hidden) from period 1 on
+                      p = hidden.output(h)
                       send p
     """
     lines = ["step  population  does"]
@@ -252,7 +244,7 @@ class Interpreter:
     values : dict of str to Any
         Signals at the start.
     functions : mapping of str to callable
-        `FUNCTIONS`, in some arithmetic.
+        The functions of the turns, in some arithmetic.
     connections : mapping of str to callable
         `CONNECTIONS`: from a message, or None if nothing was sent, and what it is added to, or
         None, to the signal.
@@ -311,8 +303,10 @@ class Interpreter:
 
             return 0, receive
         function, names = self._functions[operation.function], operation.of
+        read = itemgetter(*names)  # of one name it is the value, of several a tuple
 
         def compute() -> None:
-            values[signal] = function(*[values[name] for name in names])
+            found = read(values)
+            values[signal] = function(*found) if len(names) > 1 else function(found)
 
         return operation.first_period, compute

@@ -91,6 +91,21 @@ class Visible(Owner):
         size = kernels.scale(kernels.tanh(octaves, TANH_BITS), self.level, 16)
         return np.asarray(kernels.sign(v) * size)
 
+    def relax(
+        self, v: Integers, arriving: Integers, driven: Integers, clamped: NDArray[np.bool_]
+    ) -> Integers:
+        """v a period later, from the sum that arrives and the driven input."""
+        target = (arriving << self.gain) + self.bias + driven
+        return np.where(clamped, v, kernels.relax(v, target, self.decay))
+
+    def change(self, v: Integers, sent: Integers) -> Integers:
+        """The message: the change of the output since `sent`, where it reaches the threshold."""
+        return np.asarray(kernels.delta(self.output(v), sent, self.threshold))
+
+    def add(self, sent: Integers, message: Integers) -> Integers:
+        """What has been sent, after a message."""
+        return np.asarray(sent + message)
+
 
 @dataclass(frozen=True, eq=False)
 class Hidden(Owner):
@@ -129,6 +144,10 @@ class Hidden(Owner):
         base = kernels.scale(np.maximum(h, 0), self.mantissa, self.shift)
         return np.asarray(kernels.shift_round(kernels.power(base, self.power), self.down))
 
+    def relax(self, h: Integers, total: Integers, driven: Integers) -> Integers:
+        """h a period later, from the sum of all that arrived and the driven input."""
+        return np.asarray(kernels.relax(h, total + self.bias + driven, self.decay))
+
     def logit(self, h: Integers) -> Integers:
         """beta h in octaves, elementwise; softmax memories."""
         return np.asarray(kernels.scale(h, self.mantissa, self.shift))
@@ -162,7 +181,11 @@ class Normaliser:
     headroom: Annotated[int, Count(0, 1 << 23)]
     floor: Annotated[int, Count(1, 1 << 22)]
 
-    def message(self, logit: Integers, c: Integers) -> Integers:
+    def rise(self, c: Integers) -> Integers:
+        """c before the first round."""
+        return np.asarray(c + self.headroom)
+
+    def exponential(self, logit: Integers, c: Integers) -> Integers:
         """What a memory sends in a round."""
         return np.asarray(kernels.boltzmann(logit, c, self.logit_bits, self.sum_bits))
 
@@ -170,7 +193,7 @@ class Normaliser:
         """What a memory sends to the features."""
         return np.asarray(kernels.boltzmann(logit, c, self.logit_bits, self.p_bits))
 
-    def update(self, c: Integers, total: Integers) -> Integers:
+    def log_sum(self, c: Integers, total: Integers) -> Integers:
         """c after a round in which `total` arrived."""
         return np.asarray(kernels.log_sum(c, total, self.logit_bits, self.sum_bits, self.floor))
 

@@ -189,7 +189,7 @@ def test_table_of_messages_is_the_kernel(small):
     from hardware.lava.graph.fixed import _Table
 
     part = small[0].normaliser
-    table = _Table(part.message, part.sum_bits, part.logit_bits)
+    table = _Table(part.exponential, part.sum_bits, part.logit_bits)
     logits = np.arange(-30 << part.logit_bits, 2 << part.logit_bits, 7)
     exact = kernels.boltzmann(logits, 0, part.logit_bits, part.sum_bits)
     np.testing.assert_array_equal(table(logits, 0), exact)

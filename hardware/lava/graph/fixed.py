@@ -90,7 +90,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
                 moved = np.where(self.clamped, self.v, moved)
             recall.mark_changed("visible", self.v != moved)
             self.v[...] = moved
-        message = kernels.delta(visible.output(self.v), self.sent, visible.threshold)
+        message = visible.change(self.v, self.sent)
         recall.mark_changed("visible", message)
         np.add(self.sent, message, out=self.sent)
         return message
@@ -120,7 +120,7 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
         self.c = np.zeros(shared.shape(1), np.int64)
         part = self.plan.normaliser
         if part is not None and self.compiled is None:
-            self.messages = _Table(part.message, part.sum_bits, part.logit_bits)
+            self.messages = _Table(part.exponential, part.sum_bits, part.logit_bits)
             self.probabilities = _Table(part.probability, part.p_bits, part.logit_bits)
 
     def run_spk(self) -> None:
@@ -170,7 +170,7 @@ class FixedMemoryUnits(PyLoihiProcessModel):  # type: ignore[misc]
     def _ask(self, c: Any) -> Any:
         """Message of softmax memories: e to the normaliser, and at last p."""
         turn = self.recall.turn
-        if "rise" in turn.functions:
+        if "normaliser.rise" in turn.functions:
             np.add(self.c, _normaliser(self.plan).headroom, out=self.c)
         else:
             self.c[...] = c
@@ -241,9 +241,9 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
 
     def _update(self) -> None:
         normaliser, recall = _normaliser(self.plan), self.recall
-        c = self.c + normaliser.headroom if "rise" in recall.turn.functions else self.c
+        c = self.c + normaliser.headroom if "normaliser.rise" in recall.turn.functions else self.c
         if c.size > _FEW:
-            self.c[...] = normaliser.update(c, self.arriving)
+            self.c[...] = normaliser.log_sum(c, self.arriving)
         else:
             pairs = zip(c.ravel().tolist(), self.arriving.ravel().tolist(), strict=True)
             self.c.flat[:] = [self.log_sum(one, total) for one, total in pairs]
