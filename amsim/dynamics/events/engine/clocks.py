@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import compiled, inner
+from ....compiled.jit import compiled, unwrapped
 from ....compiled.streams import mixed, unit_interval
 from ....neurons import NORMALISER
 from .leak import find_crossings, sends_at_levels
@@ -36,7 +36,7 @@ def begin(layout, state):
             state.populations[p].due = 0.0
 
 
-@inner
+@unwrapped
 def next_tick(layout, state, i, k):
     """Schedule tick number k of unit i, at which it looks at its output."""
     rules, unit, now = layout.rules[0], layout.units[i], state.run[0].now

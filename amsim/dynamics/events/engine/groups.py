@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import math
 
-from ....compiled.jit import inner
+from ....compiled.jit import unwrapped
 from ....neurons import ENTMAX, SOFTMAX
 from .entmax import entmax_output, next_height
 from .softmax import next_share, softmax_output
 
 
-@inner
+@unwrapped
 def output_of_group(layout, state, p, i, t):
     """Output of unit i of a group."""
     kind = layout.populations[p].kind
@@ -23,7 +23,7 @@ def output_of_group(layout, state, p, i, t):
     raise ValueError("output_of_group: no group is of this kind")
 
 
-@inner
+@unwrapped
 def next_of_group(layout, state, p, t):
     """Look at a group: (unit, direction) if a unit sends now, else (-1, 0.0) and the next look."""
     kind = layout.populations[p].kind
@@ -34,7 +34,7 @@ def next_of_group(layout, state, p, t):
     raise ValueError("next_of_group: no group is of this kind")
 
 
-@inner
+@unwrapped
 def log_sum_exp(layout, state, p):
     """What a normaliser neuron follows: LSE of the states in which its units last sent."""
     population, units = layout.populations[p], state.units

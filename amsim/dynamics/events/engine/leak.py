@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import compiled, inlined, inner, inner_elementwise
+from ....compiled.jit import compiled, elementwise, inlined, unwrapped
 from ....neurons import GROUPS, NORMALISER
 
 _INFINITY = 0x7FF0000000000000  # its bits
@@ -22,7 +22,7 @@ _BLOCK = 128
 _REBASE = 16.0  # largest exponent: a gap then has not grown beyond e^16
 
 
-@inner
+@unwrapped
 def state_at(layout, state, i, t):
     """x of unit i at time t."""
     fixed = state.units[i].fixed
@@ -32,7 +32,7 @@ def state_at(layout, state, i, t):
     return state.target[i] - state.gap[i] * math.exp(-elapsed * layout.units[i].rate)
 
 
-@inner_elementwise
+@elementwise
 def _smallest(numbers, scratch):
     """Minimum of numbers >= 0, which are ordered as the integers with the same bits are.
 
@@ -51,7 +51,7 @@ def _reaches(gap, distance):
     return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
 
 
-@inner_elementwise
+@elementwise
 def _all_crossings(target, gap, low, high, crossing, shift):
     """Crossings of units that share their rate."""
     for k in range(len(target)):
@@ -61,7 +61,7 @@ def _all_crossings(target, gap, low, high, crossing, shift):
         crossing[k] = e if _reaches(gap[k], distance) else np.inf
 
 
-@inner_elementwise
+@elementwise
 def _add_row(row, delta, e, target, gap, low, high, crossing, shift):
     """Deliver a message to units that share their rate, and find their crossings.
 
@@ -88,7 +88,7 @@ def _add_row(row, delta, e, target, gap, low, high, crossing, shift):
         crossing[k] = reached if _reaches(span, distance) else np.inf
 
 
-@inner_elementwise
+@elementwise
 def _add_row_only(row, delta, e, target, gap):
     """Deliver a message to units whose crossings are not needed."""
     for k in range(len(target)):
@@ -97,7 +97,7 @@ def _add_row_only(row, delta, e, target, gap):
         gap[k] += w * e
 
 
-@inner
+@unwrapped
 def _own_crossing(layout, state, p, i):
     """The crossing of unit i of population p."""
     now, gap = state.populations[p], state.gap[i]
@@ -110,14 +110,14 @@ def _own_crossing(layout, state, p, i):
     return e if layout.populations[p].rate > 0.0 else now.base + math.log(e) / layout.units[i].rate
 
 
-@inner
+@unwrapped
 def _find_first(layout, state, p):
     """Find the smallest crossing of a population, and when that is."""
     start, stop = layout.populations[p].start, layout.populations[p].stop
     _set_first(layout, state, p, _smallest(state.crossing[start:stop], state.scratch[start:stop]))
 
 
-@inner
+@unwrapped
 def _set_first(layout, state, p, first):
     rate, now = layout.populations[p].rate, state.populations[p]
     now.first = first
@@ -126,14 +126,14 @@ def _set_first(layout, state, p, first):
     now.due = first
 
 
-@inner
+@unwrapped
 def sends_at_levels(layout, p):
     """Whether messages of a population come from crossings of single units."""
     kind = layout.populations[p].kind
     return kind not in GROUPS and (kind == NORMALISER or not layout.rules[0].clocked)
 
 
-@inner
+@unwrapped
 def find_crossings(layout, state, p):
     """Find the crossings of a whole population."""
     population = layout.populations[p]
@@ -153,7 +153,7 @@ def find_crossings(layout, state, p):
     _find_first(layout, state, p)
 
 
-@inner
+@unwrapped
 def find_crossing(layout, state, p, i):
     """Find the crossing of unit i after its levels or its target have changed."""
     before, first = state.crossing[i], state.populations[p].first
@@ -165,7 +165,7 @@ def find_crossing(layout, state, p, i):
         _find_first(layout, state, p)
 
 
-@inner
+@unwrapped
 def first_unit(layout, state, p):
     """The unit that crosses next; of several the one with the lowest index."""
     population, first = layout.populations[p], state.populations[p].first
@@ -179,7 +179,7 @@ def first_unit(layout, state, p):
     return population.start
 
 
-@inner
+@unwrapped
 def _rebase(layout, state, p, t):
     """Count the exponentials of a population from t on if they have grown large."""
     population, now = layout.populations[p], state.populations[p]
@@ -192,7 +192,7 @@ def _rebase(layout, state, p, t):
     return True
 
 
-@inner
+@unwrapped
 def _shorten_wait(layout, state, p, t, change):
     """A group may now move faster, by `change` of each target at most: look at it earlier."""
     population, now = layout.populations[p], state.populations[p]
@@ -203,7 +203,7 @@ def _shorten_wait(layout, state, p, t, change):
     now.due = t + left / now.speed if left < np.inf else np.inf
 
 
-@inner
+@unwrapped
 def receive_broadcast(layout, state, q, j, delta):
     """All units of projection q read a value from sender j that is larger by delta."""
     projection, t = layout.projections[q], state.run[0].now

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....compiled.jit import compiled, inner
+from ....compiled.jit import compiled, unwrapped
 from ....neurons import GROUPS, SHARE, SIGN
 from .clocks import next_tick
 from .groups import log_sum_exp, next_of_group
@@ -24,7 +24,7 @@ from .sending import output, send
 from .state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
 
 
-@inner
+@unwrapped
 def _update_register(layout, state, q, index, receiver, lost):
     """Message `index` reaches its register: by how much the value changes."""
     projection, messages, run = layout.projections[q], state.messages, state.run[0]
@@ -48,7 +48,7 @@ def _update_register(layout, state, q, index, receiver, lost):
     return delta
 
 
-@inner
+@unwrapped
 def _moved(layout, state, i, t):
     """Output of unit i, and whether it is a quantum above or below its last message: 1, -1 or 0."""
     value = output(layout, state, i, t)

@@ -14,12 +14,12 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import compiled, inner
+from ....compiled.jit import compiled, unwrapped
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
 from .window_unit import CLOSED, sort_by_time, through_window
 
 
-@inner
+@unwrapped
 def _list_flights(layout, state, windows, begun):
     """List the messages that are on their way, by projection and sender."""
     messages, window, sent = state.messages, windows.window[0], state.run[0].messages
@@ -57,7 +57,7 @@ def _list_flights(layout, state, windows, begun):
         windows.slots[q + 1] = slot
 
 
-@inner
+@unwrapped
 def _send_all(layout, state, windows):
     """Send the messages of a window, in the order of (time, unit)."""
     run, out, order = state.run[0], windows.out, windows.order
