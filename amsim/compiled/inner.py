@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba._dynfunc import make_function
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -27,16 +28,21 @@ class _Library(JITCodeLibrary):
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
+    def add_ir_module(self, ir_module: Any) -> None:
+        for function in ir_module.functions:
+            if function.blocks and "alwaysinline" not in function.attributes:
+                # Within its callers it would be optimised and translated once for each of them.
+                function.attributes.add("noinline")
+        super().add_ir_module(ir_module)
+
     def finalize(self) -> None:
         for function in self._final_module.functions:
-            if not function.is_declaration:
-                # Within its callers it would be optimised and translated once for each of them.
-                function.linkage = "linkonce_odr"
-                function.add_function_attribute("noinline")
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"  # callers may bring several copies
         self._finalized = True
 
     def _get_module_for_linking(self) -> Any:
-        """The code with all that it calls."""
+        """The code with all that it calls; what nothing before it calls would be dropped."""
         if self._shared_module is None:
             self._shared_module = self._final_module.clone()
             for library in self._callees():
