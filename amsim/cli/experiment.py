@@ -159,7 +159,7 @@ def _run(experiment: Experiment, args: argparse.Namespace) -> int:
             design, args.out, jobs=args.jobs, scheduler=args.scheduler, resume=args.resume,
             retry=args.retry, force=args.force,
         )  # fmt: skip
-    record = files.read_record(Path(args.out))
+        record = files.read_record(Path(args.out))
     emit(as_json(record) if args.json else summary.text(record, args.out))
     return INCOMPLETE if record["units"]["failed"] or record["problems"] else DONE
 

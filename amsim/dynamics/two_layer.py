@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..compiled.products import LANES, TOGETHER
 from ..lagrangians import Identity
 from ..neurons import SOFTMAX, neuron
-from ..synapses import Array, Dense, project
+from ..synapses import Array, Dense, project, project_each
 from . import adams, memory_force
 from .problem import Problem, Reader
 from .run import Outcome, Rows, Run, segments_of
@@ -105,7 +105,7 @@ class TwoLayerRun(Run):
         rest = hidden - self.bias
         if not rest.any():
             return np.zeros_like(visible), self.offset
-        return visible, rest - project(visible, self.synapse.weights)
+        return visible, rest - project_each(visible, self.synapse.weights)
 
     def prepare(self) -> float:
         problem, weights = self.problem, _wide(self.synapse.compact)
@@ -200,7 +200,11 @@ class TwoLayerRun(Run):
         def read(name: str, rows: slice) -> Array:
             if name == synapse.between[1]:
                 return vectors[rows, :, :units]
-            states: Array = project(vectors[rows, :, -units:], synapse.weights) + hidden.bias
+            seen = vectors[rows, :, -units:]
+            if len(seen) == 1:  # the next piece of a run may begin here, with the same bits
+                states: Array = project_each(seen[0], synapse.weights)[None] + hidden.bias
+            else:
+                states = project(seen, synapse.weights) + hidden.bias
             if offset.shape[1]:
                 clock = np.minimum.outer(times[rows], ends)
                 states += np.exp(-clock / hidden.tau_runs[0][1])[..., None] * offset

@@ -8,7 +8,7 @@ and event engines and chips need the formulas.
 from .attention import Attention
 from .base import Array, HyperSynapse, Shape, block_diagonal
 from .convolution import Convolution
-from .dense import Dense, project, project_back
+from .dense import Dense, project, project_back, project_each
 from .integrated import Epanechnikov, Memories
 from .multibody import MultiBody
 
@@ -25,6 +25,7 @@ __all__ = [
     "block_diagonal",
     "project",
     "project_back",
+    "project_each",
 ]
 
 

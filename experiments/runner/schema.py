@@ -78,7 +78,9 @@ def _parameter(at: str, value: Any) -> None:
 
 
 _count = partial(checks.count, at_least=0, at_most=2**64 - 1)
-_duration = partial(checks.number, at_least=0)
+# No unit takes a hundred thousand years, and the sum of a run's units stays a number of JSON.
+_duration = partial(checks.number, at_least=0, at_most=3e12)
+_total = partial(checks.number, at_least=0)
 _text_or_null, _number_or_null = optional(checks.text), optional(checks.number)
 _FAILURE: Mapping[str, Check] = {
     "unit": _count,
@@ -98,7 +100,7 @@ _UNITS: Mapping[str, Check] = {
     "total": _count,
     "measured": _count,
     "failed": _count,
-    "seconds": _duration,
+    "seconds": _total,
 }
 
 # What run.json holds.

@@ -562,6 +562,31 @@ def test_a_clamped_unit_does_not_keep_a_cue_from_settling() -> None:
     assert np.abs(force["visible"][:, 3:]).max() <= 1e-6 < np.abs(force["visible"]).max()
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("jumps", [True, False])
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_cue_has_the_same_bits_alone_and_in_a_batch(
+    whole: bool, jumps: bool, hidden: bool
+) -> None:
+    """Also where memories have a start of their own, and where a run begins anew at a jump."""
+    rng = np.random.default_rng(0)
+    patterns = rng.choice([-1.0, 1.0], (9, 20)) if whole else rng.normal(size=(9, 20))
+    net = am.dense_am(patterns, hidden=am.Softmax(0.3), tau_hidden=0.5)
+    cues, memories = rng.normal(size=(7, 20)), rng.normal(size=(7, 9))
+    values = rng.normal(size=(2, 7, 20))
+
+    def run(some: slice) -> am.Trajectory:
+        states = {"visible": cues[some]} | ({"hidden": memories[some]} if hidden else {})
+        inputs = am.PiecewiseConstant([0.5, 1.5], values[:, some]) if jumps else None
+        return am.simulate(net, states, inputs=inputs, times=[0.0, 1.0, 3.0], until=None)
+
+    together = run(slice(None))
+    for b in range(7):
+        alone = run(slice(b, b + 1))
+        np.testing.assert_array_equal(alone["visible"][:, 0], together["visible"][:, b])
+        np.testing.assert_array_equal(alone.final["hidden"][0], together.final["hidden"][b])
+
+
 def test_chunks_of_one_step_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     net, cues = digit_cues()
     whole = am.simulate(net, cues[:5], t1=30.0)

@@ -317,6 +317,7 @@ def test_names_from_files_do_not_reach_a_terminal_raw(small_run, tmp_path, known
         ({"unit": 0}, "unit 0 has results in line 1 already"),
         ({"seconds": -1}, "row.seconds must be a finite number"),
         ({"seconds": None}, "row.seconds must be"),
+        ({"seconds": 1.7e308}, "row.seconds must be a finite number"),  # the sum would be none
         ({"results": None}, "results are not numbers"),
         ({"results": {"sum": 1.0}}, "measure returned sum; the experiment has sum, curve"),
         ({"results": {"sum": "1", "curve": [1, 2, 3]}}, "results are not numbers"),
