@@ -141,7 +141,8 @@ class Chip:
         Raises
         ------
         ValueError
-            If it is no TOML, or lacks something; the message names all of it.
+            If it is no TOML; if entries are wrong, or if some are missing: the message names all of
+            them.
         """
         path = checks.path("path", path)
         table = chip_files.read(path)

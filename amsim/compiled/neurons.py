@@ -49,7 +49,7 @@ def activation(kind, parameter, x):
         return min(x, math.exp(LARGEST / (parameter + 1.0))) ** parameter
     if kind in (EXPONENTIAL, SHARE):
         return math.exp(min(parameter * x, LARGEST))
-    raise ValueError("activation: no single unit is of this kind")
+    raise ValueError("amsim/compiled/neurons.py: activation has no branch for this kind")
 
 
 @compiled
@@ -77,7 +77,7 @@ def inverse(kind, parameter, y):
             return -np.inf
         x = math.log(y) / parameter
         return x if parameter * x < LARGEST else np.inf
-    raise ValueError("inverse: no single unit is of this kind")
+    raise ValueError("amsim/compiled/neurons.py: inverse has no branch for this kind")
 
 
 @compiled
@@ -105,7 +105,7 @@ def steepest(kind, parameter, reach):
         return parameter / 2.0
     if kind == ENTMAX:  # 2 beta s_i (1 - s_i / sum s), s <= 1
         return 2.0 * parameter
-    raise ValueError("steepest: no unit is of this kind")
+    raise ValueError("amsim/compiled/neurons.py: steepest has no branch for this kind")
 
 
 # Groups with a threshold tau: an output is a function of u = beta (x - max x) - tau.
@@ -115,7 +115,7 @@ def steepest(kind, parameter, reach):
 def share(kind, alpha, u):
     """Output of a unit that is u above its group's threshold, and its slope by u."""
     if kind != ENTMAX:
-        raise ValueError("share: no group with a threshold is of this kind")
+        raise ValueError("amsim/compiled/neurons.py: share has no branch for this kind")
     order = alpha - 1.0
     base = 1.0 + order * u
     if not base > 0.0:
@@ -130,7 +130,7 @@ def share(kind, alpha, u):
 def height(kind, alpha, y):
     """u at which the output is y; infinite if it never is."""
     if kind != ENTMAX:
-        raise ValueError("height: no group with a threshold is of this kind")
+        raise ValueError("amsim/compiled/neurons.py: height has no branch for this kind")
     if not 0.0 <= y <= 1.0:
         return math.copysign(np.inf, y)
     order = alpha - 1.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +27,8 @@ class Lagrangian(ABC):
     1. It is a frozen dataclass of its parameters and has no other state, so that it can be
        compared, hashed and pickled. `__post_init__` checks the parameters: ``require(self,
        "beta")`` raises unless beta is a positive number, and keeps it as a Python float, since a
-       scalar of NumPy would promote float32. `Tempered` is a base with a beta that does so.
+       scalar of NumPy would promote float32. `Tempered` is a base with a beta that does so. No
+       parameter has the name of a method, such as `slope`: the class would be refused.
     2. `separable` and `bounded` are attributes of the class, and true of every instance.
     3. All methods act on the last axis; leading axes are batches, and a batch gives what its rows
        give. They begin with ``x = floats(x)``, which refuses what are no numbers: float32 stays
@@ -62,6 +65,16 @@ class Lagrangian(ABC):
 
     separable: ClassVar[bool]
     bounded: ClassVar[bool]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in inspect.get_annotations(cls):
+            above = [vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)]
+            if any(isinstance(each, (FunctionType, property)) for each in above):
+                raise TypeError(
+                    f"{cls.__name__}: the parameter {name!r} would hide the method of that name, "
+                    f"which others call; give it another name"
+                )
 
     @property
     def kinked(self) -> bool:

@@ -106,8 +106,8 @@ def check_covered(net: Network, scope: Scope) -> None:
         kind = type(layer.lagrangian).__name__
         if not isinstance(layer.lagrangian, COVERED):
             raise ValueError(
-                f"layer {name!r} is {kind}; certificates cover Entmax, Softmax and separable "
-                f"Lagrangians (Identity, Tanh, Sigmoid, ReLU, RectifiedPower, Exponential)"
+                f"layer {name!r} is {kind}; certificates cover Entmax, Softmax and the "
+                f"Lagrangians that are sums over units (SeparableLagrangian)"
             )
         if layer.leak == 0:
             raise ValueError(f"layer {name!r} has no leak, so it has no map to iterate; set leak=1")

@@ -23,12 +23,14 @@ from amsim.lagrangians import (
     LayerNorm,
     RectifiedPower,
     ReLU,
+    SeparableLagrangian,
     Sigmoid,
     Sign,
     Softmax,
     Spherical,
     Tanh,
 )
+from amsim.lagrangians.base import Tempered
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -677,3 +679,24 @@ def test_products_of_shares_do_not_cancel_at_a_stored_memory(lagrangian: Any) ->
     ones = np.array([1.0, 0.0, 0.0])
     for product in (lagrangian.magnitude_product(x, ones), lagrangian.hessian_product(x, ones)):
         assert float(product[0]) == pytest.approx(expected, rel=1e-13, abs=0.0)
+
+
+def test_a_parameter_may_not_hide_a_method() -> None:
+    """Networks and solvers would work, and the first that asks for the slope would not."""
+    for name in ("slope", "kinked", "value"):
+        with pytest.raises(TypeError, match=f"Leaky: the parameter '{name}' would hide the method"):
+            type(
+                "Leaky",
+                (Tempered, SeparableLagrangian),
+                {"__annotations__": {name: float}, name: 0.1},
+            )
+
+
+@pytest.mark.parametrize("lagrangian", [each for each in ALL if each.separable], ids=repr)
+def test_a_jump_of_the_slope_is_said(lagrangian: SeparableLagrangian) -> None:
+    """`kinked` against the slopes on both sides of many points, for sums over units."""
+    at = np.concatenate([[0.0], np.linspace(-2.1, 2.1, 43)])
+    near = 1e-9
+    jump = np.abs(lagrangian.slope(at + near) - lagrangian.slope(at - near))
+    size = np.maximum(lagrangian.slope(at + near), lagrangian.slope(at - near))
+    assert (jump > 1e-3 * np.maximum(size, 1e-3)).any() == lagrangian.kinked
