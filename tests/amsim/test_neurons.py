@@ -72,18 +72,18 @@ def test_no_slope_exceeds_the_steepest(lagrangian: Any) -> None:
 def test_functions_raise_for_what_is_no_single_unit() -> None:
     for kind in (*neurons.GROUPS, 42, -1):
         for function in (activation, inverse):
-            with pytest.raises(ValueError, match="has no branch for the kind of this unit"):
+            with pytest.raises(ValueError, match="has no branch for this kind"):
                 function(kind, 1.0, 0.5)
-    with pytest.raises(ValueError, match="has no branch for the kind of this unit"):
+    with pytest.raises(ValueError, match="has no branch for this kind"):
         steepest(42, 1.0, 0.5)
 
 
 def test_functions_raise_for_what_is_no_group_with_a_threshold() -> None:
     for kind in (neurons.SOFTMAX, neurons.IDENTITY, 42):
         for function in (share, height):
-            with pytest.raises(ValueError, match="has no branch for the kind of this group"):
+            with pytest.raises(ValueError, match="has no branch for this kind"):
                 function(kind, 1.5, 0.5)
-        with pytest.raises(ValueError, match="has no branch for the kind of this group"):
+        with pytest.raises(ValueError, match="has no branch for this kind"):
             threshold(kind, 1.5, 1.0, STATES)
     for kind in {*KINDS} - {*neurons.GROUPS}:
         with pytest.raises(ValueError, match="no group is of this kind"):
