@@ -463,7 +463,7 @@ def test_shortcuts_certify_the_same_cues(
     cues = am.patterns.corrupt(xi, flip=0.2, seed=3)
     quick = certify(net, cues, targets, scope)
     monkeypatch.setattr(
-        "amsim.stability.certificates._repelled",
+        "amsim.stability.certificates._within_images",
         lambda boxes, new: np.zeros(len(new.reach()), bool),
     )
     monkeypatch.setattr(

@@ -273,7 +273,7 @@ def test_random_networks_keep_what_their_certificates_say(scope: Any) -> None:
 
 def test_certified_cues_of_many_layers_end_at_the_target_from_the_default_start() -> None:
     """Chains, cycles, lateral synapses; benchmarks/starts.py draws 2000 of them."""
-    count = benchmark("starts").total(networks=12, seed=7)
+    count = benchmark("starts").total(networks=18, seed=7)
     assert count["certified"] > 30
     assert count["recalled, refused"] > 5
     assert count["event runs"] > 10
