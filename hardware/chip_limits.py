@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -53,6 +54,21 @@ PRICES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "crossing_time": ("ns", "one message from chip to chip, beyond the hop"),
         "barrier_time": ("ns", "one synchronisation of all cores at the end of a step"),
         "static_power": ("mW", "a chip that does nothing"),
+    }
+)
+
+# What each is counted in; a unit may be followed by a remark, as in "bytes, of 192 KB".
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("cores", "cores_per_router", "cores_per_chip"), "cores"),
+        **dict.fromkeys(("mesh_columns", "mesh_rows"), "routers"),
+        **dict.fromkeys(("axons_in_per_core", "axons_out_per_core"), "axons"),
+        **dict.fromkeys((name for name in LIMITS if name.endswith("_bits")), "bits"),
+        **{name: unit for name, (unit, _) in PRICES.items()},
+        "neurons_per_core": "neurons",
+        "synapse_bytes_per_core": "bytes",
+        "chips": "chips",
+        "power": "W",
     }
 )
 
@@ -110,6 +126,11 @@ class Limit:
             raise NotPublicError(f"the value is not public ({self.source})")
         return self.value, self.value if self.high is None else self.high
 
+    def require_unit(self, name: str) -> None:
+        """Raise unless the unit is the one in which `name` is counted."""
+        if re.split("[ ,]", self.unit, maxsplit=1)[0] != UNITS[name]:
+            raise ValueError(f"{name} is in {self.unit!r}, it has to be in {UNITS[name]}")
+
 
 @dataclass(frozen=True)
 class System:
@@ -135,3 +156,6 @@ class System:
             if limit is not None:
                 what = f"{name} of system {self.name!r}"
                 checks.count(what, limit.value, at_most=MOST_CORES)
+        for name in ("chips", "cores_per_chip", "power"):
+            if (given := getattr(self, name)) is not None:
+                given.require_unit(name)

@@ -12,7 +12,7 @@ from amsim import checks
 from amsim.display import fields_repr
 
 from . import chip_files
-from .chip_limits import LIMITS, MOST_CORES, PLACING, PRICES, Limit, System
+from .chip_limits import LIMITS, MOST_CORES, PLACING, PRICES, UNITS, Limit, System
 from .errors import NotPublicError
 
 _OF_THE_MESH = ("cores", "mesh_columns", "mesh_rows", "cores_per_router")
@@ -115,8 +115,7 @@ class Chip:
             if isinstance(given, tuple) and len(given) != 2:
                 raise ValueError(f"{name} must be one number or two, got {checks.shown(given)}")
             low, high = given if isinstance(given, tuple) else (given, None)
-            unit = PRICES[name][0] if name in PRICES else LIMITS[name]
-            limits[name] = Limit(low, unit, "assumed by the caller", "assumed", False, high)
+            limits[name] = Limit(low, UNITS[name], "assumed by the caller", "assumed", False, high)
         return replace(self, limits=limits)
 
     def system(self, name: str) -> System:
@@ -155,8 +154,11 @@ class Chip:
 def _wrong_values(limits: Mapping[str, Limit]) -> list[str]:
     wrong = []
     for name, limit in limits.items():
-        if name in PRICES and not limit.unit.startswith(PRICES[name][0]):
-            wrong.append(f"{name} is in {limit.unit!r}, it has to be in {PRICES[name][0]}")
+        if name in _KNOWN:
+            try:
+                limit.require_unit(name)
+            except ValueError as error:
+                wrong.append(str(error))
         most = MOST_CORES if name in _OF_THE_MESH else checks.LARGEST_COUNT
         if name in LIMITS and limit.value is not None:
             try:

@@ -6,6 +6,7 @@ or TypeError; those of `amsim.checks` are the leaves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
@@ -22,14 +23,16 @@ def optional(check: Check) -> Check:
     return lambda at, value: None if value is None else check(at, value)
 
 
-def list_of(check: Check, *, least: int = 0) -> Check:
-    """A list of what passes."""
+def list_of(check: Check, *, least: int = 0, most: float = math.inf) -> Check:
+    """A list of what passes, of so many entries."""
 
     def every(at: str, value: Any) -> None:
         if not isinstance(value, list):
             raise TypeError(f"{at} must be a list, got {checks.shown(value)}")
         if len(value) < least:
             raise ValueError(f"{at} must have at least {least} entries, got {len(value)}")
+        if len(value) > most:
+            raise ValueError(f"{at} must have at most {most} entries, got {len(value)}")
         for number, entry in enumerate(value):
             check(f"{at}[{number}]", entry)
 
@@ -108,7 +111,7 @@ RECORD = entries(
     {
         "experiment": checks.text, "question": checks.text, "size": checks.text, "seed": _count,
         "repeats": _count, "parameters": mapping_of(_parameter),
-        "labels": mapping_of(list_of(checks.text, least=2)),
+        "labels": mapping_of(list_of(checks.text, least=2, most=2)),
         "status": partial(checks.choice, known=STATES), "units": entries({}, _UNITS),
         "failures": list_of(entries(_FAILURE)), "claims": list_of(entries(_CLAIM)),
         "problems": list_of(checks.text),

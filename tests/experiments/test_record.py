@@ -205,6 +205,7 @@ def test_foreign_and_damaged_folders(tmp_path):
         ("repeats", 2.5, "repeats must be a whole number"),
         ("units", {"measured": "16"}, "units.measured must be a whole number"),
         ("labels", {"x": ["one"]}, "labels.x must have at least 2 entries"),
+        ("labels", {"x": ["one", "two", "three"]}, "labels.x must have at most 2 entries"),
         ("status", "fine", "status must be 'running'"),
         ("problems", [None], r"problems\[0\] must be text"),
         ("seed", float("nan"), "NaN for a number"),

@@ -147,6 +147,16 @@ def test_a_table_is_told_all_that_is_missing() -> None:
     joules = hw.Limit(1e-12, "J", "data sheet", "paper")
     with pytest.raises(ValueError, match="synapse_energy is in 'J', it has to be in pJ"):
         hw.Chip("mine", True, limits | {"synapse_energy": joules})
+    for name, unit, needed in (
+        ("synapse_bytes_per_core", "kB", "bytes"), ("cores", "thousand cores", "cores"),
+        ("static_power", "mWh", "mW"), ("barrier_time", "ns2", "ns"), ("weight_bits", "B", "bits"),
+    ):  # fmt: skip
+        limit = hw.Limit(8, unit, "data sheet", "paper")
+        with pytest.raises(ValueError, match=f"{name} is in '{unit}', it has to be in {needed}"):
+            hw.Chip("mine", True, limits | {name: limit})
+    hw.Chip("mine", True, limits | {"weight_bits": hw.Limit(8, "bits, signed", "x", "paper")})
+    with pytest.raises(ValueError, match="power is in 'kW', it has to be in W"):
+        hw.System("one", hw.Limit(1, "chips", "x", "paper"), power=hw.Limit(2, "kW", "x", "paper"))
     with pytest.raises(ValueError, match="basis must be 'paper', 'brief'"):
         hw.Limit(1, "cores", "data sheet", "guess")
     with pytest.raises(ValueError, match="say where the value comes from"):
