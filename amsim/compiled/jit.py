@@ -89,6 +89,12 @@ def is_compiled(function: Any) -> bool:
     return hasattr(function, "overloads")
 
 
+def require_compiler(what: str, function: Any) -> None:
+    """Raise RuntimeError where numba is switched off."""
+    if not is_compiled(function):
+        raise RuntimeError(f"{what} needs compiled code; unset NUMBA_DISABLE_JIT")
+
+
 def in_memory(function: Any, *arguments: Any) -> bool:
     """Whether a call with arguments of these types runs at once.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled.jit import announced, is_compiled
+from ..compiled.jit import announced, require_compiler
 from ..network import Layer, Network
 from ..progress import Progress
 from ..synapses import Array
@@ -111,8 +111,7 @@ class Run:
     def compile(self) -> None:
         """Compile or load what is not yet."""
         if self.kind not in _LOADED:
-            if not is_compiled(self.outermost):
-                raise RuntimeError("the integrator needs compiled code; unset NUMBA_DISABLE_JIT")
+            require_compiler("the integrator", self.outermost)
             with announced("the integrator", self.outermost, *self.arguments(0)):
                 self.sweep(0)
             _LOADED.add(self.kind)

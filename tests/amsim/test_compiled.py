@@ -146,3 +146,14 @@ def test_draws_in_compiled_code_equal_those_of_arrays() -> None:
     together = draws.uniform(3, draws.DELAY, 50)
     one_by_one = [streams.unit_interval(np.uint64(streams.mixed(key, c))) for c in counters]
     np.testing.assert_array_equal(together, one_by_one)
+
+
+@pytest.mark.parametrize("solver", ["ExponentialIntegrator", "EventDriven"])
+def test_engines_without_a_compiler_say_so(solver: str) -> None:
+    code = (
+        "import amsim as am; xi = am.patterns.random(2, 4, seed=0)\n"
+        f"am.simulate(am.dense_am(xi, hidden=am.Softmax(1.0)), xi[0], solver=am.{solver}())"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert ended.stderr.splitlines()[-1].endswith(b"needs compiled code; unset NUMBA_DISABLE_JIT")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiled.jit import announced
+from ...compiled.jit import announced, require_compiler
 from ...network import Network
 from ...progress import Progress
 from ..problem import (
@@ -211,6 +211,7 @@ class _Run:
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
         engine = loop.run_events if self.windows is None else window_loop.run_windows
+        require_compiler("the event engine", engine)
         with announced("the event engine", engine):
             self._run(0.0, -1)
             clocks.begin(self.layout, self.state)
