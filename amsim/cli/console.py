@@ -150,6 +150,7 @@ def plain_warnings() -> Iterator[None]:
         note(f"warning: {' '.join(str(message).split())}")
 
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other libraries, about others
         warnings.simplefilter("always", GuaranteeWarning)
         warnings.showwarning = show
         yield

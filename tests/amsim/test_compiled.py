@@ -61,7 +61,10 @@ def call(package: Path, code: str = CALL) -> Any:
 
 def start(package: Path, code: str) -> Callable[[], Any]:
     answers, connection = CONTEXT.Pipe(duplex=False)
-    beside = f"import sys; sys.path.insert(0, {str(package.parent)!r}); answer = connection.send;"
+    beside = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); answer = connection.send;"
+        "import numba; numba.config.CACHE_DIR = '';"  # also where NUMBA_CACHE_DIR is set
+    )
     process = CONTEXT.Process(target=exec, args=(beside + code, {"connection": connection}))
     process.start()
     connection.close()
