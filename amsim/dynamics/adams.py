@@ -164,6 +164,19 @@ def state_weights(rate, gain, h, nodes, order, scratch, out):
     """Weights of dd[0..order] in the state after a step h; returns the weight of the old state.
 
     Leaves the integrals behind them in scratch.slow.
+
+    Parameters
+    ----------
+    rate, gain : float
+        Of the units: decay of the state, factor of the drive.
+    h : float
+        Size of the step.
+    nodes : float64 (HISTORY + 2,)
+        Times of the history from the start of the step backwards, in units of h.
+    order : int
+    scratch : Scratch
+    out : float64 (HISTORY + 2,)
+        Becomes the weights.
     """
     integral = scratch.slow
     newton_weights(rate * h, nodes, order, scratch, integral)
@@ -181,6 +194,13 @@ def follower_weights(rate, gain, lag, h, nodes, order, scratch, out):
     Call `state_weights` before: scratch.slow holds its integrals. The kernel of a follower is the
     difference of two exponentials over the difference of their rates. Where these nearly coincide
     its limit is used, exact to their squared difference / 24.
+
+    Parameters
+    ----------
+    rate, gain, lag : float
+        Of the units: decay of the state, factor of the drive, rate of the followers.
+    h, nodes, order, scratch, out
+        As for `state_weights`.
     """
     slow, fast = scratch.slow, scratch.fast
     if abs(lag - rate) * h > 1e-4:
@@ -216,7 +236,26 @@ def _scaled_nodes(past, b, origin, h, count, out):
 
 @inner_vectorised
 def _combine(x, shift, keep, dd, weight, terms, b, start, stop, out, row):
-    """out[row, shift + i] = keep x[b, shift + i] + sum_j weight[j] dd[b, j, i]."""
+    """out[row, shift + i] = keep x[b, shift + i] + sum_j weight[j] dd[b, j, i].
+
+    Parameters
+    ----------
+    x : float64 (B, X)
+    shift : int
+        Where the units stand in x and out; their followers stand behind all units.
+    keep : float
+        Weight of the old state.
+    dd : float64 (B, HISTORY, N)
+    weight : float64 (terms or more,)
+    terms : int
+        Divided differences that count.
+    b : int
+        The cue.
+    start, stop : int
+        The units i.
+    out, row : float64 (R, X), int
+        Becomes the sum, in this row.
+    """
     begin, end, ahead = np.uint64(start), np.uint64(stop), np.uint64(shift)
     first = weight[0]
     for i in range(begin, end):
@@ -229,6 +268,18 @@ def _combine(x, shift, keep, dd, weight, terms, b, start, stop, out, row):
 
 @inner_vectorised
 def _add(source, b, factor, start, stop, out, row, shift):
+    """out[row, shift + i] += factor source[b, i].
+
+    Parameters
+    ----------
+    source, b : float64 (B, X), int
+        What is added, and the cue.
+    factor : float
+    start, stop : int
+        The units i.
+    out, row, shift : float64 (R, X), int, int
+        What it is added to: the row, and where the units stand in it.
+    """
     ahead = np.uint64(shift)
     for i in range(np.uint64(start), np.uint64(stop)):
         out[row, ahead + i] += factor * source[b, i]
@@ -292,7 +343,20 @@ def _count_iteration(steps, segments, b, top, share):
 
 @inner_vectorised
 def _shift(drive, used, b, weight, start, stop, new, shift):
-    """new += weight (drive - used); the largest change and the sum of |drive|."""
+    """new += weight (drive - used); the largest change and the sum of |drive|.
+
+    Parameters
+    ----------
+    drive, used : float64 (B, N)
+        As evaluated, and as predicted.
+    b : int
+        The cue.
+    weight : float
+    start, stop : int
+        The units i.
+    new, shift : float64 (B, X), int
+        What changes, and where the units stand in it.
+    """
     largest, total, ahead = 0.0, 0.0, np.uint64(shift)
     for i in range(np.uint64(start), np.uint64(stop)):
         change = drive[b, i] - used[b, i]
@@ -323,6 +387,15 @@ def _error(steps, segments, b, order, largest, rtol, atol):
     """Error of one order relative to the tolerance, from max |dd[order]| by segment.
 
     Followers are averages of their units and need no test of their own.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    b : int
+        The cue.
+    order : int
+    largest : float64 (S,)
+    rtol, atol : float
     """
     cue = steps.cues[b]
     worst = 0.0
@@ -335,7 +408,20 @@ def _error(steps, segments, b, order, largest, rtol, atol):
 
 @inner_vectorised
 def _push(dd, b, j, carry, span, start, stop):
-    """Store the new divided difference j, carry the next one; its largest size."""
+    """Store the new divided difference j, carry the next one; its largest size.
+
+    Parameters
+    ----------
+    dd : float64 (B, HISTORY, N)
+    b, j : int
+        The cue, and the order of the difference.
+    carry : float64 (B, N)
+        The difference of that order; becomes that of the next.
+    span : float
+        From the oldest to the newest time of the next one.
+    start, stop : int
+        The units i.
+    """
     largest, inverse = 0.0, 1.0 / span
     for i in range(np.uint64(start), np.uint64(stop)):
         value = (carry[b, i] - dd[b, j, i]) * inverse
@@ -350,6 +436,16 @@ def _remember(steps, segments, b, time, carry, below, above):
     """Add `time` and the drive in carry[b] to the history.
 
     `below` and `above` get max |dd| by segment, of one order less and one more than in use.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    b : int
+        The cue.
+    time : float
+    carry : float64 (B, N)
+        The drive; used up.
+    below, above : float64 (S,)
     """
     cue = steps.cues[b]
     k = cue.order
@@ -374,7 +470,21 @@ def _remember(steps, segments, b, time, carry, below, above):
 
 @inner
 def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row):
-    """State at `time`, in the step just taken from `before`; steps.x is still the old state."""
+    """State at `time`, in the step just taken from `before`; steps.x is still the old state.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    b : int
+        The cue.
+    before, time : float
+        The start of the step, and the time that is asked for.
+    terms : int
+        Divided differences that count.
+    scratch : Scratch
+    outputs, row : float64 (B, T, X), int
+        The state is written to outputs[b, row].
+    """
     h, units, x, dd = time - before, steps.used.shape[1], steps.x, steps.dd
     nodes, weight = scratch.nodes, scratch.weight
     _scaled_nodes(steps.past, b, before, h, terms, nodes)
@@ -397,7 +507,19 @@ def _stretch(error, order):
 
 @inner
 def _choose(steps, segments, b, error, below, above, rtol, atol):
-    """Order and size of the next step: the order that allows the longest one."""
+    """Order and size of the next step: the order that allows the longest one.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    b : int
+        The cue.
+    error : float
+        Of the order in use, relative to the tolerance.
+    below, above : float64 (S,)
+        As for `_remember`.
+    rtol, atol : float
+    """
     cue = steps.cues[b]
     k = cue.order
     best, order = _stretch(error, k), k
@@ -457,6 +579,22 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     """Accept or reject the corrected step of cue b; whether it was accepted.
 
     States at output times within the step are written to outputs[b]. drives[b] is used up.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    b : int
+        The cue.
+    drives : float64 (B, N)
+    finite : bool
+        Whether the drive of this cue is.
+    rtol, atol : float
+        Tolerances of a step.
+    t1 : float
+        The end of the run.
+    times, outputs : float64 (T,), float64 (B, T, X)
+        Output times, and the states there.
+    scratch : Scratch
     """
     cue = steps.cues[b]
     cue.evaluated += 1
@@ -587,6 +725,22 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
 
     The drive belongs to the prediction, not to the state that is accepted: a cue that seems to
     have settled is only quiet, until the drive is evaluated there.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    b : int
+        The cue.
+    drives : float64 (B, N)
+    rtol, atol : float
+        Tolerances of a step.
+    tolerance : float
+        Of what has settled; 0 if nothing settles.
+    t1 : float
+        The end of the run.
+    times, outputs : float64 (T,), float64 (B, T, X)
+        Output times, and the states there.
+    scratch : Scratch
     """
     cue = steps.cues[b]
     finite = correct(steps, segments, b, drives)
@@ -609,7 +763,24 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
 def finish_running(
     steps, segments, cues, size, drives, rtol, atol, tolerance, t1, times, outputs, scratch
 ):
-    """Use drives[b], evaluated at steps.new[b], for the listed cues."""
+    """Use drives[b], evaluated at steps.new[b], for the listed cues.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    cues, size : int64 (C,), int
+        The first `size` of these are used.
+    drives : float64 (B, N)
+    rtol, atol : float
+        Tolerances of a step.
+    tolerance : float
+        Of what has settled; 0 if nothing settles.
+    t1 : float
+        The end of the run.
+    times, outputs : float64 (T,), float64 (B, T, X)
+        Output times, and the states there.
+    scratch : Scratch
+    """
     for c in range(size):
         b = cues[c]
         if steps.cues[b].status == STARTING:

@@ -210,7 +210,19 @@ def _local_block(memories, count, line, work):
 
 @inner
 def _states(memories, first, count, cues, size, start, work):
-    """States h of one block of memory units, for the group of cues that begins at `start`."""
+    """States h of one block of memory units, for the group of cues that begins at `start`.
+
+    Parameters
+    ----------
+    memories : Memories
+    first, count : int
+        The block: its first memory, and how many.
+    cues, size : int64 (C,), int
+        The first `size` of these run.
+    start : int
+        Place of the first cue of the group.
+    work : Work
+    """
     weights, offset, logits = memories.weights, memories.offset, work.logits
     if size == 1:
         products_of_one(weights, first, work.block, count, work.query, start, logits)
@@ -228,6 +240,18 @@ def _add_block(memories, first, count, cues, size, start, used, work):
     """Add the memories of a block, by their shares, to the drives of a group of cues.
 
     `used` counts the shares that are not 0. Left out or not, these change no bit.
+
+    Parameters
+    ----------
+    memories : Memories
+    first, count : int
+        The block: its first memory, and how many.
+    cues, size : int64 (C,), int
+        The first `size` of these run.
+    start : int
+        Place of the first cue of the group.
+    used : int
+    work : Work
     """
     weights, block, shares, sums = memories.weights, work.block, work.shares, work.sums
     together = size > 1 and used > count
@@ -408,7 +432,30 @@ def softmax_sweep(
     steps, segments, memories, rtol, atol, tolerance, t1, times, outputs, scratch, narrow, wide,
     exact, cues, sweeps,
 ):  # fmt: skip
-    """`sweep` where memory units share a softmax."""
+    """`sweep` where memory units share a softmax.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    memories : Memories
+    rtol, atol : float
+        Tolerances of a step.
+    tolerance : float
+        Of what has settled; 0 if nothing settles.
+    t1 : float
+        The end of the run.
+    times, outputs : float64 (T,), float64 (B, T, X)
+        Output times, and the states there.
+    scratch : Scratch
+    narrow, wide : Work
+        For products in the precision of the recall, and in float64.
+    exact : bool
+        Whether all products are in float64.
+    cues : int64 (B,)
+        Begins with those that run, after each step.
+    sweeps : int
+        The most steps.
+    """
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
@@ -431,7 +478,30 @@ def entmax_sweep(
     steps, segments, memories, rtol, atol, tolerance, t1, times, outputs, scratch, narrow, wide,
     exact, cues, sweeps,
 ):  # fmt: skip
-    """`sweep` where memory units share a threshold."""
+    """`sweep` where memory units share a threshold.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    memories : Memories
+    rtol, atol : float
+        Tolerances of a step.
+    tolerance : float
+        Of what has settled; 0 if nothing settles.
+    t1 : float
+        The end of the run.
+    times, outputs : float64 (T,), float64 (B, T, X)
+        Output times, and the states there.
+    scratch : Scratch
+    narrow, wide : Work
+        For products in the precision of the recall, and in float64.
+    exact : bool
+        Whether all products are in float64.
+    cues : int64 (B,)
+        Begins with those that run, after each step.
+    sweeps : int
+        The most steps.
+    """
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
@@ -451,7 +521,30 @@ def local_sweep(
     steps, segments, memories, rtol, atol, tolerance, t1, times, outputs, scratch, narrow, wide,
     exact, cues, sweeps,
 ):  # fmt: skip
-    """`sweep` where each memory unit has an output of its own."""
+    """`sweep` where each memory unit has an output of its own.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    memories : Memories
+    rtol, atol : float
+        Tolerances of a step.
+    tolerance : float
+        Of what has settled; 0 if nothing settles.
+    t1 : float
+        The end of the run.
+    times, outputs : float64 (T,), float64 (B, T, X)
+        Output times, and the states there.
+    scratch : Scratch
+    narrow, wide : Work
+        For products in the precision of the recall, and in float64.
+    exact : bool
+        Whether all products are in float64.
+    cues : int64 (B,)
+        Begins with those that run, after each step.
+    sweeps : int
+        The most steps.
+    """
     size = len(cues)
     for _ in range(sweeps):
         size = predict_running(steps, segments, scratch, cues)
