@@ -89,9 +89,9 @@ def is_compiled(function: Any) -> bool:
     return hasattr(function, "overloads")
 
 
-def require_compiler(what: str, function: Any) -> None:
+def require_compiler(what: str) -> None:
     """Raise RuntimeError where numba is switched off."""
-    if not is_compiled(function):
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
         raise RuntimeError(f"{what} needs compiled code; unset NUMBA_DISABLE_JIT")
 
 

@@ -111,7 +111,7 @@ class Run:
     def compile(self) -> None:
         """Compile or load what is not yet."""
         if self.kind not in _LOADED:
-            require_compiler("the integrator", self.outermost)
+            require_compiler("the integrator")
             with announced("the integrator", self.outermost, *self.arguments(0)):
                 self.sweep(0)
             _LOADED.add(self.kind)

@@ -201,10 +201,19 @@ class TwoLayerRun(Run):
             if name == synapse.between[1]:
                 return vectors[rows, :, :units]
             seen = vectors[rows, :, -units:]
-            if len(seen) == 1:  # the next piece of a run may begin here, with the same bits
-                states: Array = project_each(seen[0], synapse.weights)[None] + hidden.bias
-            else:
-                states = project(seen, synapse.weights) + hidden.bias
+            ended = times[rows, None] >= ends
+            # Where it ends, and another piece of the run may begin, a cue has bits of its own.
+            late = ended.any(axis=0)
+            states: Array = np.empty((*seen.shape[:2], hidden.size))
+            if not ended.all():
+                states[:] = project(seen, synapse.weights)
+            if late.any():
+                states[:, late] = np.where(
+                    ended[:, late, None],
+                    project_each(seen[-1, late], synapse.weights),
+                    states[:, late],
+                )
+            states += hidden.bias
             if offset.shape[1]:
                 clock = np.minimum.outer(times[rows], ends)
                 states += np.exp(-clock / hidden.tau_runs[0][1])[..., None] * offset

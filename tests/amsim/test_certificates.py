@@ -345,7 +345,7 @@ def test_refuses_by_name_what_it_does_not_cover() -> None:
         ),
         (
             am.Network({"visible": visible, "hidden": am.Layer(2, am.Spherical())}, [dense]),
-            "'hidden' is Spherical.*Softmax and separable",
+            "'hidden' is Spherical.*Softmax and .* sums over units",
         ),
         (
             am.Network({"visible": am.Layer(3, am.Tanh(), leak=0), "hidden": hidden}, [dense]),

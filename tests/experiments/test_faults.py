@@ -316,7 +316,7 @@ def test_a_scheduler_that_answers_late_is_told_of_and_waited_for():
         open_pool(scheduler=cluster.scheduler_address) as pool,
     ):  # fmt: skip
         assert pool.width() == 1
-        cluster.loop.add_callback(time.sleep, 1.5)
+        cluster.loop.add_callback(time.sleep, 4)
         assert pool.poll().endswith("does not answer")
         assert pool.width() == 1
         until(lambda: pool.poll().endswith("has 1 worker threads"))

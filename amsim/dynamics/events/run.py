@@ -211,7 +211,7 @@ class _Run:
     def _prepare(self) -> None:
         """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
         engine = loop.run_events if self.windows is None else window_loop.run_windows
-        require_compiler("the event engine", engine)
+        require_compiler("the event engine")
         with announced("the event engine", engine):
             self._run(0.0, -1)
             clocks.begin(self.layout, self.state)
