@@ -48,7 +48,10 @@ class Neuron:
     least, most : float
         The range of the output.
     brian2 : str
-        The output in Brian2's language, of a state x; c is the logarithm of a group's sum.
+        The output in Brian2's language, of a state x; c is the logarithm of a group's sum, or its
+        threshold.
+    brian2_sums, brian2_normaliser : tuple of str, str
+        Of a group: what its normaliser sums over units, and how it follows with c.
     feature, memory : str
         The kind of integer unit that it is on a chip, as a feature and as a memory; empty where it
         has none.
@@ -62,6 +65,8 @@ class Neuron:
     least: float = -math.inf
     most: float = math.inf
     brian2: str = ""
+    brian2_sums: tuple[str, ...] = ()
+    brian2_normaliser: str = ""
     feature: str = ""
     memory: str = ""
     exponent: int = 1
@@ -79,6 +84,27 @@ def _power(of: RectifiedPower) -> Neuron:
     )
 
 
+def _entmax(of: Entmax) -> Neuron:
+    order, power = of.alpha - 1, 1 / (of.alpha - 1)
+    above = f"(1 + {order!r}*({of.beta!r}*x{{pre}} - c{{post}}))"
+    inside = f"({above}*int({above} > 0))"
+    pair = {"pre": "_pre", "post": "_post"}
+    # A step of Newton's method from the last c, as `Entmax` finds its threshold; where no unit is
+    # above c, total and fall are 0, and c falls.
+    total, fall = "(total + 0.5*int(total == 0))", "(fall + int(fall == 0))"
+    return Neuron(
+        ENTMAX, of.beta, of.alpha, least=0.0, most=1.0,
+        brian2=f"{inside}**{power!r}".format(pre="", post=""),
+        brian2_sums=(
+            f"total_post = {inside}**{power!r}".format(**pair),
+            f"fall_post = int({above} > 0)*({inside} + int({above} <= 0))**{power - 1!r}".format(
+                **pair
+            ),
+        ),
+        brian2_normaliser=f"c += {total}*(1 - {total}**(-{order!r}))/({order!r}*{fall})",
+    )  # fmt: skip
+
+
 _ROWS: dict[type[Lagrangian], Callable[[Any], Neuron]] = {
     Identity: lambda _: Neuron(IDENTITY, brian2="x", feature="identity"),
     Tanh: lambda of: Neuron(
@@ -92,10 +118,13 @@ _ROWS: dict[type[Lagrangian], Callable[[Any], Neuron]] = {
     Exponential: lambda of: Neuron(EXPONENTIAL, of.beta, least=0.0, brian2=f"exp({of.beta!r}*x)"),
     Sign: lambda _: Neuron(SIGN, least=-1.0, most=1.0, brian2="sign(x)", feature="sign"),
     Softmax: lambda of: Neuron(
-        SOFTMAX, of.beta, least=0.0, most=1.0, brian2=f"exp({of.beta!r}*x - c)", memory="softmax"
+        SOFTMAX, of.beta, least=0.0, most=1.0, brian2=f"exp({of.beta!r}*x - c)", memory="softmax",
+        brian2_sums=(f"total_post = exp({of.beta!r}*x_pre - c_post)",),
+        # Relative to the last c: nothing overflows, and c is exact at every step.
+        brian2_normaliser="c += log(total)",
     ),
-    Entmax: lambda of: Neuron(ENTMAX, of.beta, of.alpha, least=0.0, most=1.0),
-}
+    Entmax: _entmax,
+}  # fmt: skip
 
 
 def neuron(lagrangian: Lagrangian) -> Neuron | None:

@@ -34,8 +34,8 @@ def brian2(
     Parameters
     ----------
     network : amsim.Network
-        Layers with Lagrangians Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, Exponential or
-        Softmax, joined by `Dense` synapses.
+        Layers with Lagrangians Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, Exponential,
+        Softmax or Entmax, joined by `Dense` synapses.
     solver, timing, quantum, dt
         As of `amsim.Brian2`: outputs summed at every step ("ode"), or messages ("events") with
         the delays of `timing`.

@@ -72,6 +72,11 @@ NETWORKS: dict[str, tuple[am.Network, dict[str, Any], dict[str, Any]]] = {
          "alone": normal(2, 2)},
         {"clamp": {"tokens": [5]}},
     ),
+    "entmax memories": (
+        am.dense_am(normal(5, 8), hidden=am.Entmax(1.3, 0.7), tau_hidden=1.0),
+        {"visible": normal(2, 8)},
+        {},
+    ),
 }  # fmt: skip
 TIMES = [0.0, 0.013, 0.2, 0.5, 1.0, 2.0]
 EXACT = am.ExponentialIntegrator(rtol=1e-10, atol=1e-12)
@@ -107,6 +112,27 @@ def test_agrees_with_the_ode_and_is_of_second_order(name: str) -> None:
     assert error(name, None) < 1e-4  # the default, a hundredth of the smallest tau
     coarse, fine = error(name, 0.02), error(name, 0.01)
     assert 3.4 < coarse / fine < 4.7
+
+
+@pytest.mark.parametrize("alpha", [1.05, 1.5, 2.0])
+@pytest.mark.parametrize("tau", [0.0, 1.0])
+def test_shares_that_reach_zero(alpha: float, tau: float) -> None:
+    """The threshold follows step by step, also where shares come and go."""
+    stored = am.patterns.random(6, 24, seed=3)
+    net = am.dense_am(stored, hidden=am.Entmax(alpha, 0.3), tau_hidden=tau)
+    cues = am.patterns.corrupt(stored[:2], flip=0.3, seed=4)
+    times = np.linspace(0.5, 6.0, 12)
+    exact = am.simulate(net, cues, times=times, until=None, solver=EXACT)
+    errors = []
+    for dt in (0.01, 0.005):
+        run = am.simulate(net, cues, times=times, until=None, solver=am.Brian2(dt=dt))
+        off = {name: np.abs(run[name] - exact[name]).max() for name in net.layers}
+        errors.append(max(off[name] / np.abs(exact[name]).max() for name in net.layers))
+    assert errors[1] < 5e-4
+    # Of second order, but where memories without a tau make shares come and go at once.
+    assert errors[1] < (0.8 if tau == 0 and alpha >= 1.5 else 0.3) * errors[0]
+    shares = net.layers["hidden"].lagrangian.activation(exact["hidden"])
+    assert (shares == 0).any() == (alpha >= 1.5)
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])

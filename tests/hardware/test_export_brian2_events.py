@@ -25,6 +25,7 @@ TANH = am.dense_am(
     XI, visible=am.Tanh(), hidden=am.Tanh(1.5), tau_hidden=0.5, bias_visible=np.linspace(-1, 1, 5)
 )
 SOFT = am.dense_am(XI, visible=am.Tanh(), hidden=am.Softmax(2.0), tau_hidden=0.5)
+SPARSE = am.dense_am(XI, visible=am.Tanh(), hidden=am.Entmax(1.5, 2.0), tau_hidden=0.5)
 COPIES = am.Network(
     {"v": am.Layer((2, 5), am.Sigmoid(2.0), leak=2.0), "h": am.Layer((2, 3), am.ReLU(), tau=0.7)},
     [am.Dense(XI / 2, between=("h", "v")), am.Dense(-np.eye(5), between=("v", "v"))],
@@ -36,6 +37,7 @@ STATES = {
     SOFT: {"visible": CUE},
     COPIES: {"v": RNG.standard_normal((2, 2, 5))},
     SIGNS: {"visible": CUE},
+    SPARSE: {"visible": CUE},
 }
 TIMINGS = {
     "none": (TANH, None),
@@ -58,6 +60,7 @@ TIMINGS = {
         am.Timing(delay={"v": RNG.uniform(0, 0.3, (2, 5)), ("h", "v"): 0.2}),
     ),
     "signs": (SIGNS, am.Timing(delay=0.1)),
+    "entmax": (SPARSE, am.Timing(delay=0.1)),
 }
 
 

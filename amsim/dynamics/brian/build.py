@@ -5,7 +5,7 @@ variables belong to the same time:
 
 1. sums of the synapses on dynamic layers, of outputs g at the start of the step
 2. states x, over one step; messages that arrive change `drive` later in the step
-3. normalisers of softmax layers: c += log(sum exp(beta x - c)), then outputs g
+3. normalisers of groups of shares, as c += log(sum exp(beta x - c)) for a softmax, then outputs g
 4. the same for algebraic layers: sums, normalisers, outputs
 """
 
@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from ...compiled.neurons import threshold
 from ...lagrangians import Sign, Softmax
 from ...network import Layer
+from ...neurons import SOFTMAX, Neuron, neuron
 from ...synapses import Array
 from ..problem import Problem
 from .equations import check, equations, output
@@ -133,8 +135,9 @@ class _Builder:
         )
         self.model.groups[name] = group
         self.model.network.add(group)
-        if isinstance(layer.lagrangian, Softmax):
-            self.add_normaliser(name, layer, layer.lagrangian, base)
+        row = neuron(layer.lagrangian)
+        if row is not None and row.brian2_sums:
+            self.add_normaliser(name, layer, row, base)
         self.set_start(name, layer, group, clamped)
         update = f"g = {output(name, layer.lagrangian)}"
         if self.events:
@@ -165,34 +168,33 @@ class _Builder:
             group.free = self.spread(name, ~self.problem.clamped[name]).astype(float)
             group.held = self.spread(name, self.states[name])
 
-    def add_normaliser(self, name: str, layer: Layer, softmax: Softmax, base: int) -> None:
-        """One unit per group of the softmax, with c = log sum exp(beta x)."""
-        width, beta = layer.shape[-1], float(softmax.beta)
-        c = beta * np.ravel(softmax.value(self.states[name]))
-        neuron = self.b2.NeuronGroup(
-            len(c),
-            "total : 1\nc : 1",
+    def add_normaliser(self, name: str, layer: Layer, row: Neuron, base: int) -> None:
+        """One unit per group of shares, with its c: the logarithm of a sum, or a threshold."""
+        groups = self.states[name].reshape(-1, layer.shape[-1])
+        sums = [text.partition("_post")[0] for text in row.brian2_sums]
+        normaliser = self.b2.NeuronGroup(
+            len(groups),
+            "\n".join(f"{each} : 1" for each in (*sums, "c")),
             clock=self.clock,
             order=base + _NORMALISER,
             name=f"{name}_normaliser",
             namespace={},
         )
-        neuron.c = c
-        # Relative to the last c: nothing overflows, and c is exact at every step.
-        neuron.run_regularly("c += log(total)", when="groups", order=base + _NORMALISER)
+        normaliser.c = [_normaliser_at(row, x) for x in groups]
+        normaliser.run_regularly(row.brian2_normaliser, when="groups", order=base + _NORMALISER)
         group = self.model.groups[name]
-        units = np.arange(len(c) * width)
+        units = np.arange(groups.size)
         total = self.b2.Synapses(
             group,
-            neuron,
-            f"total_post = exp({beta!r}*x_pre - c_post) : 1 (summed)",
+            normaliser,
+            "\n".join(f"{text} : 1 (summed)" for text in row.brian2_sums),
             clock=self.clock,
             name=f"{name}_sum",
             namespace={},
         )
-        total.connect(i=units, j=units // width)
-        group.c = self.b2.linked_var(neuron, "c", index=units // width)
-        self.model.network.add(neuron, total)
+        total.connect(i=units, j=units // groups.shape[1])
+        group.c = self.b2.linked_var(normaliser, "c", index=units // groups.shape[1])
+        self.model.network.add(normaliser, total)
 
     def add_link(self, link: Link, delay: Array) -> None:
         """Synapses in one direction, copy by copy."""
@@ -283,3 +285,11 @@ def _check_names(problem: Problem, links: list[Link]) -> None:
                 f"Brian2: layers {', '.join(layers)} give two objects the name {name!r}; rename "
                 f"a layer"
             )
+
+
+def _normaliser_at(row: Neuron, x: Array) -> float:
+    """c of a group in the states x."""
+    if row.kind == SOFTMAX:
+        return float(row.parameter * Softmax(row.parameter).value(x))
+    peak, tau = threshold(row.kind, row.alpha, row.parameter, x)
+    return float(row.parameter * peak + tau)

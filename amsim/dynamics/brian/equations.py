@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ...lagrangians import Lagrangian, Softmax
+from ...lagrangians import Lagrangian
 from ...network import Layer, Network
 from ...neurons import named, neuron
 from ...synapses import Dense
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def output(name: str, lagrangian: Lagrangian) -> str:
-    """g of a state x; c is the logarithm of a softmax's sum."""
+    """g of a state x; c belongs to a group of shares: the logarithm of a sum, or a threshold."""
     row = neuron(lagrangian)
     if row is None or not row.brian2:
         raise ValueError(
@@ -43,7 +43,8 @@ def equations(layer: Layer, sources: Sequence[str], *, clamped: bool, events: bo
         lines.append("tau : second (constant)")
         lines += ["sent : 1"] if events else ["before : 1"]
         lines += ["free : 1 (constant)", "held : 1 (constant)"] if clamped else []
-    if isinstance(layer.lagrangian, Softmax):
+    row = neuron(layer.lagrangian)
+    if row is not None and row.brian2_sums:
         lines.append("c : 1 (linked)")
     return "\n".join(lines)
 

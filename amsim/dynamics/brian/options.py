@@ -37,9 +37,10 @@ class Brian2:
     Notes
     -----
     Layers need one of the Lagrangians Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower,
-    Exponential or Softmax, and `Dense` synapses; inputs are constant or `PiecewiseConstant`,
-    whose jumps count from the first step that begins no earlier. `simulate` runs Brian2 in this
-    process, with NumPy as its target, and leaves Brian2's preferences as they were.
+    Exponential, Softmax or Entmax, and `Dense` synapses; inputs are constant or
+    `PiecewiseConstant`, whose jumps count from the first step that begins no earlier. `simulate`
+    runs Brian2 in this process, with NumPy as its target, and leaves Brian2's preferences as they
+    were.
 
     Source: Stimberg, Brette and Goodman 2019, eLife 8:e47314.
 
