@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from ...compiled.neurons import threshold
 from ...lagrangians import Sign, Softmax
 from ...network import Layer
 from ...neurons import SOFTMAX, Neuron, neuron
@@ -289,6 +288,8 @@ def _check_names(problem: Problem, links: list[Link]) -> None:
 
 def _normaliser_at(row: Neuron, x: Array) -> float:
     """c of a group in the states x."""
+    from ...compiled.neurons import threshold  # which imports numba
+
     if row.kind == SOFTMAX:
         return float(row.parameter * Softmax(row.parameter).value(x))
     peak, tau = threshold(row.kind, row.alpha, row.parameter, x)
