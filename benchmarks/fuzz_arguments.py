@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 
 PACKAGES = ("amsim", "hardware", "experiments")
+# What a refusal may be, of whatever words; any other exception counts as a crash.
 EXPECTED = (ValueError, TypeError, OSError, ImportError, NotImplementedError)
 NEVER_DATA = ("masked", "complex", "dates", "text array", "objects")
 

@@ -711,7 +711,8 @@ def _look(steps, segments, b, drives, tolerance, t1):
     """Settle a quiet cue, or let it go on, by the drive at its state."""
     cue = steps.cues[b]
     cue.evaluated += 1
-    if max(residual(segments, drives, steps.x, b), cue.beside) <= tolerance:
+    # One by one: the larger of a number and NaN may be the number.
+    if residual(segments, drives, steps.x, b) <= tolerance and cue.beside <= tolerance:
         cue.status = SETTLED
     elif steps.past[b, 0] >= t1:
         cue.status = TIME_LIMIT

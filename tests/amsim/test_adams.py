@@ -14,6 +14,7 @@ from scipy.integrate import quad
 
 import amsim as am
 from amsim.dynamics import adams
+from amsim.dynamics.build_problem import build_problem
 from amsim.dynamics.problem import Problem
 from amsim.dynamics.run import Run, segments_of
 
@@ -351,3 +352,17 @@ def test_a_state_beyond_its_limit_has_diverged() -> None:
     run.steps.cues[0]["limit"] = 1e3
     assert advance(run, np.full((1, 5), 1e5), atol=1e9)
     assert run.steps.cues[0]["status"] == adams.DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("beside", "status"),
+    [(0.0, adams.SETTLED), (1.0, adams.RUNNING), (np.nan, adams.RUNNING)],
+)
+def test_a_residual_that_is_no_number_settles_nothing(beside: float, status: int) -> None:
+    """That of memories beside the state is NaN where their products are not finite."""
+    net = am.Network({"v": am.Layer(3, am.Identity())}, [])
+    run = Run(build_problem(net, np.zeros(3), t1=10.0)[0], 1e-6, 1e-9)
+    run.steps.cues["status"], run.steps.cues["beside"] = adams.QUIET, beside
+    drives = np.zeros_like(run.steps.used)
+    adams._look(run.steps, run.segments, 0, drives, 1e-6, 10.0)
+    assert run.steps.cues["status"][0] == status
