@@ -20,6 +20,7 @@ Shape = tuple[int, ...]
 Inputs = dict[str, "Array | Drive"]
 # Times that are sums of steps may miss t1 by this for each of them, relative to it.
 _ROUNDING = float(np.finfo(np.float64).eps)
+_MOST_WORKERS = 4096
 
 
 def build_problem(
@@ -34,6 +35,7 @@ def build_problem(
     breakpoints: ArrayLike | None = None,
     max_step: float | None = None,
     seed: checks.Seed = 0,
+    workers: int = 1,
 ) -> tuple[Problem, Shape]:
     """Check the arguments of `simulate`.
 
@@ -70,6 +72,7 @@ def build_problem(
         naive=until is not None and until.naive,
         breakpoints=_breakpoints(external, breakpoints, last),
         max_step=_max_step(network, external, max_step),
+        workers=checks.count("workers", workers, at_most=_MOST_WORKERS),
     )
     return problem, batch
 

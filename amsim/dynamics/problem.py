@@ -73,6 +73,8 @@ class Problem:
         Increasing times within the run at which inputs jump.
     max_step : float
         Longest step where inputs are functions of the time.
+    workers : int
+        Threads that the solver may use; no bit of the solution depends on them.
     """
 
     network: Network
@@ -87,6 +89,7 @@ class Problem:
     naive: bool = False
     breakpoints: Array = field(default_factory=lambda: np.zeros(0))
     max_step: float = np.inf
+    workers: int = 1
 
     @cached_property
     def batch(self) -> int:

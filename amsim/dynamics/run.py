@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -29,6 +32,7 @@ _CHUNK = 3e8
 _PRODUCT = 5e9
 # The kinds of calls whose code is in memory: asking numba takes longer than a short recall.
 _LOADED: set[tuple[str, ...]] = set()
+_LOADING = Lock()  # of several threads one compiles, and says so
 
 
 class Rows(Protocol):
@@ -67,6 +71,11 @@ class Run:
         """Cues that are integrated side by side, from `first` on: many share matrix products."""
         units = sum(layer.size for layer in problem.network.layers.values())
         return max(1, int(_PRODUCT / units**2))
+
+    @staticmethod
+    def width(problem: Problem) -> int:
+        """Numbers in the state of a cue."""
+        return sum(layer.size for layer in problem.network.dynamic.values())
 
     def begin(self, state: Array, segments: adams.Segments) -> None:
         """Lay out the working arrays; `state` holds units and, behind them, followers if any."""
@@ -110,7 +119,9 @@ class Run:
 
     def compile(self) -> None:
         """Compile or load what is not yet."""
-        if self.kind not in _LOADED:
+        with _LOADING:
+            if self.kind in _LOADED:
+                return
             require_compiler("the integrator")
             with announced("the integrator", self.outermost, *self.arguments(0)):
                 self.sweep(0)
@@ -219,35 +230,69 @@ class Outcome(NamedTuple):
 def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> Solution:
     """Run all cues to the end, some at a time, so that their history stays in the cache.
 
-    Ctrl-C is noticed between chunks of steps, and reported as a status.
+    Which cues run side by side does not depend on the number of workers, nor does what they end
+    with. Ctrl-C is noticed between chunks of steps, and reported as a status.
     """
-    outcomes: list[Outcome] = []
-    outputs = np.empty((problem.batch, len(problem.times), 0))
-    progress = Progress(problem.t1, problem.batch)
-    first, stopped = 0, False
+    crew = _Crew(kind, problem, rtol, atol)
+    outcomes = crew.run_all(_parts(kind, problem))
+    crew.progress.close()
+    return _solution(kind, problem, _joined(outcomes), crew.outputs)
+
+
+def _parts(kind: type[Run], problem: Problem) -> list[slice]:
+    """The cues that are integrated side by side."""
+    parts, first = [], 0
     while first < problem.batch:
-        size = problem.batch - first if stopped else kind.together(problem, first)
-        cues = np.arange(first, min(first + size, problem.batch))
-        run = kind(problem.select(cues), rtol, atol)
-        if not outputs.size:
-            outputs = np.empty((*outputs.shape[:2], run.start.shape[1]))
-        run.outputs = outputs[first : first + len(cues)]
-        if not stopped:
-            try:
-                _finish(run, problem.batch - first - len(cues), progress)
-            except KeyboardInterrupt:
-                stopped = True  # the cues that are left keep their first state
-        outcomes.append(run.outcome())
-        first += len(cues)
-    progress.close()
-    return _solution(kind, problem, _joined(outcomes), outputs)
+        stop = min(first + kind.together(problem, first), problem.batch)
+        parts.append(slice(first, stop))
+        first = stop
+    return parts
 
 
-def _finish(run: Run, waiting: int, progress: Progress) -> None:
-    """Step until every cue of the run has ended; so many cues of later runs wait."""
-    chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000))
-    while running := run.sweep(chunk):
-        progress.update(float(run.steps.past[:, 0].min()), waiting + running)
+class _Crew:
+    """One or more threads that share the parts of a batch."""
+
+    def __init__(self, kind: type[Run], problem: Problem, rtol: float, atol: float) -> None:
+        self.kind, self.problem, self.rtol, self.atol = kind, problem, rtol, atol
+        self.outputs = np.empty((problem.batch, len(problem.times), kind.width(problem)))
+        self.progress = Progress(problem.t1, problem.batch)
+        self.reached: dict[int, float] = {}  # times of the parts that are under way
+        self.left = problem.batch  # cues of parts that have not ended
+        self.showing = Lock()
+        self.stopped = False  # the cues that are left keep the state that they have
+
+    def run_all(self, parts: list[slice]) -> list[Outcome]:
+        """What became of the cues of each part."""
+        if self.problem.workers == 1 or len(parts) == 1:
+            return [self.run(part) for part in parts]
+        with ThreadPoolExecutor(self.problem.workers) as pool:
+            futures = [pool.submit(self.run, part) for part in parts]
+            with suppress(KeyboardInterrupt):
+                wait(futures, return_when=FIRST_EXCEPTION)
+            self.stopped = True  # interrupted, or one failed
+            return [future.result() for future in futures]
+
+    def run(self, part: slice) -> Outcome:
+        """Step until every cue of the part has ended."""
+        run = self.kind(self.problem.select(np.arange(part.start, part.stop)), self.rtol, self.atol)
+        run.outputs = self.outputs[part]
+        try:
+            if not self.stopped:
+                self.finish(run, part)
+        except KeyboardInterrupt:
+            self.stopped = True
+        return run.outcome()
+
+    def finish(self, run: Run, part: slice) -> None:
+        chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000))
+        while not self.stopped and (running := run.sweep(chunk)):
+            with self.showing:
+                self.reached[part.start] = float(run.steps.past[:, 0].min())
+                ended = part.stop - part.start - running
+                self.progress.update(min(self.reached.values()), self.left - ended)
+        with self.showing:
+            self.reached.pop(part.start, None)
+            self.left -= part.stop - part.start
 
 
 def _joined(outcomes: list[Outcome]) -> Outcome:

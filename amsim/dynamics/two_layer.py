@@ -80,6 +80,12 @@ class TwoLayerRun(Run):
         return int((traits == traits[0]).all(axis=1).cumprod().sum())
 
     @staticmethod
+    def width(problem: Problem) -> int:
+        (synapse,) = problem.network.synapses
+        hidden, visible = (problem.network.layers[name] for name in synapse.between)
+        return visible.size if hidden.algebraic else 2 * visible.size
+
+    @staticmethod
     def applies(problem: Problem) -> bool:
         """Whether the network is one Dense synapse, Identity features and memories with one tau."""
         network = problem.network

@@ -14,6 +14,7 @@ import pytest
 import amsim as am
 from amsim.dynamics import fixed_point, memory_force
 from amsim.dynamics import run as exponential_run
+from amsim.dynamics.two_layer import TwoLayerRun
 
 Array = npt.NDArray[Any]
 
@@ -615,6 +616,67 @@ def test_interrupted_compiled_run(times: Any, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+def many_cues() -> Array:
+    """Cues of three parts."""
+    return np.cos(np.outer(np.arange(1, 41), np.arange(1, 6)))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"until": None, "t1": 3.0}, {"solver": am.ExponentialIntegrator(1e-9)}], ids=str
+)
+def test_workers_change_no_bit(options: dict[str, Any]) -> None:
+    one, three = (am.simulate(memory(), many_cues(), workers=n, **options) for n in (1, 3))
+    for name, state in one.items():
+        np.testing.assert_array_equal(three[name], state)
+    np.testing.assert_array_equal(three.settle_times, one.settle_times)
+    assert three.stats["rhs"] == one.stats["rhs"]
+    assert three.message == one.message
+
+
+def test_workers_share_the_pieces_of_inputs_that_jump() -> None:
+    jumps = am.PiecewiseConstant([0.0, 1.0], [np.zeros(5), np.ones(5)])
+    one, two = (
+        am.simulate(memory(), many_cues(), inputs=jumps, workers=n).final["visible"] for n in (1, 2)
+    )
+    np.testing.assert_array_equal(two, one)
+
+
+@pytest.mark.parametrize("solver", ["RK45", am.FixedPoint(), am.EventDriven(), am.Brian2()])
+def test_solvers_of_one_thread_refuse_workers(solver: Any) -> None:
+    with pytest.raises(ValueError, match="runs in one thread"):
+        am.simulate(memory(), CUES, solver=solver, workers=2)
+    with pytest.raises(TypeError, match="workers must be a whole number"):
+        am.simulate(memory(), CUES, solver=solver, workers=2.0)  # type: ignore[arg-type]
+
+
+def test_interrupted_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that have not begun keep their start, and nothing runs on."""
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exponential_run, "wait", interrupt)
+    monkeypatch.setattr(exponential_run, "_CHUNK", 1.0)
+    cues = many_cues()
+    traj = am.simulate(memory(), cues, workers=2, t1=1e4, until=None)
+    assert traj.status == "interrupted"
+    late = traj.statuses == "interrupted"
+    np.testing.assert_array_equal(traj.final["visible"][late][-1], cues[late][-1])
+
+
+def test_a_worker_that_fails_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def fail(run: TwoLayerRun) -> float:
+        begun.append(run)
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(TwoLayerRun, "prepare", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        am.simulate(memory(), many_cues(), workers=2)
+    assert begun
+
+
 def test_interrupted_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None)
     update_layer, calls = fixed_point._Iteration.update_layer, [0]
@@ -784,10 +846,11 @@ every_until = pytest.mark.parametrize("until", [am.Settled(), None], ids=["settl
 
 @pytest.fixture
 def loaded() -> None:
-    """The compiled loop for these types, which is not what is measured."""
+    """The compiled loops for these types, which are not what is measured."""
     patterns = am.patterns.random(400, 300, seed=0).astype(np.float32)
     net = am.dense_am(patterns, hidden=am.Softmax(0.04))
-    am.simulate(net, np.ones(300))
+    for until in (am.Settled(), None):
+        am.simulate(net, np.ones(300), t1=1.0, until=until)
 
 
 @every_until
