@@ -124,25 +124,23 @@ def open_regular(path: str | Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
-def read_text(path: Path) -> bytes:
-    """The content of a small file that people write and read, such as JSON and TOML.
+def read_text(path: Path, at_most: int = _MOST_TEXT) -> bytes:
+    """The content of a file that people write and read, such as JSON and TOML.
 
     Raises
     ------
     OSError
         If it is no file, which might never end, or cannot be read.
     ValueError
-        If it is large.
+        If it has more than `at_most` bytes.
     """
     with open_regular(path) as file:
         try:
-            content = file.read(_MOST_TEXT + 1)
+            content = file.read(at_most + 1)
         except OSError as error:  # which does not name the file
             raise OSError(error.errno, error.strerror, str(path)) from error
-    if len(content) > _MOST_TEXT:
-        raise ValueError(
-            f"it is larger than {_MOST_TEXT:,} bytes, which are enough for any such file"
-        )
+    if len(content) > at_most:
+        raise ValueError(f"it is larger than {at_most:,} bytes, which are enough for any such file")
     return content
 
 
@@ -167,6 +165,21 @@ class Archive(Mapping[str, NDArray[Any]]):
     def sizes(self) -> Mapping[str, int]:
         """Bytes that each array unpacks to, with its header."""
         return MappingProxyType({name: x.file_size for name, x in self._members.items()})
+
+    def json(self) -> Any:
+        """The JSON document of the member "json", as `parse_json` reads it.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if "json" not in self:
+            raise ValueError("it lacks 'json'")
+        text = self["json"]
+        if text.dtype.kind != "U" or text.ndim:
+            raise ValueError("its 'json' is not a text")
+        return parse_json(str(text))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         member = self._members[name]
@@ -239,6 +252,33 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Ar
             raise ArchiveError(path, f"not an archive (.npz), or damaged: {error}") from error
         with zipped:
             yield Archive(path, zipped, max(max_bytes, os.fstat(file.fileno()).st_size))
+
+
+@contextmanager
+def naming_damage(path: Path, what: str, writer: str) -> Iterator[None]:
+    """Raise what fails while a file is read as one ValueError: of which file, why, and the remedy.
+
+    Examples
+    --------
+    >>> with naming_damage(Path("a.npz"), "a plan", "Plan.save"):
+    ...     raise ValueError("it is empty")
+    Traceback (most recent call last):
+    ValueError: a.npz is not a plan or is damaged: it is empty; pass a file that Plan.save wrote, \
+or save it again
+    """
+    try:
+        yield
+        return
+    except FileNotFoundError:
+        raise
+    except ArchiveError as error:
+        reason = error.reason
+    except (OSError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = str(error)
+    raise ValueError(
+        f"{path} is not {what} or is damaged: {reason}; pass a file that {writer} wrote, or save "
+        f"it again"
+    )
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

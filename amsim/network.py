@@ -16,13 +16,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import checks
+from . import checks, network_file
 from .display import brief, short, shortened, span, table, tabled
+from .files import MAX_BYTES
 from .lagrangians import Lagrangian
 from .synapses import Array, HyperSynapse, block_diagonal
 
@@ -207,6 +209,62 @@ class Network:
         layers = ", ".join(f"{shortened(n, 60)}: {x.shape}" for n, x in self.layers.items())
         synapses = ", ".join(shortened(synapse.name, 60) for synapse in self.synapses)
         return f"Network(layers={{{layers}}}, synapses=[{synapses}])"
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the network to a file that `load` reads back to the bit; nothing is pickled.
+
+        Parameters
+        ----------
+        path : str or Path
+            ".json" writes text, with all digits; ".npz", which is added to other names, holds the
+            arrays as they are and suits large networks.
+        force : bool, default False
+            Whether an existing file may be replaced.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists and force is false.
+        TypeError
+            If a Lagrangian or a synapse is of a class of one's own, whose code no file holds.
+        ValueError
+            If the JSON would be larger than 64 MB.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import amsim as am
+        >>> net = am.dense_am([[1, 1, -1], [1, -1, 1]], hidden=am.Softmax(beta=2.0))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     am.Network.load(net.save(f"{folder}/net.json"))
+        Network(layers={visible: (3,), hidden: (2,)}, synapses=[hidden-visible])
+        """
+        return network_file.save(self, path, force=force)
+
+    @classmethod
+    def load(cls, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Network:
+        """Read a file that `save` wrote; every number is checked as if it were given by hand.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of JSON if it ends in ".json", else of an archive.
+        max_bytes : int, default 2**30
+            What an archive may unpack to; one that is larger itself may unpack to its size.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged, something else, or unpacks to more.
+        """
+        return network_file.load(path, Layer, cls, max_bytes=max_bytes)
 
     @cached_property
     def dynamic(self) -> Mapping[str, Layer]:

@@ -98,8 +98,10 @@ class RunResult(ABC):
             dicts as "messages_visible". "final_visible" is the last state of layer "visible", and
             "visible" its states over time, where there are such. Axes of the batch are named
             "cue", or "cue_0", "cue_1", ... if there are several; units "visible_unit", axes of
-            copies before them "visible_axis_0" and so on. Attributes: "message", and numbers of
-            `stats` about all cues together.
+            copies before them "visible_axis_0" and so on; cues and units have coordinates that
+            count them. Variables say what they are and in which unit ("long_name" and "units", as
+            plots of xarray show them). Attributes: "message", and numbers of `stats` about all cues
+            together, with "wall_time" in seconds.
 
         Raises
         ------
@@ -108,16 +110,31 @@ class RunResult(ABC):
         """
         import xarray
 
-        variables = self._cue_variables()
-        add_variables(variables, self._recorded_variables())
-        add_variables(variables, self._ends())
+        variables, ends = self._cue_variables(), self._ends()
+        recorded = self._recorded_variables()
+        add_variables(variables, recorded)
+        add_variables(variables, ends)
         dimensions = {dim for dims, _ in variables.values() for dim in dims}
         for name, (dims, _) in variables.items():
             if name in dimensions and dims != (name,):
                 raise _name_taken(name)
         numbers = {k: v for k, v in self.stats.items() if isinstance(v, (int, float, str))}
         words = {"kind": type(self).__name__, "message": self.message, "time": self.time_label}
-        return xarray.Dataset(variables, attrs={**words, **numbers})
+        found = xarray.Dataset(variables, attrs={**words, **numbers, "wall_time_units": "s"})
+        # The first axis of a record counts times, steps or events.
+        behind = {dim for dims, _ in recorded.values() for dim in dims[1:]}
+        counted = {
+            *self._batch_axes(),
+            *behind,
+            *(dim for dims, _ in ends.values() for dim in dims),
+        }
+        axes = [dim for dim in found.dims if dim in counted and dim not in variables]
+        found = found.assign_coords({dim: np.arange(found.sizes[dim]) for dim in axes})
+        for key, variable in found.variables.items():
+            variable.attrs.update(self._words(str(key)))
+            if variable.dtype.kind == "U":
+                del variable.attrs["units"]
+        return found
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row a cue: status, settle time, and what `stats` has for each cue.
@@ -149,6 +166,19 @@ class RunResult(ABC):
     def _unit_axes(self, name: str, count: int) -> tuple[str, ...]:
         """Names of the last `count` axes of the states of a layer."""
         return (*(f"{name}_axis_{axis}" for axis in range(count - 1)), f"{name}_unit")
+
+    def _words(self, name: str) -> dict[str, str]:
+        """What a variable of the dataset is, and its unit; states and energies have none."""
+        what, _, unit = self.time_label.removesuffix(")").partition(" (")
+        layers = self._final_by_layer()
+        if name in ("time", "settle_time", "event_time", "last_message", "staleness"):
+            words = what if name == "time" else name.replace("_", " ")
+            return {"long_name": words, "units": unit or self.time_label}
+        if name in layers:
+            return {"long_name": f"state of layer {name}", "units": "1"}
+        if (layer := name.removeprefix("final_")) in layers and layer != name:
+            return {"long_name": f"last state of layer {layer}", "units": "1"}
+        return {"long_name": name.replace("_", " "), "units": "1"}
 
     def _ends(self) -> Variables:
         ends: Variables = {}

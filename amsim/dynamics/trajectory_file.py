@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import checks
-from ..files import Archive, ArchiveError, open_archive, refuse_existing, write_atomically
+from ..files import Archive, naming_damage, open_archive, refuse_existing, write_atomically
 from ..synapses import Array
 from .problem import SETTLED, STATUSES, Stored
 
@@ -56,19 +56,11 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
 def load(path: str | Path, *, max_bytes: int) -> dict[str, Any]:
     """What a trajectory is made of; see `Trajectory.load`."""
     path = checks.path("path", path)
-    try:
-        with open_archive(path, max_bytes=max_bytes) as archive:
-            return _read(archive)
-    except FileNotFoundError:
-        raise
-    except ArchiveError as error:
-        reason = error.reason
-    except (OSError, ValueError, RecursionError) as error:
-        reason = str(error)
-    raise ValueError(
-        f"{path} is not a trajectory or is damaged: {reason}; pass a file that Trajectory.save "
-        f"wrote, or save it again"
-    )
+    with (
+        naming_damage(path, "a trajectory", "Trajectory.save"),
+        open_archive(path, max_bytes=max_bytes) as archive,
+    ):
+        return _read(archive)
 
 
 def _read(archive: Archive) -> dict[str, Any]:
@@ -117,10 +109,7 @@ def _require(holds: bool, why: str) -> None:
 
 def _meta(archive: Archive) -> dict[str, Any]:
     """The JSON text, with the shapes of the layers as tuples."""
-    _require("json" in archive, "it lacks 'json'")
-    text = archive["json"]
-    _require(text.dtype.kind == "U" and text.ndim == 0, "its 'json' is not a text")
-    meta = json.loads(str(text))
+    meta = archive.json()
     _require(isinstance(meta, dict) and "format" in meta, "its 'json' is that of something else")
     _require(meta["format"] == FORMAT, f"its format is {meta['format']!r}, not {FORMAT!r}")
     for name, kind in (("layers", dict), ("stats", dict), ("message", str), ("time_label", str)):

@@ -152,6 +152,29 @@ def test_datasets_hold_the_arrays(name: str, batch: tuple[int, ...]) -> None:
 
 
 @every_run
+def test_datasets_say_what_their_axes_and_units_are(name: str) -> None:
+    got = result(name, (2, 3))
+    data = got.to_xarray()
+    for dim in ("cue_0", "cue_1", "visible_unit"):
+        assert data.coords[dim].values.tolist() == list(range(data.sizes[dim]))
+    unit = data["settle_time"].attrs["units"]
+    assert unit in got.time_label
+    assert ("units of" in unit) == ("units of" in got.time_label)
+    assert data["final_visible"].attrs == {
+        "long_name": "last state of layer visible",
+        "units": "1",
+    }
+    for variable in data.variables.values():
+        words = {"long_name"} if variable.dtype.kind == "U" else {"long_name", "units"}
+        assert set(variable.attrs) == words
+    assert data.attrs["wall_time_units"] == "s"
+    if isinstance(got, am.Trajectory):
+        assert data["time"].attrs["units"] == unit
+        chosen = data["visible"].sel(cue_0=1, cue_1=2, visible_unit=3)
+        np.testing.assert_array_equal(chosen, got["visible"][:, 1, 2, 3])
+
+
+@every_run
 @pytest.mark.parametrize("batch", BATCHES, ids=str)
 def test_frames_have_a_row_for_each_cue(name: str, batch: tuple[int, ...]) -> None:
     got = result(name, batch)
