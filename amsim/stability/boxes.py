@@ -29,7 +29,9 @@ class Boxes(dict[str, Box]):
         return Boxes({name: self[name] for name in names})
 
     def take(self, rows: Array) -> Boxes:
-        """The boxes of some entries of the batch."""
+        """The boxes of some entries of the batch, by a mask or by numbers."""
+        if rows.dtype == bool and rows.all():
+            return self
         return Boxes({name: (lo[rows], hi[rows]) for name, (lo, hi) in self.items()})
 
     def within(self, outer: Boxes) -> Array:

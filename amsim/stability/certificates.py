@@ -194,8 +194,9 @@ class _Search:
             self.iterations[rows] += 1
             self._keep(rows[~invariant], image.states.take(~invariant))
             invariant |= image.new.within(boxes)
-            self.outcome[rows[~invariant & _within_images(boxes, image.new)]] = _STUCK
-            self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
+            if not invariant.all():
+                self.outcome[rows[~invariant & _within_images(boxes, image.new)]] = _STUCK
+                self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
             smaller = image.new.meet(boxes, part.target)
             if invariant.any():
                 self._judge(
@@ -207,9 +208,12 @@ class _Search:
             going = self.outcome[rows] == _OPEN
             if not going.any():
                 return
-            steps, last = _steps(boxes.growth(image.new), last)
-            boxes = smaller.where(invariant, boxes.grow(image.new, steps)).take(going)
-            rows, part = rows[going], part.take(going)
+            if invariant.all():
+                boxes = smaller
+            else:
+                steps, last = _steps(boxes.growth(image.new), last)
+                boxes = smaller.where(invariant, boxes.grow(image.new, steps))
+            boxes, rows, part = boxes.take(going), rows[going], part.take(going)
             invariant, last = invariant[going], last[going]
         self.outcome[rows] = np.where(invariant, _STUCK, _GROWS)
 
@@ -244,7 +248,10 @@ class _Search:
 
 def _within_images(boxes: Boxes, new: Boxes) -> Array:
     """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
-    return boxes.within(new) & (boxes.width() > _NARROW * np.maximum(1.0, boxes.reach()))
+    inside = boxes.within(new)
+    if inside.any():
+        inside &= boxes.width() > _NARROW * np.maximum(1.0, boxes.reach())
+    return inside
 
 
 def _steps(growth: Array, last: Array) -> tuple[Array, Array]:

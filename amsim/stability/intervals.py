@@ -16,6 +16,7 @@ from ..starts import start_order
 from ..synapses import Array, Dense
 from .boxes import EPS, Box, Boxes
 from .links import Link, links_of
+from .outward import around, middle, softmax_bounds
 
 # Lagrangians that bound |Hessian| u over a box.
 COVERED = (SeparableLagrangian, SimplexLagrangian)
@@ -111,17 +112,9 @@ class BoxMap:
         winners = np.take_along_axis(states, self.winners[name][:, None], axis=1)
         return np.asarray(states - winners)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
-        from ..compiled.jit import announced
-        from .compiled_intervals import around
-
-        with announced("certificates", around):
-            return self._image(boxes)
-
-    def _image(self, boxes: Boxes) -> Image:
-        from .compiled_intervals import middle
-
         states, active, sent = Boxes(boxes), Boxes(), Boxes()
         for name in (*self.kept, *(name for name in self.order if name not in self.kept)):
             if name not in states:
@@ -134,8 +127,6 @@ class BoxMap:
     @np.errstate(over="ignore", invalid="ignore")
     def start(self, given: Boxes) -> Boxes:
         """Boxes of the kept layers that hold their default start from states in the given boxes."""
-        from .compiled_intervals import middle
-
         states, sent = Boxes(given), Boxes()
         if given.keys() >= set(self.kept):
             return given.of(self.kept)
@@ -177,8 +168,6 @@ class BoxMap:
 
     def _activate(self, name: str, box: Box) -> Box:
         """Bounds on the activation of one layer."""
-        from .compiled_intervals import softmax_bounds
-
         lagrangian = self.net.layers[name].lagrangian
         if isinstance(lagrangian, Softmax):
             return softmax_bounds(lagrangian.beta, *box)
@@ -188,8 +177,6 @@ class BoxMap:
 
     def _receive(self, name: str, sent: Boxes) -> Box:
         """The box of F on one layer, out of centres and radii of activations."""
-        from .compiled_intervals import around
-
         layer = self.net.layers[name]
         spread = self._spread(name, {source: radius for source, (_, radius) in sent.items()})
         force: Array = np.zeros_like(spread)
@@ -199,9 +186,7 @@ class BoxMap:
             force += link.product(centre)
             error += link.error(centre)
         bias = np.full(layer.size, layer.bias, np.float64)
-        winner = self.winners.get(name, np.zeros(0, np.int64))
-        low, high = around(force, spread, error, bias, layer.leak, winner)
-        return low, high
+        return around(force, spread, error, bias, layer.leak, self.winners.get(name))
 
     def _spread(self, name: str, radii: Mapping[str, Array]) -> Array:
         """How far radii of the activations move F on one layer, from above."""

@@ -52,8 +52,6 @@ class Link:
 
     def spread_from_winner(self, radius: Array, winner: Array) -> Array:
         """|W - W_w| r from above, with W_w the weights of the winner; shape (batch, targets)."""
-        from .compiled_intervals import difference_product
-
         if self.sizes is not None:
             # |a - b| = |a| - a sign(b) where |a| = |b|.
             own = self.weights[:, winner].T if self.back else self.weights[winner]
@@ -61,7 +59,11 @@ class Link:
             moved = total - self.product(np.sign(own) * radius) + 4 * self.relative_error * total
             moved = np.maximum(moved, 0)
         else:
-            moved = difference_product(self.weights, self.back, winner, radius)
+            from ..compiled.jit import announced
+            from .compiled_intervals import difference_product
+
+            with announced("certificates", difference_product):
+                moved = difference_product(self.weights, self.back, winner, radius)
             moved = moved * (1 + 2 * self.relative_error) + TINY
         moved[np.arange(len(winner)), winner] = 0.0
         return np.asarray(moved)

@@ -508,9 +508,11 @@ def test_a_wait_for_the_compiler_is_announced(
     monkeypatch.setattr(jit, "in_memory", lambda *_: False)
     net = am.dense_am(np.eye(2))
     certify(net, np.ones(2), np.ones(2))
+    assert not capsys.readouterr().err  # nothing is compiled
+    certify(net, np.ones(2), np.ones(2), "broadcast")
     assert "amsim: compiled in" in capsys.readouterr().err
     monkeypatch.setattr(jit, "in_memory", lambda *_: True)
-    certify(net, np.ones(2), np.ones(2))
+    certify(net, np.ones(2), np.ones(2), "broadcast")
     assert "amsim: compiled in" not in capsys.readouterr().err
 
 

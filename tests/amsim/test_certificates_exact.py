@@ -14,8 +14,9 @@ import pytest
 import amsim as am
 from amsim.stability import certify
 from amsim.stability.boxes import Boxes
-from amsim.stability.compiled_intervals import difference_product, softmax_bounds
+from amsim.stability.compiled_intervals import difference_product
 from amsim.stability.intervals import BoxMap
+from amsim.stability.outward import softmax_bounds
 
 Array = npt.NDArray[Any]
 Exact = list[Any]
