@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import html
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 LONGEST = 400  # characters of a repr
 _ENTRIES, _ROWS, _CELL = 6, 30, 200
 Rows = Iterable[tuple[object, ...]]
+Value = TypeVar("Value")
 
 _words = reprlib.Repr()
 _words.maxstring = _words.maxother = 80
@@ -82,6 +83,38 @@ def fields_repr(self: Any) -> str:
     assert is_dataclass(self)
     named = (f"{f.name}={brief(getattr(self, f.name))}" for f in fields(self) if f.repr)
     return f"{type(self).__name__}({', '.join(named)})"
+
+
+class Named(Mapping[str, Value]):
+    """A read-only mapping whose names Tab completes, and a wrong name lists.
+
+    Parameters
+    ----------
+    what : str
+        What one of its values is: "layer".
+    values : mapping of str to object
+    """
+
+    def __init__(self, what: str, values: Mapping[str, Value]) -> None:
+        self._what, self._values = what, dict(values)
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._values:
+            names = ", ".join(map(str, self._values))
+            raise KeyError(f"no {self._what} {name!r}; there are: {names}")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._values)
 
 
 def tabled(function: Callable[[Any], str]) -> Callable[[Any], str]:

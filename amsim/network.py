@@ -17,13 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks, network_file
-from .display import brief, short, shortened, span, table, tabled
+from .display import Named, brief, short, shortened, span, table, tabled
 from .files import MAX_BYTES
 from .lagrangians import Lagrangian
 from .synapses import Array, HyperSynapse, block_diagonal
@@ -185,7 +184,7 @@ class Network:
     def __init__(self, layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse]) -> None:
         checks.instance("layers", layers, Mapping, "a mapping of names to Layer")
         checks.instance("synapses", synapses, Sequence, "a list of synapses such as Dense(...)")
-        self.layers: Mapping[str, Layer] = MappingProxyType(dict(layers))
+        self.layers: Mapping[str, Layer] = Named("layer", layers)
         self.synapses: tuple[HyperSynapse, ...] = tuple(synapses)
         _check_layers(self.layers)
         _check_synapses(self.layers, self.synapses)
@@ -269,7 +268,7 @@ class Network:
     @cached_property
     def dynamic(self) -> Mapping[str, Layer]:
         """The layers with tau > 0, in the order in which `jacobian` and `pack` lay them out."""
-        return MappingProxyType({n: x for n, x in self.layers.items() if not x.algebraic})
+        return Named("layer", {n: x for n, x in self.layers.items() if not x.algebraic})
 
     def complete(self, states: States, inputs: States | None = None) -> dict[str, Array]:
         """Validate states and add those of the algebraic layers.

@@ -1,7 +1,8 @@
 """Figures of a recall: images, energy and states over time.
 
 Nothing here touches pyplot: every function builds a plain `matplotlib.figure.Figure` or draws into
-axes that it is given, shows nothing and saves nothing. Use ``figure.savefig(path)``.
+axes that it is given, and saves nothing: use ``figure.savefig(path)``. A notebook shows what the
+last line of a cell returns. A function with one panel takes ``ax=``.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def blank(height: float) -> Figure:
         If Matplotlib cannot be imported.
     """
     try:
-        from matplotlib.figure import Figure
+        from .figure import Figure
     except ImportError as error:
         raise MissingDependencyError(
             f"matplotlib cannot be imported ({error}); install it with: pip install matplotlib"
@@ -453,7 +454,10 @@ def _check_trajectory(traj: Any) -> None:
 def _axes(ax: Axes | None) -> Axes:
     """The axes to draw in; those of a new figure for None."""
     if ax is None:
-        return blank(3.2).subplots()
+        figure = blank(3.2)
+        from .figure import Axes as Shown
+
+        return figure.add_subplot(axes_class=Shown)
     from matplotlib.axes import Axes as Kind
 
     checks.instance("ax", ax, Kind, "axes of Matplotlib or None")

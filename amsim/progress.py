@@ -6,42 +6,114 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
-_SHOWN_AFTER = 1.0  # seconds before progress is shown
+_DRAWN_AFTER, _LINE_AFTER = 1.0, 5.0  # seconds before a bar is drawn, and before a line is printed
+_BETWEEN_LINES = 10.0
 # Loading compiled code takes a second, and some on a busy machine: not worth a word.
 _LOADING = 4.0
 
 
 class Progress:
-    """A bar over simulated time, shown on a terminal once a run takes more than a moment."""
+    """A bar over simulated time, shown once a run takes more than a moment."""
 
     def __init__(self, t1: float, cues: int) -> None:
-        self._t1, self._cues = t1, cues
-        self._start = time.monotonic()
-        self._bar: Any = None
+        self._cues = cues
+        self._bar = Bar(
+            total=t1,
+            desc="recall",
+            bar_format="{desc}: t = {n:.3g} of {total:.3g} |{bar}| {postfix} [{elapsed}]",
+        )
 
     def update(self, reached: float, running: int) -> None:
         """Show the time that the slowest running cue has reached."""
-        if self._bar is None:
-            if time.monotonic() - self._start < _SHOWN_AFTER or not sys.stderr.isatty():
-                return
-            from tqdm import tqdm
+        self._bar.show(reached, f"{self._cues - running} of {self._cues} cues done")
 
-            self._bar = tqdm(
-                total=self._t1,
-                desc="recall",
-                leave=False,
-                bar_format="{desc}: t = {n:.3g} of {total:.3g} |{bar}| {postfix} [{elapsed}]",
-            )
-        self._bar.n = reached
-        self._bar.set_postfix_str(f"{self._cues - running} of {self._cues} cues done")
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+
+class Bar:
+    """A bar of tqdm on stderr that appears late: none for what ends within a moment.
+
+    A terminal and a notebook have it from the first second on. Anything else, such as the file of a
+    batch job, gets a line after some seconds, and then every so often.
+
+    Parameters
+    ----------
+    **options
+        Of tqdm: total, desc, unit, bar_format, ...
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self._start = time.monotonic()
+        self._bar: Any = None
+
+    def show(self, count: float, postfix: str = "") -> None:
+        """Say how far it is."""
+        if self._bar is None and not self._open():
+            return
+        self._bar.set_postfix_str(postfix, refresh=False)
+        self._bar.update(count - self._bar.n)
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar."""
+        if self._bar is None:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self._bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
+
+    def _open(self) -> bool:
+        elapsed = time.monotonic() - self._start
+        if elapsed < _DRAWN_AFTER:
+            return False
+        options = {"leave": False, "miniters": 0, "smoothing": 0, **self._options}
+        if _in_notebook() and find_spec("ipywidgets"):
+            from tqdm.notebook import tqdm
+        else:
+            from tqdm import tqdm
+        if _in_notebook() or _on_terminal():
+            self._bar = tqdm(**options)
+        elif elapsed >= _LINE_AFTER:
+            lines = {"file": _Lines(), "mininterval": _BETWEEN_LINES, "delay": 1e-3}
+            self._bar = tqdm(ascii=True, ncols=100, **lines, **options)
+            self._bar.last_print_t -= _BETWEEN_LINES  # the first line at once
+        else:
+            return False
+        self._bar.start_t -= elapsed
+        return True
+
+
+class _Lines:
+    """What tqdm draws over and over, as lines of stderr; a stream that is closed costs no run."""
+
+    def write(self, text: str) -> None:
+        if text.strip() and sys.stderr is not None:
+            with suppress(OSError, ValueError):
+                print(f"amsim: {text.strip()}", file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        pass
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this; IPython is not imported for the answer."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 @contextmanager

@@ -143,6 +143,9 @@ class Trajectory(RunResult, Mapping[str, Array]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._layers)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._layers)
+
     def __len__(self) -> int:
         return len(self._layers)
 

@@ -199,7 +199,7 @@ class TestFigures:
 
 
 def test_without_matplotlib_an_error_says_how_to_get_it(traj, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "amsim.figure", None)
     with pytest.raises(am.MissingDependencyError, match="pip install matplotlib"):
         traj.plot()
     with pytest.raises(am.MissingDependencyError, match="pip install matplotlib"):

@@ -122,15 +122,13 @@ def test_workers_that_do_not_exist():
         EXPERIMENT.run(scheduler="nonsense")
 
 
-def test_progress_appears_on_a_terminal_only(monkeypatch, capsys):
-    from experiments.runner import progress
-
-    monkeypatch.setattr(progress, "_SHOWN_AFTER", 0.0)
-    with progress.Progress(10, 2) as bar:
+def test_progress_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("amsim.progress._DRAWN_AFTER", 0.0)
+    with Progress(10, 2) as bar:
         bar.add(1, 0)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with progress.Progress(10, 2) as bar:
+    with Progress(10, 2) as bar:
         bar.add(3, 1)
         time.sleep(0.15)  # bars are not drawn more often than that
         bar.add(2, 0)
