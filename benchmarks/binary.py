@@ -218,18 +218,18 @@ def compare_overlaps(size: int, count: int, rounds: int) -> list[dict[str, Any]]
 
     from amsim import patterns
     from amsim.binary import BinaryMemory
-    from amsim.binary.kernels import agreements
+    from amsim.binary.kernels import agreements, new_fields
 
     xi = patterns.random(count, size, seed=0)
     state, single = xi[0], xi.astype(np.float32)
     bits, signs = BinaryMemory(xi)._memories.bits, state.astype(np.int8)
-    agree = np.empty(count, np.uint16)
-    agreements(bits, signs, agree)
-    if not (2.0 * agree - size == xi @ state).all():
+    fields = new_fields(count, size)
+    agreements(bits, signs, fields)
+    if not (2.0 * fields.agree - size == xi @ state).all():
         raise AssertionError("wrong overlaps")
     repeat = max(1, 2 * 10**7 // (size * count))
     runs = {
-        "packed bits": lambda: [agreements(bits, signs, agree) for _ in range(repeat)],
+        "packed bits": lambda: [agreements(bits, signs, fields) for _ in range(repeat)],
         "float32 BLAS": lambda: [single @ single[0] for _ in range(repeat)],
         "float64 BLAS": lambda: [xi @ state for _ in range(repeat)],
     }

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.bits import STRIDE, count_ones, masked_sum
+from ..compiled.bundle import bundle
 from ..compiled.draws import STEP
-from ..compiled.jit import allocating, inlined, vectorised
+from ..compiled.jit import compiled, inlined, inner, inner_vectorised
 from ..compiled.streams import mixed
 from .energies import Floats
-from .tables import BAND
+from .tables import BAND, FieldTable, Table
 
 # Single precision sums over so many memories; their sums are in double precision.
 BLOCK = 16 * STRIDE
@@ -34,7 +35,11 @@ TIE = 2.0**-80
 
 _ONE, _ELEVEN = np.uint64(1), np.uint64(11)
 
+for kind in (Table, FieldTable):
+    bundle(kind)
 
+
+@bundle
 class Memories(NamedTuple):
     """The memories three times: as bytes by units, as bits by memories, as bits by units."""
 
@@ -51,13 +56,31 @@ class Heat(NamedTuple):
     gradient: bool
 
 
+@bundle
 class Fields(NamedTuple):
-    """What the fields of all units follow from; valid for the agreements last weighed."""
+    """Agreements of the memories with a state, and what the fields of all units follow from."""
 
+    agree: NDArray[np.uint16]  # (K,) units in which a memory equals the state
     even: NDArray[np.float32]  # (K,) filled up with zeros to STRIDE
     both: NDArray[np.float32]  # (2 K,) even and odd by turns: one look-up finds both
+    both_found: NDArray[np.int64]  # (K,) the same memory
     table: NDArray[np.float32]  # (2 D + 2,) the same over agreements, in the current band
+    table_read: NDArray[np.int64]  # (D + 1,) the same memory
     sums: Floats  # (4,) sum of even, sum of odd, largest rounding error of a field, band
+    counts: NDArray[np.int64]  # (D + 1,) working memory, as are the next two
+    flipped: NDArray[np.uint16]  # (K,)
+    words: NDArray[np.uint64]  # (words of 64 units,)
+
+
+def new_fields(count: int, size: int) -> Fields:
+    """Room for the fields of `count` memories of `size` units."""
+    both, table = np.empty(2 * count, np.float32), np.empty(2 * size + 2, np.float32)
+    return Fields(
+        np.empty(count, np.uint16), np.zeros(-(-count // STRIDE) * STRIDE, np.float32),
+        both, both.view(np.int64), table, table.view(np.int64), np.full(4, np.nan),
+        np.empty(size + 1, np.int64), np.empty(count, np.uint16),
+        np.empty(-(-size // 64), np.uint64),
+    )  # fmt: skip
 
 
 @inlined
@@ -68,10 +91,12 @@ def uniform(generator):
     return np.float64(bits >> _ELEVEN) * 2.0**-53
 
 
-@allocating
-def agreements(bits, state, agree):
-    """agree[mu] = number of units in which memory mu equals the state."""
-    words = np.zeros(bits.shape[1], np.uint64)
+@inner
+def agreements(bits, state, fields):
+    """Set the agreements to those with the state."""
+    agree, words = fields.agree, fields.words
+    for w in range(len(words)):
+        words[w] = 0
     for i in range(len(state)):
         if state[i] > 0:
             words[i >> 6] |= np.uint64(1) << np.uint64(i & 63)
@@ -82,20 +107,20 @@ def agreements(bits, state, agree):
         agree[mu] = len(state) - np.int64(differ)
 
 
-@vectorised
+@inner_vectorised
 def update_agreements(columns, i, new, agree):
     """Update the agreements for unit i, which becomes `new` and was -new."""
     for mu in range(len(agree)):
         agree[mu] += agree.dtype.type(new * columns[i, mu])
 
 
-@vectorised
+@inner_vectorised
 def _look_up(agree, table, out):
     for mu in range(len(agree)):
         out[mu] = table[agree[mu]]
 
 
-@vectorised
+@inner_vectorised
 def _split_even(both, even):
     """Take what is even out of `both`; the sums of even, of odd, and of their sizes."""
     first = second = size = np.float32(0)
@@ -108,37 +133,30 @@ def _split_even(both, even):
     return first, second, size
 
 
-@inlined
-def new_fields(count, size):
-    """Room for the fields of `count` memories of `size` units."""
-    return Fields(
-        np.zeros(-(-count // STRIDE) * STRIDE, np.float32), np.empty(2 * count, np.float32),
-        np.empty(2 * size + 2, np.float32), np.full(4, np.nan),
-    )  # fmt: skip
-
-
-@allocating
-def choose_band(table, agree, fields):
+@inner
+def choose_band(table, fields):
     """Scale the tables by the highest band that occurs; what is beyond it is not read."""
-    row = table.row
+    row, agree, pairs = table.row, fields.agree, fields.table
     top = row[agree[0]]
     for mu in range(1, len(agree)):
         top = max(top, row[agree[mu]])
     if top == fields.sums[3]:
         return
     fields.sums[3] = top
+    even, odd = table.even, table.odd
     for a in range(len(row)):
         factor = 2.0 ** (BAND * min(row[a] - top, 0))
-        fields.table[2 * a] = table.even[a] * factor
-        fields.table[2 * a + 1] = table.odd[a] * factor
+        pairs[2 * a] = even[a] * factor
+        pairs[2 * a + 1] = odd[a] * factor
 
 
-@allocating
-def update_fields(agree, table, both, even, sums):
+@inner
+def update_fields(fields):
     """Bring the fields up to the agreements, in the band that was chosen."""
-    _look_up(agree, table.view(np.int64), both.view(np.int64))
+    both, even, sums = fields.both, fields.even, fields.sums
+    _look_up(fields.agree, fields.table_read, fields.both_found)
     even_sum = odd_sum = size = 0.0
-    for start in range(0, len(agree), BLOCK):
+    for start in range(0, len(fields.agree), BLOCK):
         first, second, third = _split_even(both[2 * start : 2 * (start + BLOCK)], even[start:])
         even_sum += first
         odd_sum += second
@@ -174,33 +192,36 @@ def _two_product(a, b):
     return p, ((a1 * b1 - p) + a1 * (b - b1) + (a - a1) * b1) + (a - a1) * (b - b1)
 
 
-@allocating
+@inner
 def exact_sum(counts, table):
     """sum counts * table in twice double precision, the sum of the sizes, and their band."""
+    row, high, low = table.row, table.hi, table.lo
     top, found = np.int64(0), False
-    for a in range(len(counts)):
-        if counts[a] != 0 and (not found or table.row[a] > top):
-            top, found = table.row[a], True
+    for a in range(len(high)):
+        if counts[a] != 0 and (not found or row[a] > top):
+            top, found = row[a], True
     hi, lo, size = 0.0, 0.0, 0.0
-    for a in range(len(counts)):
+    for a in range(len(high)):
         if counts[a] == 0:
             continue
-        factor = counts[a] * 2.0 ** (BAND * (table.row[a] - top))
-        p, e = _two_product(factor, table.hi[a])
+        factor = counts[a] * 2.0 ** (BAND * (row[a] - top))
+        p, e = _two_product(factor, high[a])
         hi, f = _two_sum(hi, p)
-        lo += f + (e + factor * table.lo[a])
+        lo += f + (e + factor * low[a])
         size += abs(p)
     return hi, lo, size, top
 
 
-@allocating
-def exact_sign(columns, i, s, agree, table):
+@inner
+def exact_sign(columns, i, s, fields, table):
     """Sign of the field from the histogram of its terms; 0 is a tie.
 
     Terms that occur as often with + as with - cancel as integers. What is left is summed in twice
     double precision.
     """
-    counts = np.zeros(len(table.terms.hi), np.int64)
+    agree, counts = fields.agree, fields.counts
+    for a in range(len(counts)):
+        counts[a] = 0
     for mu in range(len(agree)):
         if columns[i, mu] == s:
             counts[np.int64(agree[mu]) - table.offset] += 1
@@ -213,18 +234,19 @@ def exact_sign(columns, i, s, agree, table):
     return s * math.copysign(1.0, total)
 
 
-@allocating
-def value_sum(values, agree):
-    """sum_mu F as a number and its band."""
-    counts = np.zeros(len(values.hi), np.int64)
+@inner
+def value_sum(values, agree, counts):
+    """sum_mu F as a number and its band; `counts` is working memory."""
+    for a in range(len(counts)):
+        counts[a] = 0
     for mu in range(len(agree)):
         counts[agree[mu]] += 1
     hi, lo, _, top = exact_sum(counts, values)
     return hi + lo, top
 
 
-@allocating
-def log_odds(columns, i, s, h, agree, values, heat, sums):
+@inner
+def log_odds(columns, i, s, h, fields, values, heat):
     """log p(s_i = +1) - log p(s_i = -1) of the heat bath at field h.
 
     Parameters
@@ -235,22 +257,22 @@ def log_odds(columns, i, s, h, agree, values, heat, sums):
         The unit, and its state as the field reads it.
     h : float
         Its field.
-    agree : uint16 (K,)
-        Agreements of the memories with the state.
+    fields : Fields
     values : Table
         Of F.
     heat : Heat
-    sums : float64 (4,)
-        `Fields.sums`, for the band of the field.
     """
+    here = fields.sums[3]  # the band of the field
     if not heat.logarithmic:
-        return heat.gain * h * math.exp(min(BAND * sums[3] * math.log(2.0), 600.0))
-    total, band = value_sum(values, agree)
+        return heat.gain * h * math.exp(min(BAND * here * math.log(2.0), 600.0))
+    agree, flipped = fields.agree, fields.flipped
+    total, band = value_sum(values, agree, fields.counts)
     if heat.gradient:
-        return heat.gain * h / total * math.exp(BAND * (sums[3] - band) * math.log(2.0))
-    flipped = agree.copy()
+        return heat.gain * h / total * math.exp(BAND * (here - band) * math.log(2.0))
+    for mu in range(len(agree)):
+        flipped[mu] = agree[mu]
     update_agreements(columns, i, -s, flipped)
-    other, other_band = value_sum(values, flipped)
+    other, other_band = value_sum(values, flipped, fields.counts)
     return heat.gain * s * (math.log(total / other) + BAND * (band - other_band) * math.log(2.0))
 
 
@@ -266,25 +288,20 @@ def heated_state(odds, generator):
     return 1 if uniform(generator) * (1.0 + math.exp(-odds)) < 1.0 else -1
 
 
-@allocating
-def energies(memories, states, values, agree):
-    """sum F of every state and its band."""
-    total, band = np.empty(len(states)), np.empty(len(states), np.int64)
+@compiled
+def energies(memories, states, values, fields, total, band):
+    """Set total and band (B,) to sum F of every state and its band."""
     for b in range(len(states)):
-        agreements(memories.bits, states[b], agree)
-        total[b], band[b] = value_sum(values, agree)
-    return total, band
+        agreements(memories.bits, states[b], fields)
+        total[b], band[b] = value_sum(values, fields.agree, fields.counts)
 
 
-@allocating
-def energies_along(memories, cue, units, values, agree):
-    """The same of a cue and after each flip of `units`, one by one."""
-    total, band = np.empty(len(units) + 1), np.empty(len(units) + 1, np.int64)
-    state = cue.copy()
-    agreements(memories.bits, state, agree)
+@compiled
+def energies_along(memories, state, units, values, fields, total, band):
+    """The same of a state, which changes, and after each flip of `units`, one by one."""
+    agreements(memories.bits, state, fields)
     for k in range(len(units) + 1):
         if k > 0:
             state[units[k - 1]] = -state[units[k - 1]]
-            update_agreements(memories.columns, units[k - 1], state[units[k - 1]], agree)
-        total[k], band[k] = value_sum(values, agree)
-    return total, band
+            update_agreements(memories.columns, units[k - 1], state[units[k - 1]], fields.agree)
+        total[k], band[k] = value_sum(values, fields.agree, fields.counts)

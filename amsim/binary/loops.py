@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from ..compiled.jit import allocating, inlined
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled.bundle import bundle
+from ..compiled.jit import compiled, inlined
+from .energies import Floats
 from .kernels import (
     agreements,
     choose_band,
@@ -15,7 +20,6 @@ from .kernels import (
     field,
     heated_state,
     log_odds,
-    new_fields,
     next_state,
     uniform,
     update_agreements,
@@ -23,6 +27,25 @@ from .kernels import (
 )
 
 SETTLED, CYCLE, SWEEP_LIMIT = range(3)
+
+
+@bundle
+class Units(NamedTuple):
+    """Working memory of `one_by_one` for D units."""
+
+    answer: Floats  # (D,) the fields last worked out,
+    stamp: NDArray[np.int64]  # (D,) and when that was, by a count of changes
+    shown: NDArray[np.int8]  # (D,) what the others read
+    turns: NDArray[np.int64]  # (N,) the units of a sweep
+    pending: NDArray[np.int64]  # (staleness,) units whose flips nobody sees yet
+
+
+def new_units(size: int, count: int, staleness: int) -> Units:
+    """Room for `size` units, `count` of them in a sweep."""
+    return Units(
+        np.empty(size), np.full(size, -1), np.empty(size, np.int8), np.empty(count, np.int64),
+        np.empty(max(staleness, 1), np.int64),
+    )  # fmt: skip
 
 
 @inlined
@@ -43,8 +66,8 @@ def _shuffle(order, generator):
         order[k], order[j] = order[j], order[k]
 
 
-@allocating
-def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
+@compiled
+def one_by_one(memories, values, table, heat, states, seeds, fields, units, staleness, sweeps, log,
                order, random, results):  # fmt: skip
     """Check one unit after another.
 
@@ -62,8 +85,9 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
         The cues; become the final states.
     seeds : uint64 (B,)
         Of each cue's random numbers; change.
-    agree : uint16 (K,)
-        Working memory.
+    fields : Fields
+        Working memory, as are the units.
+    units : Units
     staleness : int
         A check reads the other units as they were so many checks ago.
     sweeps : int
@@ -77,43 +101,41 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
     results : int64 (B, 4)
         Become code, period, checks and flips of each cue.
     """
-    size = states.shape[1]
-    fields = new_fields(len(agree), size)
     # Taking arrays out of tuples costs more than a check: once is enough.
-    columns, masks, even, both = memories.columns, memories.masks, fields.even, fields.both
-    pairs, sums = fields.table, fields.sums
-    listed = np.zeros(size, np.bool_)
-    for i in order:
-        listed[i] = True
-    needed = listed.sum()
-    answer, stamp, view = np.empty(size), np.full(size, -1), np.empty(size, np.int8)
-    pending, units = np.empty(max(staleness, 1), np.int64), order.copy()
-    logged = version = 0
+    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
+    agree, banded = fields.agree, table.banded
+    answer, stamp, view = units.answer, units.stamp, units.shown
+    turns, pending = units.turns, units.pending
+    size, needed, logged, version = states.shape[1], 0, 0, 1
+    for i in order:  # each once, however often it is named
+        needed += stamp[i] < 0
+        stamp[i] = 0
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
-        agreements(memories.bits, state, agree)
-        choose_band(table, agree, fields)
+        agreements(memories.bits, state, fields)
+        choose_band(table, fields)
         for i in range(size):
             view[i] = state[i]
         for k in range(len(order)):
-            units[k] = order[k]
-        pending.fill(-1)
+            turns[k] = order[k]
+        for k in range(len(pending)):
+            pending[k] = -1
         code, fresh, moved, waiting, checks, flips = SWEEP_LIMIT, 0, True, 0, 0, 0
         for _ in range(sweeps):
             if random:
-                _shuffle(units, generator)
-            for i in units:
+                _shuffle(turns, generator)
+            for i in turns:
                 if moved:
-                    if table.banded:
-                        choose_band(table, agree, fields)
-                    update_fields(agree, pairs, both, even, sums)
+                    if banded:
+                        choose_band(table, fields)
+                    update_fields(fields)
                     version, fresh, moved = version + 1, 0, False
                 if stamp[i] != version:
                     h = field(masks, i, view[i], even, sums)
                     if heat is not None:
-                        h = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                        h = log_odds(columns, i, view[i], h, fields, values, heat)
                     elif abs(h) <= sums[2]:
-                        h = exact_sign(columns, i, view[i], agree, table)
+                        h = exact_sign(columns, i, view[i], fields, table)
                     answer[i], stamp[i] = h, version
                     fresh += 1
                 if heat is None:
@@ -145,8 +167,8 @@ def one_by_one(memories, values, table, heat, states, seeds, agree, staleness, s
         results[b, 2], results[b, 3] = checks, flips
 
 
-@allocating
-def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, sweeps, log,
+@compiled
+def all_at_once(memories, values, table, heat, states, seeds, fields, past, staleness, sweeps, log,
                 units, results):  # fmt: skip
     """Check all units in every sweep against the state of `staleness` sweeps ago.
 
@@ -155,8 +177,10 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
 
     Parameters
     ----------
-    memories, values, table, heat, states, seeds, agree, log, results
+    memories, values, table, heat, states, seeds, fields, log, results
         As in `one_by_one`.
+    past : int8 (2, staleness + 1, D)
+        Working memory.
     staleness : int
         In sweeps.
     sweeps : int
@@ -165,36 +189,34 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
         Those that may change.
     """
     size, depth = states.shape[1], staleness + 1
-    fields = new_fields(len(agree), size)
-    columns, masks, even, both = memories.columns, memories.masks, fields.even, fields.both
-    pairs, sums = fields.table, fields.sums
-    history = np.empty((depth, size), np.int8)
+    columns, masks, even, sums = memories.columns, memories.masks, fields.even, fields.sums
+    history, kept = past[0], past[1]
     logged = 0
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         for j in range(depth):
             for i in range(size):  # numba needs seconds to compile an assignment of slices
-                history[j, i] = state[i]
-        kept, kept_at, keep_next = history.copy(), 0, 1
+                history[j, i] = kept[j, i] = state[i]
+        kept_at, keep_next = 0, 1
         code, period, sweep = SWEEP_LIMIT, 0, 0
         flips, quiet = 0, staleness  # before the first sweep nothing moved
         while code == SWEEP_LIMIT and sweep < sweeps:
             sweep += 1
             view = history[sweep % depth]  # the oldest; it is overwritten once it was read
-            agreements(memories.bits, view, agree)
+            agreements(memories.bits, view, fields)
             if table.banded or sweep == 1:
-                choose_band(table, agree, fields)
-            update_fields(agree, pairs, both, even, sums)
+                choose_band(table, fields)
+            update_fields(fields)
             before = flips
             for k in range(len(units)):
                 i = units[k]
                 h = field(masks, i, view[i], even, sums)
                 if heat is not None:
-                    odds = log_odds(columns, i, view[i], h, agree, values, heat, sums)
+                    odds = log_odds(columns, i, view[i], h, fields, values, heat)
                     new = heated_state(odds, generator)
                 else:
                     if abs(h) <= sums[2]:
-                        h = exact_sign(columns, i, view[i], agree, table)
+                        h = exact_sign(columns, i, view[i], fields, table)
                     new = next_state(h, state[i])
                 if new != state[i]:
                     state[i] = new
@@ -212,6 +234,9 @@ def all_at_once(memories, values, table, heat, states, seeds, agree, staleness, 
             elif _same_window(history, sweep, kept, kept_at):
                 code, period = CYCLE, sweep - kept_at
             elif sweep == keep_next:
-                kept, kept_at, keep_next = history.copy(), sweep, 2 * sweep
+                for j in range(depth):
+                    for i in range(size):
+                        kept[j, i] = history[j, i]
+                kept_at, keep_next = sweep, 2 * sweep
         results[b, 0], results[b, 1] = code, period
         results[b, 2], results[b, 3] = sweep * len(units), flips

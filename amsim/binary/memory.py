@@ -120,10 +120,10 @@ class BinaryMemory:
         """
         rows, batch = self._rows(states)
         with _announced():
-            from .kernels import energies
+            from .kernels import energies, new_fields
 
-            agree = np.empty(self.shape[0], np.uint16)
-            total, band = energies(self._memories, rows, self._values, agree)
+            total, band = np.empty(len(rows)), np.empty(len(rows), np.int64)
+            energies(self._memories, rows, self._values, new_fields(*self.shape), total, band)
         energy = self._energy(total, band).reshape(batch)
         return float(energy) if batch == () else energy
 
@@ -218,28 +218,33 @@ class BinaryMemory:
 
             def run(log: Integers, count: int) -> tuple[Signs, Integers]:
                 """The first cues to their end, or to Ctrl-C; the log gets the first flips."""
-                from . import clocked, loops
+                from . import clocked, kernels, loops
 
                 states, results = rows.copy(), np.zeros((len(rows), 4), dtype=np.int64)
                 results[:, 0] = INTERRUPTED
                 seeds: Any = np.zeros(len(rows), np.uint64)
                 if shuffled or temperature:
                     seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
-                agree = np.empty(self.shape[0], np.uint16)
+                fields, size = kernels.new_fields(*self.shape), self.shape[1]
                 # Some cues at a time, so that Ctrl-C is noticed, whether they settle or not.
                 some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
                 at = 0
                 try:
                     for at in range(0, count, some):
                         cues = slice(at, min(at + some, count))
-                        given, result = (*parts, states[cues], seeds[cues], agree), results[cues]
+                        given, result = (*parts, states[cues], seeds[cues], fields), results[cues]
                         if plan is not None:
-                            clocked.at_ticks(*given, log, plan, len(free), result)
+                            room = clocked.new_units(size, len(plan.unit))
+                            clocked.at_ticks(*given, room, log, plan, len(free), result)
                         elif parallel:
-                            loops.all_at_once(*given, staleness, max_sweeps, log, free, result)
+                            past = np.empty((2, staleness + 1, size), np.int8)
+                            loops.all_at_once(
+                                *given, past, staleness, max_sweeps, log, free, result
+                            )
                         else:
+                            units = loops.new_units(size, len(free), staleness)
                             loops.one_by_one(
-                                *given, staleness, max_sweeps, log, free, shuffled, result
+                                *given, units, staleness, max_sweeps, log, free, shuffled, result
                             )
                         if record:
                             log = log[result[:, 3].sum() :]

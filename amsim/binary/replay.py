@@ -16,14 +16,16 @@ def energies_and_flips(
     memories: Any, values: Table, cues: Signs, results: Integers, log: Integers, every: int
 ) -> tuple[tuple[Floats, Integers], Flips]:
     """sum F (T, B) as numbers and bands, of the cues and after `every` checks; and the flips."""
-    from .kernels import energies_along
+    from .kernels import energies_along, new_fields
 
     ends = every * np.arange(results[:, 2].max() // every + 1)
     total = np.empty((len(ends), len(cues)))
     band = np.empty(total.shape, np.int64)
-    agree = np.empty(memories.columns.shape[1], np.uint16)
+    size, count = memories.columns.shape
+    fields = new_fields(count, size)
     for b, part in enumerate(np.split(log, np.cumsum(results[:-1, 3]))):
-        sums = energies_along(memories, cues[b], part[:, 1].copy(), values, agree)
+        sums = np.empty(len(part) + 1), np.empty(len(part) + 1, np.int64)
+        energies_along(memories, cues[b].copy(), part[:, 1].copy(), values, fields, *sums)
         # After a number of checks, the flips of the checks below it have happened.
         place = np.searchsorted(part[:, 0], ends)
         total[:, b], band[:, b] = (column[place] for column in sums)
