@@ -1,5 +1,7 @@
 """`Layer` and `Network`: one energy, and the dynamics that descends it.
 
+Directed synapses add forces to it that no energy has.
+
 Every network of the project follows one sign convention. With activations g_l = grad L_l(x_l),
 external input I_l = bias + input and hypersynapses s:
 
@@ -28,6 +30,10 @@ from .lagrangians import Lagrangian
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
+_SYMMETRIC_PART = (
+    "there is no energy; pass symmetric_part=True for that of the symmetric part of the couplings, "
+    "which the dynamics does not descend"
+)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -304,8 +310,16 @@ class Network:
         """g_l = grad L_l(x_l) of every layer, shapes as the states."""
         return self._activate(self.complete(states, inputs))
 
-    def energy_tree(self, states: States, inputs: States | None = None) -> dict[str, Array]:
+    @cached_property
+    def directed(self) -> tuple[str, ...]:
+        """Names of the synapses whose forces no energy has, such as `Directed`."""
+        return tuple(synapse.name for synapse in self.synapses if synapse.directed)
+
+    def energy_tree(
+        self, states: States, inputs: States | None = None, *, symmetric_part: bool = False
+    ) -> dict[str, Array]:
         """The parts of the energy by the name of their layer or synapse; they sum to `energy`."""
+        self._check_energy(symmetric_part)
         full = self.complete(states, inputs)
         active = self._activate(full)
         batch_axes = len(self._batch(full))
@@ -318,7 +332,9 @@ class Network:
             tree[synapse.name] = energy.sum(axis=tuple(range(batch_axes, energy.ndim)))
         return tree
 
-    def energy(self, states: States, inputs: States | None = None) -> Array:
+    def energy(
+        self, states: States, inputs: States | None = None, *, symmetric_part: bool = False
+    ) -> Array:
         """Total energy, shape (*batch).
 
         Parameters
@@ -326,13 +342,18 @@ class Network:
         states : mapping of str to array_like (*batch, *shape)
         inputs : mapping of str to array_like, optional
             External input added to the bias.
+        symmetric_part : bool, default False
+            Whether directed synapses count with the symmetric part of their couplings, which the
+            dynamics does not descend: (W + W^T) / 2 for weights W within a layer.
 
         Raises
         ------
         ValueError
-            If the states do not fit the layers.
+            If the states do not fit the layers, or a synapse is directed and `symmetric_part` is
+            not set: then there is no energy.
         """
-        return np.asarray(sum(self.energy_tree(states, inputs).values()))
+        tree = self.energy_tree(states, inputs, symmetric_part=symmetric_part)
+        return np.asarray(sum(tree.values()))
 
     def force(self, states: States, inputs: States | None = None) -> dict[str, Array]:
         """-dE/dg_l = tau_l dx_l/dt of every dynamic layer, shapes as the states."""
@@ -351,7 +372,7 @@ class Network:
         }
 
     def parameter_gradient(
-        self, states: States, inputs: States | None = None
+        self, states: States, inputs: States | None = None, *, symmetric_part: bool = False
     ) -> dict[str, dict[str, Array]]:
         """Derivative of the energy by the parameters of every synapse, at given states.
 
@@ -359,7 +380,7 @@ class Network:
 
         Parameters
         ----------
-        states, inputs
+        states, inputs, symmetric_part
             As for `energy`.
 
         Returns
@@ -383,6 +404,7 @@ class Network:
         array([[-0.5, -0.8],
                [ 0. ,  0. ]])
         """
+        self._check_energy(symmetric_part)
         active = self.activations(states, inputs)
         return {
             synapse.name: synapse.parameter_gradient(*(active[name] for name in synapse.between))
@@ -434,12 +456,20 @@ class Network:
 
     @cached_property
     def lost_guarantees(self) -> tuple[str, ...]:
-        """Why energy descent or a bounded energy is lost, in words.
+        """Why energy descent, a bounded energy or an energy at all is lost, in words.
 
         Not listed: pairs of activations that grow as fast as the leak (Identity with Identity or
         ReLU), where the energy is bounded or not depending on the weights.
         """
-        return (*_uneven_groups(self.layers), *_unbounded_products(self.layers, self.synapses))
+        return (
+            *_no_energy(self.directed),
+            *_uneven_groups(self.layers),
+            *_unbounded_products(self.layers, self.synapses),
+        )
+
+    def _check_energy(self, symmetric_part: bool) -> None:
+        if not checks.flag("symmetric_part", symmetric_part) and self.directed:
+            raise ValueError(f"{directed_in_words(self.directed)}; {_SYMMETRIC_PART}")
 
     def _external(self, name: str, inputs: States | None) -> Array:
         bias = np.asarray(self.layers[name].bias)
@@ -581,6 +611,20 @@ def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse
             )
 
 
+def directed_in_words(directed: Sequence[str]) -> str:
+    """Which synapses are directed, in words."""
+    one, named = len(directed) == 1, ", ".join(map(repr, directed))
+    return f"synapse {named} is directed" if one else f"synapses {named} are directed"
+
+
+def _no_energy(directed: Sequence[str]) -> Iterator[str]:
+    if directed:
+        yield (
+            f"{directed_in_words(directed)}: there is no energy that falls, and the state may "
+            f"cycle or be chaotic instead of settling"
+        )
+
+
 def _uneven_groups(layers: Mapping[str, Layer]) -> Iterator[str]:
     """Groups whose members share a normaliser but not a time constant."""
     for name, layer in layers.items():
@@ -598,14 +642,33 @@ def _unbounded_products(
     """Synapses whose activations can outgrow what the layers themselves pay for them."""
     for synapse in synapses:
         growth = synapse.growth + sum(_growth(layers[name]) for name in synapse.between)
+        if synapse.directed and not _answered(synapse, synapses):
+            continue
         if growth > 1 and not synapse.bounded_below:
             loose = {n: type(layers[n].lagrangian) for n in synapse.between if _growth(layers[n])}
             kinds = ", ".join(f"{name!r} ({kind.__name__})" for name, kind in loose.items())
+            bound = "" if synapse.directed else "the energy has no lower bound and "
             yield (
                 f"synapse {synapse.name!r} joins unbounded activations that together grow faster "
-                f"than the leak: {kinds}; the energy has no lower bound and the state may diverge; "
+                f"than the leak: {kinds}; {bound}the state may diverge; "
                 f"bound a layer (Tanh, Sigmoid, Softmax)"
             )
+
+
+def _answered(synapse: HyperSynapse, synapses: Sequence[HyperSynapse]) -> bool:
+    """Whether what a directed synapse moves acts back on what it reads, through any synapses."""
+    acts: dict[str, set[str]] = {}
+    for other in synapses:
+        for slot, read in other.dependencies():
+            for name in read:
+                acts.setdefault(name, set()).add(other.between[slot])
+    reached, ahead = set[str](), [synapse.between[slot] for slot, _ in synapse.dependencies()]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead += acts.get(name, ())
+    return any(not reached.isdisjoint(read) for _, read in synapse.dependencies())
 
 
 def _growth(layer: Layer) -> float:

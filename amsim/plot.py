@@ -99,10 +99,7 @@ def recall(
     6
     """
     rows = _rows(cues, recalled, stored)
-    height = _images_height(rows, shape)
-    figure = blank(height)
-    _draw_images(figure, rows, shape, titles, labels)
-    return figure
+    return _images_alone(rows, shape, titles, labels)
 
 
 def energy(
@@ -129,7 +126,7 @@ def energy(
     Raises
     ------
     ValueError
-        If there is no such cue.
+        If there is no such cue, or the network has no energy.
 
     Examples
     --------
@@ -217,6 +214,8 @@ def states(
 def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> Figure:
     """Draw one cue: its energy over time above, the states of a layer over time below.
 
+    Of a network without an energy, whose synapses are directed, the states alone.
+
     Parameters
     ----------
     traj : Trajectory
@@ -228,7 +227,7 @@ def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> F
     Returns
     -------
     Figure
-        With two axes.
+        With two axes, or one.
 
     Raises
     ------
@@ -243,11 +242,16 @@ def trajectory(traj: Trajectory, cue: int = 0, *, layer: str | None = None) -> F
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['energy', 'visible states']
     """
+    _check_trajectory(traj)
+    if layer is None:
+        layer = "visible" if "visible" in traj else next(iter(traj))
+    if traj.directed:
+        figure = blank(3.0)
+        states(traj, layer, figure.subplots(), cue)
+        return figure
     figure = blank(5.0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     energy(traj, top, cue=cue)
-    if layer is None:
-        layer = "visible" if "visible" in traj else next(iter(traj))
     states(traj, layer, bottom, cue)
     top.set_xlabel("")
     figure.align_ylabels([top, bottom])
@@ -322,6 +326,8 @@ def overview(
 ) -> Figure:
     """Draw first and last states as images, and below them the energies over time.
 
+    Of a network without an energy, whose synapses are directed, the images alone.
+
     Parameters
     ----------
     traj : Trajectory
@@ -336,7 +342,7 @@ def overview(
     Returns
     -------
     Figure
-        With 3 n axes of images, and the axes of `energy` last.
+        With 3 n axes of images, and the axes of `energy` last, where there is one.
 
     Raises
     ------
@@ -359,6 +365,8 @@ def overview(
     rows = _rows(first, last, stored)
     if titles is None:
         titles = [f"cue {number}" for number in chosen]
+    if traj.directed:
+        return _images_alone(rows, shape, titles, labels)
     heights = _images_height(rows, shape), 2.8
     figure = blank(sum(heights))
     top, bottom = figure.subfigures(2, 1, height_ratios=heights)
@@ -380,6 +388,18 @@ def _rows(*arrays: ArrayLike) -> Floats:
             f"pick the stored pattern of each cue first"
         )
     return np.stack(rows)
+
+
+def _images_alone(
+    rows: Floats,
+    shape: tuple[int, int] | None,
+    titles: Sequence[str] | None,
+    labels: Sequence[str],
+) -> Figure:
+    """A figure of nothing but rows (rows, n, D) of images."""
+    figure = blank(_images_height(rows, shape))
+    _draw_images(figure, rows, shape, titles, labels)
+    return figure
 
 
 def _draw_images(

@@ -1,6 +1,7 @@
 """The drive of features by their memories, M(y) = Xi^T f(Xi y + b), in one compiled pass.
 
-A block of memories is read once for both products. Integer memories are read as int8. Products may
+A block of memories is read once for both products, unless directed synapses have other weights for
+the second. Integer memories are read as int8. Products may
 be float32; states, times, normalisers and sums over blocks of memories are float64.
 """
 
@@ -38,6 +39,7 @@ class Memories(NamedTuple):
     """What the drive is made of."""
 
     weights: NDArray[Any]  # (K, W) int8, float32 or float64; W = D, or more with zeros behind
+    back: NDArray[Any]  # (K, W) of their type, weights onto the features; (0, W) if they are those
     bias: Floats  # (K,)
     kind: int  # of `neurons`
     parameter: float  # beta, or the exponent of a rectified power
@@ -51,13 +53,14 @@ class Memories(NamedTuple):
 
 @bundle
 class Work(NamedTuple):
-    """Working memory; the first five have the precision of the products.
+    """Working memory; the first six have the precision of the products.
 
     Running cues have a place in the order that they are listed in, and in a group of four a line.
     """
 
     query: NDArray[Any]  # (B or more, W) by place, whole groups
     block: NDArray[Any]  # (BLOCK, W) memories as floats, (0, W) if they are of that type
+    back: NDArray[Any]  # likewise of the weights onto the features, (0, W) if there are none
     logits: NDArray[Any]  # (TOGETHER, BLOCK or more) by line
     shares: NDArray[Any]  # (TOGETHER, BLOCK) activations, 0 for rows that do not count
     sums: NDArray[Any]  # (TOGETHER, W)
@@ -80,6 +83,7 @@ def new_work(memories: Memories, precision: type, drive: Floats) -> Work:
     return Work(
         query=np.zeros((-(-batch // TOGETHER) * TOGETHER, width), precision),
         block=np.zeros((BLOCK if copied else 0, width), precision),
+        back=np.zeros((BLOCK if copied and len(memories.back) else 0, width), precision),
         logits=np.zeros((TOGETHER, BLOCK + ROWS), precision),
         shares=np.zeros((TOGETHER, BLOCK), precision),
         sums=np.zeros((TOGETHER, width), precision),
@@ -103,6 +107,13 @@ def _copy(weights, first, count, block):
     for i in range(np.uint64(count)):
         for j in range(np.uint64(block.shape[1])):
             block[i, j] = weights[np.uint64(first) + i, j]
+
+
+@inner
+def _fetch(memories, first, count, work):
+    """Copy one block of memories, for a group of cues."""
+    _copy(memories.weights, first, min(count, len(work.block)), work.block)
+    _copy(memories.back, first, min(count, len(work.back)), work.back)
 
 
 @inner_elementwise
@@ -254,6 +265,8 @@ def _add_block(memories, first, count, cues, size, start, used, work):
     work : Work
     """
     weights, block, shares, sums = memories.weights, work.block, work.shares, work.sums
+    if len(memories.back) > 0:
+        weights, block = memories.back, work.back
     together = size > 1 and used > count
     if together:
         sum_of_group(weights, first, block, work.every, count, shares, 0, sums)
@@ -299,7 +312,7 @@ def _softmax_force(memories, steps, cues, size, work):
     for first in range(0, len(memories.bias), BLOCK):
         count = min(BLOCK, len(memories.bias) - first)
         if size > 1:
-            _copy(memories.weights, first, min(count, len(work.block)), work.block)
+            _fetch(memories, first, count, work)
         for start in range(0, size, TOGETHER):
             _states(memories, first, count, cues, size, start, work)
             used = NONE
@@ -320,7 +333,7 @@ def _local_force(memories, steps, cues, size, work):
     for first in range(0, len(memories.bias), BLOCK):
         count = min(BLOCK, len(memories.bias) - first)
         if size > 1:
-            _copy(memories.weights, first, min(count, len(work.block)), work.block)
+            _fetch(memories, first, count, work)
         for start in range(0, size, TOGETHER):
             _states(memories, first, count, cues, size, start, work)
             used = NONE
@@ -357,7 +370,7 @@ def _entmax_force(memories, steps, cues, size, work):
         for first in range(0, len(memories.bias), BLOCK):
             count = min(BLOCK, len(memories.bias) - first)
             if size > 1:
-                _copy(memories.weights, first, min(count, len(work.block)), work.block)
+                _fetch(memories, first, count, work)
             _states(memories, first, count, cues, size, start, work)
             for line in range(members):
                 for i in range(count):
@@ -376,7 +389,7 @@ def _entmax_force(memories, steps, cues, size, work):
                 used += some
             if used > 0:
                 if size > 1:
-                    _copy(memories.weights, first, min(count, len(work.block)), work.block)
+                    _fetch(memories, first, count, work)
                 _add_block(memories, first, count, cues, size, start, used, work)
     for place in range(size):
         _scale(work.drive, cues[place], 1.0 / work.total[place])

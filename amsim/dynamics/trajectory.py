@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 from ..files import MAX_BYTES
+from ..network import directed_in_words
 from ..patterns import overlap
 from ..results import RunResult, Variables, add_variables
 from ..synapses import Array
@@ -60,6 +61,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
         another one overtook), "staleness" (how long a register missed news, at most),
         "last_message" (its time) and "register_error" (how far registers are from the outputs at
         the end, at most).
+    directed : tuple of str
+        Names of the network's directed synapses: with any there is no `energy`.
     events : recarray or None
         Every message that was sent, if `EventDriven(record_events=True)`: its `time`, `layer`,
         `unit` (of the flattened layer), `value` and `cue` (of the flattened batch).
@@ -94,6 +97,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         batch: tuple[int, ...],
         time_label: str,
         events: Any = None,
+        directed: Sequence[str] = (),
     ) -> None:
         self.times = times
         self.events = events
@@ -102,6 +106,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         self.codes = codes.reshape(batch)
         self._layers, self._record, self._final = dict(layers), record, final
         self._batch = batch
+        self.directed = tuple(directed)
         self._compute_energy = energy
         self._compute_message = message
         self.time_label = time_label
@@ -132,6 +137,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
             batch=batch,
             time_label="updates" if solution.updates else "time (units of τ)",
             events=solution.events,
+            directed=problem.network.directed,
         )
 
     def __getitem__(self, name: str) -> Array:
@@ -158,7 +164,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
 
     def __getstate__(self) -> dict[str, Any]:
         """All arrays and words: what computes them holds the network, and functions of the time."""
-        computed = {"energy": self.energy, "message": self.message}
+        computed = {"message": self.message} | ({} if self.directed else {"energy": self.energy})
         state = {**self.__dict__, **computed, "_compute_energy": None, "_compute_message": None}
         for name in ("_record", "_final"):
             read = state[name]
@@ -170,7 +176,9 @@ class Trajectory(RunResult, Mapping[str, Array]):
 
     def _recorded_variables(self) -> Variables:
         rows = ("time", *self._batch_axes())
-        record: Variables = {"time": (("time",), self.times), "energy": (rows, self.energy)}
+        record: Variables = {"time": (("time",), self.times)}
+        if not self.directed:
+            record["energy"] = rows, self.energy
         for name, shape in self._layers.items():
             add_variables(record, {name: ((*rows, *self._unit_axes(name, len(shape))), self[name])})
         if self.events is not None:
@@ -193,7 +201,19 @@ class Trajectory(RunResult, Mapping[str, Array]):
 
     @cached_property
     def energy(self) -> Array:
-        """Energy of the network at `times`, (T, *batch); with inputs as they were then."""
+        """Energy of the network at `times`, (T, *batch); with inputs as they were then.
+
+        Raises
+        ------
+        ValueError
+            If synapses of the network are directed: it has no energy.
+        """
+        if self.directed:
+            raise ValueError(
+                f"{directed_in_words(self.directed)}, and the network has no energy; "
+                f"network.energy(states, symmetric_part=True) is that of the symmetric part of the "
+                f"couplings, of states such as {{name: traj[name] for name in traj}}"
+            )
         return self._compute_energy().reshape(-1, *self._batch)
 
     def overlap(self, patterns: ArrayLike, layer: str | None = None) -> Array:

@@ -36,10 +36,11 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
         "message": traj.message,
         "time_label": traj.time_label,
         "stats": {k: v for k, v in traj.stats.items() if k != "rhs_per_cue"},
+        "directed": traj.directed,
     }
     arrays = {
         "times": traj.times,
-        "energy": traj.energy,
+        **({} if traj.directed else {"energy": traj.energy}),
         "codes": traj.codes,
         "settle_times": traj.settle_times,
         "rhs_per_cue": traj.stats["rhs_per_cue"],
@@ -70,7 +71,7 @@ def _read(archive: Archive) -> dict[str, Any]:
     count = len(_array(archive, "times", "f", None))
     shapes = {
         "times": ("f", (count,)),
-        "energy": ("f", (count, *batch)),
+        **({} if meta["directed"] else {"energy": ("f", (count, *batch))}),
         "codes": ("i", batch),
         "settle_times": ("f", batch),
         "rhs_per_cue": ("i", batch),
@@ -92,6 +93,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         record=Stored(_states(arrays, "state/", layers, (count, -1))),
         final=Stored(_states(arrays, "final/", layers, (1, -1))),
         energy=lambda: arrays["energy"],
+        directed=meta["directed"],
         codes=arrays["codes"],
         settle_times=arrays["settle_times"],
         message=lambda: str(meta["message"]),
@@ -121,6 +123,9 @@ def _meta(archive: Archive) -> dict[str, Any]:
         _require(plain, f"its layer {name!r} has shape {shape!r}")
         _require(name.isprintable(), f"its layer {name!r} has characters that are no text")
     _require(bool(meta["layers"]), "it has no layers")
+    directed = meta.setdefault("directed", [])  # files of earlier versions know of none
+    plain = isinstance(directed, list) and all(isinstance(name, str) for name in directed)
+    _require(plain and all(map(str.isprintable, directed)), "its 'directed' is no list of names")
     return {**meta, "layers": {name: tuple(shape) for name, shape in meta["layers"].items()}}
 
 

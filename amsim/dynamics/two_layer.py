@@ -4,11 +4,14 @@ With one tau for all memory units their state is
 
     h = Xi y + b + e^(-t/tau) (h(0) - Xi y(0) - b),    tau dy/dt = v - y,
 
-so that y, a follower of the features v with as many entries, replaces h exactly.
+so that y, a follower of the features v with as many entries, replaces h exactly. Directed synapses
+may have other weights for the way back to the features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +19,9 @@ from numpy.typing import NDArray
 
 from ..compiled.products import LANES, TOGETHER
 from ..lagrangians import Identity
+from ..network import Network
 from ..neurons import SOFTMAX, neuron
-from ..synapses import Array, Dense, project, project_each
+from ..synapses import Array, Dense, Directed, project, project_each
 from . import adams, memory_force
 from .problem import Problem, Reader
 from .run import Outcome, Rows, Run, segments_of
@@ -37,14 +41,94 @@ _COUPLED = np.ones((1, 1), bool)
 _NEGLIGIBLE = 0.03
 
 
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Features and memories that act on each other, by one Dense synapse or two directed ones.
+
+    Attributes
+    ----------
+    hidden, visible : str
+    forth : Dense or Directed
+        Weights (K, D) onto the memories.
+    back : Directed or None
+        Those onto the features, (D, K), where they are others.
+    """
+
+    hidden: str
+    visible: str
+    forth: Dense | Directed
+    back: Directed | None = None
+
+    @property
+    def weights(self) -> Array:
+        """Onto the memories, (K, D)."""
+        return self.forth.weights
+
+    @property
+    def largest(self) -> float:
+        return self.forth.largest
+
+    @property
+    def largest_back(self) -> float:
+        """The largest weight onto the features."""
+        return self.largest if self.back is None else self.back.largest
+
+    def arrays(self) -> tuple[Array, Array]:
+        """Both weights for the compiled drive, of one type, with a row for each memory."""
+        forth = self.forth.compact
+        back = forth[:0] if self.back is None else self.back.turned
+        if forth.dtype != back.dtype:
+            forth, back = (x.astype(np.float64, copy=False) for x in (forth, back))
+        forth, back = _wide(forth), _wide(back)
+        for array in (forth, back):
+            array.flags.writeable = False  # of one type, whether the user may write to it or not
+        return forth, back
+
+
+def loop_of(network: Network) -> Loop:
+    """The loop of a network for which `TwoLayerRun.applies`."""
+    return next(_loops(network))
+
+
+def _loops(network: Network) -> Iterator[Loop]:
+    """The loop that a network is, for each layer that can be the memories; mostly none."""
+    synapses = network.synapses
+    if len(network.layers) != 2 or any(len(set(x.between)) != 2 for x in synapses):
+        return
+    if len(synapses) == 1 and type(synapses[0]) is Dense:
+        hidden, visible = synapses[0].between
+        loops = [Loop(hidden, visible, synapses[0])]
+    elif len(synapses) == 2:
+        pairs = (synapses, synapses[::-1])
+        loops = [
+            Loop(forth.target, forth.source, forth, back)
+            for forth, back in pairs
+            if type(forth) is Directed and type(back) is Directed and forth.between != back.between
+        ]
+    else:
+        return
+    yield from (loop for loop in loops if _compilable(network, loop))
+
+
+def _compilable(network: Network, loop: Loop) -> bool:
+    hidden, visible = network.layers[loop.hidden], network.layers[loop.visible]
+    return (
+        type(visible.lagrangian) is Identity
+        and neuron(hidden.lagrangian) is not None
+        and len(visible.shape) == 1
+        and hidden.leak == visible.leak == 1.0
+        and not visible.algebraic
+        and len(hidden.tau_runs) == 1
+    )
+
+
 class TwoLayerRun(Run):
     """Steps whose state is v and its follower y and whose drive is one compiled pass."""
 
     def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
-        synapse = problem.network.synapses[0]
-        assert isinstance(synapse, Dense)
-        self.synapse, (self.hidden, self.visible) = synapse, synapse.between
+        self.loop = loop_of(problem.network)
+        self.hidden, self.visible = self.loop.hidden, self.loop.visible
         hidden = problem.network.layers[self.hidden]
         self.rate = 0.0 if hidden.algebraic else 1.0 / hidden.tau_runs[0][1]
         self.bias = np.array(hidden.bias)
@@ -72,9 +156,7 @@ class TwoLayerRun(Run):
         They are of one precision and of one kind of start, so that a cue has the same bits whatever
         stands beside it.
         """
-        (synapse,) = problem.network.synapses
-        assert isinstance(synapse, Dense)
-        size, group = _SWEEP / synapse.weights.size, TOGETHER
+        size, group = _SWEEP / loop_of(problem.network).weights.size, TOGETHER
         most = min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
         traits = _traits(problem.select(np.arange(first, min(first + most, problem.batch))))
         return int((traits == traits[0]).all(axis=1).cumprod().sum())
@@ -87,35 +169,21 @@ class TwoLayerRun(Run):
 
     @staticmethod
     def applies(problem: Problem) -> bool:
-        """Whether the network is one Dense synapse, Identity features and memories with one tau."""
-        network = problem.network
-        if len(network.synapses) != 1 or len(network.layers) != 2 or problem.driven:
+        """Whether the network is a loop of Identity features and memories with one tau."""
+        if problem.driven:
             return False
-        synapse = network.synapses[0]
-        if type(synapse) is not Dense or len(set(synapse.between)) != 2:
-            return False
-        hidden, visible = (network.layers[name] for name in synapse.between)
-        untouched = synapse.between[0] not in problem.clamped | problem.inputs
-        return (
-            untouched
-            and type(visible.lagrangian) is Identity
-            and neuron(hidden.lagrangian) is not None
-            and len(visible.shape) == 1
-            and hidden.leak == visible.leak == 1.0
-            and not visible.algebraic
-            and len(hidden.tau_runs) == 1
-        )
+        loop = next(_loops(problem.network), None)
+        return loop is not None and loop.hidden not in problem.clamped | problem.inputs
 
     def split(self, visible: Array, hidden: Array) -> tuple[Array, Array]:
         """y(0) and the rest h(0) - Xi y(0) - b, which is left out where h(0) = b."""
         rest = hidden - self.bias
         if not rest.any():
             return np.zeros_like(visible), self.offset
-        return visible, rest - project_each(visible, self.synapse.weights)
+        return visible, rest - project_each(visible, self.loop.weights)
 
     def prepare(self) -> float:
-        problem, weights = self.problem, _wide(self.synapse.compact)
-        weights.flags.writeable = False  # of one type, whether the user may write to them or not
+        problem, (weights, back) = self.problem, self.loop.arrays()
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         row = neuron(layers[self.hidden].lagrangian)
         assert row is not None  # see `applies`
@@ -125,6 +193,7 @@ class TwoLayerRun(Run):
             np.copyto(external, self.start[:, :units], where=self.clamped)
         self.memories = memory_force.Memories(
             weights=weights,
+            back=back,
             bias=self.bias,
             kind=row.kind,
             parameter=row.parameter,
@@ -151,12 +220,12 @@ class TwoLayerRun(Run):
         return super().prepare()
 
     def work_per_cue(self) -> float:
-        return 2.0 * self.synapse.weights.size
+        return 2.0 * self.loop.weights.size
 
     def negligible(self) -> float:
         """What all memories that are left out may have of the softmax, whose sum is 1."""
         wanted = min(self.rtol, self.problem.tolerance or np.inf)
-        return _NEGLIGIBLE * wanted / max(self.synapse.largest, 1.0)
+        return _NEGLIGIBLE * wanted / max(self.loop.largest_back, 1.0)
 
     def allocate(self, precision: type) -> Any:
         """Working memory for products in float32 or float64."""
@@ -181,7 +250,7 @@ class TwoLayerRun(Run):
         # What is left out of the softmax must not hide that a unit is not at rest.
         problem, tolerance = self.problem, (1.0 - _NEGLIGIBLE) * self.problem.tolerance
         if self.single and tolerance:
-            tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.synapse.largest)
+            tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.loop.largest_back)
         return (
             self.steps, self.segments, self.memories, self.rtol, self.atol, tolerance, problem.t1,
             problem.times, self.outputs, self.scratch, self.narrow, self.wide, not self.single,
@@ -198,13 +267,12 @@ class TwoLayerRun(Run):
 
     @staticmethod
     def reader(problem: Problem, offset: Array, times: Array, ends: Array, vectors: Rows) -> Reader:
-        synapse = problem.network.synapses[0]
-        assert isinstance(synapse, Dense)
-        units = synapse.weights.shape[1]
-        hidden = problem.network.layers[synapse.between[0]]
+        loop = loop_of(problem.network)
+        units = loop.weights.shape[1]
+        hidden = problem.network.layers[loop.hidden]
 
         def read(name: str, rows: slice) -> Array:
-            if name == synapse.between[1]:
+            if name == loop.visible:
                 return vectors[rows, :, :units]
             seen = vectors[rows, :, -units:]
             ended = times[rows, None] >= ends
@@ -212,11 +280,11 @@ class TwoLayerRun(Run):
             late = ended.any(axis=0)
             states: Array = np.empty((*seen.shape[:2], hidden.size))
             if not ended.all():
-                states[:] = project(seen, synapse.weights)
+                states[:] = project(seen, loop.weights)
             if late.any():
                 states[:, late] = np.where(
                     ended[:, late, None],
-                    project_each(seen[-1, late], synapse.weights),
+                    project_each(seen[-1, late], loop.weights),
                     states[:, late],
                 )
             states += hidden.bias
@@ -248,7 +316,7 @@ def _wide(weights: Array) -> Array:
 
 def _traits(problem: Problem) -> NDArray[np.bool_]:
     """What decides how a cue is integrated, (B, 2): the sizes of its logits, and its start."""
-    hidden, _ = problem.network.synapses[0].between
+    hidden = loop_of(problem.network).hidden
     layer = problem.network.layers[hidden]
     row = neuron(layer.lagrangian)
     assert row is not None
@@ -261,17 +329,15 @@ def _traits(problem: Problem) -> NDArray[np.bool_]:
 
 def _largest_logits(problem: Problem) -> Array:
     """How large memory states get, roughly: features are as at the start, driven, or a memory."""
-    synapse = problem.network.synapses[0]
-    assert isinstance(synapse, Dense)
-    hidden, visible = synapse.between
-    layers, largest = problem.network.layers, synapse.largest
+    loop, layers = loop_of(problem.network), problem.network.layers
+    hidden, visible = loop.hidden, loop.visible
     state = problem.given[visible] if visible in problem.given else problem.initial[visible]
     start = np.abs(state).max(axis=1)
     driven = layers[visible].bias + problem.inputs_at(0.0).get(visible, np.zeros(1))
-    features = np.maximum(start, largest + np.abs(driven).max(axis=-1))
+    features = np.maximum(start, loop.largest_back + np.abs(driven).max(axis=-1))
     units = layers[visible].size
     other = float(np.abs(layers[hidden].bias).max())
     if hidden in problem.given:  # what is left of the start beside the features
         other += np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
         features = features + start
-    return np.asarray(units * largest * features + other)
+    return np.asarray(units * loop.largest * features + other)

@@ -227,10 +227,11 @@ def _two_layers(net: Network) -> tuple[str, str]:
     """Names of the features and the memories."""
     checks.instance("net", net, Network, "a Network")
     kinds = {type(layer.lagrangian): name for name, layer in net.layers.items()}
-    if len(net.layers) != 2 or len(net.synapses) != 1 or set(kinds) != {Identity, Softmax}:
+    single = len(net.synapses) == 1 and isinstance(net.synapses[0], Dense)
+    if len(net.layers) != 2 or not single or set(kinds) != {Identity, Softmax}:
         raise ValueError(
             "the closed form is for one layer of Identity features, one of Softmax memories and "
-            "one synapse between them; use radius() for other networks"
+            "one Dense synapse between them; use radius() for other networks"
         )
     if len(set(net.synapses[0].between)) != 2:
         raise ValueError("the closed form needs a synapse between features and memories")

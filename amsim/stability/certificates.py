@@ -109,8 +109,8 @@ def certify(
     Parameters
     ----------
     net : Network
-        Layers of one axis, with Softmax or separable Lagrangians, joined by Dense synapses. An
-        input is a bias.
+        Layers of one axis, with Softmax or separable Lagrangians, joined by Dense or Directed
+        synapses. An input is a bias.
     cue : array_like (*batch, units) or mapping of layer names to such arrays
         An array is the state of layer "visible". The other layers start as `simulate` starts them:
         at their algebraic value, for which layers without a state, such as those behind them in a
@@ -326,4 +326,6 @@ def _reasons_without_contraction(problem: CertificationProblem, scope: Scope) ->
         fate = "sigma < 1 < rho: stable for equal delays, which unequal ones may undo"
     else:
         fate = "sigma >= 1: the target is not stable"
+    if part.map.net.directed:
+        fate = "synapses are directed, and sigma alone says nothing"
     return [f"{hopeless.size}: no certificate can exist ({where}; {fate})"]

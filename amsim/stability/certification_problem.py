@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..lagrangians import SimplexLagrangian
 from ..network import Network
-from ..synapses import Array, Dense
+from ..synapses import Array, Pairwise
 from .boxes import Boxes
 from .intervals import COVERED, BoxMap
 
@@ -97,10 +97,11 @@ def check_covered(net: Network, scope: Scope) -> None:
     checks.instance("net", net, Network, "a Network")
     checks.choice("scope", scope, get_args(Scope))
     for synapse in net.synapses:
-        if not isinstance(synapse, Dense):
+        if not isinstance(synapse, Pairwise):
             raise ValueError(
                 f"synapse {synapse.name!r} is a {type(synapse).__name__}; certificates cover "
-                f"networks of Dense synapses: write it as Dense, or test by simulation"
+                f"networks of Dense and Directed synapses: write it as one of these, or test by "
+                f"simulation"
             )
     for name, layer in net.layers.items():
         kind = type(layer.lagrangian).__name__

@@ -50,6 +50,7 @@ class Equilibrium:
     converged : bool
         Whether the residual is below 1e-12 (1 + the largest |state|).
     energy : float
+        NaN where synapses are directed: there is none.
     iterations : int
     """
 
@@ -78,11 +79,11 @@ class Classification:
         From the state to that combination, relative to the state.
     stability : {"minimum", "saddle", "degenerate", "unknown"}
         Of the energy. "degenerate" where it is flat in some direction and falls in none, "unknown"
-        at kinks whose two sides decide nothing. With one tau for each Softmax or LayerNorm group,
-        minima are stable and saddles are not; else ask `analyse`.
+        at kinks whose two sides decide nothing, and where synapses are directed. With one tau for
+        each Softmax or LayerNorm group, minima are stable and saddles are not; else ask `analyse`.
     index : int
         Number of directions in which the energy falls; at a kink, and for networks of more than
-        600 units, 1 stands for one or more.
+        600 units, 1 stands for one or more. 0 where "unknown".
     """
 
     kind: Kind
@@ -153,7 +154,7 @@ def find(net: Network, state: State) -> Equilibrium:
         states=full,
         residual=smallest,
         converged=smallest <= _TOLERANCE * _scale(best),
-        energy=float(net.energy(full)),
+        energy=_energy(net, full),
         iterations=iteration,
     )
 
@@ -183,7 +184,7 @@ def nearby_fixed_point(net: Network, state: State) -> Equilibrium:
     if distance <= _SAME_STATE:
         return found
     full = net.complete({name: given[name] for name in net.dynamic})
-    return Equilibrium(full, _size(_force(net, here)), False, float(net.energy(full)), 0)
+    return Equilibrium(full, _size(_force(net, here)), False, _energy(net, full), 0)
 
 
 def _no_fixed_point(
@@ -207,6 +208,8 @@ def _no_fixed_point(
 @in_range
 def find_all(net: Network, starts: State) -> list[Equilibrium]:
     """Find the fixed points near many states, each once, lowest energy first.
+
+    Where synapses are directed, and there is no energy, in the order of the starts.
 
     Parameters
     ----------
@@ -242,7 +245,7 @@ def find_all(net: Network, starts: State) -> list[Equilibrium]:
         rest = find(net, {name: batch[name][i] for name in net.dynamic})
         if rest.converged and not any(_same(net, rest.states, x.states) for x in found):
             found.append(rest)
-    return sorted(found, key=lambda rest: rest.energy)
+    return found if net.directed else sorted(found, key=lambda rest: rest.energy)
 
 
 @in_range
@@ -316,6 +319,10 @@ def classify(
         stability=shape,
         index=index,
     )
+
+
+def _energy(net: Network, states: Mapping[str, Array]) -> float:
+    return np.nan if net.directed else float(net.energy(states))
 
 
 def _force(net: Network, vector: Array) -> Array:
@@ -395,6 +402,8 @@ def _combination(state: Array, patterns: Floats) -> tuple[Floats, float]:
 
 def _inertia(linear: Linearisation) -> tuple[Shape, int]:
     """What the energy has at a fixed point, and the directions in which it falls."""
+    if linear.network.directed:
+        return "unknown", 0
     if linear.kink:
         shape = energy_shape(linear)
         return shape, max(descent_directions(linear), 1) if shape == "saddle" else 0

@@ -13,7 +13,7 @@ import numpy as np
 from ..lagrangians import Identity, SeparableLagrangian, SimplexLagrangian, Softmax
 from ..network import Network
 from ..starts import start_order
-from ..synapses import Array, Dense
+from ..synapses import Array, Pairwise
 from .boxes import EPS, Box, Boxes
 from .links import Link, links_of
 from .outward import around, middle, softmax_bounds
@@ -81,7 +81,7 @@ class BoxMap:
         """
         links: dict[str, list[Link]] = {name: [] for name in net.layers}
         for synapse in net.synapses:
-            assert isinstance(synapse, Dense)
+            assert isinstance(synapse, Pairwise)
             for target, link in links_of(synapse):
                 links[target].append(link)
         order = (*(name for name in net.layers if name != last), last)

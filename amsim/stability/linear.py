@@ -23,6 +23,7 @@ from ..network import Network
 from ..synapses import Array, block_diagonal
 
 Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 
 # Units up to which eigenvalues come from dense matrices; beyond, from a Krylov method.
 DENSE = 600
@@ -270,19 +271,36 @@ class Linearisation:
         }
 
     @cached_property
-    def gains(self) -> Floats:
-        """Eigenvalues of H C / leak, real, in ascending order; of large networks the two ends.
+    def gains(self) -> NDArray[Any]:
+        """Eigenvalues of H C / leak; of large networks those at the ends.
 
-        They belong to one pass through the network. Two layers have them in pairs +-sqrt(s), with
-        s the eigenvalues of the round trip Xi^T F Xi G.
+        They belong to one pass through the network, and are real, in ascending order, unless
+        synapses are directed. Two layers have them in pairs +-sqrt(s), with s the eigenvalues of
+        the round trip Xi^T F Xi G.
         """
         if not self.leak.all():
             raise ValueError("gains need a leak in every layer")
+        if self.network.directed:
+            return self._directed_gains()
         if self.size > DENSE:
             ends = (_extreme(self, which, self.product, self.leak) for which in ("SR", "LR"))
             return np.array(list(ends))
         root = _root(self.hessian) / np.sqrt(self.leak)
         return np.asarray(np.linalg.eigvalsh(root @ self.coupling @ root.T))
+
+    def _directed_gains(self) -> Complex:
+        """Complex eigenvalues; of large networks the largest alone."""
+        if self.size <= DENSE:
+            matrix = (self.coupling @ self.hessian) / self.leak[:, None]
+            return np.linalg.eigvals(matrix).astype(np.complex128)
+        scale = self.scale
+
+        def balanced(u: Array) -> Array:
+            return np.asarray(scale * self.product(u / scale) / self.leak)
+
+        if not balanced(np.ones(self.size)).any():
+            return np.zeros(1, np.complex128)
+        return np.asarray(krylov(balanced, self.size, "LM", 2)[0], np.complex128)
 
     @cached_property
     def curvatures(self) -> Floats:
@@ -301,7 +319,7 @@ class Linearisation:
     def sigma(self) -> float:
         """Gain of a round trip: the square of the largest |gain|; NaN where a layer has no leak.
 
-        For two layers, the largest eigenvalue of Xi^T F Xi G.
+        For two layers, the largest |eigenvalue| of Xi^T F Xi G.
         """
         if not self.leak.all():
             return float("nan")
@@ -360,10 +378,29 @@ class Linearisation:
 
         values, right = krylov(balanced, len(scale), "LR", 2)
         right = right / scale[:, None]
+        if self.network.directed:
+            return values, right, self._left_modes(values, scale)
         # With one tau for a group, tau H turns modes into those of the transpose.
         full = self.completed(right)
         left = np.stack([self.respond(u.real) + 1j * self.respond(u.imag) for u in full.T], axis=1)
         return values, right, (self.tau[:, None] * left)[self.dynamic]
+
+    def _left_modes(self, values: Array, scale: Floats) -> Array:
+        """Modes of the transpose, conjugate, for eigenvalues that Arnoldi found, by themselves."""
+
+        def balanced(u: Array) -> Array:
+            full = np.zeros(self.size)
+            full[self.dynamic] = scale * u / self.tau[self.dynamic]
+            if not self.dynamic.all():
+                full[~self.dynamic] = (self._transposed_product(full) / self._safe_leak)[
+                    ~self.dynamic
+                ]
+            moved = self._transposed_product(full) - self.leak * full
+            return np.asarray(moved[self.dynamic] / scale)
+
+        found, left = krylov(balanced, len(scale), "LR", 2)
+        nearest = np.abs(found.conj()[None] - values[:, None]).argmin(axis=1)
+        return np.asarray(scale[:, None] * left[:, nearest])
 
     def completed(self, modes: Array) -> Array:
         """Modes (dynamic units, k) over all units: algebraic ones follow at once."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..synapses import Array, Dense, project, project_back
+from ..synapses import Array, Directed, Pairwise, project, project_back
 from .boxes import EPS, TINY
 
 _BLOCK = 1 << 17  # entries of a matrix that stays in the cache
@@ -21,7 +21,7 @@ _FEW = 4
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """One direction of a Dense synapse; the weights are (sources, targets) if `back`."""
+    """One direction of a synapse; the weights are (sources, targets) if `back`."""
 
     source: str
     weights: Array
@@ -110,10 +110,12 @@ def _blocks(weights: Array) -> Iterator[tuple[slice, Array]]:
         yield rows, block
 
 
-def links_of(synapse: Dense) -> list[tuple[str, Link]]:
-    """The target and link of both directions; a layer joined to itself has one."""
+def links_of(synapse: Pairwise) -> list[tuple[str, Link]]:
+    """The target and link of every direction; a layer joined to itself has one."""
     first, second = synapse.between
     weights, largest = synapse.weights, synapse.largest
+    if isinstance(synapse, Directed):
+        return [(first, Link(second, weights, False, largest, _sizes(weights)))]
     if first == second:
         weights = (weights + weights.T.astype(np.float64)) / 2
         return [(first, Link(first, weights, False, largest, _sizes(weights)))]

@@ -129,6 +129,22 @@ def loop_of(system: DelayedNetwork) -> Loop | None:
     return _two_layers(system)
 
 
+def falls_apart(linear: Linearisation) -> bool:
+    """Whether each mode has a scalar equation of its own under one delay for all messages."""
+    return _one_time_constant(linear) is not None or taus_of_two_layers(linear) is not None
+
+
+def taus_of_two_layers(linear: Linearisation) -> tuple[float, float] | None:
+    """Time constants per leak of two layers that only act on each other, one each; else None."""
+    layers = list(linear.network.layers.items())
+    if len(layers) != 2 or any(source == target for source, target in linear.blocks):
+        return None
+    if not linear.leak.all() or any(np.ptp(layer.tau) > 0 for _, layer in layers):
+        return None
+    first, second = (float(layer.tau.flat[0]) / layer.leak for _, layer in layers)
+    return first, second
+
+
 def _one_time_constant(linear: Linearisation) -> tuple[float, float] | None:
     if np.ptp(linear.tau) or np.ptp(linear.leak):
         return None

@@ -70,8 +70,8 @@ def t_read(
     ------
     ValueError
         If an argument is not positive (the staleness may be 0), the layer is unknown, the reach is
-        infinite and no distance is given, or the network is not one of Dense synapses with Softmax
-        and separable layers.
+        infinite and no distance is given, or the network is not one of Dense or Directed
+        synapses with Softmax and separable layers.
 
     Notes
     -----

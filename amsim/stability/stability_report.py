@@ -15,7 +15,7 @@ from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
 from .fixed_points import nearby_fixed_point
 from .linear import KINK_DISTANCE, Linearisation
-from .long_delays import Loop
+from .long_delays import Loop, taus_of_two_layers
 from .spectrum import rightmost_roots
 from .states import State, in_range
 from .status import Status, status_of
@@ -49,7 +49,7 @@ class StabilityReport:
         bifurcation), and none is known to grow; or the state is at a kink of an activation or a
         synapse, where the slopes of both sides decide nothing.
     sigma : float
-        Gain of a round trip: the largest eigenvalue of Xi^T F Xi G for two layers, in general the
+        Gain of a round trip: the largest |eigenvalue| of Xi^T F Xi G for two layers, in general the
         square of the largest |eigenvalue| of one pass C H / leak. NaN if a layer has no leak. At a
         kink, with the slopes of the steeper side; infinite at a step.
     rho : float
@@ -146,7 +146,8 @@ class StabilityReport:
     def _rate(self, delay: float) -> float:
         if delay == 0:
             return -self.abscissa
-        taus = _taus_of_two_layers(self.linear)
+        # What round trips amplify is one real number only where synapses have an energy.
+        taus = None if self.network.directed else taus_of_two_layers(self.linear)
         if taus is not None and self.sigma > 0:
             gain = np.array([self.sigma + 0j])
             roots = Loop(taus, (1.0, 1.0), 2 * delay, gain, 0.0).roots(1)
@@ -249,7 +250,9 @@ def analyse(net: Network, state: State) -> StabilityReport:
     -----
     All verdicts are about small deviations; `certify` and `radius` say from how far the network
     returns. What is proven: sigma < 1 for one delay per layer, and for constant delays and taus of
-    units if the layers are separable (there and only there); rho < 1 for delays of links, for
+    units if the layers are separable (there and only there), all of it without directed synapses;
+    with these sigma < 1 for one delay of all messages, if all time constants per leak are equal, or
+    two layers have one each and act on each other only; rho < 1 for delays of links, for
     separable layers there and only there (Hofbauer and So, Appl. Math. Lett. 13, 2000), and for
     delays that vary and messages that get lost (Chazan and Miranker, Linear Algebra Appl. 2, 1969).
     Up to 400 units a search for delays that destabilise, verified by their spectrum, refutes.
@@ -292,14 +295,3 @@ def _normal(mode: Array) -> Array:
     """Scaled to a largest entry of 1; real if it can be."""
     scaled = mode / mode[np.abs(mode).argmax()]
     return np.asarray(scaled.real if np.abs(scaled.imag).max() < 1e-9 else scaled)
-
-
-def _taus_of_two_layers(linear: Linearisation) -> tuple[float, float] | None:
-    """Time constants per leak of two layers that only act on each other, one each; else None."""
-    layers = list(linear.network.layers.items())
-    if len(layers) != 2 or any(source == target for source, target in linear.blocks):
-        return None
-    if not linear.leak.all() or any(np.ptp(layer.tau) > 0 for _, layer in layers):
-        return None
-    first, second = (float(layer.tau.flat[0]) / layer.leak for _, layer in layers)
-    return first, second

@@ -13,6 +13,7 @@ from ..display import fields_repr
 from .critical import LARGEST, first_crossing
 from .delays import Delay, DelayedNetwork, Pair, by_link
 from .linear import Linearisation
+from .long_delays import falls_apart
 from .spectrum import rightmost_roots, root_near
 from .status import Status
 
@@ -87,8 +88,7 @@ def judge(linear: Linearisation, status: Status) -> dict[str, Verdict]:
             f"rho = {linear.rho:.3g} < 1: no pass through the network amplifies, whatever its age"
         )
         return dict.fromkeys(SETTINGS, Verdict("proven", text))
-    uniform = _uniform(linear)
-    per_unit = uniform if uniform.status == "refuted" else _per_unit(linear)
+    uniform, per_unit = _directed(linear) if linear.network.directed else _symmetric(linear)
     per_link = per_unit if per_unit.status == "refuted" else _per_link(linear)
     return {
         "uniform": uniform,
@@ -109,9 +109,10 @@ def _beside_a_kink(linear: Linearisation, kink: str, status: Status) -> dict[str
     if linear.rho < 1:
         text = f"{kink}, but rho = {linear.rho:.3g} < 1 with the slopes of the steeper side"
         return dict.fromkeys(SETTINGS, Verdict("proven", text))
-    # A Lyapunov functional needs sectors only; `sigma` has the slopes of the steeper side.
-    in_sectors = all(linear.network.layers[name].lagrangian.separable for name in linear.kinks)
-    if in_sectors and linear.sigma < 1:
+    # A Lyapunov functional needs symmetry, and sectors only; `sigma` has the steeper slopes.
+    layers, directed = linear.network.layers, linear.network.directed
+    in_sectors = all(layers[name].lagrangian.separable for name in linear.kinks)
+    if in_sectors and linear.sigma < 1 and not directed:
         text = f"{kink}, but sigma = {linear.sigma:.3g} < 1 with the slopes of the steeper side"
         groups = _groups(linear)
         if not any(_uneven(linear, name) for name in groups):
@@ -119,6 +120,40 @@ def _beside_a_kink(linear: Linearisation, kink: str, status: Status) -> dict[str
         if not groups:
             verdicts["per_unit"] = Verdict("proven", f"{text}, and all layers are separable")
     return verdicts
+
+
+def _symmetric(linear: Linearisation) -> tuple[Verdict, Verdict]:
+    """The verdicts on one delay, and on delays of units, where forces have an energy."""
+    uniform = _uniform(linear)
+    return uniform, uniform if uniform.status == "refuted" else _per_unit(linear)
+
+
+def _directed(linear: Linearisation) -> tuple[Verdict, Verdict]:
+    """The same where synapses are directed: gains are complex, and sigma says less.
+
+    Under one delay the linearised network falls apart into its modes only where one factor of time
+    stands before all of them, or two layers with one each act on each other alone: with the gain
+    g of a mode |1 + s tau|, or the product of two, is at least 1 for Re s >= 0, so that |g| < 1
+    suffices, and where |g| > 1 some delay turns the mode to the imaginary axis and beyond.
+    """
+    found = _search(linear, {pair: np.ones(x.shape, bool) for pair, x in linear.blocks.items()})
+    if found is not None:
+        delay = max(float(np.max(d)) for d in found.values())
+        text = f"oscillates with a delay of {delay:.3g} on every link"
+        return (refuted := Verdict("refuted", text, delay)), refuted
+    clocked = falls_apart(linear)
+    if clocked and linear.sigma > 1:
+        text = f"sigma = {linear.sigma:.3g} > 1: with some delays a mode turns and grows"
+        return (refuted := Verdict("refuted", text)), refuted
+    words = (
+        f"rho = {linear.rho:.3g} >= 1, and synapses are directed, where sigma = "
+        f"{linear.sigma:.3g} proves nothing"
+    )
+    per_unit = Verdict("open", f"{words} under unequal delays")
+    if clocked and linear.sigma < 1:
+        text = f"sigma = {linear.sigma:.3g} < 1, and each mode has an equation of its own"
+        return Verdict("proven", text), per_unit
+    return Verdict("open", f"{words}; {_search_in_words(linear)}"), per_unit
 
 
 def _uniform(linear: Linearisation) -> Verdict:

@@ -1,5 +1,7 @@
 """Hypersynapses: the energy that couples the activations of two or more layers.
 
+`Directed` alone has forces without an energy.
+
 A hypersynapse owns one term E_s(g_1, ..., g_n) of the network's energy and the force
 -dE_s/dg_a that it exerts on each connected layer. The gradients are written out: they are short,
 and event engines and chips need the formulas.
@@ -8,7 +10,8 @@ and event engines and chips need the formulas.
 from .attention import Attention
 from .base import Array, HyperSynapse, Shape, block_diagonal
 from .convolution import Convolution
-from .dense import Dense, project, project_back, project_each
+from .dense import Dense, Pairwise, compacted, project, project_back, project_each
+from .directed import Directed
 from .integrated import Epanechnikov, Memories
 from .multibody import MultiBody
 
@@ -17,12 +20,15 @@ __all__ = [
     "Attention",
     "Convolution",
     "Dense",
+    "Directed",
     "Epanechnikov",
     "HyperSynapse",
     "Memories",
     "MultiBody",
+    "Pairwise",
     "Shape",
     "block_diagonal",
+    "compacted",
     "project",
     "project_back",
     "project_each",

@@ -46,9 +46,12 @@ class HyperSynapse(ABC):
        they fit; nothing else is checked again.
     10. `bounded_below` and `growth` are true: a `Network` asks them whether the energy has a lower
         bound.
+    11. Forces that no energy has take ``directed = True``. `energy` and `parameter_gradient` are
+        then those of the symmetric part of the couplings, which a `Network` gives only when it is
+        asked for by name, and rules 4 and 6 do not bind the forces.
 
-    Certificates, event-driven runs, Brian2 and chips take `Dense` synapses alone and refuse others
-    by name; all else works with any synapse.
+    Certificates, event-driven runs and Brian2 take `Dense` and `Directed` synapses alone, chips
+    `Dense`, and they refuse others by name; all else works with any synapse.
 
     Attributes
     ----------
@@ -64,10 +67,13 @@ class HyperSynapse(ABC):
     growth : float
         `Lagrangian.growth` of units that are integrated out, as memories without a layer; 0 if
         there are none.
+    directed : bool
+        Whether the forces are none of an energy.
     """
 
     between: tuple[str, ...]
     name: str
+    directed: ClassVar[bool] = False
     reads_own: ClassVar[bool] = False
     bounded_below: ClassVar[bool] = False
 
@@ -208,11 +214,18 @@ def check_symmetric(weights: Array, between: tuple[str, ...], kind: str) -> None
             gap = np.abs(weights - other).max()
             symmetric = bool(gap <= rounding * np.abs(weights).max())
         if not symmetric:
-            remedy = "(W + W.T) / 2" if weights.ndim == 2 else "the mean over all orders of axes"
+            name, remedy = (
+                between[a],
+                "pass the mean over all orders of axes for the symmetric part",
+            )
+            if weights.ndim == 2:
+                remedy = (
+                    f"pass (W + W.T) / 2 for the symmetric part, or take Directed(W, "
+                    f"source={name!r}, target={name!r}), which has no energy"
+                )
             raise ValueError(
-                f"{kind}: weights within layer {between[a]!r} must be symmetric, since an energy "
-                f"has no other part of them; pass {remedy} for the symmetric part (there are no "
-                f"directed synapses yet)"
+                f"{kind}: weights within layer {name!r} must be symmetric, since an energy "
+                f"has no other part of them; {remedy}"
             )
 
 

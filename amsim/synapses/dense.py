@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,8 +77,61 @@ def project_back(activation: Array, weights: Array) -> Array:
     return out
 
 
+class Pairwise(HyperSynapse):
+    """A synapse whose force on a layer is a matrix times the activation of one other layer.
+
+    Engines that send messages along links ask for its `directions`.
+
+    Attributes
+    ----------
+    weights : ndarray (n_first, n_second)
+        By the units of the two slots.
+    """
+
+    weights: Array
+
+    @abstractmethod
+    def directions(self) -> Iterator[tuple[str, str, Array]]:
+        """(source, target, weights with a row for each sender) of every way that messages go."""
+
+    @cached_property
+    def compact(self) -> Array:
+        """The weights, as int8 where that is exact: products then read an eighth of the bytes."""
+        return compacted(self.weights)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest absolute weight."""
+        return max(float(self.weights.max()), -float(self.weights.min()))
+
+    def check_shapes(self, *shapes: Shape) -> None:
+        first, second = shapes
+        ends = (first[-1], second[-1])
+        if ends != self.weights.shape or first[:-1] != second[:-1]:
+            raise ValueError(
+                f"synapse {self.name!r} has weights {self.weights.shape}; layer "
+                f"{self.between[0]!r} has shape {first}, layer {self.between[1]!r} has shape "
+                f"{second}: the last axes must match the weights, the other axes each other"
+            )
+
+
+def compacted(weights: Array) -> Array:
+    """Weights as int8 where that is exact, else as they are."""
+    if weights.dtype == np.int8:
+        return weights
+    out = np.empty(weights.shape, np.int8)
+    step = _rows_per_block(weights)
+    for start in range(0, len(out), step):
+        block = weights[start : start + step]
+        # Comparing before casting: what does not fit int8 must not wrap silently.
+        if np.abs(block).max() > 127 or (block != np.rint(block)).any():
+            return weights
+        out[start : start + step] = block
+    return out
+
+
 @dataclass(frozen=True, eq=False)
-class Dense(HyperSynapse):
+class Dense(Pairwise):
     r"""Pairwise synapse, :math:`E = -f^\top \Xi\, g` (Krotov & Hopfield 2020, arXiv:2008.06996).
 
     Parameters
@@ -87,14 +141,15 @@ class Dense(HyperSynapse):
         as they are, anything else becomes float64.
     between : tuple of two str
         The layers with K and with D units. A layer connected to itself,
-        between=("v", "v"), has E = -g^T W g / 2 and the force W g; W has to be symmetric.
+        between=("v", "v"), has E = -g^T W g / 2 and the force W g; W has to be symmetric
+        (`Directed` takes any).
     name : str, optional
 
     Raises
     ------
     ValueError
         If the weights are not two-dimensional, empty, not finite, or not symmetric between a layer
-        and itself: pass (W + W.T) / 2 for the symmetric part.
+        and itself: pass (W + W.T) / 2 for the symmetric part, or take `Directed`.
 
     Notes
     -----
@@ -126,25 +181,13 @@ class Dense(HyperSynapse):
         for field, value in {"weights": weights, "between": between, "name": name}.items():
             object.__setattr__(self, field, value)
 
-    @cached_property
-    def compact(self) -> Array:
-        """The weights, as int8 where that is exact: products then read an eighth of the bytes."""
-        if self.weights.dtype == np.int8:
-            return self.weights
-        out = np.empty(self.weights.shape, np.int8)
-        step = _rows_per_block(self.weights)
-        for start in range(0, len(out), step):
-            block = self.weights[start : start + step]
-            # Comparing before casting: what does not fit int8 must not wrap silently.
-            if np.abs(block).max() > 127 or (block != np.rint(block)).any():
-                return self.weights
-            out[start : start + step] = block
-        return out
-
-    @cached_property
-    def largest(self) -> float:
-        """The largest absolute weight."""
-        return max(float(self.weights.max()), -float(self.weights.min()))
+    def directions(self) -> Iterator[tuple[str, str, Array]]:
+        first, second = self.between
+        if first == second:
+            yield first, first, (self.weights.astype(np.float64) + self.weights.T) / 2
+        else:
+            yield first, second, self.weights
+            yield second, first, self.weights.T
 
     def energy(self, *activations: Array) -> Array:
         f, g = activations
@@ -165,13 +208,3 @@ class Dense(HyperSynapse):
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
         f, g = (rows(x) for x in activations)
         return {"weights": -(f.T @ g) / permutations(self.between)}
-
-    def check_shapes(self, *shapes: Shape) -> None:
-        first, second = shapes
-        ends = (first[-1], second[-1])
-        if ends != self.weights.shape or first[:-1] != second[:-1]:
-            raise ValueError(
-                f"synapse {self.name!r} has weights {self.weights.shape}; layer "
-                f"{self.between[0]!r} has shape {first}, layer {self.between[1]!r} has shape "
-                f"{second}: the last axes must match the weights, the other axes each other"
-            )

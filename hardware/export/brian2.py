@@ -35,7 +35,7 @@ def brian2(
     ----------
     network : amsim.Network
         Layers with Lagrangians Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower, Exponential,
-        Softmax or Entmax, joined by `Dense` synapses.
+        Softmax or Entmax, joined by `Dense` or `Directed` synapses.
     solver, timing, quantum, dt
         As of `amsim.Brian2`: outputs summed at every step ("ode"), or messages ("events") with
         the delays of `timing`.

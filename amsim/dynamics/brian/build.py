@@ -1,4 +1,4 @@
-"""The builder of Brian2 networks: a group per layer, two `Synapses` per `Dense`, monitors.
+"""The builder of Brian2 networks: a group per layer, `Synapses` for each direction, monitors.
 
 Everything has one clock and is computed in this order, so that at the start of a step all
 variables belong to the same time:

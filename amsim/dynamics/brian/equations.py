@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...lagrangians import Lagrangian
 from ...network import Layer, Network
 from ...neurons import named, neuron
-from ...synapses import Dense
+from ...synapses import Pairwise
 from ..events.timing import Timing
 from ..inputs import Drive
 from ..problem import Problem
@@ -75,10 +75,10 @@ def check(problem: Problem, options: Brian2) -> None:
         if events:
             _check_sends(name, layer)
     for synapse in network.synapses:
-        if not isinstance(synapse, Dense):
+        if not isinstance(synapse, Pairwise):
             raise ValueError(
-                f"Brian2: synapse {synapse.name!r} is a {type(synapse).__name__}; only Dense is "
-                f"a sum over links: use Dense, or ExponentialIntegrator()"
+                f"Brian2: synapse {synapse.name!r} is a {type(synapse).__name__}; only Dense "
+                f"and Directed are sums over links: use one of these, or ExponentialIntegrator()"
             )
     if problem.unforeseen:
         raise ValueError(

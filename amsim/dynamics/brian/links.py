@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...synapses import Array, Dense
+from ...synapses import Array, Pairwise
 from ..problem import Problem
 from .options import Brian2
 
 
 @dataclass(frozen=True)
 class Link:
-    """One direction of a `Dense`: weights (senders, receivers), shared by all copies."""
+    """One direction of a synapse: weights (senders, receivers), shared by all copies."""
 
     name: str
     source: str
@@ -28,7 +28,7 @@ class Link:
 
 
 def links_of(problem: Problem) -> list[Link]:
-    """Both directions of every `Dense`, in the order of the event engine."""
+    """Every direction of every synapse, in the order of the event engine."""
     found: list[Link] = []
     for source, target, weights in _directions(problem):
         name = f"{source}_to_{target}"
@@ -39,14 +39,9 @@ def links_of(problem: Problem) -> list[Link]:
 
 def _directions(problem: Problem) -> Iterator[tuple[str, str, Array]]:
     for synapse in problem.network.synapses:
-        assert isinstance(synapse, Dense)
-        first, second = synapse.between
-        weights = synapse.weights.astype(np.float64)
-        if first == second:
-            yield first, first, (weights + weights.T) / 2
-        else:
-            yield first, second, weights
-            yield second, first, weights.T
+        assert isinstance(synapse, Pairwise)
+        for source, target, weights in synapse.directions():
+            yield source, target, weights.astype(np.float64)
 
 
 def timed(

@@ -37,7 +37,7 @@ class Brian2:
     Notes
     -----
     Layers need one of the Lagrangians Identity, Tanh, Sigmoid, Sign, ReLU, RectifiedPower,
-    Exponential, Softmax or Entmax, and `Dense` synapses; inputs are constant or
+    Exponential, Softmax or Entmax, and `Dense` or `Directed` synapses; inputs are constant or
     `PiecewiseConstant`, whose jumps count from the first step that begins no earlier. `simulate`
     runs Brian2 in this process, with NumPy as its target, and leaves Brian2's preferences as they
     were.

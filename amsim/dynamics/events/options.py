@@ -44,8 +44,9 @@ class EventDriven:
     Notes
     -----
     Layers need tau > 0, a leak, one of the Lagrangians Identity, Tanh, Sigmoid, ReLU,
-    RectifiedPower, Exponential, Sign, Softmax or Entmax, and `Dense` synapses; inputs are constant
-    or `PiecewiseConstant`. See docs/events.md for the semantics and the rule of settling.
+    RectifiedPower, Exponential, Sign, Softmax or Entmax, and `Dense` or `Directed` synapses; inputs
+    are constant or `PiecewiseConstant`. See docs/events.md for the semantics and the rule of
+    settling.
 
     Examples
     --------

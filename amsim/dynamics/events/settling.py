@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import checks
 from ...network import Network
-from ...synapses import Array, Dense
+from ...synapses import Array, Dense, Directed, Pairwise
 
 _ROUNDS = 1000
 _HUGE = 1e6
@@ -30,7 +30,7 @@ def distance_bound(
     Parameters
     ----------
     network : Network
-        With `Dense` synapses and leaks.
+        With `Dense` or `Directed` synapses, and leaks.
     states : mapping of str to ndarray (*batch, *shape)
         A state that has settled, such as `Trajectory.final`.
     residual : float, default 1e-6
@@ -49,7 +49,7 @@ def distance_bound(
     Raises
     ------
     TypeError, ValueError
-        If states do not fit the network, an error is negative, or a synapse is not `Dense`.
+        If states do not fit the network, an error is negative, or a synapse is another one.
 
     Notes
     -----
@@ -94,12 +94,14 @@ def distance_bound(
     }
 
 
-def _absolute(synapse: object) -> Dense:
+def _absolute(synapse: object) -> Pairwise:
     """A synapse with the absolute weights."""
-    if not isinstance(synapse, Dense):
-        raise ValueError(f"distance_bound needs Dense synapses, got {type(synapse).__name__}")
+    if not isinstance(synapse, (Dense, Directed)):
+        raise ValueError(
+            f"distance_bound needs Dense or Directed synapses, got {type(synapse).__name__}"
+        )
     weights = synapse.weights.astype(np.float64)
-    if synapse.between[0] == synapse.between[1]:
+    if isinstance(synapse, Dense) and synapse.between[0] == synapse.between[1]:
         weights = (weights + weights.T) / 2
     return replace(synapse, weights=np.abs(weights))
 

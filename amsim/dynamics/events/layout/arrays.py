@@ -1,7 +1,7 @@
 """The arrays of a network: what the event engines read, and never write.
 
 A population is a layer, or one copy of it: units that share a last axis. A projection is one
-direction of a `Dense` between two populations. Units are numbered through the whole network, layer
+direction of a synapse between two populations. Units are numbered through the whole network, layer
 by layer; normaliser neurons come last.
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....compiled import draws
 from ....network import Network
-from ....synapses import Dense
+from ....synapses import Pairwise
 from ..timing import Distribution, Timing
 from .arrays import Floats
 from .populations import unit_slices
@@ -105,7 +105,7 @@ def _drawn(distribution: Distribution, u: Floats) -> Floats:
 
 
 def _check_delay_names(delay: Mapping[Any, Any], network: Network) -> None:
-    pairs = {pair for s in network.synapses for pair in (s.between, s.between[::-1])}
+    pairs = {way[:2] for s in network.synapses if isinstance(s, Pairwise) for way in s.directions()}
     for key in delay:
         if key not in network.layers and key not in pairs:
             known = ", ".join(map(repr, [*network.layers, *sorted(pairs)]))
@@ -122,9 +122,10 @@ def _named_delays(array: Floats, network: Network, scope: str) -> dict[Any, Floa
         slices = unit_slices(network).items()
         return {name: array[part].reshape(network.layers[name].shape) for name, part in slices}
     synapse = network.synapses[0] if len(network.synapses) == 1 else None
-    if scope == "link" and isinstance(synapse, Dense) and array.shape == synapse.weights.shape:
-        a, b = synapse.between
-        return {(b, a): array.T, (a, b): array} if a != b else {(a, a): array}
+    if scope == "link" and isinstance(synapse, Pairwise) and array.shape == synapse.weights.shape:
+        first, second = synapse.between
+        by_pair = {(second, first): array.T, (first, second): array}
+        return {way[:2]: by_pair[way[:2]] for way in synapse.directions()}
     raise ValueError(
         f"Timing: delay has shape {array.shape}; give one delay per unit, {(units,)}, with "
         f"scope='link' one per weight of the only synapse, or a mapping by layer names"

@@ -16,7 +16,7 @@ from ....errors import GuaranteeWarning
 from ....lagrangians import Lagrangian
 from ....network import Network
 from ....neurons import Neuron
-from ....synapses import Dense
+from ....synapses import Pairwise
 from ..options import EventDriven
 from ..timing import Timing
 from .arrays import POPULATION, Floats, Records
@@ -45,10 +45,10 @@ def check(network: Network, options: EventDriven) -> None:
             )
         _neuron(name, layer.lagrangian, options)
     for synapse in network.synapses:
-        if not isinstance(synapse, Dense):
+        if not isinstance(synapse, Pairwise):
             raise ValueError(
                 f"EventDriven: synapse {synapse.name!r} is a {type(synapse).__name__}; messages "
-                f"add up on Dense synapses only: use an ODE solver, or Dense"
+                f"add up on Dense and Directed synapses only: use an ODE solver, or one of these"
             )
     if isinstance(options.quantum, Mapping):
         _check_names("quantum", options.quantum, network)

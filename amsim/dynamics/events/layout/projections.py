@@ -1,4 +1,4 @@
-"""Projections of a network: every direction of every `Dense`, with its weights and delays."""
+"""Projections of a network: every direction of its synapses, with its weights and delays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....network import Network
-from ....synapses import Dense
+from ....synapses import Pairwise
 from ..options import EventDriven
 from .arrays import PROJECTION, Floats, Records
 from .delays import delay_block, delays_by_name
@@ -52,14 +52,9 @@ def _directions(
 ) -> Iterator[tuple[tuple[str, str], NDArray[Any], float]]:
     """Layers of senders and receivers, weights with a row per sender, and the largest of them."""
     for synapse in network.synapses:
-        assert isinstance(synapse, Dense)
-        a, b = synapse.between
-        if a == b:
-            both = (synapse.weights.astype(np.float64) + synapse.weights.T) / 2
-            yield (a, a), both, synapse.largest
-        else:
-            yield (a, b), synapse.weights, synapse.largest
-            yield (b, a), synapse.weights.T, synapse.largest
+        assert isinstance(synapse, Pairwise)
+        for source, target, weights in synapse.directions():
+            yield (source, target), weights, synapse.largest
 
 
 def _weights(network: Network, count: int) -> Floats:
