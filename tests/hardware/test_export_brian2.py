@@ -72,6 +72,18 @@ NETWORKS: dict[str, tuple[am.Network, dict[str, Any], dict[str, Any]]] = {
          "alone": normal(2, 2)},
         {"clamp": {"tokens": [5]}},
     ),
+    "directed, within and between": (
+        am.Network(
+            {"a": am.Layer(4, am.Tanh(), tau=1.5), "b": am.Layer(3, am.Softmax(2.0))},
+            [
+                am.Directed(normal(4, 4), source="a", target="a"),
+                am.Directed(normal(3, 4), source="a", target="b"),
+                am.Directed(normal(4, 3), source="b", target="a"),
+            ],
+        ),
+        {"a": normal(2, 4)},
+        {},
+    ),
     "entmax memories": (
         am.dense_am(normal(5, 8), hidden=am.Entmax(1.3, 0.7), tau_hidden=1.0),
         {"visible": normal(2, 8)},

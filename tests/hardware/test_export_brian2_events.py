@@ -31,6 +31,13 @@ COPIES = am.Network(
     [am.Dense(XI / 2, between=("h", "v")), am.Dense(-np.eye(5), between=("v", "v"))],
 )
 SIGNS = am.dense_am(np.sign(XI), visible=am.Tanh(), hidden=am.Sign(), tau_hidden=0.5)
+DIRECTED = am.Network(
+    {"visible": am.Layer(5, am.Tanh()), "hidden": am.Layer(3, am.Tanh(), tau=0.5)},
+    [
+        am.Directed(XI, source="visible", target="hidden"),
+        am.Directed(RNG.standard_normal((5, 5)), source="visible", target="visible"),
+    ],
+)
 T1 = 1.0
 STATES = {
     TANH: {"visible": CUE},
@@ -38,6 +45,7 @@ STATES = {
     COPIES: {"v": RNG.standard_normal((2, 2, 5))},
     SIGNS: {"visible": CUE},
     SPARSE: {"visible": CUE},
+    DIRECTED: {"visible": CUE},
 }
 TIMINGS = {
     "none": (TANH, None),
@@ -58,6 +66,10 @@ TIMINGS = {
     "copies by unit": (
         COPIES,
         am.Timing(delay={"v": RNG.uniform(0, 0.3, (2, 5)), ("h", "v"): 0.2}),
+    ),
+    "directed": (
+        DIRECTED,
+        am.Timing(delay={("visible", "hidden"): RNG.uniform(0, 0.3, (5, 3))}, scope="link"),
     ),
     "signs": (SIGNS, am.Timing(delay=0.1)),
     "entmax": (SPARSE, am.Timing(delay=0.1)),
