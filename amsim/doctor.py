@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["Finding", "diagnose", "document", "healthy", "report", "system", "versions"]
+__all__ = ["Finding", "diagnose", "document", "examine", "healthy", "report", "system", "versions"]
 
 
 def __dir__() -> list[str]:
@@ -22,17 +22,25 @@ def __dir__() -> list[str]:
 
 _DEEP_SECONDS = 60
 _LOWEST_PYTHON = (3, 10)
-_LAVA_PYTHON = (3, 10)
 
 
 @dataclass(frozen=True)
 class _Package:
-    """A package by the name that pip knows, and what imports show that it works."""
+    """A package by the name that pip knows, and what imports show that it works.
+
+    `trial` is Python that shows more; `installer` is the command where it is not pip's.
+    """
 
     name: str
     imports: tuple[str, ...]
     purpose: str
     required: bool = True
+    trial: str = ""
+    installer: str = ""
+
+    @property
+    def install(self) -> str:
+        return self.installer or f'pip install "{self.name}"'
 
     @property
     def top(self) -> str:
@@ -52,9 +60,11 @@ _PACKAGES = (
     _Package("brian2", ("brian2",), "spiking simulation in Brian2", required=False),
     _Package(
         "lava-nc",
-        ("lava.magma.core.run_configs", "lava.proc.lif.process"),
+        ("lava",),
         "simulation of Intel's Loihi 2 in Lava",
         required=False,
+        trial="from amsim.hardware import lava; lava.self_test()",
+        installer="amsim lava install",
     ),
 )
 
@@ -112,8 +122,8 @@ def diagnose(*, deep: bool = False) -> list[Finding]:
     Parameters
     ----------
     deep : bool, default False
-        Also import Brian2 and Lava, each in a process of its own with 60 s to do so. Importing them
-        has side effects, so this process never does.
+        Also import Brian2, and run a graph in Lava, each in a process of its own with 60 s to do
+        so. Importing them has side effects, so this process never does.
 
     Returns
     -------
@@ -121,6 +131,18 @@ def diagnose(*, deep: bool = False) -> list[Finding]:
     """
     packages = [_package(package, deep=deep) for package in _PACKAGES]
     return [_python(sys.version_info[:2]), *packages, _integrator()]
+
+
+def examine(name: str) -> Finding:
+    """Look at one package as ``diagnose(deep=True)`` does.
+
+    Parameters
+    ----------
+    name : str
+        As pip knows it.
+    """
+    (package,) = [package for package in _PACKAGES if package.name == name]
+    return _package(package, deep=True)
 
 
 def healthy(findings: Sequence[Finding]) -> bool:
@@ -175,17 +197,14 @@ def _version(package: _Package) -> str | None:
 
 
 def _package(package: _Package, *, deep: bool) -> Finding:
-    if package.name == "lava-nc" and sys.version_info[:2] != _LAVA_PYTHON:
-        return _no_lava(package, sys.version_info[:2])
     if not _exists(package.top):
-        remedy = f'pip install "{package.name}"'
-        return _finding(package, "missing", f"not installed: {package.purpose}", remedy)
+        return _finding(package, "missing", f"not installed: {package.purpose}", package.install)
     if not (package.required or deep):
         return _finding(package, "found", f"{package.purpose} (not tried; --deep does)")
-    problem = _import_here(package) if package.required else _import_elsewhere(package)
+    problem = _import_here(package) if package.required else _try_elsewhere(package)
     if problem:
-        remedy = f'pip install --force-reinstall "{package.name}"'
-        return _finding(package, "broken", f"does not import: {problem}", remedy)
+        remedy = package.installer or f'pip install --force-reinstall "{package.name}"'
+        return _finding(package, "broken", f"does not work: {problem}", remedy)
     return _finding(package, "ok", package.purpose)
 
 
@@ -196,17 +215,6 @@ def _finding(
     remedy: str = "",
 ) -> Finding:
     return Finding(package.name, status, _version(package), package.required, detail, remedy)
-
-
-def _no_lava(package: _Package, version: tuple[int, int]) -> Finding:
-    needed, here = (".".join(map(str, python)) for python in (_LAVA_PYTHON, version))
-    status: Literal["missing", "broken"] = "broken" if _version(package) else "missing"
-    return _finding(
-        package,
-        status,
-        f"{package.purpose}: Lava imports on Python {needed} only, this is {here}",
-        f"make an environment with Python {needed}; everything else works without Lava",
-    )
 
 
 def _exists(name: str) -> bool:
@@ -226,9 +234,9 @@ def _import_here(package: _Package) -> str:
     return ""
 
 
-def _import_elsewhere(package: _Package) -> str:
-    """Import a package in a process of its own, with a limit on the time."""
-    code = "; ".join(f"import {name}" for name in package.imports)
+def _try_elsewhere(package: _Package) -> str:
+    """Import or try a package in a process of its own, with a limit on the time."""
+    code = package.trial or "; ".join(f"import {name}" for name in package.imports)
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON document")
     doctor.add_argument(
-        "--deep", action="store_true", help="also try to import Brian2 and Lava (up to 2 minutes)"
+        "--deep", action="store_true", help="also try Brian2, and a graph in Lava (up to 2 minutes)"
     )
     doctor.set_defaults(run=_doctor)
 

@@ -3,6 +3,7 @@
 from .backend import build, config, run
 from .float_recall_steps import float_steps
 from .install import require_lava
+from .self_test import self_test
 from .session import LavaError, LavaTimeoutError, Session
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "float_steps",
     "require_lava",
     "run",
+    "self_test",
 ]
 
 

@@ -6,6 +6,10 @@ import sys
 
 from amsim.errors import MissingDependencyError
 
+from .newer_python import support
+
+support()
+
 
 def require_lava() -> None:
     """Import Lava, or explain why that is impossible.
@@ -37,7 +41,7 @@ def require_lava() -> None:
         multiprocessing.set_start_method(None, force=True)
     try:
         importlib.import_module("lava.magma.core.process.process")
-    except ImportError as error:
+    except Exception as error:  # on a Python, or beside a package, that Lava does not know
         hiding = getattr(sys.modules.get("lava"), "__file__", None)
         if hiding is not None:  # Lava itself is a folder without an __init__.py
             raise MissingDependencyError(
@@ -46,8 +50,8 @@ def require_lava() -> None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise MissingDependencyError(
             f"The Lava backend needs lava-nc 0.10.0, which cannot be imported on this Python "
-            f"{version} ({error}). Use Python 3.10 and `pip install lava-nc==0.10.0`, or "
-            "backend='emulator', which computes the same integers without Lava."
+            f"{version} ({error}). `amsim lava install` installs it; backend='emulator' computes "
+            "the same integers without Lava."
         ) from error
     finally:
         if method == "fork":

@@ -139,11 +139,7 @@ class TestDemo:
 
     def test_lava_computes_the_integers_of_the_emulator(self, demo):
         lava = strict_json((demo[0] / "run.json").read_text())["hardware"]["lava"]
-        if sys.version_info < (3, 11):
-            assert lava["identical"] == 8
-        else:
-            assert lava["identical"] is None
-            assert "Use Python 3.10" in lava["summary"]
+        assert lava["identical"] == 8
 
     def test_integers_that_differ_are_counted(self, tmp_path, capsys, monkeypatch):
         import hardware as hw
@@ -588,27 +584,28 @@ class TestDoctor:
         imported, elsewhere = [], []
         monkeypatch.setattr(doctor.importlib, "import_module", imported.append)
         monkeypatch.setattr(doctor, "_exists", lambda _: True)
-        monkeypatch.setattr(doctor, "_import_elsewhere", lambda p: elsewhere.append(p.name) or "")
-        monkeypatch.setattr(doctor.sys, "version_info", (3, 10, 0))
+        monkeypatch.setattr(doctor, "_try_elsewhere", lambda p: elsewhere.append(p.name) or "")
         doctor.diagnose(deep=deep)
         assert "numba" in imported
         assert not [name for name in imported if name.startswith(("lava", "brian2"))]
         assert elsewhere == (["brian2", "lava-nc"] if deep else [])
 
-    def test_lava_on_another_python(self, monkeypatch):
-        monkeypatch.setattr(doctor.sys, "version_info", (3, 12, 0))
-        (lava,) = [finding for finding in doctor.diagnose() if finding.name == "lava-nc"]
-        assert lava.status in ("missing", "broken")
-        assert "Python 3.10 only, this is 3.12" in lava.detail
-        assert "make an environment with Python 3.10" in lava.remedy
+    def test_deep_runs_a_graph_of_lava(self):
+        lava = doctor.examine("lava-nc")
+        assert (lava.status, lava.version) == ("ok", "0.10.0")
+
+    def test_without_lava(self, monkeypatch):
+        monkeypatch.setattr(doctor, "_exists", lambda name: name != "lava")
+        lava = doctor.examine("lava-nc")
+        assert (lava.status, lava.remedy) == ("missing", "amsim lava install")
         assert doctor.healthy([lava])  # Lava is optional
 
     def test_deep_tells_what_is_broken(self, monkeypatch):
         package = doctor._Package("numpy", ("no_such_module",), "nothing", required=False)
-        assert "No module named 'no_such_module'" in doctor._import_elsewhere(package)
+        assert "No module named 'no_such_module'" in doctor._try_elsewhere(package)
         slow = doctor._Package("numpy", ("time; time.sleep(60)",), "nothing", required=False)
         monkeypatch.setattr(doctor, "_DEEP_SECONDS", 0.5)
-        assert "no end within 0.5 s" in doctor._import_elsewhere(slow)
+        assert "no end within 0.5 s" in doctor._try_elsewhere(slow)
 
     def test_a_package_that_breaks_on_import(self, monkeypatch):
         def broken(name):
@@ -618,8 +615,59 @@ class TestDoctor:
         (package,) = [p for p in doctor._PACKAGES if p.name == "tqdm"]
         finding = doctor._package(package, deep=False)
         assert finding.status == "broken"
-        assert finding.detail == "does not import: module was compiled against another NumPy"
+        assert finding.detail == "does not work: module was compiled against another NumPy"
         assert not doctor.healthy([finding])
+
+
+class TestLava:
+    """`amsim lava install`, with a command that installs nothing in place of pip."""
+
+    @staticmethod
+    def install(monkeypatch, statuses, code=0, installers=("pip", "uv")):
+        commands = []
+        found = [doctor.Finding("lava-nc", s, "0.10.0", False, f"it is {s}") for s in statuses]
+        monkeypatch.setattr(doctor, "examine", lambda _: found.pop(0))
+        monkeypatch.setattr(
+            cli.lava.importlib.util, "find_spec", lambda name: name in installers or None
+        )
+        monkeypatch.setattr(
+            cli.lava.shutil, "which", lambda name: name if name in installers else None
+        )
+        monkeypatch.setattr(
+            cli.lava.subprocess,
+            "run",
+            lambda command, **_: commands.append(command) or SimpleNamespace(returncode=code),
+        )
+        return main(["lava", "install"]), commands
+
+    def test_what_works_is_left_alone(self, monkeypatch, capsys):
+        assert self.install(monkeypatch, ["ok"]) == (0, [])
+        assert "Lava 0.10.0 is installed" in capsys.readouterr().out
+
+    def test_says_what_it_does(self, monkeypatch, capsys):
+        code, (command,) = self.install(monkeypatch, ["missing", "ok"])
+        assert code == 0
+        options = ["--ignore-requires-python", "--no-deps"]
+        assert command[1:] == ["-m", "pip", "install", *options, "lava-nc==0.10.0", "asteval"]
+        err = capsys.readouterr().err
+        assert " ".join(command) in err
+        assert "its maintainers do not support that" in err
+
+    def test_environment_of_uv(self, monkeypatch):
+        _, (command,) = self.install(monkeypatch, ["missing", "ok"], installers=("uv",))
+        assert command[:5] == ["uv", "pip", "install", "--python", sys.executable]
+
+    @pytest.mark.parametrize(
+        ("statuses", "options", "code", "words"),
+        [
+            (["missing"], {"installers": ()}, 2, "neither pip nor uv is here"),
+            (["missing"], {"code": 7}, 2, "ended with code 7"),
+            (["missing", "broken"], {}, 3, "Lava is installed, but it is broken"),
+        ],
+    )
+    def test_what_goes_wrong(self, monkeypatch, capsys, statuses, options, code, words):
+        assert self.install(monkeypatch, statuses, **options)[0] == code
+        assert words in capsys.readouterr().err
 
 
 class TestHelp:

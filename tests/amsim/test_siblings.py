@@ -82,7 +82,7 @@ assert amsim.experiments.find("precision").name == "precision"
     def test_commands(self, decoys: Path) -> None:
         assert "precision" in python("-m", "amsim", "experiment", "list", cwd=decoys)
         run = "run --plan plan/plan.json --cues stored.npy --out run --force --backend"
-        backends = ["emulator"] + ["lava"] * (sys.version_info < (3, 11))
+        backends = ["emulator", "lava"]
         children = "experiment asynchrony --memories random --execution equation --repeats 1"
         code = f"""
 from amsim.cli import main

@@ -54,12 +54,6 @@ def test_a_registered_backend_that_is_broken_is_unavailable(
         hw.run(PLAN, CUE, backend="our-board")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava can be imported here")
-def test_lava_is_unavailable_with_a_remedy() -> None:
-    with pytest.raises(hw.BackendUnavailable, match=r"3\.10"):
-        hw.run(PLAN, CUE, backend="lava")
-
-
 def test_no_result_pretends_to_be_from_a_chip() -> None:
     result = hw.run(PLAN, CUE, steps=10)
     assert result.verified_on_hardware is False

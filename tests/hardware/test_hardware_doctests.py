@@ -1,4 +1,4 @@
-"""The examples in the docstrings of `hardware`; its Lava part is imported on Python 3.10 only."""
+"""The examples in the docstrings of `hardware`, but for its Lava part."""
 
 from __future__ import annotations
 

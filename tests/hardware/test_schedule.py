@@ -7,7 +7,6 @@ comparison is made with schedules that were changed: it has to notice, for every
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -140,14 +139,10 @@ def by_lava(backend: str, compiled: bool) -> Run:
 EXECUTORS: dict[str, tuple[Run, Run]] = {  # and what tells the same of the schedule
     "emulator": (by_emulator, by_interpreter),
     "compiled loops": (by_compiled_loops, at_the_ends),
+    "lava": (by_lava("lava", compiled=False), by_interpreter),
+    "lava, compiled units": (by_lava("lava", compiled=True), by_interpreter),
+    "lava-fused": (by_lava("lava-fused", compiled=False), by_interpreter),
 }
-# Lava installs on one Python only.
-if sys.version_info[:2] == (3, 10):
-    EXECUTORS |= {
-        "lava": (by_lava("lava", compiled=False), by_interpreter),
-        "lava, compiled units": (by_lava("lava", compiled=True), by_interpreter),
-        "lava-fused": (by_lava("lava-fused", compiled=False), by_interpreter),
-    }
 
 
 def differences(one: Trace, other: Trace) -> list[str]:
