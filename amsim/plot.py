@@ -369,7 +369,8 @@ def overview(
         return _images_alone(rows, shape, titles, labels)
     heights = _images_height(rows, shape), 2.8
     figure = blank(sum(heights))
-    top, bottom = figure.subfigures(2, 1, height_ratios=heights)
+    halves: Any = figure.subfigures(2, 1, height_ratios=heights)
+    top, bottom = halves
     _draw_images(top, rows, shape, titles, labels)
     energy(traj, bottom.subplots(), cue=chosen)
     return figure
@@ -452,7 +453,7 @@ def _image_shape(size: int, shape: tuple[int, int] | None) -> tuple[int, int]:
 def _images_height(rows: Floats, shape: tuple[int, int] | None) -> float:
     """Inches for rows (rows, n, D) of images, with their titles."""
     flat = _image_shape(rows.shape[2], shape)[0] == 1
-    return len(rows) * min(0.5 if flat else 1.2, (_WIDTH - 1) / rows.shape[1]) + 0.5
+    return len(rows) * min(0.5 if flat else 1.2, (_WIDTH - 1) / float(rows.shape[1])) + 0.5
 
 
 def _cues(cue: int | Sequence[int] | None, batch: int) -> list[int]:

@@ -37,7 +37,7 @@ from . import domain, origin, ranges
 from .plan import Hidden, Normaliser, Plan, Visible
 from .units import values
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Any]  # of NumPy, by name
 _FORMAT = "amsim plan 1"
 _LAYERS = ("visible", "hidden")
 _LAGRANGIANS: dict[str, type[am.Lagrangian]] = {

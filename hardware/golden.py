@@ -71,7 +71,7 @@ def write_golden(
     start = {"start.visible": job.visible, "start.hidden": job.hidden}
     if softmax:
         start["start.normaliser"] = job.log_sum
-    contents = {
+    contents: dict[str, Any] = {
         "json": np.array(json.dumps(head)),
         **{n: x for n, x in arrays.items() if not n.startswith("network.")},
         **start,

@@ -47,7 +47,7 @@ def network(rng: np.random.Generator) -> am.Network:
 def _patterns(rng: np.random.Generator, count: int, size: int) -> Floats:
     kind = rng.integers(3)
     if kind == 0:
-        patterns = rng.choice([-1.0, 1.0], (count, size))
+        patterns = np.asarray(rng.choice([-1.0, 1.0], (count, size)), np.float64)
     elif kind == 1:
         patterns = rng.standard_normal((count, size)) * 10 ** rng.uniform(-2, 2)
     else:

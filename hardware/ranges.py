@@ -284,7 +284,7 @@ def _message_change(plan: Plan, drive: Exact, message: Exact) -> Exact:
         change = _exact(np.ceil(np.minimum(steepest, domain.WIDE)).astype(np.int64)) + 2
     else:
         change = 2 * message
-    return np.minimum(2 * message, change + 2 * (visible.threshold - 1))
+    return np.asarray(np.minimum(2 * message, change + 2 * (visible.threshold - 1)))
 
 
 def window(normaliser: Normaliser) -> float:

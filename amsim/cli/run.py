@@ -75,8 +75,10 @@ def _run(args: argparse.Namespace) -> int:
 def _save_states(file: Any, result: Result) -> None:
     import numpy as np
 
-    states = {f"final/{name}": state for name, state in result.final.items()}
-    integers = {f"integers/{name}": state for name, state in result.integers.items()}
+    states: dict[str, Any] = {f"final/{name}": state for name, state in result.final.items()}
+    integers: dict[str, Any] = {
+        f"integers/{name}": state for name, state in result.integers.items()
+    }
     np.savez_compressed(file, **states, **integers)
 
 

@@ -336,8 +336,8 @@ def _largest_logits(problem: Problem) -> Array:
     driven = layers[visible].bias + problem.inputs_at(0.0).get(visible, np.zeros(1))
     features = np.maximum(start, loop.largest_back + np.abs(driven).max(axis=-1))
     units = layers[visible].size
-    other = float(np.abs(layers[hidden].bias).max())
+    other = np.asarray(np.abs(layers[hidden].bias).max())
     if hidden in problem.given:  # what is left of the start beside the features
-        other += np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
+        other = other + np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
         features = features + start
     return np.asarray(units * loop.largest * features + other)

@@ -41,7 +41,7 @@ def _counted(memories: int, n: int) -> float:
 
 
 def _errors(memories: int, n: int, rng: np.random.Generator) -> float:
-    xi: Floats = rng.integers(0, 2, (memories, _UNITS)) * 2.0 - 1
+    xi = np.asarray(rng.integers(0, 2, (memories, _UNITS)) * 2.0 - 1, np.float64)
     xi *= xi[0]  # the stored pattern becomes all ones
     overlap = xi.sum(axis=1, keepdims=True)
     flipped = overlap - 2 * xi

@@ -178,7 +178,7 @@ def class_scores(
     logits = -Softmax(beta).beta * _squares(x, xi)
     log_sum = Softmax(1.0).value
     scores = np.stack([log_sum(logits[:, index == c]) for c in range(len(classes))], axis=-1)
-    return scores, classes
+    return np.asarray(scores, np.float64), classes
 
 
 def _shares(x: Floats, rho: Floats, beta: float) -> Floats:

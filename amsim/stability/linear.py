@@ -258,7 +258,7 @@ class Linearisation:
                 # Rows of H have the sum 0: this is the diagonal, without cancellation.
                 share = lagrangian.magnitude_product(state, np.ones(layer.shape)) / 2
             else:
-                share = lagrangian.slope_bounds(state, state)[1]
+                share = np.asarray(lagrangian.slope_bounds(state, state)[1], np.float64)
             parts.append(np.sqrt(share).ravel())
         scale = np.concatenate(parts)
         return np.asarray(np.maximum(scale, 1e-100 + 1e-30 * scale.max()))
@@ -487,7 +487,8 @@ def _diagonal(lagrangian: Lagrangian, state: Array) -> Floats:
     """The slopes of all units of a layer, (units,)."""
     if isinstance(lagrangian, SeparableLagrangian):
         return np.asarray(lagrangian.slope(state), np.float64).ravel()
-    return np.asarray(np.diagonal(lagrangian.hessian(state), axis1=-2, axis2=-1)).ravel()
+    slopes = np.diagonal(lagrangian.hessian(state), axis1=-2, axis2=-1)
+    return np.asarray(slopes, np.float64).ravel()
 
 
 def _root(hessian: Floats) -> Floats:

@@ -32,12 +32,12 @@ class Link:
 
     @property
     def targets(self) -> int:
-        return self.weights.shape[1 if self.back else 0]
+        return int(self.weights.shape[1 if self.back else 0])
 
     @property
     def relative_error(self) -> float:
         """At least gamma_n, with room for the few operations around the product."""
-        return EPS * (self.weights.shape[0 if self.back else 1] + 8)
+        return EPS * (int(self.weights.shape[0 if self.back else 1]) + 8)
 
     def product(self, x: Array) -> Array:
         return project_back(x, self.weights) if self.back else project(x, self.weights)

@@ -31,7 +31,7 @@ _CACHED_BYTES = 1 << 19
 
 
 def _rows_per_block(weights: Array, size: int = _BLOCK_BYTES) -> int:
-    return max(1, size // (8 * weights.shape[1]))
+    return max(1, size // (8 * int(weights.shape[1])))
 
 
 def _floating(activation: Array) -> Array:

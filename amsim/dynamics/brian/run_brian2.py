@@ -200,14 +200,13 @@ class _Run:
     def messages(self) -> dict[str, Array]:
         """Messages of each cue by layer."""
         return {
-            name: sum(
-                np.asarray(self.model.network[f"{name}_{event}"].count)
-                .reshape(self.problem.batch, -1)
-                .sum(axis=1)
-                for event in ("rise", "fall")
-            )
+            name: self._count(f"{name}_rise") + self._count(f"{name}_fall")
             for name in self.problem.network.dynamic
         }
+
+    def _count(self, monitor: str) -> Array:
+        counts = np.asarray(self.model.network[monitor].count)
+        return np.asarray(counts.reshape(self.problem.batch, -1).sum(axis=1))
 
 
 def _between(

@@ -38,7 +38,7 @@ def inter_event_bounds(
         step = population["quantum"] * (0.5 if rules["ahead"] else 1.0)
         if slope < math.inf and reach > 0:
             bounds[p] = step / (slope * population["fastest"] * 2.0 * reach)
-    return np.minimum(bounds, rules["heartbeat"])
+    return np.asarray(np.minimum(bounds, rules["heartbeat"]))
 
 
 def messages_keep_apart(

@@ -320,7 +320,7 @@ def _events(labels: _Labels, runs: list[_Run | _NotBegun]) -> NDArray[Any]:
     start = 0
     for cue, run in enumerate(runs):
         part, sent = events[start : start + len(run.messages)], run.messages
-        part.time, part.value, part.cue = sent["time"], sent["value"], cue
-        part.layer, part.unit = words[label[sent["unit"]]], index[sent["unit"]]
+        part["time"], part["value"], part["cue"] = sent["time"], sent["value"], cue
+        part["layer"], part["unit"] = words[label[sent["unit"]]], index[sent["unit"]]
         start += len(sent)
     return events

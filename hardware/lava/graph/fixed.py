@@ -230,7 +230,7 @@ class FixedLogNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
             self.c[...] = recall.start_value("log_sum", self.c)
             self.before[...] = self.c
         if recall.turn.population == "hidden":  # what is sent now counts in the next step
-            self.arriving[...] = np.add.reduce(messages, -1, np.int64, None, True)
+            self.arriving[...] = np.add.reduce(messages, axis=-1, dtype=np.int64, keepdims=True)
             self.message[...] = 0
             recall.record("normaliser", self.c)
         elif recall.turn.population == "normaliser":

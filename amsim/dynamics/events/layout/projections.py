@@ -35,10 +35,11 @@ def project(
             rows.append(_projection(source, target, place, largest))
             number += matrix.size
         place += matrix.size
-    for target in np.flatnonzero(populations["normaliser"] >= 0):
-        source = int(np.flatnonzero(populations["start"] == populations["normaliser"][target])[0])
+    for receiver in np.flatnonzero(populations["normaliser"] >= 0):
+        start = populations["normaliser"][receiver]
+        source = int(np.flatnonzero(populations["start"] == start)[0])
         blocks.append(np.array(options.normaliser_delay))
-        rows.append(_projection(source, int(target), -1, 0.0))
+        rows.append(_projection(source, int(receiver), -1, 0.0))
     projections = np.array(rows, PROJECTION)
     _set_delays(projections, blocks)
     _set_registers(projections, populations, single)
