@@ -47,7 +47,7 @@ def test_names_exist(document: str) -> None:
 @pytest.mark.parametrize("document", ["lava", "hardware", "placement", "export"])
 def test_files_exist(document: str) -> None:
     text = (ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8")
-    files = set(re.findall(r"\b(?:benchmarks|hardware|docs|amsim)/[\w/]+\.(?:py|md)", text))
+    files = set(re.findall(r"(?<!/)\b(?:benchmarks|hardware|docs|amsim)/[\w/]+\.(?:py|md)", text))
     missing = [name for name in files if not (ROOT / name).exists()]
     assert not missing
 
