@@ -15,11 +15,13 @@ from typing import Any
 
 from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba._dynfunc import make_function
+from numba.core import types
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags
 from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import BaseNativeLowering, NativeLowering
+from numba.core.untyped_passes import GenericRewrites, RewriteDynamicRaises
 
 
 class _Library(JITCodeLibrary):
@@ -83,12 +85,29 @@ class _Lowering(BaseNativeLowering):
         return True
 
 
+_DEFAULTS = {name: option.default for name, option in Flags.options.items()}
+
+
+class _Flags(Flags):
+    """numba's flags, which it compares at every operation, without asking for each by its name."""
+
+    def values(self) -> dict[str, Any]:
+        return {**_DEFAULTS, **self._values}
+
+
 class _Compiler(CompilerBase):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.state.flags = _Flags(self.state.flags)
+
     def define_pipelines(self) -> list[Any]:
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        manager.passes = [
-            (_Lowering if step is NativeLowering else step, text) for step, text in manager.passes
-        ]
+        passes: list[Any] = []
+        for step, text in manager.passes:
+            if step is RewriteDynamicRaises:  # what is raised with a text alone needs no allocation
+                passes.append((GenericRewrites, "static raises"))
+            passes.append((_Lowering if step is NativeLowering else step, text))
+        manager.passes = passes
         manager.finalize()
         return [manager]
 
@@ -119,6 +138,13 @@ class InnerDispatcher(CPUDispatcher):
         if self._alone is None:
             self._alone = self._outer(self.py_func)
         return self._alone
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """What a call compiles: a number that is written out is one like any other."""
+        return super().get_call_template(
+            [types.unliteral(each) for each in args],
+            {name: types.unliteral(each) for name, each in kws.items()},
+        )
 
     def __call__(self, *arguments: Any) -> Any:
         return self.alone(*arguments)

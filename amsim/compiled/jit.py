@@ -69,16 +69,14 @@ compiled = _decorator(_nrt=False)
 allocating = _decorator()
 # Called by compiled code, whose part it becomes when that is translated.
 inner = _inner_decorator(_nrt=False)
-# Likewise, for functions so small that a call costs more than they do: the compiler may make them
-# parts of their callers. They have no code for calls from Python; never call them from there.
-unwrapped = _decorator(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# Likewise, for functions so small that a call costs more than they do.
+inner_inlined = _inner_decorator(_nrt=False, forceinline=True)
 # Becomes part of its caller: a chain of calls would compile the innermost once for each of them.
 inlined = _decorator(_nrt=False, inline="always")
 # Sums may be reordered and extremes ignore NaN, to use vector units; a sum of NaN is still NaN.
 vectorised = _decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nnan"})
 inner_vectorised = _inner_decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nnan"})
 # The same for loops in which no sum may be reordered.
-elementwise = _decorator(_nrt=False, fastmath={"nsz", "contract", "nnan"})
 inner_elementwise = _inner_decorator(_nrt=False, fastmath={"nsz", "contract", "nnan"})
 # For sums whose error is bounded for any order, with NaN and infinities kept.
 reordered = _decorator(fastmath={"reassoc", "contract"})

@@ -1,4 +1,4 @@
-"""Compiled activations, inverses and slopes of the neurons in `amsim.neurons`.
+"""Compiled activations and inverses, and slopes, of the neurons in `amsim.neurons`.
 
 Every function has a branch for every kind that it is for, single units or groups, and raises for
 any other.
@@ -25,12 +25,12 @@ from ..neurons import (
     SOFTMAX,
     TANH,
 )
-from .jit import compiled
+from .jit import inner, inner_inlined
 
 LARGEST = 600.0  # exponents saturate here, as those of the Lagrangians do
 
 
-@compiled
+@inner
 def activation(kind, parameter, x):
     """Output of a unit; `parameter` is beta, or the exponent of a rectified power."""
     if kind in (IDENTITY, NORMALISER):
@@ -52,7 +52,7 @@ def activation(kind, parameter, x):
     raise ValueError("amsim/compiled/neurons.py: activation has no branch for this kind")
 
 
-@compiled
+@inner
 def inverse(kind, parameter, y):
     """State at which the output of a unit reaches y; infinite if it never does."""
     if kind in (IDENTITY, NORMALISER):
@@ -80,12 +80,11 @@ def inverse(kind, parameter, y):
     raise ValueError("amsim/compiled/neurons.py: inverse has no branch for this kind")
 
 
-@compiled
-def steepest(kind, parameter, reach):
+def steepest(kind: int, parameter: float, reach: float) -> float:
     """The largest slope of an output while |x| <= reach, of a group while all states move.
 
     Infinite where there is no bound: signs jump, and so do shares when their normaliser arrives,
-    and normalisers when shares arrive.
+    and normalisers when shares arrive. A run asks once: this is not compiled.
     """
     if kind == IDENTITY:
         return 1.0
@@ -111,7 +110,7 @@ def steepest(kind, parameter, reach):
 # Groups with a threshold tau: an output is a function of u = beta (x - max x) - tau.
 
 
-@compiled
+@inner_inlined
 def share(kind, alpha, u):
     """Output of a unit that is u above its group's threshold, and its slope by u."""
     if kind != ENTMAX:
@@ -126,7 +125,7 @@ def share(kind, alpha, u):
     return output, output / base
 
 
-@compiled
+@inner
 def height(kind, alpha, y):
     """u at which the output is y; infinite if it never is."""
     if kind != ENTMAX:
@@ -137,7 +136,7 @@ def height(kind, alpha, y):
     return math.expm1(order * math.log(y)) / order if y > 0.0 else -1.0 / order
 
 
-@compiled
+@inner
 def threshold(kind, alpha, beta, x):
     """The largest state of a group, and tau; by the Newton steps of `Entmax`."""
     peak, tau, order = x[0], 0.0, alpha - 1.0

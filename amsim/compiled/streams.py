@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import draws
-from .jit import compiled
+from .jit import inner_inlined
 
-mixed = compiled(draws.mixed)
-unit_interval = compiled(draws.unit_interval)
+mixed = inner_inlined(draws.mixed)
+unit_interval = inner_inlined(draws.unit_interval)

@@ -20,18 +20,29 @@ def _intrinsic(function: Any) -> Any:
 _EXTREME = ("nnan", "nsz")
 
 
-@_intrinsic
-def larger(typing_context, a, b):
-    """The larger of two floats of one type; which of them if one is NaN is not said.
+def _extreme(order):
+    """Generate the choice of the one of two floats that is `order` the other.
 
     numba marks only the comparison of `max` as free of NaN; LLVM wants the choice marked as well.
     """
 
     def generate(context, builder, signature, arguments):
-        greater = builder.fcmp_ordered(">", *arguments, flags=_EXTREME)
-        return builder.select(greater, *arguments, flags=_EXTREME)
+        chosen = builder.fcmp_ordered(order, *arguments, flags=_EXTREME)
+        return builder.select(chosen, *arguments, flags=_EXTREME)
 
-    return a(a, a), generate
+    return generate
+
+
+@_intrinsic
+def larger(typing_context, a, b):
+    """The larger of two floats of one type; which of them if one is NaN is not said."""
+    return a(a, a), _extreme(">")
+
+
+@_intrinsic
+def smaller(typing_context, a, b):
+    """The smaller of two floats of one type; which of them if one is NaN is not said."""
+    return a(a, a), _extreme("<")
 
 
 # Of float32 and float64: bits of the mantissa, terms of the series and least exponent of exp.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amsim.compiled.jit import compiled, elementwise, inner, vectorised
+from amsim.compiled.jit import compiled, inner, inner_elementwise, vectorised
 from amsim.compiled.products import (
     LANES,
     ROWS,
@@ -101,7 +101,7 @@ def test_what_is_no_number_stays(bad: float) -> None:
     assert np.isfinite(out[[0, 2, 3]]).all()
 
 
-@elementwise
+@inner_elementwise
 def exponentials(x: Any, out: Any):
     for i in range(len(x)):
         out[i] = exponential(x[i])

@@ -15,7 +15,6 @@ HOME = Path(__file__).parents[2]
 MOST = 6
 JIT = (HOME / "amsim" / "compiled" / "jit.py").read_text(encoding="utf-8")
 FAMILY = set(re.findall(r"^(\w+) = _(?:inner_)?decorator\(", JIT, re.MULTILINE))
-FAMILY |= {"unwrapped", "inner", "inner_vectorised", "inner_elementwise"}
 
 
 def decorated(function: ast.FunctionDef) -> bool:

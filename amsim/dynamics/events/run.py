@@ -24,7 +24,7 @@ from ..problem import (
 )  # fmt: skip
 from .bounds import messages_keep_apart
 from .cue import begin_state, jumps_of, outputs_in, registers_of, starts, states_in
-from .engine import clocks, leak, loop, window_loop, windows
+from .engine import leak, loop, window_loop, windows
 from .engine.state import CROWDED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
 from .layout import Layout, lay_out
 from .layout.arrays import Floats, Ints
@@ -209,12 +209,11 @@ class _Run:
         state.run["check"] = self.now + (1 + 1e-9) * waits.max()
 
     def _prepare(self) -> None:
-        """Begin; compile, or load what was compiled, on an engine that has nothing to do."""
+        """Set levels; compile, or load what was compiled, on an engine that has no more to do."""
         engine = loop.run_events if self.windows is None else window_loop.run_windows
         require_compiler("the event engine")
         with announced("the event engine", engine):
             self._run(0.0, -1)
-            clocks.begin(self.layout, self.state)
 
     def _run(self, stop: float, effort: int) -> int:
         """Call the engine."""

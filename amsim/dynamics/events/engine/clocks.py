@@ -8,23 +8,23 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import compiled, unwrapped
+from ....compiled.jit import inner
 from ....compiled.streams import mixed, unit_interval
 from ....neurons import NORMALISER
 from .leak import find_crossings, sends_at_levels
 from .queue import push
-from .sending import output, set_levels
+from .sending import set_first_levels
 from .state import BEAT, TICK
 
 
-@compiled
+@inner
 def begin(layout, state):
     """Levels, crossings and first ticks at t = 0."""
     rules = layout.rules[0]
+    set_first_levels(layout, state)
     for p in range(len(layout.populations)):
         population = layout.populations[p]
         for i in range(population.start, population.stop):
-            set_levels(layout, state, i, output(layout, state, i, 0.0), 0.0)
             if np.isnan(state.units[i].fixed) and population.kind != NORMALISER:
                 if rules.clocked:
                     next_tick(layout, state, i, 0)
@@ -36,7 +36,7 @@ def begin(layout, state):
             state.populations[p].due = 0.0
 
 
-@unwrapped
+@inner
 def next_tick(layout, state, i, k):
     """Schedule tick number k of unit i, at which it looks at its output."""
     rules, unit, now = layout.rules[0], layout.units[i], state.run[0].now

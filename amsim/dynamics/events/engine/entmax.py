@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import unwrapped
+from ....compiled.jit import inner
 from ....compiled.neurons import share, threshold
 from .leak import state_at
 
@@ -29,7 +29,7 @@ _CLOSE = 1e-12  # distance in u that counts as reached,
 _CLOSE_BY_STEPS = 1e-9  # and for units of several rates
 
 
-@unwrapped
+@inner
 def heights(layout, state, p, t):
     """Write the states of group p to `scratch`; returns the largest, and tau."""
     population, states = layout.populations[p], state.scratch
@@ -39,7 +39,7 @@ def heights(layout, state, p, t):
     return threshold(population.kind, population.alpha, population.parameter, states[start:stop])
 
 
-@unwrapped
+@inner
 def entmax_output(layout, state, p, i, t):
     """Output of unit i of group p."""
     population = layout.populations[p]
@@ -49,13 +49,13 @@ def entmax_output(layout, state, p, i, t):
     return value
 
 
-@unwrapped
+@inner
 def _pull(state, i):
     """Target less state of unit i; 0 where it is clamped."""
     return state.target[i] - state.scratch[i] if np.isnan(state.units[i].fixed) else 0.0
 
 
-@unwrapped
+@inner
 def _drift(layout, state, p, peak, tau):
     """d tau/dt, the smallest and the largest beta h', and the largest |h|."""
     population, states = layout.populations[p], state.scratch
@@ -71,7 +71,7 @@ def _drift(layout, state, p, peak, tau):
     return drift / total, least, most, size
 
 
-@unwrapped
+@inner
 def next_height(layout, state, p, t):
     """Look at a group: (unit, direction) if a unit sends now, else (-1, 0.0) and the next look."""
     population, now, states = layout.populations[p], state.populations[p], state.scratch
@@ -102,7 +102,7 @@ def next_height(layout, state, p, t):
     return -1, 0.0
 
 
-@unwrapped
+@inner
 def _nearest(layout, state, p, peak, tau, drift, later):
     """The largest e at which a unit may reach its level; 0 if none ever does.
 

@@ -6,35 +6,29 @@ from __future__ import annotations
 
 import math
 
-from ....compiled.jit import unwrapped
-from ....neurons import ENTMAX, SOFTMAX
+from ....compiled.jit import inner
+from ....neurons import SOFTMAX
 from .entmax import entmax_output, next_height
 from .softmax import next_share, softmax_output
 
 
-@unwrapped
+@inner
 def output_of_group(layout, state, p, i, t):
     """Output of unit i of a group."""
-    kind = layout.populations[p].kind
-    if kind == SOFTMAX:
+    if layout.populations[p].kind == SOFTMAX:
         return softmax_output(layout, state, p, i, t)
-    if kind == ENTMAX:
-        return entmax_output(layout, state, p, i, t)
-    raise ValueError("output_of_group: no group is of this kind")
+    return entmax_output(layout, state, p, i, t)  # which raises for any other kind
 
 
-@unwrapped
+@inner
 def next_of_group(layout, state, p, t):
     """Look at a group: (unit, direction) if a unit sends now, else (-1, 0.0) and the next look."""
-    kind = layout.populations[p].kind
-    if kind == SOFTMAX:
+    if layout.populations[p].kind == SOFTMAX:
         return next_share(layout, state, p, t)
-    if kind == ENTMAX:
-        return next_height(layout, state, p, t)
-    raise ValueError("next_of_group: no group is of this kind")
+    return next_height(layout, state, p, t)  # which raises for any other kind
 
 
-@unwrapped
+@inner
 def log_sum_exp(layout, state, p):
     """What a normaliser neuron follows: LSE of the states in which its units last sent."""
     population, units = layout.populations[p], state.units

@@ -11,18 +11,19 @@ These crossings are compared by e, without a logarithm or a decay per unit.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ....compiled.jit import compiled, elementwise, inlined, unwrapped
+from ....compiled.jit import inner, inner_elementwise, inner_inlined
+from ....compiled.vectors import smaller
 from ....neurons import GROUPS, NORMALISER
 
-_INFINITY = 0x7FF0000000000000  # its bits
 _BLOCK = 128
 _REBASE = 16.0  # largest exponent: a gap then has not grown beyond e^16
 
 
-@unwrapped
+@inner
 def state_at(layout, state, i, t):
     """x of unit i at time t."""
     fixed = state.units[i].fixed
@@ -32,26 +33,21 @@ def state_at(layout, state, i, t):
     return state.target[i] - state.gap[i] * math.exp(-elapsed * layout.units[i].rate)
 
 
-@elementwise
-def _smallest(numbers, scratch):
-    """Minimum of numbers >= 0, which are ordered as the integers with the same bits are.
-
-    The compiler makes vectors of an integer minimum, not of a floating one.
-    """
-    bits, first = numbers.view(np.int64), np.int64(_INFINITY)
-    for k in range(len(bits)):
-        first = min(first, bits[k])
-    scratch.view(np.int64)[0] = first
-    return scratch[0]
+@inner_elementwise
+def _smallest(numbers):
+    first: Any = np.inf
+    for k in range(len(numbers)):
+        first = smaller(first, numbers[k])
+    return first
 
 
-@inlined
+@inner_inlined
 def _reaches(gap, distance):
     """Whether a target lies beyond the level; one that is the level itself does not."""
     return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
 
 
-@elementwise
+@inner_elementwise
 def _all_crossings(target, gap, low, high, crossing, shift):
     """Crossings of units that share their rate."""
     for k in range(len(target)):
@@ -61,7 +57,7 @@ def _all_crossings(target, gap, low, high, crossing, shift):
         crossing[k] = e if _reaches(gap[k], distance) else np.inf
 
 
-@elementwise
+@inner_elementwise
 def _add_row(row, delta, e, target, gap, low, high, crossing, shift):
     """Deliver a message to units that share their rate, and find their crossings.
 
@@ -88,7 +84,7 @@ def _add_row(row, delta, e, target, gap, low, high, crossing, shift):
         crossing[k] = reached if _reaches(span, distance) else np.inf
 
 
-@elementwise
+@inner_elementwise
 def _add_row_only(row, delta, e, target, gap):
     """Deliver a message to units whose crossings are not needed."""
     for k in range(len(target)):
@@ -97,7 +93,7 @@ def _add_row_only(row, delta, e, target, gap):
         gap[k] += w * e
 
 
-@unwrapped
+@inner
 def _own_crossing(layout, state, p, i):
     """The crossing of unit i of population p."""
     now, gap = state.populations[p], state.gap[i]
@@ -110,14 +106,14 @@ def _own_crossing(layout, state, p, i):
     return e if layout.populations[p].rate > 0.0 else now.base + math.log(e) / layout.units[i].rate
 
 
-@unwrapped
+@inner
 def _find_first(layout, state, p):
     """Find the smallest crossing of a population, and when that is."""
     start, stop = layout.populations[p].start, layout.populations[p].stop
-    _set_first(layout, state, p, _smallest(state.crossing[start:stop], state.scratch[start:stop]))
+    _set_first(layout, state, p, _smallest(state.crossing[start:stop]))
 
 
-@unwrapped
+@inner
 def _set_first(layout, state, p, first):
     rate, now = layout.populations[p].rate, state.populations[p]
     now.first = first
@@ -126,14 +122,14 @@ def _set_first(layout, state, p, first):
     now.due = first
 
 
-@unwrapped
+@inner
 def sends_at_levels(layout, p):
     """Whether messages of a population come from crossings of single units."""
     kind = layout.populations[p].kind
     return kind not in GROUPS and (kind == NORMALISER or not layout.rules[0].clocked)
 
 
-@unwrapped
+@inner
 def find_crossings(layout, state, p):
     """Find the crossings of a whole population."""
     population = layout.populations[p]
@@ -153,7 +149,7 @@ def find_crossings(layout, state, p):
     _find_first(layout, state, p)
 
 
-@unwrapped
+@inner
 def find_crossing(layout, state, p, i):
     """Find the crossing of unit i after its levels or its target have changed."""
     before, first = state.crossing[i], state.populations[p].first
@@ -165,21 +161,20 @@ def find_crossing(layout, state, p, i):
         _find_first(layout, state, p)
 
 
-@unwrapped
+@inner
 def first_unit(layout, state, p):
     """The unit that crosses next; of several the one with the lowest index."""
     population, first = layout.populations[p], state.populations[p].first
-    scratch = state.scratch[population.start : population.stop]
     for start in range(population.start, population.stop, _BLOCK):
         stop = min(start + _BLOCK, population.stop)
-        if _smallest(state.crossing[start:stop], scratch) == first:
+        if _smallest(state.crossing[start:stop]) == first:
             for i in range(start, stop):
                 if state.crossing[i] == first:
                     return i
     return population.start
 
 
-@unwrapped
+@inner
 def _rebase(layout, state, p, t):
     """Count the exponentials of a population from t on if they have grown large."""
     population, now = layout.populations[p], state.populations[p]
@@ -192,7 +187,7 @@ def _rebase(layout, state, p, t):
     return True
 
 
-@unwrapped
+@inner
 def _shorten_wait(layout, state, p, t, change):
     """A group may now move faster, by `change` of each target at most: look at it earlier."""
     population, now = layout.populations[p], state.populations[p]
@@ -203,7 +198,7 @@ def _shorten_wait(layout, state, p, t, change):
     now.due = t + left / now.speed if left < np.inf else np.inf
 
 
-@unwrapped
+@inner
 def receive_broadcast(layout, state, q, j, delta):
     """All units of projection q read a value from sender j that is larger by delta."""
     projection, t = layout.projections[q], state.run[0].now
@@ -242,7 +237,7 @@ def receive_broadcast(layout, state, q, j, delta):
         _shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
 
 
-@compiled
+@inner
 def receive(layout, state, i, change):
     """The target of unit i moves by `change`."""
     p, t = layout.units[i].population, state.run[0].now

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....compiled.jit import compiled, unwrapped
+from ....compiled.jit import compiled, inner
 from ....neurons import GROUPS, SHARE, SIGN
-from .clocks import next_tick
+from .clocks import begin, next_tick
 from .groups import log_sum_exp, next_of_group
 from .leak import (
     find_crossing,
@@ -24,7 +24,7 @@ from .sending import output, send
 from .state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
 
 
-@unwrapped
+@inner
 def _update_register(layout, state, q, index, receiver, lost):
     """Message `index` reaches its register: by how much the value changes."""
     projection, messages, run = layout.projections[q], state.messages, state.run[0]
@@ -48,7 +48,7 @@ def _update_register(layout, state, q, index, receiver, lost):
     return delta
 
 
-@unwrapped
+@inner
 def _moved(layout, state, i, t):
     """Output of unit i, and whether it is a quantum above or below its last message: 1, -1 or 0."""
     value = output(layout, state, i, t)
@@ -62,10 +62,12 @@ def run_events(layout, state, stop, effort):
     """Events up to time `stop`, until the cue is quiet, or for about `effort` operations."""
     units, run, rules = state.units, state.run[0], layout.rules[0]
     populations, projections = layout.populations, layout.projections
-    begun, steps = run.operations, 0
+    before, steps = run.operations, 0
+    if not run.begun:
+        begin(layout, state)
     while True:
         steps += 20
-        if run.operations - begun + steps > effort:
+        if run.operations - before + steps > effort:
             return BUSY
         if run.messages >= rules.limit:
             return MANY

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from ....compiled.jit import unwrapped
+from ....compiled.jit import inner
 
 
-@unwrapped
+@inner
 def _before(time, order, packet):
     return time < packet.time or (time == packet.time and order < packet.order)
 
 
-@unwrapped
+@inner
 def push(state, time, what, index, unit, lost):
     """Add a packet; the arguments after `state` are the fields of PACKET."""
     queue, run = state.queue, state.run[0]
@@ -29,7 +29,7 @@ def push(state, time, what, index, unit, lost):
     queue[k].index, queue[k].unit, queue[k].lost = index, unit, lost
 
 
-@unwrapped
+@inner
 def pop(state):
     """Remove the first packet; read it before."""
     queue, run = state.queue, state.run[0]

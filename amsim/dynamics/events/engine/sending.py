@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....compiled.jit import unwrapped
+from ....compiled.jit import inner
 from ....compiled.neurons import activation, height, inverse
 from ....compiled.streams import mixed, unit_interval
 from ....neurons import ENTMAX, GROUPS, SIGN
@@ -16,7 +16,7 @@ from .queue import push
 from .state import ALL
 
 
-@unwrapped
+@inner
 def output(layout, state, i, t):
     """g of unit i at time t."""
     p = layout.units[i].population
@@ -27,7 +27,7 @@ def output(layout, state, i, t):
     return activation(population.kind, population.parameter, x)
 
 
-@unwrapped
+@inner
 def set_levels(layout, state, i, value, direction):
     """Set the levels of the next message of unit i; returns the value that this one carries.
 
@@ -53,7 +53,15 @@ def set_levels(layout, state, i, value, direction):
     return carried
 
 
-@unwrapped
+@inner
+def set_first_levels(layout, state):
+    """Levels of all units at t = 0."""
+    for i in range(len(state.units)):
+        set_levels(layout, state, i, output(layout, state, i, 0.0), 0.0)
+    state.run[0].begun = True
+
+
+@inner
 def _quantile(jitter, u):
     """Jitter from a number in (0, 1)."""
     if len(jitter) == 1:
@@ -63,7 +71,7 @@ def _quantile(jitter, u):
     return jitter[k] + min(place - k, 1.0) * (jitter[k + 1] - jitter[k])
 
 
-@unwrapped
+@inner
 def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
     """Put one packet on its way, or lose it; random numbers depend on unit, message and link.
 
@@ -97,7 +105,7 @@ def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
         push(state, arrival, q, index, receiver, lost)
 
 
-@unwrapped
+@inner
 def send(layout, state, i, value, direction):
     """Unit i sends its output `value` now; `direction` is where that is moving."""
     rules, run, unit = layout.rules[0], state.run[0], state.units[i]

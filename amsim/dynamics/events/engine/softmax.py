@@ -19,20 +19,20 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import unwrapped
+from ....compiled.jit import inner
 from .leak import state_at
 
 _CLOSE = 1e-12  # distance in log-odds that counts as reached
 _FAR = 0.1  # units this much farther from their levels than the nearest one are bounded by w alone
 
 
-@unwrapped
+@inner
 def _velocity(layout, state, i, x):
     """dx/dt of unit i in state x."""
     return (state.target[i] - x) * layout.units[i].rate if np.isnan(state.units[i].fixed) else 0.0
 
 
-@unwrapped
+@inner
 def shares(layout, state, p, t):
     """Write exp(beta (h - max h)) of group p to `scratch`.
 
@@ -58,14 +58,14 @@ def shares(layout, state, p, t):
     return best, rest, drift, least, most, size
 
 
-@unwrapped
+@inner
 def softmax_output(layout, state, p, i, t):
     """Output of unit i of group p."""
     _, rest, _, _, _, _ = shares(layout, state, p, t)
     return state.scratch[i] / (1.0 + rest)
 
 
-@unwrapped
+@inner
 def _ratio(state, i, others, direction):
     """Odds of unit i over those of its next level, or the inverse if that lies below."""
     level = state.units[i].up if direction > 0.0 else state.units[i].down
@@ -75,7 +75,7 @@ def _ratio(state, i, others, direction):
     return odds if direction > 0.0 else 1.0 / odds
 
 
-@unwrapped
+@inner
 def next_share(layout, state, p, t):
     """Look at a group: (unit, direction) if a unit sends now, else (-1, 0.0) and the next look."""
     population, now, share = layout.populations[p], state.populations[p], state.scratch

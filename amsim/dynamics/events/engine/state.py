@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ....compiled.bundle import bundle
 from ..layout.arrays import Floats, Records
 
 # How units of a population move: x(t) = target - gap exp(-rate (t - base)).
@@ -72,6 +73,7 @@ RUN = np.dtype(
         ("operations", np.int64),
         ("drops", np.int64),
         ("late", np.int64),
+        ("begun", np.bool_),  # whether levels are set
     ],
     align=True,
 )
@@ -80,6 +82,7 @@ RUN = np.dtype(
 STOPPED, QUIET, MANY, BUSY, FULL, CROWDED = range(6)
 
 
+@bundle
 class State(NamedTuple):
     """One cue; arrays that vector instructions go through stand by themselves."""
 

@@ -14,12 +14,13 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import compiled, unwrapped
+from ....compiled.jit import compiled, inner
+from .sending import set_first_levels
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
 from .window_unit import CLOSED, sort_by_time, through_window
 
 
-@unwrapped
+@inner
 def _list_flights(layout, state, windows, begun):
     """List the messages that are on their way, by projection and sender."""
     messages, window, sent = state.messages, windows.window[0], state.run[0].messages
@@ -57,7 +58,7 @@ def _list_flights(layout, state, windows, begun):
         windows.slots[q + 1] = slot
 
 
-@unwrapped
+@inner
 def _send_all(layout, state, windows):
     """Send the messages of a window, in the order of (time, unit)."""
     run, out, order = state.run[0], windows.out, windows.order
@@ -83,13 +84,15 @@ def _send_all(layout, state, windows):
 def run_windows(layout, state, windows, stop, effort):
     """Events up to time `stop`, as `run_events`; a window may stay open if room is needed."""
     run, window, units = state.run[0], windows.window[0], len(state.units)
-    begun_with, steps = run.operations, 0
+    before, steps = run.operations, 0
+    if not run.begun:
+        set_first_levels(layout, state)
     while True:
         begun = run.now
         if window.unit == CLOSED:
             if run.messages >= layout.rules[0].limit:
                 return MANY
-            if run.operations - begun_with + steps > effort:
+            if run.operations - before + steps > effort:
                 return BUSY
             if run.check <= begun:
                 return QUIET

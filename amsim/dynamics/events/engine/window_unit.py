@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import unwrapped
+from ....compiled.jit import inner
 from ....neurons import SIGN
 from .sending import set_levels
 
@@ -23,7 +23,7 @@ _FILL = 16
 CLOSED = -1  # the unit of a window that is not open
 
 
-@unwrapped
+@inner
 def sort_by_time(records, order, count):
     """Shell's sort of the positions `order` by (time, position)."""
     step = 1
@@ -43,7 +43,7 @@ def sort_by_time(records, order, count):
         step //= 3
 
 
-@unwrapped
+@inner
 def _gather(layout, state, windows, i, until):
     """Take what arrives at unit i before `until` from its links; returns how much that is."""
     arrivals, flights, p = windows.arrivals, windows.flights, layout.units[i].population
@@ -78,7 +78,7 @@ def _gather(layout, state, windows, i, until):
     return np.int64(count)
 
 
-@unwrapped
+@inner
 def _undo_gather(layout, windows, i):
     """Undo `_gather`."""
     p = layout.units[i].population
@@ -92,7 +92,7 @@ def _undo_gather(layout, windows, i):
                 windows.received[begin + windows.senders[slot].unit] = windows.before[slot]
 
 
-@unwrapped
+@inner
 def _put_into_cells(windows, count, now, until):
     """Sort arrivals by cell; returns the number of cells. `ends` is where each ends."""
     arrivals, placed, cell, ends = windows.arrivals, windows.placed, windows.order, windows.ends
@@ -114,7 +114,7 @@ def _put_into_cells(windows, count, now, until):
     return cells
 
 
-@unwrapped
+@inner
 def _note_message(layout, state, windows, i, t, rising):
     """Unit i reaches a level at time t: note its message."""
     unit, window = state.units[i], windows.window[0]
@@ -127,7 +127,7 @@ def _note_message(layout, state, windows, i, t, rising):
     window.leaving += 1
 
 
-@unwrapped
+@inner
 def _step_through(layout, state, windows, i, begun, first, stop, now, until):
     """Unit i from `now` to `until`, from arrival to arrival.
 
@@ -166,7 +166,7 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
     state.target[i], state.gap[i] = target, gap
 
 
-@unwrapped
+@inner
 def _advance(layout, state, windows, i, begun, now, until, count):
     """Unit i through its arrivals, cell by cell.
 
@@ -206,7 +206,7 @@ def _advance(layout, state, windows, i, begun, now, until, count):
         first, now = stop, edge
 
 
-@unwrapped
+@inner
 def through_window(layout, state, windows, i, begun):
     """Unit i to the end of the window; False if its messages have no room."""
     unit, window = state.units[i], windows.window[0]

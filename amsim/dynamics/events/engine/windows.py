@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....compiled.bundle import bundle
 from ..layout import Layout
 from ..layout.arrays import Ints, Records
 from .state import CROWDED, State
@@ -36,6 +37,7 @@ WINDOW = np.dtype(
 )
 
 
+@bundle
 class Windows(NamedTuple):
     """Messages on their way, and working memory."""
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ....compiled.bundle import bundle
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Records = NDArray[Any]
@@ -84,6 +86,7 @@ RULES = np.dtype(
 LINK = np.dtype([("factor", np.float64), ("weight", np.float64)])
 
 
+@bundle
 class Layout(NamedTuple):
     """One network with its timing, for all cues."""
 
