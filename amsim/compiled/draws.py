@@ -10,9 +10,10 @@ generators") maps a counter to 64 well mixed bits. The functions work on NumPy a
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 # What is drawn: every purpose has a stream of its own.
-TAU, DELAY, JITTER, DROP, PHASE, DRIFT, TICK = range(7)
+TAU, DELAY, JITTER, DROP, PHASE, DRIFT, TICK, NOISE, COLOUR, BRIDGE = range(10)
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -39,6 +40,11 @@ def stream(seed: int, purpose: int) -> np.uint64:
     # Arrays, since NumPy warns when a product of scalars wraps.
     key, one = np.array([seed % 2**64], np.uint64), np.ones(1, np.uint64)
     return np.uint64(mixed(mixed(key, one), one * np.uint64(purpose + 1))[0])
+
+
+def streams(seed: int, purpose: int, numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The keys of some numbered streams of one purpose."""
+    return np.asarray(mixed(stream(seed, purpose), numbers))
 
 
 def uniform(seed: int, purpose: int, size: int, first: int = 0):

@@ -5,7 +5,9 @@ from .events import EventDriven, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .halting import Settled
+from .heun import ExponentialHeun
 from .inputs import PiecewiseConstant
+from .noise import Noise
 from .scipy_ode import ScipyODE
 from .simulate import simulate
 from .trajectory import Trajectory
@@ -13,8 +15,10 @@ from .trajectory import Trajectory
 __all__ = [
     "Brian2",
     "EventDriven",
+    "ExponentialHeun",
     "ExponentialIntegrator",
     "FixedPoint",
+    "Noise",
     "Periodic",
     "PiecewiseConstant",
     "Poisson",

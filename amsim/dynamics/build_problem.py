@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from ..network import Network
 from ..synapses import Array
 from .halting import Settled
 from .inputs import Drive, PiecewiseConstant, fit, numbers
-from .problem import Input, Problem, default_times, horizon
+from .noise import Noise, disturbance
+from .problem import Input, Problem, default_times, even_times, horizon
 
 Shape = tuple[int, ...]
 Inputs = dict[str, "Array | Drive"]
@@ -34,6 +36,7 @@ def build_problem(
     inputs: Mapping[str, Input] | Input | None = None,
     breakpoints: ArrayLike | None = None,
     max_step: float | None = None,
+    noise: Noise | None = None,
     seed: checks.Seed = 0,
     workers: int = 1,
 ) -> tuple[Problem, Shape]:
@@ -57,7 +60,9 @@ def build_problem(
     target = _cue_layer(network)
     states, batch = _states(network, cue_or_states, target)
     clamped = _clamped(network, clamp, target, batch)
-    grid, last = _times(network, times, t1)
+    if noise is not None and t1 is None and times is None:
+        raise ValueError("a run with noise does not come to rest: give t1, or times to record")
+    grid, last = _times(network, times, t1, noise is not None)
     external = _inputs(network, inputs, target, batch)
     problem = Problem(
         network=network,
@@ -74,6 +79,9 @@ def build_problem(
         max_step=_max_step(network, external, max_step),
         workers=checks.count("workers", workers, at_most=_MOST_WORKERS),
     )
+    if noise is not None:
+        disturbed = disturbance(network, noise, problem.clamped_units(), batch, problem.seed)
+        problem = replace(problem, noise=disturbed)
     return problem, batch
 
 
@@ -134,13 +142,15 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
     return array.reshape(-1, *shape).astype(np.float64), array.shape[:axes]
 
 
-def _times(network: Network, times: ArrayLike | None, t1: float | None) -> tuple[Array, float]:
+def _times(
+    network: Network, times: ArrayLike | None, t1: float | None, noisy: bool
+) -> tuple[Array, float]:
     """Recorded times and the last time."""
     if t1 is not None:
         t1 = checks.number("t1", t1, above=0.0, at_most=checks.LARGEST)
     if times is None:
         last = t1 if t1 is not None else horizon(network)
-        return default_times(network, last), last
+        return even_times(last) if noisy else default_times(network, last), last
     grid = checks.array("times", times, ndim=1, empty=False, largest=checks.LARGEST).copy()
     if not (grid[0] >= 0 and (grid[1:] > grid[:-1]).all()):
         raise ValueError(

@@ -306,7 +306,7 @@ def _end(memories, steps, cues, size, work):
 
 
 @inner
-def _softmax_force(memories, steps, cues, size, work):
+def softmax_force(memories, steps, cues, size, work):
     """work.drive of the listed cues, where memory units share a softmax."""
     _begin(memories, steps, cues, size, work)
     for first in range(0, len(memories.bias), BLOCK):
@@ -327,7 +327,7 @@ def _softmax_force(memories, steps, cues, size, work):
 
 
 @inner
-def _local_force(memories, steps, cues, size, work):
+def local_force(memories, steps, cues, size, work):
     """work.drive of the listed cues, where each memory unit has an output of its own."""
     _begin(memories, steps, cues, size, work)
     for first in range(0, len(memories.bias), BLOCK):
@@ -359,7 +359,7 @@ def _entmax_block(memories, first, count, line, place, work):
 
 
 @inner
-def _entmax_force(memories, steps, cues, size, work):
+def entmax_force(memories, steps, cues, size, work):
     """work.drive of the listed cues, where memory units share a threshold, which sees all states.
 
     By two passes over the memories for each group of cues.
@@ -475,10 +475,10 @@ def softmax_sweep(
         if size == 0:
             break
         if exact:
-            _softmax_force(memories, steps, cues, size, wide)
+            softmax_force(memories, steps, cues, size, wide)
             _see_memories(memories, steps, cues, size, wide)
         else:
-            _softmax_force(memories, steps, cues, size, narrow)
+            softmax_force(memories, steps, cues, size, narrow)
         finish_running(
             steps, segments, cues, size, wide.drive, rtol, atol, tolerance, t1, times, outputs,
             scratch,
@@ -520,7 +520,7 @@ def entmax_sweep(
         size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        _entmax_force(memories, steps, cues, size, wide)
+        entmax_force(memories, steps, cues, size, wide)
         _see_memories(memories, steps, cues, size, wide)
         finish_running(
             steps, segments, cues, size, wide.drive, rtol, atol, tolerance, t1, times, outputs,
@@ -563,7 +563,7 @@ def local_sweep(
         size = predict_running(steps, segments, scratch, cues)
         if size == 0:
             break
-        _local_force(memories, steps, cues, size, wide)
+        local_force(memories, steps, cues, size, wide)
         _see_memories(memories, steps, cues, size, wide)
         finish_running(
             steps, segments, cues, size, wide.drive, rtol, atol, tolerance, t1, times, outputs,

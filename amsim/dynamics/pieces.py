@@ -92,6 +92,7 @@ class _Run:
         part = replace(
             replace(problem, inputs=inputs).select(self.running),
             given=self.given,
+            t0=problem.t0 + start,
             t1=stop - start,
             times=times,
             explicit=True,

@@ -17,6 +17,7 @@ from ..network import Network
 from ..starts import algebraic_start
 from ..synapses import Array
 from .inputs import Drive
+from .noise import Disturbance
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
@@ -42,6 +43,8 @@ BLOW_UP = 1e9
 # Recorded times where none are asked for: so many per decade, from this share of the smallest tau.
 _PER_DECADE = 10
 _FIRST = 1e-2
+# With noise, so many in all.
+_EVEN = 200
 # The default horizon, in units of the largest tau.
 _HORIZON = 1000.0
 
@@ -75,6 +78,10 @@ class Problem:
         Longest step where inputs are functions of the time.
     workers : int
         Threads that the solver may use; no bit of the solution depends on them.
+    t0 : float
+        What the user's clock shows when that of the problem shows 0.
+    noise : Disturbance or None
+        What drives the state besides; for solvers that say `takes_noise`.
     """
 
     network: Network
@@ -90,6 +97,8 @@ class Problem:
     breakpoints: Array = field(default_factory=lambda: np.zeros(0))
     max_step: float = np.inf
     workers: int = 1
+    t0: float = 0.0
+    noise: Disturbance | None = None
 
     @cached_property
     def batch(self) -> int:
@@ -136,7 +145,8 @@ class Problem:
         }
         clamped = {name: mask[cues] for name, mask in self.clamped.items()}
         given = {name: state[cues] for name, state in self.given.items()}
-        return replace(self, given=given, clamped=clamped, inputs=inputs)
+        noise = self.noise.select(cues) if self.noise is not None else None
+        return replace(self, given=given, clamped=clamped, inputs=inputs, noise=noise)
 
     def inputs_at(self, time: float) -> dict[str, Array]:
         """The inputs as arrays."""
@@ -257,6 +267,8 @@ class Solver(Protocol):
     9. Random numbers come from `problem.seed` and the position of the cue alone.
     10. `rhs` counts evaluations of the force for each cue, also those at steps that were rejected.
         `Progress` of `amsim/progress.py` shows a person who waits how far a long run is.
+    11. A solver that draws the noise of `problem.noise` has a class attribute ``takes_noise =
+        True``; `simulate` gives noise to no other.
     """
 
     def solve(self, problem: Problem) -> Solution:
@@ -270,6 +282,11 @@ def default_times(network: Network, t1: float) -> Array:
         return np.array([0.0, t1])
     count = max(2, round(_PER_DECADE * np.log10(t1 / first)) + 1)
     return np.concatenate([[0.0], np.geomspace(first, t1, count)])
+
+
+def even_times(t1: float) -> Array:
+    """Times for averages over them: noise does not end."""
+    return np.linspace(0.0, t1, _EVEN + 1)
 
 
 def horizon(network: Network) -> float:

@@ -6,6 +6,7 @@ import time as clock
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,8 @@ from .certified import check_certifiable, solve_certified
 from .events import EventDriven
 from .exponential import ExponentialIntegrator
 from .halting import Settled
+from .heun import ExponentialHeun
+from .noise import Noise
 from .problem import Input, Solve, Solver
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
@@ -38,6 +41,7 @@ def simulate(
     inputs: Mapping[str, Input] | Input | None = None,
     breakpoints: ArrayLike | None = None,
     max_step: float | None = None,
+    noise: Noise | float | Mapping[str, ArrayLike] | None = None,
     seed: Seed = 0,
     workers: int = 1,
 ) -> Trajectory:
@@ -61,7 +65,7 @@ def simulate(
         by name: "RK45", "DOP853", "Radau", "BDF", "LSODA" (`ScipyODE` sets its tolerances); or
         "brian2" (`Brian2` sets its step and timing).
     until : Settled or None, default Settled(1e-6)
-        When a cue may stop before t1; None runs to t1.
+        When a cue may stop before t1; None runs to t1, as noise does in any case.
     clamp : mapping of layer names to boolean masks or integer indices, optional
         Units that keep their initial value. A bare mask or index array is for the cue's layer.
     inputs : mapping of layer names to array_like, PiecewiseConstant or callable, optional
@@ -74,8 +78,12 @@ def simulate(
     max_step : float, optional
         Longest step where inputs are functions; by default the largest tau. Steps end at `times`,
         too, so that what lasts from one of them to the next is never stepped over.
+    noise : float, mapping of layer names to array_like, or Noise, optional
+        Noise in the state, by its temperature T: a unit with leak 1 and no synapse has the
+        stationary variance T. By layer it may differ by unit and by cue; `Noise` also gives it a
+        correlation time. The run then goes to t1, which must be given, by `ExponentialHeun`.
     seed : int, SeedSequence or Generator, default 0
-        For solvers that draw random numbers; the ODE solvers do not.
+        For noise, and for the timing of `EventDriven` and `Brian2`; nothing else is random.
     workers : int, default 1
         Threads that share the cues of a batch, with `ExponentialIntegrator`; the result is the
         same to the bit. Each takes some cues at a time, 16 where memories act on Identity features.
@@ -105,10 +113,14 @@ def simulate(
     >>> traj["visible"].shape == (len(traj.times), 3, 32), traj.status
     (True, 'settled')
     """
+    noise = _noise(noise)
+    if noise is not None:
+        _check_restless(until)
+        solver, until = _solver_with_noise(solver), None
     problem, batch = build_problem(
         network, cue_or_states,
         t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, breakpoints=breakpoints,
-        max_step=max_step, seed=seed, workers=workers,
+        max_step=max_step, noise=noise, seed=seed, workers=workers,
     )  # fmt: skip
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
@@ -121,6 +133,32 @@ def simulate(
     start = clock.perf_counter()
     solution = solve(problem)
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
+
+
+def _noise(given: Noise | float | Mapping[str, ArrayLike] | None) -> Noise | None:
+    """What `noise` means; temperatures that are all 0 are noise, too, with its solver."""
+    return given if given is None or isinstance(given, Noise) else Noise(given)
+
+
+def _solver_with_noise(solver: Solver | EventDriven | Brian2 | str | None) -> Any:
+    """The solver, if it draws noise in the state."""
+    if solver is None:
+        return ExponentialHeun()
+    if isinstance(solver, type) or not getattr(solver, "takes_noise", False):
+        name = solver if isinstance(solver, str) else type(solver).__name__
+        raise ValueError(
+            f"noise: {name} draws none in the state: leave solver out, or pass ExponentialHeun()"
+        )
+    return solver
+
+
+def _check_restless(until: Settled | None) -> None:
+    """Raise ValueError where rest is asked for: with noise there is none."""
+    if until is not None and until is not _DEFAULT:
+        raise ValueError(
+            "noise: a state that noise drives does not settle; leave until out, and look at "
+            "averages over times and cues"
+        )
 
 
 def _solve(solver: Solver | EventDriven | Brian2 | str | None) -> Solve:

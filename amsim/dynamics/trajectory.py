@@ -322,6 +322,11 @@ def _message(problem: Problem, solution: Solution) -> str:
             f"{number['diverged']} of {count} cues diverged, by {last}: the states grow without "
             f"bound; bound an activation (Tanh, Sigmoid, Softmax) or scale the weights down"
         )
+    if number["time_limit"] and problem.noise is not None:
+        return (
+            f"ran to {last} with noise: states have a distribution and no rest; take averages over "
+            f"times and cues"
+        )
     if number["time_limit"] and not problem.tolerance:
         return f"ran to {last} as asked (until=None)"
     if number["time_limit"]:

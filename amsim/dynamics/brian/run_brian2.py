@@ -10,6 +10,7 @@ import numpy as np
 
 from ...progress import Progress
 from ...synapses import Array
+from ..interpolation import cubic
 from ..problem import (
     BLOW_UP,
     DIVERGED,
@@ -213,8 +214,4 @@ def _between(
     ends: tuple[Array, Array, Array, Array], start: float, stop: float, time: float
 ) -> Array:
     """The cubic through states and slopes at both ends of a step."""
-    a, slope_a, b, slope_b = ends
-    step = stop - start
-    s = (time - start) / step
-    bend_a, bend_b = step * slope_a - (b - a), (b - a) - step * slope_b
-    return np.asarray(a + s * (b - a) + s * (1 - s) * ((1 - s) * bend_a + s * bend_b))
+    return cubic(*ends, stop - start, (time - start) / (stop - start))
