@@ -58,6 +58,7 @@ from .synapses import (
     Directed,
     Epanechnikov,
     HyperSynapse,
+    Manhattan,
     Memories,
     MultiBody,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Lagrangian",
     "Layer",
     "LayerNorm",
+    "Manhattan",
     "Memories",
     "MissingDependencyError",
     "MultiBody",

@@ -597,10 +597,12 @@ def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse
             raise ValueError(f"two parts of the energy are named {synapse.name!r}; pass name=")
         names.append(synapse.name)
         synapse.check_shapes(*(layers[name].shape for name in synapse.between))
+        synapse.check_layers(*(layers[name] for name in synapse.between))
         algebraic = [name for name in synapse.between if layers[name].algebraic]
-        if algebraic and synapse.reads_own:
+        own = [n for n in algebraic if synapse.reads_own and _reads_itself(synapse, n)]
+        if own:
             raise ValueError(
-                f"synapse {synapse.name!r} is not linear in layer {algebraic[0]!r}, which has "
+                f"synapse {synapse.name!r} is not linear in layer {own[0]!r}, which has "
                 f"tau = 0 and so no explicit value: give it tau > 0"
             )
         if len(algebraic) > 1:
@@ -609,6 +611,10 @@ def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse
                 f"({' and '.join(map(repr, algebraic))}): each would define the other; "
                 f"give one of them tau > 0"
             )
+
+
+def _reads_itself(synapse: HyperSynapse, name: str) -> bool:
+    return any(synapse.between[slot] == name in read for slot, read in synapse.dependencies())
 
 
 def directed_in_words(directed: Sequence[str]) -> str:

@@ -47,7 +47,9 @@ KINDS: dict[str, type] = {
         synapses.Attention,
         synapses.Convolution,
         synapses.Dense,
+        synapses.Directed,
         synapses.Epanechnikov,
+        synapses.Manhattan,
         synapses.Memories,
         synapses.MultiBody,
     )
@@ -136,7 +138,7 @@ def _value(where: str, value: Any, put: Put) -> Any:
             f"{where} is of the class {kind.__name__!r}, which is not one of amsim's: no file can "
             f"hold its code; keep what it is made from, and build the network again"
         )
-    parts = {f.name: getattr(value, f.name) for f in fields(value)}
+    parts = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
     return {"class": kind.__name__, **{n: _value(f"{where}.{n}", x, put) for n, x in parts.items()}}
 
 
@@ -160,7 +162,7 @@ def _object(where: str, found: Any, take: Take, kinds: Mapping[str, type]) -> An
     if not isinstance(found, Mapping) or "class" not in found:
         raise ValueError(f"{where} must be an object with a class, got {checks.shown(found)}")
     kind = kinds[checks.choice(f"{where}.class", found["class"], tuple(kinds))]
-    names = [field.name for field in fields(kind)]
+    names = [field.name for field in fields(kind) if field.init]
     _same_names(where, found, ("class", *names))
     parts = {name: _field(f"{where}.{name}", found[name], take, kinds) for name in names}
     try:

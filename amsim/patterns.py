@@ -14,7 +14,17 @@ from amsim import checks
 from amsim.checks import Seed
 from amsim.errors import MissingDependencyError
 
-__all__ = ["corrupt", "digits", "digits_gray", "hamming", "overlap", "random"]
+__all__ = [
+    "SIMILARITIES",
+    "corrupt",
+    "digits",
+    "digits_gray",
+    "hamming",
+    "overlap",
+    "random",
+    "separation",
+    "similarity",
+]
 
 
 def __dir__() -> list[str]:
@@ -23,6 +33,10 @@ def __dir__() -> list[str]:
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Similarity = Literal["dot", "euclidean", "cosine", "manhattan"]
+SIMILARITIES = ("dot", "euclidean", "cosine", "manhattan")
+# Numbers of a block of differences between states and patterns.
+_BLOCK = 1 << 22
 
 
 @overload
@@ -276,12 +290,149 @@ def overlap(states: ArrayLike, patterns: ArrayLike) -> Floats:
     """
     g = checks.array("states", states, largest=checks.LARGEST)
     xi = checks.array("patterns", patterns, largest=checks.LARGEST)
-    if g.ndim == 0 or xi.ndim != 2 or g.shape[-1] != xi.shape[1] or xi.shape[1] == 0:
+    _check_rows(g, xi)
+    return np.asarray(g @ xi.T / xi.shape[1])
+
+
+def similarity(
+    states: ArrayLike,
+    patterns: ArrayLike,
+    kind: Similarity = "dot",
+    *,
+    missing: ArrayLike | Literal["nan"] | None = None,
+) -> Floats:
+    """Return how similar each state v is to each pattern xi, as memories measure it.
+
+    Parameters
+    ----------
+    states : array_like, shape (..., size)
+    patterns : array_like, shape (count, size)
+    kind : {"dot", "euclidean", "cosine", "manhattan"}, default "dot"
+        xi . v, -|v - xi|^2 / 2, xi . v / (|xi| |v|), or -sum_i |v_i - xi_i|. What is 0 everywhere
+        has the cosine 0 with all.
+    missing : bool array_like, broadcast to the states, or "nan", optional
+        Units that are not known: they, and the same units of the patterns, are left out. "nan" are
+        those that are NaN, which is refused without it.
+
+    Returns
+    -------
+    ndarray, shape (..., count)
+        The larger the more similar.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes do not fit, the kind is not known, or a state that is not missing is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amsim import patterns
+    >>> stored = [[0.0, 1.0, 4.0], [1.0, 0.0, 0.0]]
+    >>> patterns.similarity([1.0, 1.0, np.nan], stored, "manhattan", missing="nan").tolist()
+    [-1.0, -1.0]
+    """
+    checks.choice("kind", kind, SIMILARITIES)
+    v, absent = known_units("states", states, missing)
+    xi = checks.array("patterns", patterns, largest=checks.LARGEST)
+    _check_rows(v, xi)
+    known = np.where(absent, 0.0, 1.0)
+    if kind in ("euclidean", "manhattan"):
+        return _distances(v, xi, known, kind)
+    dot = v @ xi.T
+    if kind == "dot":
+        return np.asarray(dot)
+    norms = np.linalg.norm(v, axis=-1, keepdims=True) * np.sqrt(known @ (xi * xi).T)
+    return np.asarray(np.divide(dot, norms, out=np.zeros_like(dot), where=norms > 0))
+
+
+def separation(patterns: ArrayLike, kind: Similarity = "dot") -> Floats:
+    r"""Return by how much each pattern is more similar to itself than to any other.
+
+    .. math::
+        \Delta_\mu = \min_{\nu \ne \mu} \big[s(\xi_\mu, \xi_\mu) - s(\xi_\mu, \xi_\nu)\big]
+
+    with the similarity s; for dot products it is the separation of Ramsauer et al. 2021. A softmax
+    memory with beta Delta far above 1 recalls the pattern alone; where Delta is not positive, it
+    cannot.
+
+    Parameters
+    ----------
+    patterns : array_like, shape (count, size)
+    kind : {"dot", "euclidean", "cosine", "manhattan"}, default "dot"
+        As in `similarity`.
+
+    Returns
+    -------
+    ndarray, shape (count,)
+        Infinite for a single pattern.
+
+    Raises
+    ------
+    ValueError
+        If the patterns are no finite matrix.
+
+    References
+    ----------
+    Ramsauer et al. 2021, "Hopfield networks is all you need", arXiv:2008.02217, definition 2.
+
+    Examples
+    --------
+    >>> from amsim import patterns
+    >>> patterns.separation([[1, 1, 1], [1, 1, -1], [3, 3, 3]]).tolist()
+    [-6.0, 0.0, 18.0]
+    """
+    xi = checks.array("patterns", patterns, ndim=2, empty=False, largest=checks.LARGEST)
+    checks.choice("kind", kind, SIMILARITIES)
+    found = np.empty(len(xi))
+    for start in range(0, len(xi), rows := max(1, _BLOCK // len(xi))):
+        part = similarity(xi[start : start + rows], xi, kind)
+        each = np.arange(len(part))
+        own = part[each, start + each].copy()
+        part[each, start + each] = -np.inf
+        found[start : start + rows] = own - part.max(axis=1)
+    return found
+
+
+def known_units(
+    what: str, states: ArrayLike, missing: ArrayLike | Literal["nan"] | None
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The states, and which of their units are missing; those are 0 in the states."""
+    if isinstance(missing, str):
+        checks.choice("missing", missing, ("nan",), " or a mask of booleans")
+    v = checks.array(what, states, finite=missing is None)
+    if missing is None:
+        absent = np.zeros(v.shape, bool)
+    elif isinstance(missing, str):
+        absent = np.isnan(v)
+    else:
+        given = checks.mask("missing", missing)
+        try:
+            absent = np.broadcast_to(given, v.shape)
+        except ValueError:
+            raise ValueError(f"missing has shape {given.shape}, {what} {v.shape}") from None
+    filled = np.where(absent, 0.0, v)
+    return checks.array(what, filled, largest=checks.LARGEST), absent
+
+
+def _distances(v: Floats, xi: Floats, known: Floats, kind: str) -> Floats:
+    """-|v - xi|^2 / 2, or -sum |v - xi|, over known units; from differences, as squares cancel."""
+    out = np.empty((*v.shape[:-1], len(xi)))
+    rows = max(1, _BLOCK // max(1, v.size))
+    for start in range(0, len(xi), rows):
+        apart = v[..., None, :] - xi[start : start + rows]
+        each = np.abs(apart) if kind == "manhattan" else apart * apart / 2
+        out[..., start : start + rows] = -np.einsum("...kd,...d->...k", each, known)
+    return out
+
+
+def _check_rows(states: Floats, patterns: Floats) -> None:
+    rows = states.ndim > 0 and patterns.ndim == 2
+    if not rows or states.shape[-1] != patterns.shape[1] or patterns.shape[1] == 0:
         raise ValueError(
-            f"states have shape {g.shape} and patterns have shape {xi.shape}; "
+            f"states have shape {states.shape} and patterns have shape {patterns.shape}; "
             "they must be (..., size) and (count, size) with the same size > 0"
         )
-    return np.asarray(g @ xi.T / xi.shape[1])
 
 
 def _scans(count: int | None, seed: Seed) -> tuple[Floats, Labels]:

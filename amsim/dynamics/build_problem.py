@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 from ..network import Network
+from ..patterns import known_units
 from ..synapses import Array
 from .halting import Settled
 from .inputs import Drive, PiecewiseConstant, fit, numbers
+from .missing import complete
 from .noise import Noise, disturbance
 from .problem import Input, Problem, default_times, even_times, horizon
 
@@ -37,6 +39,7 @@ def build_problem(
     breakpoints: ArrayLike | None = None,
     max_step: float | None = None,
     noise: Noise | None = None,
+    missing: ArrayLike | str | None = None,
     seed: checks.Seed = 0,
     workers: int = 1,
 ) -> tuple[Problem, Shape]:
@@ -58,12 +61,19 @@ def build_problem(
     if until is not None:
         checks.instance("until", until, Settled, "Settled(...) or None")
     target = _cue_layer(network)
+    absent = None
+    if missing is not None:
+        cue_or_states, absent = _known(network, cue_or_states, target, missing)
     states, batch = _states(network, cue_or_states, target)
     clamped = _clamped(network, clamp, target, batch)
     if noise is not None and t1 is None and times is None:
         raise ValueError("a run with noise does not come to rest: give t1, or times to record")
     grid, last = _times(network, times, t1, noise is not None)
     external = _inputs(network, inputs, target, batch)
+    if absent is not None:
+        at_start = {n: x(0.0) if isinstance(x, Drive) else x for n, x in external.items()}
+        cues = states["visible"]
+        states["visible"] = complete(network, cues, absent.reshape(cues.shape), at_start)
     problem = Problem(
         network=network,
         given=states,
@@ -127,6 +137,19 @@ def _states(network: Network, given: Any, target: str | None) -> tuple[dict[str,
             f"the batch is empty: the cue has shape {np.shape(next(iter(named.values())))}"
         )
     return states, batch
+
+
+def _known(
+    network: Network, given: Any, target: str | None, missing: ArrayLike | str
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """States of which the features have 0 where they are missing, and where that is."""
+    states = _by_layer(network, given, target, "the cue")
+    if "visible" not in states:
+        raise ValueError(
+            f"missing is for units of layer 'visible', and the cue gives {', '.join(states)}"
+        )
+    states["visible"], absent = known_units("cue", states["visible"], missing)
+    return states, absent
 
 
 def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[Array, Shape]:

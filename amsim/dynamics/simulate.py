@@ -42,6 +42,7 @@ def simulate(
     breakpoints: ArrayLike | None = None,
     max_step: float | None = None,
     noise: Noise | float | Mapping[str, ArrayLike] | None = None,
+    missing: ArrayLike | str | None = None,
     seed: Seed = 0,
     workers: int = 1,
 ) -> Trajectory:
@@ -82,6 +83,10 @@ def simulate(
         Noise in the state, by its temperature T: a unit with leak 1 and no synapse has the
         stationary variance T. By layer it may differ by unit and by cue; `Noise` also gives it a
         correlation time. The run then goes to t1, which must be given, by `ExponentialHeun`.
+    missing : bool array_like, broadcast to the cue, or "nan", optional
+        Units of layer "visible" that the cue does not know; "nan" are those that are NaN. They are
+        left out of the similarity with which a memory of `dense_am` begins, and start where that
+        puts them; then they are units like others. ``clamp=~mask`` also keeps the known ones.
     seed : int, SeedSequence or Generator, default 0
         For noise, and for the timing of `EventDriven` and `Brian2`; nothing else is random.
     workers : int, default 1
@@ -120,7 +125,7 @@ def simulate(
     problem, batch = build_problem(
         network, cue_or_states,
         t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, breakpoints=breakpoints,
-        max_step=max_step, noise=noise, seed=seed, workers=workers,
+        max_step=max_step, noise=noise, missing=missing, seed=seed, workers=workers,
     )  # fmt: skip
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
+from ..display import fields_repr
 from ..files import MAX_BYTES
 from ..network import directed_in_words
 from ..patterns import overlap
@@ -33,6 +35,29 @@ if TYPE_CHECKING:
 
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
 _ROWS = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The stored patterns that cues ended at; from `Trajectory.nearest`.
+
+    Attributes
+    ----------
+    index : ndarray of int (*batch)
+        Which of the patterns.
+    pattern : ndarray (*batch, D)
+    similarity : ndarray (*batch)
+        As the network measures it.
+    margin : ndarray (*batch)
+        By how much the similarity exceeds that of the second; infinite for a single pattern.
+    """
+
+    index: NDArray[np.int64]
+    pattern: Array
+    similarity: Array
+    margin: Array
+
+    __repr__ = fields_repr
 
 
 class Trajectory(RunResult, Mapping[str, Array]):
@@ -224,6 +249,58 @@ class Trajectory(RunResult, Mapping[str, Array]):
         if layer is None:
             layer = next(iter(self)) if len(self) == 1 else "visible"
         return overlap(self[checks.choice("layer", layer, tuple(self))], patterns)
+
+    def nearest(self, patterns: ArrayLike, layer: str = "hidden") -> Nearest:
+        """The stored pattern that each cue ended at, by the network's own similarity.
+
+        That is the state of the memories: of `dense_am`, products with the patterns, distances,
+        cosines, with all biases. Overlaps are something else where patterns differ in length.
+
+        Parameters
+        ----------
+        patterns : array_like of shape (K, D)
+            The stored patterns, in the order in which the network has them.
+        layer : str, default "hidden"
+            The layer with one unit for each pattern.
+
+        Returns
+        -------
+        Nearest
+
+        Raises
+        ------
+        ValueError
+            If the network has no such layer, or its units are not as many as the patterns.
+
+        Notes
+        -----
+        Memories with tau > 0 that have not settled lag behind the features, and so does this.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> patterns = [[1.0, 0.0, 0.0], [2.0, 3.0, 2.0]]
+        >>> net = am.dense_am(patterns, hidden=am.Softmax(8.0), similarity="euclidean")
+        >>> found = am.simulate(net, [0.9, 0.2, 0.0]).nearest(patterns)
+        >>> int(found.index), found.pattern.tolist(), round(float(found.margin), 3)
+        (0, [1.0, 0.0, 0.0], 7.0)
+        """
+        xi = checks.array("patterns", patterns, ndim=2, empty=False)
+        if layer not in self._layers:
+            raise ValueError(
+                f"nearest needs the layer of the memories, and there is no {checks.shown(layer)}: "
+                f"pass layer= one of {', '.join(self)}, or use overlap"
+            )
+        if self._layers[layer] != (len(xi),):
+            raise ValueError(
+                f"there are {len(xi)} patterns, and layer {layer!r} has shape "
+                f"{self._layers[layer]}: pass all patterns that the network stores, in its order"
+            )
+        similar = self._final(layer, slice(None)).reshape(*self._batch, len(xi))
+        index = np.argmax(similar, axis=-1)
+        best = np.max(similar, axis=-1)
+        others = np.where(np.arange(len(xi)) == index[..., None], -np.inf, similar)
+        return Nearest(index, xi[index], best, best - others.max(axis=-1))
 
     def plot(self, cue: int = 0) -> Figure:
         """Energy and states of one cue over time; `cue` counts through the flattened batch."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import checks
 from ..lagrangians import Identity, Lagrangian, RectifiedPower, Sign, Softmax, Spherical
 from ..network import Layer, Network
-from ..synapses import Dense
+from ..patterns import SIMILARITIES, Similarity
+from ..synapses import Array, Dense, HyperSynapse, Manhattan
+
+# Keeps the origin, where a direction is undefined, harmless; below rounding elsewhere.
+_SMOOTHING = 1e-12
 
 
 def dense_am(
@@ -22,7 +24,7 @@ def dense_am(
     tau_hidden: ArrayLike = 0.1,
     bias_visible: ArrayLike = 0.0,
     bias_hidden: ArrayLike = 0.0,
-    similarity: Literal["dot", "euclidean"] = "dot",
+    similarity: Similarity = "dot",
 ) -> Network:
     r"""Dense associative memory: features `visible`, one unit of `hidden` per memory.
 
@@ -34,7 +36,8 @@ def dense_am(
     patterns : array_like of shape (K, D)
         The memories, one a row. int8 and float32 are kept as they are.
     visible : Lagrangian, default Identity()
-        Gives g; Identity makes v the recalled pattern itself.
+        Gives g; Identity makes v the recalled pattern itself. Cosines are those of
+        `Spherical`, which is the default there.
     hidden : Lagrangian, default Softmax(beta=1.0)
         Gives f. Softmax is the modern Hopfield network, ReLU or RectifiedPower(n) the
         polynomial dense associative memory.
@@ -42,10 +45,17 @@ def dense_am(
         Time constants, a number or one per unit; tau_hidden=0 makes the memories algebraic.
     bias_visible, bias_hidden : float or array_like, default 0.0
         Constant inputs a and b.
-    similarity : {"dot", "euclidean"}, default "dot"
-        "euclidean" adds -|xi|^2 / 2 to b, so that with Identity and Softmax(beta) and algebraic
-        memories the energy is  -(1/beta) log sum_mu exp(-(beta/2) |v - xi_mu|^2).  (Texts that
-        write exp(-beta |v - xi|^2) have half of this beta.)
+    similarity : {"dot", "euclidean", "cosine", "manhattan"}, default "dot"
+        What the memories compare by: h at rest is `patterns.similarity`, plus b.
+
+        - "euclidean" adds -|xi|^2 / 2 to b, so that with Identity and Softmax(beta) and algebraic
+          memories the energy is  -(1/beta) log sum_mu exp(-(beta/2) |v - xi_mu|^2).  (Texts that
+          write exp(-beta |v - xi|^2) have half of this beta; h lacks -|v|^2 / 2, which all
+          memories have in common.)
+        - "cosine" stores the patterns at length 1, and g is v / |v|. What is recalled has the
+          direction of a pattern: `Trajectory.nearest` gives the pattern itself.
+        - "manhattan" joins the layers by `Manhattan`, which rounds the distance off at its kink;
+          the features are Identity, the memories shares (Softmax, Entmax).
 
     Returns
     -------
@@ -74,21 +84,63 @@ def dense_am(
             f"patterns must have shape (memories, units), got {given.shape}; "
             f"flatten images, and put a single pattern in a list"
         )
-    checks.choice("similarity", similarity, ("dot", "euclidean"))
-    synapse = Dense(given, between=("hidden", "visible"))
+    checks.choice("similarity", similarity, SIMILARITIES)
     bias = checks.array("bias_hidden", bias_hidden, largest=checks.LARGEST)
+    synapse: HyperSynapse
+    leak = 1.0
+    if similarity == "manhattan":
+        synapse = Manhattan(given)
+        leak = synapse.leak
+        _check_manhattan(visible, bias_visible)
+    else:
+        synapse = Dense(_directions(given, visible) if similarity == "cosine" else given)
     if similarity == "euclidean":
-        bias = bias - 0.5 * np.einsum("kd,kd->k", given, given, dtype=np.float64)
+        bias = bias + own_bias(given)
+    if visible is None:
+        visible = Spherical(_SMOOTHING) if similarity == "cosine" else Identity()
     count, units = given.shape
     return Network(
         layers={
-            "visible": Layer(
-                units, Identity() if visible is None else visible, tau_visible, bias_visible
-            ),
+            "visible": Layer(units, visible, tau_visible, bias_visible, leak),
             "hidden": Layer(count, Softmax() if hidden is None else hidden, tau_hidden, bias),
         },
         synapses=[synapse],
     )
+
+
+def own_bias(patterns: Array) -> Array:
+    """-|xi|^2 / 2 of each memory: what makes a product a distance."""
+    return np.asarray(-0.5 * np.einsum("kd,kd->k", patterns, patterns, dtype=np.float64))
+
+
+def _directions(patterns: Array, visible: Lagrangian | None) -> Array:
+    """The patterns at length 1, for features that have it too."""
+    if visible is not None and not isinstance(visible, Spherical):
+        raise ValueError(
+            f"similarity='cosine' needs features of length 1: leave visible out, or pass "
+            f"Spherical(); got {checks.shown(visible)}"
+        )
+    xi = checks.array("patterns", patterns, largest=checks.LARGEST)
+    norms = np.linalg.norm(xi, axis=1, keepdims=True)
+    if not norms.all():
+        raise ValueError(
+            f"similarity='cosine': pattern {int(np.argmin(norms))} is 0 and has no direction; "
+            f"leave it out"
+        )
+    return np.asarray(xi / norms)
+
+
+def _check_manhattan(visible: Lagrangian | None, bias_visible: ArrayLike) -> None:
+    if visible is not None and not isinstance(visible, Identity):
+        raise ValueError(
+            f"similarity='manhattan' compares the states themselves: leave visible out, or pass "
+            f"Identity(); got {checks.shown(visible)}"
+        )
+    if checks.array("bias_visible", bias_visible).any():
+        raise ValueError(
+            "similarity='manhattan' has features whose leak only stands for the distance, and a "
+            "bias would act through it: leave bias_visible out"
+        )
 
 
 def modern_hopfield(
@@ -237,8 +289,7 @@ def model_c(
     >>> round(float(net.energy({"visible": [6.0, 8.0]})), 6)  # -|xi|^3 / 3
     -41.666667
     """
-    # The smoothing keeps the origin harmless and is below rounding elsewhere.
-    visible, hidden = Spherical(1e-12), RectifiedPower(3) if hidden is None else hidden
+    visible, hidden = Spherical(_SMOOTHING), RectifiedPower(3) if hidden is None else hidden
     return dense_am(
         patterns, visible=visible, hidden=hidden, tau_visible=tau_visible, tau_hidden=tau_hidden
     )

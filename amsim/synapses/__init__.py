@@ -13,6 +13,7 @@ from .convolution import Convolution
 from .dense import Dense, Pairwise, compacted, project, project_back, project_each
 from .directed import Directed
 from .integrated import Epanechnikov, Memories
+from .manhattan import Manhattan
 from .multibody import MultiBody
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Directed",
     "Epanechnikov",
     "HyperSynapse",
+    "Manhattan",
     "Memories",
     "MultiBody",
     "Pairwise",

@@ -7,12 +7,15 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
+
+if TYPE_CHECKING:
+    from ..network import Layer
 
 Array = NDArray[Any]
 _ROUNDING = 1000  # units in the last place by which sums over many patterns may differ
@@ -36,7 +39,8 @@ class HyperSynapse(ABC):
        fills several slots, the network adds their forces up, and an energy would count every
        pair of its units twice: divide energy and forces by `permutations(between)`.
     5. `force_on(a)` does not read entry a, which may be None, unless the class sets ``reads_own =
-       True``. It reads all others; if it needs fewer, override `dependencies`.
+       True``. It reads all others; if it needs fewer, override `dependencies`: a layer with tau = 0
+       may fill a slot whose force does not read it.
     6. `coupling` has the derivatives of the forces, written out. Since the energy has second
        derivatives, block (a, b) is block (b, a) transposed. `every_copy` and `block_diagonal` make
        the blocks of copies.
@@ -44,7 +48,8 @@ class HyperSynapse(ABC):
     8. `parameter_gradient` has one entry for each array that could be learned, in its shape.
     9. `check_shapes` raises ValueError, naming the synapse, the layers and their shapes, unless
        they fit; nothing else is checked again.
-    10. `bounded_below` and `growth` are true: a `Network` asks them whether the energy has a lower
+    10. `check_layers` does the same for what else the layers have, where not all will do.
+    11. `bounded_below` and `growth` are true: a `Network` asks them whether the energy has a lower
         bound.
     11. Forces that no energy has take ``directed = True``. `energy` and `parameter_gradient` are
         then those of the symmetric part of the couplings, which a `Network` gives only when it is
@@ -148,6 +153,9 @@ class HyperSynapse(ABC):
     @abstractmethod
     def check_shapes(self, *shapes: Shape) -> None:
         """Raise ValueError unless layers of these shapes can fill the slots."""
+
+    def check_layers(self, *layers: Layer) -> None:  # noqa: B027 (all of fitting shapes will do)
+        """Raise ValueError unless these layers, whose shapes fit, can fill the slots."""
 
 
 def checked_names(between: Any, slots: int, kind: str) -> tuple[str, ...]:

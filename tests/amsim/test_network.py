@@ -547,7 +547,7 @@ def test_inputs_that_do_not_fit_are_named_with_both_sides(
         ({"patterns": np.ones((2, 3, 4))}, ["(2, 3, 4)", "flatten"]),
         ({"patterns": np.ones((0, 4))}, ["(0, 4)"]),
         ({"patterns": [[1.0, np.nan]]}, ["NaN"]),
-        ({"similarity": "cosine"}, ["'cosine'", "'dot'", "'euclidean'"]),
+        ({"similarity": "chebyshev"}, ["'chebyshev'", "'dot'", "'euclidean'"]),
         ({"tau_hidden": [1.0, 2.0, 3.0]}, ["tau", "(3,)", "(2,)"]),
         ({"bias_visible": [1.0, 2.0]}, ["bias", "(2,)", "(3,)"]),
         ({"tau_visible": 0.0, "tau_hidden": 0.0}, ["tau = 0", "tau > 0"]),

@@ -43,6 +43,11 @@ NETWORKS: dict[str, Callable[[], am.Network]] = {
             am.Epanechnikov(PATTERNS, beta=0.3, name="near"),
         ],
     ),
+    "manhattan": lambda: am.dense_am(PATTERNS, similarity="manhattan"),
+    "directed": lambda: am.Network(
+        {"a": am.Layer(5, am.Tanh()), "b": am.Layer(3, am.Tanh())},
+        [am.Directed(PATTERNS.astype(np.float32), source="a", target="b")],
+    ),
     "convolution": lambda: am.Network(
         {"hidden": am.Layer((2, 3), am.Spherical()), "visible": am.Layer((5, 1), am.Sign())},
         [am.Convolution(RNG.normal(size=(3, 3, 1)), stride=2)],

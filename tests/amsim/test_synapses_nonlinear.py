@@ -14,7 +14,15 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 import amsim as am
-from amsim.synapses import Attention, Convolution, Dense, Epanechnikov, HyperSynapse, Memories
+from amsim.synapses import (
+    Attention,
+    Convolution,
+    Dense,
+    Epanechnikov,
+    HyperSynapse,
+    Manhattan,
+    Memories,
+)
 
 Array = npt.NDArray[Any]
 
@@ -47,6 +55,8 @@ CASES: list[tuple[str, HyperSynapse, list[tuple[int, ...]]]] = [
     ("hopfield", Memories(XI, bias=BIAS), [(3, 4)]),
     ("softmax", Memories(XI, am.Softmax(1.3)), [(4,)]),
     ("epanechnikov", Epanechnikov(XI, beta=0.2), [(4,)]),
+    ("manhattan", Manhattan(XI, width=0.3), [(6,), (4,)]),
+    ("manhattan, copies", Manhattan(XI, width=0.3), [(3, 6), (3, 4)]),
 ]
 every = pytest.mark.parametrize(
     ("synapse", "shapes"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
@@ -112,6 +122,7 @@ PARAMETERS = {
     Convolution: {"kernel"},
     Memories: {"weights", "bias"},
     Epanechnikov: {"memories", "beta"},
+    Manhattan: {"memories"},
 }
 
 
