@@ -1,8 +1,8 @@
-"""The schedule in compiled loops, for large batches; the same integers as `emulator.Machine`.
+"""The schedule in compiled loops; the same integers as `emulator.Machine`.
 
 The functions of `hardware.kernels` are compiled from their own code, so that the arithmetic still
-stands in one place. Products with the weights are of matrices, or skip what is silent, in float32,
-which is exact (see `emulator`).
+stands in one place. Products with the weights skip what is silent, in float32, which is exact (see
+`emulator`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from amsim.compiled.jit import allocating, announced, reordered
+from amsim.compiled.bundle import bundle
+from amsim.compiled.jit import announced, compiled, inner, unwrapped
+from amsim.compiled.products import LANES, TOGETHER, sum_of_group, sum_of_one
 
 from . import kernels
 from .plan import TANH_BITS as _TANH_BITS
@@ -23,9 +26,7 @@ if TYPE_CHECKING:
     from .emulator import Machine
 
 _KINDS = ("identity", "tanh", "sign")
-_BLOCK = 64  # cues at a time
-# Products of matrices are as fast as loops that leave out all but one message in so many.
-_SPARSE = 6
+_BLOCK = 64  # cues at a time, a multiple of those whose products are computed together
 
 
 def _compiled(name: str) -> Any:
@@ -35,7 +36,7 @@ def _compiled(name: str) -> Any:
     imported.
     """
     function = getattr(kernels, name)
-    return allocating(FunctionType(function.__code__, globals(), name))
+    return unwrapped(FunctionType(function.__code__, globals(), name))
 
 
 # What the kernels refer to: their constants and, by the same names, each other.
@@ -45,6 +46,7 @@ relax, delta, exp2, log2 = map(_compiled, ("relax", "delta", "exp2", "log2"))
 tanh, power, boltzmann, log_sum = map(_compiled, ("tanh", "power", "boltzmann", "log_sum"))
 
 
+@bundle
 class Features(NamedTuple):
     """Numbers of the feature units; see `hardware.units.Visible`."""
 
@@ -57,6 +59,7 @@ class Features(NamedTuple):
     threshold: int
 
 
+@bundle
 class Memories(NamedTuple):
     """Numbers of the memory units and their normaliser; see `hardware.units`."""
 
@@ -72,6 +75,41 @@ class Memories(NamedTuple):
     p_bits: int
 
 
+@bundle
+class _Block(NamedTuple):
+    """Working memory for n cues at a time, D features and K memories."""
+
+    cues: Integers  # (n,) those that move, by number
+    moves: Integers  # (n,) numbers that changed in the period
+    sent: Integers  # (n, 4) messages of the period, by `KINDS`
+    targets: Integers  # (n, D) of the features; then their outputs
+    logits: Integers  # (n, K) targets of the memories; then logits, and messages
+    from_features: NDArray[np.float32]  # (n, D) messages
+    from_memories: NDArray[np.float32]  # (n, K)
+    at_features: NDArray[np.float32]  # (n, D or LANES) their sums
+    at_memories: NDArray[np.float32]  # (n, K or LANES)
+    total: NDArray[np.float32]  # (n, K or LANES) of all that arrived
+    listed: Integers  # (D or K,) who sends in a group
+
+
+def _block(cues: int, memories: int, features: int) -> _Block:
+    size = -(-min(_BLOCK, cues) // TOGETHER) * TOGETHER
+    exact, single = ((size,), np.int64), np.float32
+    wide = [max(LANES, units) for units in (features, memories)]
+    return _Block(
+        np.zeros(*exact), np.zeros(*exact), np.zeros((size, len(KINDS)), np.int64),
+        np.zeros((size, features), np.int64), np.zeros((size, memories), np.int64),
+        np.zeros((size, features), single), np.zeros((size, memories), single),
+        np.zeros((size, wide[0]), single), np.zeros((size, wide[1]), single),
+        np.zeros((size, wide[1]), single), np.zeros(max(features, memories), np.int64),
+    )  # fmt: skip
+
+
+def _wide(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights with as many columns as a vector has numbers, filled up with zeros."""
+    return np.pad(weights, ((0, 0), (0, max(0, LANES - weights.shape[1]))))
+
+
 def until_rest(machine: Machine, periods: int) -> Integers:
     """Advance a new machine by whole periods, every cue until it is at rest.
 
@@ -85,11 +123,13 @@ def until_rest(machine: Machine, periods: int) -> Integers:
     plan, job = machine.plan, machine.job
     visible, hidden = plan.visible, plan.hidden
     counts = np.zeros((len(job.visible), len(KINDS)), np.int64)
+    moving = np.zeros(len(job.visible), np.int64)
     arguments = (
         *machine.state(),
         counts,
-        machine.rows,
-        machine.columns,
+        moving,
+        _wide(machine.rows),
+        _wide(machine.columns),
         visible.bias.copy(),  # to numba, arrays that are read-only are of another type
         np.ascontiguousarray(visible.decay * ~job.clamped),  # as are those in another order
         hidden.bias.copy(),
@@ -98,10 +138,11 @@ def until_rest(machine: Machine, periods: int) -> Integers:
         job.input_hidden,
         features(plan),
         memories(plan),
+        _block(len(job.visible), *plan.units),
     )
     with announced("the emulator", _recall, *arguments, 0):
         _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
-    moving = _recall(*arguments, periods)
+    _recall(*arguments, periods)
     for kind, count in zip(KINDS, counts.T, strict=True):
         if kind in machine.messages:
             machine.messages[kind] += count
@@ -122,12 +163,12 @@ def memories(plan: Plan) -> Memories:
     return Memories(hidden.mantissa, hidden.shift, hidden.power, hidden.down, *rounds)
 
 
-@allocating
+@compiled
 def _recall(  # type: ignore[no-untyped-def]
-    v, sent, h, c, output, counts, rows, columns, bias_v, leak_v, bias_h, leak_h,
-    input_v, input_h, features, memories, periods,
+    v, sent, h, c, output, counts, moving, rows, columns, bias_v, leak_v, bias_h, leak_h,
+    input_v, input_h, features, memories, block, periods,
 ):  # fmt: skip
-    """Recall cues block by block; returns the first period in which nothing changed, (B,).
+    """Recall cues block by block.
 
     Parameters
     ----------
@@ -135,8 +176,10 @@ def _recall(  # type: ignore[no-untyped-def]
         The states of `hardware.schedule`, output being p; changed in place.
     counts : array of int64 (B, 4)
         Messages by `KINDS`; they are added.
+    moving : array of int64 (B,)
+        Becomes the first period in which nothing changed.
     rows, columns : arrays of float32 (K, D), (D, K)
-        W and W^T.
+        W and W^T, at least LANES wide.
     bias_v, bias_h : arrays of int64 (D,), (K,)
     leak_v, leak_h : arrays of int64 (B, D), (1, K)
         12-bit mantissas; 0 for a clamped feature.
@@ -144,39 +187,39 @@ def _recall(  # type: ignore[no-untyped-def]
         Inputs of period k in row min(k, T - 1).
     features : Features
     memories : Memories
+    block : _Block
     periods : int
     """
     driven = max(len(input_v), len(input_h)) - 1
-    moving = np.zeros(len(v), np.int64)
-    size = min(_BLOCK, len(v))
-    g = np.zeros((size, v.shape[1]), np.int64)
-    logit = np.zeros((size, h.shape[1]), np.int64)
-    from_features = np.zeros((size, v.shape[1]), np.float32)
-    from_memories = np.zeros((size, h.shape[1]), np.float32)
-    at_features = np.zeros((size, v.shape[1]), np.float32)
-    at_memories = np.zeros((size, h.shape[1]), np.float32)
-    total = np.zeros((size, h.shape[1]), np.float32)
-    moves = np.zeros(size, np.int64)
-    sent_now = np.zeros((size, 4), np.int64)
-    for start in range(0, len(v), size):
-        cues = np.arange(start, min(start + size, len(v)), dtype=np.int64)  # those that move
-        total[:] = 0
-        from_memories[:] = 0
+    total, from_memories, sent_now = block.total, block.from_memories, block.sent
+    at_memories, g, logit, moves = block.at_memories, block.targets, block.logits, block.moves
+    for start in range(0, len(v), len(block.cues)):
+        running = min(len(block.cues), len(v) - start)
+        for i in range(running):
+            block.cues[i] = start + i
+        for i in range(len(total)):
+            for k in range(total.shape[1]):
+                total[i, k] = 0
+            for k in range(from_memories.shape[1]):
+                from_memories[i, k] = 0
         for period in range(periods):
-            held = period == 0
-            moves[:] = 0
-            sent_now[:] = 0
-            _products(from_memories[: len(cues)], rows, at_features)
+            held, cues = period == 0, block.cues[:running]
+            for i in range(running):
+                moves[i] = sent_now[i, 0] = sent_now[i, 1] = sent_now[i, 2] = sent_now[i, 3] = 0
+            _add_up(from_memories, running, rows, block.listed, block.at_features)
             drive = input_v[min(period, len(input_v) - 1)]
-            _drive(cues, at_features, features.gain, bias_v, drive, g)
+            _drive(cues, block.at_features, features.gain, bias_v, drive, g)
             if not held:
                 move(cues, v, g, leak_v, moves)
             outputs(cues, v, features, g)
-            send_changes(cues, g, sent, features.threshold, from_features, moves, sent_now)
-            _products(from_features[: len(cues)], columns, at_memories)
-            total += at_memories
+            threshold = features.threshold
+            send_changes(cues, g, sent, threshold, block.from_features, moves, sent_now)
+            _add_up(block.from_features, running, columns, block.listed, at_memories)
+            for i in range(running):
+                for k in range(total.shape[1]):
+                    total[i, k] += at_memories[i, k]
             drive = input_h[min(period, len(input_h) - 1)]
-            _drive(cues, total, 0, bias_h, drive, logit)
+            _drive(cues, total, np.int64(0), bias_h, drive, logit)
             if not held:
                 move(cues, h, logit, leak_h, moves)
             if memories.rounds > 0:
@@ -185,49 +228,61 @@ def _recall(  # type: ignore[no-untyped-def]
                 powers(cues, h, memories, logit)
             _send(cues, logit, output, from_memories, moves, sent_now)
             left = 0
-            for i, b in enumerate(cues):
-                counts[b] += sent_now[i]
+            for i in range(running):
+                b = cues[i]
+                _count(counts, b, sent_now, i, np.int64(1))
                 if moves[i] > 0 or held:
                     moving[b] = period + 1
                 elif period >= driven:
-                    counts[b] += (periods - 1 - period) * sent_now[i]
+                    _count(counts, b, sent_now, i, periods - 1 - period)
                     continue
                 cues[left] = b
-                total[left] = total[i]
-                from_memories[left] = from_memories[i]
+                for k in range(total.shape[1]):
+                    total[left, k] = total[i, k]
+                for k in range(from_memories.shape[1]):
+                    from_memories[left, k] = from_memories[i, k]
                 left += 1
-            cues = cues[:left]
-            if left == 0:
+            running = left
+            if running == 0:
                 break
-    return moving
 
 
-# A product and a sum in one instruction: nothing is rounded, so that nothing changes.
-@reordered
-def _products(messages, weights, sums):  # type: ignore[no-untyped-def]
-    """Set sums to messages @ weights, without what is silent if much is."""
-    if np.count_nonzero(messages) * _SPARSE > messages.size:
-        np.dot(messages, weights, sums[: len(messages)])
-        return
-    sums[:] = 0
-    for i in range(len(messages)):
+@inner
+def _count(counts, b, sent, i, times):  # type: ignore[no-untyped-def]
+    for kind in range(counts.shape[1]):
+        counts[b, kind] += times * sent[i, kind]
+
+
+@inner
+def _add_up(messages, cues, weights, listed, sums):  # type: ignore[no-untyped-def]
+    """Set sums to messages @ weights for so many cues, without what is silent."""
+    start = 0
+    while start < cues:
+        together = TOGETHER if cues - start > 1 else 1
+        used = 0
         for j in range(messages.shape[1]):
-            message = messages[i, j]
-            if message != 0:
-                for k in range(sums.shape[1]):
-                    sums[i, k] += message * weights[j, k]
+            for i in range(start, min(start + together, cues)):
+                if messages[i, j] != 0:
+                    listed[used] = j
+                    used += 1
+                    break
+        if together == 1:
+            sum_of_one(weights, 0, weights, listed, used, messages, start, sums)
+        else:
+            sum_of_group(weights, 0, weights, listed, used, messages, start, sums)
+        start += together
 
 
 # The functions below go over all cues of a block, each in loops over few arrays: the compiler makes
 # no vectors of loops over many, and a call for one cue alone costs as much as its work.
-@allocating
+@inner
 def _drive(cues, sums, gain, bias, inputs, targets):  # type: ignore[no-untyped-def]
     for i, b in enumerate(cues):
         for k in range(len(bias)):
             targets[i, k] = (np.int64(sums[i, k]) << gain) + bias[k] + inputs[b, k]
 
 
-@allocating
+@inner
 def move(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
     """States towards their targets."""
     for i, b in enumerate(cues):
@@ -240,7 +295,7 @@ def move(cues, states, targets, leak, moves):  # type: ignore[no-untyped-def]
         moves[i] += count
 
 
-@allocating
+@inner
 def outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
     """g of features."""
     for i, b in enumerate(cues):
@@ -256,7 +311,7 @@ def outputs(cues, v, n, g):  # type: ignore[no-untyped-def]
                 g[i, d] = n.level * sign(v[b, d])
 
 
-@allocating
+@inner
 def send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ignore[no-untyped-def]
     """Messages of features.
 
@@ -287,7 +342,7 @@ def send_changes(cues, g, sent, threshold, messages, moves, counts):  # type: ig
         counts[i, 0] = count
 
 
-@allocating
+@inner
 def powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
     """f of memories without a softmax."""
     for i, b in enumerate(cues):
@@ -296,7 +351,7 @@ def powers(cues, h, n, logit):  # type: ignore[no-untyped-def]
             logit[i, k] = shift_round(power(base, n.power), n.down)
 
 
-@allocating
+@inner
 def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-def]
     """The rounds of the normaliser.
 
@@ -320,7 +375,7 @@ def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-de
             logit[i, k] = scale(h[b, k], n.mantissa, n.shift)
         now = c[b, 0] + n.headroom
         for _ in range(n.rounds):
-            total, sent = 0, 0
+            total, sent = np.int64(0), 0
             for k in range(h.shape[1]):
                 message = boltzmann(logit[i, k], now, n.logit_bits, n.sum_bits)
                 total += message
@@ -334,7 +389,7 @@ def _softmax(cues, h, c, n, logit, moves, counts):  # type: ignore[no-untyped-de
             logit[i, k] = boltzmann(logit[i, k], now, n.logit_bits, n.p_bits)
 
 
-@allocating
+@inner
 def _send(cues, now, output, messages, moves, counts):  # type: ignore[no-untyped-def]
     for i, b in enumerate(cues):
         changed, sent = 0, 0

@@ -19,8 +19,8 @@ from .plan import Integers, Job, Plan
 from .schedule import CONNECTIONS, STARTS, STATES, Interpreter
 from .trace import Trace
 
-# Elementary operations from which compiling (once, then cached) beats NumPy.
-_WORTH_COMPILING = 1 << 31
+# Elementary operations for which NumPy takes some hundredths of a second: from there on, compiled.
+_WORTH_COMPILING = 1 << 23
 
 
 class Machine(Interpreter):

@@ -8,7 +8,7 @@ import numpy as np
 
 from amsim.compiled.jit import allocating
 
-from .. import compiled
+from .. import compiled, kernels
 from ..compiled import boltzmann, scale
 from ..plan import Plan
 from .recall_steps import BEYOND_THE_PLAN
@@ -52,7 +52,7 @@ class CompiledUnits:
     def log_sum(self, c: int, total: int) -> int:
         """c of one cue after a round of the normaliser."""
         n = self._memories
-        return int(compiled.log_sum(c, total, n.logit_bits, n.sum_bits, n.floor))
+        return int(kernels.log_sum(c, total, n.logit_bits, n.sum_bits, n.floor))
 
 
 def _changeable(array: Any) -> Any:
