@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amsim.compiled.bundle import bundle
-from amsim.compiled.jit import announced, compiled, inner, unwrapped
+from amsim.compiled.jit import announced, compiled, inner, inner_inlined
 from amsim.compiled.products import LANES, TOGETHER, sum_of_group, sum_of_one
 
 from . import kernels
@@ -36,7 +36,7 @@ def _compiled(name: str) -> Any:
     imported.
     """
     function = getattr(kernels, name)
-    return unwrapped(FunctionType(function.__code__, globals(), name))
+    return inner_inlined(FunctionType(function.__code__, globals(), name))
 
 
 # What the kernels refer to: their constants and, by the same names, each other.
