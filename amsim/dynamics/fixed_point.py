@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import checks
+from ..lagrangians import Softmax
 from ..network import Network
 from ..progress import Progress
-from ..synapses import Array
-from .problem import BLOW_UP, DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution
+from ..synapses import Array, project_each
+from .attention import Kind, attention, largest_products
+from .loops import find_loop, loop_of
+from .precision import averages, small_logits
+from .problem import (
+    BLOW_UP,
+    DIVERGED,
+    INTERRUPTED,
+    SETTLED,
+    TIME_LIMIT,
+    Problem,
+    Reader,
+    Solution,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,9 @@ class FixedPoint:
     ----------
     max_updates : int, default 1000
         With until=None exactly this many updates are made.
+    record : bool, default False
+        Whether all updates are kept. Otherwise the trajectory has the start and the end, and many
+        memories are never in memory for all cues at once.
 
     Notes
     -----
@@ -44,10 +62,12 @@ class FixedPoint:
     """
 
     max_updates: int = 1000
+    record: bool = False
 
     def __post_init__(self) -> None:
         updates = checks.count("FixedPoint: max_updates", self.max_updates, at_most=10**9)
         object.__setattr__(self, "max_updates", updates)
+        object.__setattr__(self, "record", checks.flag("FixedPoint: record", self.record))
 
     def solve(self, problem: Problem) -> Solution:
         """Iterate all cues of the batch; settled ones rest."""
@@ -56,7 +76,8 @@ class FixedPoint:
                 "FixedPoint: an input depends on time, and updates have none: give a constant one, "
                 "such as its last value, or use an ODE solver"
             )
-        return _Iteration(problem).solve(self.max_updates)
+        kind = _Attention if _is_attention(problem) else _Layers
+        return kind(problem, self.record).solve(self.max_updates)
 
 
 def update_order(network: Network) -> list[str]:
@@ -80,30 +101,41 @@ def _follow(network: Network, given: Container[str]) -> set[str]:
     return set(network.layers) - reading
 
 
-class _Iteration:
-    """States and activations by layer of the cues that run, and what became of all B cues."""
+def _is_attention(problem: Problem) -> bool:
+    """Whether one update of the features is attention with the memories as keys and values."""
+    loop = find_loop(problem)
+    if loop is None or update_order(problem.network) != [loop.hidden, loop.visible]:
+        return False
+    hidden = problem.network.layers[loop.hidden]
+    return type(hidden.lagrangian) is Softmax and len(hidden.shape) == 1 and loop.back is None
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem, self.order = problem, update_order(problem.network)
-        network = problem.network
-        start = network.complete(problem.initial, problem.inputs_at(0.0))
-        largest = max(float(np.abs(state).max()) for state in start.values())
-        self.limit = BLOW_UP * (1.0 + largest)
+
+class _Iteration(ABC):
+    """What became of B cues; derived classes update those that run."""
+
+    def __init__(self, problem: Problem, start: Array, record: bool) -> None:
+        self.problem = problem
+        self.limit = BLOW_UP * (1.0 + float(np.abs(start).max()))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.counts = np.zeros(problem.batch, np.int64)
-        self.rows = [network.pack(start)]
-        self.fresh = _follow(network, problem.given)  # the first update leaves them as they are
         self.running = np.arange(problem.batch)
-        self.states = {name: state.copy() for name, state in start.items()}
-        self.active = {n: network.layers[n].lagrangian.activation(x) for n, x in start.items()}
-        self.prepare()
+        self.last, self.rows, self.recorded = start.copy(), [start], record
 
-    def prepare(self) -> None:
-        """Select what stays the same while the same cues are running."""
-        self.part = self.problem.select(self.running)
-        inputs, layers = self.part.inputs_at(0.0), self.problem.network.layers
-        drives = {name: x.bias + inputs.get(name, 0.0) for name, x in layers.items()}
-        self.external = {name: drive for name, drive in drives.items() if drive.any()}
+    @abstractmethod
+    def move(self) -> tuple[Array, Array]:
+        """States (R, N) of the running cues after an update, and how far units moved at most."""
+
+    @abstractmethod
+    def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
+        """Which running cues have settled, after an update to these states by this change."""
+
+    @abstractmethod
+    def keep(self, going: NDArray[np.bool_]) -> None:
+        """Go on with these of the running cues."""
+
+    @abstractmethod
+    def reader(self, times: Array, rows: Array) -> Reader:
+        """Read states (T, B, N) by layer."""
 
     def solve(self, max_updates: int) -> Solution:
         """Update until all cues have settled."""
@@ -124,27 +156,79 @@ class _Iteration:
     def update(self) -> None:
         """One update of the running cues; the state of a cue that overflows stays."""
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = [self.update_layer(name) for name in self.order]
-        change = np.maximum.reduce([size for size in moved if size is not None])
-        bounded = change <= self.limit
-        self.record(bounded)
+            states, change = self.move()
+            bounded = change <= self.limit
+            quiet = np.zeros_like(bounded)
+            if self.problem.tolerance:
+                quiet = self.at_rest(states, change)
+        self.take(self.running[bounded], states[bounded])
         self.counts[self.running] += 1
         self.codes[self.running[~bounded]] = DIVERGED
-        if self.problem.tolerance:
-            self.codes[self.running[self.at_rest(change)]] = SETTLED
+        self.codes[self.running[quiet]] = SETTLED
+        if self.recorded:
+            self.rows.append(self.last.copy())
         going = self.codes[self.running] == INTERRUPTED
         if not going.all():
             self.running = self.running[going]
-            self.states = {name: state[going] for name, state in self.states.items()}
-            self.active = {name: g[going] for name, g in self.active.items()}
-            self.prepare()
+            self.keep(going)
 
-    def at_rest(self, change: Array) -> Array:
-        """Which cues rest; layers updated first have not seen yet how the others then moved."""
+    def take(self, cues: NDArray[np.int64], states: Array) -> None:
+        """Some cues have these states now."""
+        self.last[cues] = states
+
+    def solution(self) -> Solution:
+        """The record of all updates, or of the first state and the last."""
+        updates = int(self.counts.max())
+        if not self.recorded and updates:
+            self.rows.append(self.last)
+        times = np.linspace(0.0, updates, len(self.rows))
+        return Solution(
+            times=times,
+            record=self.reader(times, np.array(self.rows)),
+            final=self.reader(times[-1:], self.last[None]),
+            codes=self.codes,
+            ends=self.counts.astype(np.float64),
+            rhs=self.counts.copy(),
+            accepted=int(self.counts.sum()),
+            rejected=0,
+            updates=True,
+        )
+
+
+class _Layers(_Iteration):
+    """Updates of any network: layer by layer, all units of the running cues."""
+
+    def __init__(self, problem: Problem, record: bool) -> None:
+        self.order, network = update_order(problem.network), problem.network
+        start = network.complete(problem.initial, problem.inputs_at(0.0))
+        super().__init__(problem, network.pack(start), record)
+        self.fresh = _follow(network, problem.given)  # the first update leaves them as they are
+        self.states = {name: state.copy() for name, state in start.items()}
+        self.active = {n: network.layers[n].lagrangian.activation(x) for n, x in start.items()}
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Select what stays the same while the same cues are running."""
+        self.part = self.problem.select(self.running)
+        inputs, layers = self.part.inputs_at(0.0), self.problem.network.layers
+        drives = {name: x.bias + inputs.get(name, 0.0) for name, x in layers.items()}
+        self.external = {name: drive for name, drive in drives.items() if drive.any()}
+
+    def move(self) -> tuple[Array, Array]:
+        moved = [self.update_layer(name) for name in self.order]
+        change = np.maximum.reduce([size for size in moved if size is not None])
+        return self.problem.network.pack(self.states), change
+
+    def keep(self, going: NDArray[np.bool_]) -> None:
+        self.states = {name: state[going] for name, state in self.states.items()}
+        self.active = {name: g[going] for name, g in self.active.items()}
+        self.prepare()
+
+    def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
+        """Layers that were updated first have not seen yet how the others then moved."""
         quiet = change <= self.problem.tolerance
         if quiet.any():
-            states = self.problem.network.pack(self.states)[quiet]
-            force = self.part.select(np.flatnonzero(quiet)).force(0.0, states)
+            force = self.part.select(np.flatnonzero(quiet)).force(0.0, states[quiet])
             quiet[quiet] = np.abs(force).max(axis=1) <= self.problem.tolerance
         return np.asarray(quiet)
 
@@ -173,25 +257,110 @@ class _Iteration:
         np.subtract(state, old, out=old)
         return np.asarray(np.abs(old, out=old).reshape(len(old), -1).max(axis=1))
 
-    def record(self, bounded: Array) -> None:
-        """Append the states of all cues."""
-        row = self.problem.network.pack(self.states)
-        if not bounded.all() or len(bounded) < self.problem.batch:
-            part, row = row[bounded], self.rows[-1].copy()
-            row[self.running[bounded]] = part
-        self.rows.append(row)
+    def reader(self, times: Array, rows: Array) -> Reader:
+        return self.problem.reader(times, rows)
 
-    def solution(self) -> Solution:
-        """The record of all updates."""
-        problem, times = self.problem, np.arange(len(self.rows), dtype=np.float64)
-        return Solution(
-            times=times,
-            record=problem.reader(times, np.array(self.rows)),
-            final=problem.reader(times[-1:], self.rows[-1][None]),
-            codes=self.codes,
-            ends=self.counts.astype(np.float64),
-            rhs=self.counts.copy(),
-            accepted=int(self.counts.sum()),
-            rejected=0,
-            updates=True,
+
+class _Attention(_Iteration):
+    """Updates of features by softmax memories, whose states are only made to be read.
+
+    After update k they are Xi v(k - 1) + b. With `until`, products are float32 where these serve,
+    until a cue is as near to rest as they can tell.
+    """
+
+    def __init__(self, problem: Problem, record: bool) -> None:
+        loop = loop_of(problem.network)
+        self.synapse, self.hidden, self.visible = loop.forth, loop.hidden, loop.visible
+        layers = problem.network.layers
+        self.memories = layers[self.hidden]
+        softmax = self.memories.lagrangian
+        assert isinstance(softmax, Softmax)
+        self.beta = softmax.beta
+        known = self.visible in problem.given
+        start = problem.given[self.visible] if known else problem.initial[self.visible]
+        given = problem.inputs_at(0.0).get(self.visible, np.zeros(1))
+        self.external = np.zeros_like(start) + layers[self.visible].bias + given
+        free = np.zeros(start.shape, bool)
+        self.clamped = problem.clamped.get(self.visible, free)
+        super().__init__(problem, start, record)
+        self.before = start.copy()  # the last update
+        self.change = np.full(problem.batch, np.inf)
+        self.exact = np.ones(problem.batch, bool)
+        if problem.tolerance and averages(problem, loop, self.synapse.compact):
+            self.exact = ~small_logits(problem, loop, self.beta)
+
+    def move(self) -> tuple[Array, Array]:
+        cues = self.running
+        old = self.last[cues]
+        new = np.where(self.clamped[cues], old, self.attend(cues, old))
+        return new, np.abs(new - old).max(axis=1)
+
+    def take(self, cues: NDArray[np.int64], states: Array) -> None:
+        self.before[cues] = self.last[cues]
+        super().take(cues, states)
+
+    def attend(self, cues: NDArray[np.int64], features: Array) -> Array:
+        """Xi^T f(Xi v + b) + a of some cues with these features."""
+        found, synapse = self.external[cues], self.synapse
+        products: tuple[tuple[NDArray[np.bool_], Array, Kind], ...] = (
+            (~self.exact[cues], synapse.compact, np.float32),
+            (self.exact[cues], synapse.weights, np.float64),
         )
+        for part, weights, kind in products:
+            if part.any():
+                queries = features[part]
+                found[part] += attention(queries, weights, self.beta, self.memories.bias, kind)
+        return np.asarray(found)
+
+    def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
+        """Where products are float64, and neither features nor memories move any more."""
+        cues, tolerance = self.running, self.problem.tolerance
+        quiet = self.exact[cues] & (change <= tolerance)
+        if quiet.any():
+            quiet[quiet] = self.distance(cues[quiet], states[quiet]) <= tolerance
+        # Below the tolerance, or where it falls no more, float32 has nothing left to tell.
+        self.exact[cues] |= (change <= tolerance) | (change >= self.change[cues])
+        self.change[cues] = change
+        return np.asarray(quiet)
+
+    def distance(self, cues: NDArray[np.int64], states: Array) -> Array:
+        """How far some cues are from rest at these features, or their memories just moved."""
+        if self.memories.algebraic:
+            change = np.abs(self.attend(cues, states) - states)
+            return np.asarray(np.where(self.clamped[cues], 0.0, change).max(axis=1))
+        last, before = self.last[cues], self.before[cues]
+        moves = np.concatenate([states - last, last - before])
+        weights = self.synapse.compact
+        kind = np.float64 if weights.dtype == np.float64 else np.float32
+        found = largest_products(moves.astype(kind), weights).reshape(2, -1).max(axis=0)
+        first = self.counts[cues] == 0
+        if self.hidden in self.problem.given and first.any():
+            moved = self.seen_by(last[first]) - self.problem.given[self.hidden][cues[first]]
+            found[first] = np.maximum(found[first], np.abs(moved).max(axis=1))
+        return np.asarray(found)
+
+    def keep(self, going: NDArray[np.bool_]) -> None:
+        """Nothing is kept by the place of a running cue."""
+
+    def seen_by(self, features: Array) -> Array:
+        """States of the memories for features (B, D); their bits do not depend on B."""
+        return project_each(features, self.synapse.weights) + self.memories.bias
+
+    def reader(self, times: Array, rows: Array) -> Reader:
+        if self.memories.algebraic:
+            return self.problem.reader(times, rows)
+
+        def read(name: str, part: slice) -> Array:
+            if name == self.visible:
+                return rows[part]
+            updates = np.minimum.outer(times[part].astype(np.int64), self.counts)
+            seen = np.where((updates > 0)[..., None], self.before, self.rows[0])
+            if self.recorded:
+                seen = np.array(self.rows)[np.maximum(updates - 1, 0), np.arange(len(self.counts))]
+            states = np.array([self.seen_by(features) for features in seen])
+            if self.hidden in self.problem.given:
+                start = self.problem.given[self.hidden]
+                states = np.where((updates > 0)[..., None], states, start)
+            return states
+
+        return read

@@ -10,28 +10,23 @@ may have other weights for the way back to the features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.products import LANES, TOGETHER
-from ..lagrangians import Identity
-from ..network import Network
-from ..neurons import SOFTMAX, neuron
-from ..synapses import Array, Dense, Directed, project, project_each
+from ..neurons import neuron
+from ..synapses import Array, project, project_each
 from . import adams, memory_force
+from .loops import Loop, find_loop, loop_of
+from .precision import averages, small_logits
 from .problem import Problem, Reader
 from .run import Outcome, Rows, Run, segments_of
 
-# Products in float32 are worth compiling for from this number of weights on. They serve errors
-# per step down to the first of these and residuals down to the second, times the largest weight.
-_LARGE = 100_000
+# Products in float32 serve errors per step down to the first of these, and residuals down to the
+# second, times the largest weight.
 _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
-# The error of a logit grows with its size, and with it that of the shares of similar memories.
-_FLOAT32_LOGIT = 50.0
 # Cues side by side, and the weights that they read in one step, which nothing interrupts.
 _TOGETHER, _SWEEP = 16, 5e8
 # The features depend on each other, through the memories.
@@ -39,87 +34,6 @@ _COUPLED = np.ones((1, 1), bool)
 # Memories are left out of the softmax if together they change no drive by more than this share of
 # the tolerance.
 _NEGLIGIBLE = 0.03
-
-
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """Features and memories that act on each other, by one Dense synapse or two directed ones.
-
-    Attributes
-    ----------
-    hidden, visible : str
-    forth : Dense or Directed
-        Weights (K, D) onto the memories.
-    back : Directed or None
-        Those onto the features, (D, K), where they are others.
-    """
-
-    hidden: str
-    visible: str
-    forth: Dense | Directed
-    back: Directed | None = None
-
-    @property
-    def weights(self) -> Array:
-        """Onto the memories, (K, D)."""
-        return self.forth.weights
-
-    @property
-    def largest(self) -> float:
-        return self.forth.largest
-
-    @property
-    def largest_back(self) -> float:
-        """The largest weight onto the features."""
-        return self.largest if self.back is None else self.back.largest
-
-    def arrays(self) -> tuple[Array, Array]:
-        """Both weights for the compiled drive, of one type, with a row for each memory."""
-        forth = self.forth.compact
-        back = forth[:0] if self.back is None else self.back.turned
-        if forth.dtype != back.dtype:
-            forth, back = (x.astype(np.float64, copy=False) for x in (forth, back))
-        forth, back = _wide(forth), _wide(back)
-        for array in (forth, back):
-            array.flags.writeable = False  # of one type, whether the user may write to it or not
-        return forth, back
-
-
-def loop_of(network: Network) -> Loop:
-    """The loop of a network for which `TwoLayerRun.applies`."""
-    return next(_loops(network))
-
-
-def _loops(network: Network) -> Iterator[Loop]:
-    """The loop that a network is, for each layer that can be the memories; mostly none."""
-    synapses = network.synapses
-    if len(network.layers) != 2 or any(len(set(x.between)) != 2 for x in synapses):
-        return
-    if len(synapses) == 1 and type(synapses[0]) is Dense:
-        hidden, visible = synapses[0].between
-        loops = [Loop(hidden, visible, synapses[0])]
-    elif len(synapses) == 2:
-        pairs = (synapses, synapses[::-1])
-        loops = [
-            Loop(forth.target, forth.source, forth, back)
-            for forth, back in pairs
-            if type(forth) is Directed and type(back) is Directed and forth.between != back.between
-        ]
-    else:
-        return
-    yield from (loop for loop in loops if _compilable(network, loop))
-
-
-def _compilable(network: Network, loop: Loop) -> bool:
-    hidden, visible = network.layers[loop.hidden], network.layers[loop.visible]
-    return (
-        type(visible.lagrangian) is Identity
-        and neuron(hidden.lagrangian) is not None
-        and len(visible.shape) == 1
-        and hidden.leak == visible.leak == 1.0
-        and not visible.algebraic
-        and len(hidden.tau_runs) == 1
-    )
 
 
 class TwoLayerRun(Run):
@@ -163,17 +77,14 @@ class TwoLayerRun(Run):
 
     @staticmethod
     def width(problem: Problem) -> int:
-        (synapse,) = problem.network.synapses
-        hidden, visible = (problem.network.layers[name] for name in synapse.between)
-        return visible.size if hidden.algebraic else 2 * visible.size
+        loop, layers = loop_of(problem.network), problem.network.layers
+        units = layers[loop.visible].size
+        return units if layers[loop.hidden].algebraic else 2 * units
 
     @staticmethod
     def applies(problem: Problem) -> bool:
         """Whether the network is a loop of Identity features and memories with one tau."""
-        if problem.driven:
-            return False
-        loop = next(_loops(problem.network), None)
-        return loop is not None and loop.hidden not in problem.clamped | problem.inputs
+        return find_loop(problem) is not None
 
     def split(self, visible: Array, hidden: Array) -> tuple[Array, Array]:
         """y(0) and the rest h(0) - Xi y(0) - b, which is left out where h(0) = b."""
@@ -183,7 +94,7 @@ class TwoLayerRun(Run):
         return visible, rest - project_each(visible, self.loop.weights)
 
     def prepare(self) -> float:
-        problem, (weights, back) = self.problem, self.loop.arrays()
+        problem, (weights, back) = self.problem, _arrays(self.loop)
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         row = neuron(layers[self.hidden].lagrangian)
         assert row is not None  # see `applies`
@@ -204,13 +115,10 @@ class TwoLayerRun(Run):
             external=external,
             clamped=self.clamped,
         )
-        # Softmax averages the memories, so that errors of products stay small.
         self.single = (
-            row.kind == SOFTMAX
-            and weights.dtype != np.float64
-            and weights.size >= _LARGE
+            averages(problem, self.loop, weights)
             and self.rtol >= _FLOAT32_RTOL
-            and bool((row.parameter * _largest_logits(problem) <= _FLOAT32_LOGIT).all())
+            and bool(small_logits(problem, self.loop, row.parameter).all())
         )
         self.outermost = memory_force.sweep_of(row.kind)
         self.drives = np.zeros((batch, units))
@@ -308,6 +216,18 @@ class TwoLayerRun(Run):
         return mask
 
 
+def _arrays(loop: Loop) -> tuple[Array, Array]:
+    """Both weights for the compiled drive, of one type, with a row for each memory."""
+    forth = loop.forth.compact
+    back = forth[:0] if loop.back is None else loop.back.turned
+    if forth.dtype != back.dtype:
+        forth, back = (x.astype(np.float64, copy=False) for x in (forth, back))
+    forth, back = _wide(forth), _wide(back)
+    for array in (forth, back):
+        array.flags.writeable = False  # of one type, whether the user may write to it or not
+    return forth, back
+
+
 def _wide(weights: Array) -> Array:
     """A view of the weights; of few columns a copy that fills a vector, with zeros behind."""
     missing = LANES - weights.shape[1]
@@ -316,28 +236,12 @@ def _wide(weights: Array) -> Array:
 
 def _traits(problem: Problem) -> NDArray[np.bool_]:
     """What decides how a cue is integrated, (B, 2): the sizes of its logits, and its start."""
-    hidden = loop_of(problem.network).hidden
-    layer = problem.network.layers[hidden]
+    loop = loop_of(problem.network)
+    hidden, layer = loop.hidden, problem.network.layers[loop.hidden]
     row = neuron(layer.lagrangian)
     assert row is not None
-    small = row.parameter * _largest_logits(problem) <= _FLOAT32_LOGIT
+    small = small_logits(problem, loop, row.parameter)
     moved = np.zeros(problem.batch, bool)
     if hidden in problem.given:
         moved = (problem.given[hidden] != layer.bias).any(axis=1)
     return np.stack([small, moved], axis=1)
-
-
-def _largest_logits(problem: Problem) -> Array:
-    """How large memory states get, roughly: features are as at the start, driven, or a memory."""
-    loop, layers = loop_of(problem.network), problem.network.layers
-    hidden, visible = loop.hidden, loop.visible
-    state = problem.given[visible] if visible in problem.given else problem.initial[visible]
-    start = np.abs(state).max(axis=1)
-    driven = layers[visible].bias + problem.inputs_at(0.0).get(visible, np.zeros(1))
-    features = np.maximum(start, loop.largest_back + np.abs(driven).max(axis=-1))
-    units = layers[visible].size
-    other = np.asarray(np.abs(layers[hidden].bias).max())
-    if hidden in problem.given:  # what is left of the start beside the features
-        other = other + np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
-        features = features + start
-    return np.asarray(units * loop.largest * features + other)

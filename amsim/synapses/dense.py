@@ -42,14 +42,16 @@ def _floating(activation: Array) -> Array:
 def project(activation: Array, weights: Array) -> Array:
     """Xi g: (..., D) and weights (K, D) give (..., K)."""
     activation = _floating(activation)
+    batch = activation.shape[:-1]
+    rows = activation.reshape(-1, weights.shape[1])  # NumPy takes further axes one by one
     if weights.dtype == activation.dtype:
-        return activation @ weights.T
-    out = np.empty((*activation.shape[:-1], len(weights)), activation.dtype)
+        return (rows @ weights.T).reshape(*batch, -1)
+    out = np.empty((len(rows), len(weights)), activation.dtype)
     step = _rows_per_block(weights)
     for start in range(0, len(weights), step):
         block = weights[start : start + step].astype(activation.dtype)
-        out[..., start : start + step] = activation @ block.T
-    return out
+        out[:, start : start + step] = rows @ block.T
+    return out.reshape(*batch, -1)
 
 
 def project_each(activation: Array, weights: Array) -> Array:
@@ -67,14 +69,15 @@ def project_each(activation: Array, weights: Array) -> Array:
 def project_back(activation: Array, weights: Array) -> Array:
     """Xi^T f: (..., K) and weights (K, D) give (..., D)."""
     activation = _floating(activation)
+    batch, rows = activation.shape[:-1], activation.reshape(-1, len(weights))
     if weights.dtype == activation.dtype:
-        return activation @ weights
-    out = np.zeros((*activation.shape[:-1], weights.shape[1]), activation.dtype)
+        return (rows @ weights).reshape(*batch, -1)
+    out = np.zeros((len(rows), weights.shape[1]), activation.dtype)
     step = _rows_per_block(weights)
     for start in range(0, len(weights), step):
         block = weights[start : start + step].astype(activation.dtype)
-        out += activation[..., start : start + step] @ block
-    return out
+        out += rows[:, start : start + step] @ block
+    return out.reshape(*batch, -1)
 
 
 class Pairwise(HyperSynapse):

@@ -53,7 +53,7 @@ def test_updates_are_attention() -> None:
     """v <- Xi^T softmax(beta Xi v), exactly as often as asked."""
     xi, beta, v = reference(), 2.0, CUE
     net = am.dense_am(xi, hidden=am.Softmax(beta))
-    visible = am.simulate(net, CUE, solver=am.FixedPoint(6), until=None)["visible"]
+    visible = am.simulate(net, CUE, solver=am.FixedPoint(6, record=True), until=None)["visible"]
     assert len(visible) == 7
     for update in visible:
         np.testing.assert_allclose(update, v, rtol=1e-12, atol=1e-14)
@@ -239,7 +239,7 @@ def test_harder_cues_take_more_updates() -> None:
     xi = reference()
     net = am.dense_am(xi, hidden=am.Softmax(8.0))
     cues = np.array([(1 - a) * xi[0] + a * xi[1] for a in (0.0, 0.3, 0.49)])
-    visible = am.simulate(net, cues, solver=am.FixedPoint(10), until=None)["visible"]
+    visible = am.simulate(net, cues, solver=am.FixedPoint(10, record=True), until=None)["visible"]
     change = np.abs(np.diff(visible, axis=0)).max(axis=-1)
     assert (1 + np.argmax(change <= 1e-6, axis=0)).tolist() == [1, 3, 4]
     traj = am.simulate(net, cues, solver=am.FixedPoint(), until=am.Settled(1e-6))

@@ -677,25 +677,122 @@ def test_a_worker_that_fails_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> No
     assert begun
 
 
-def test_interrupted_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None)
-    update_layer, calls = fixed_point._Iteration.update_layer, [0]
+@pytest.mark.parametrize("hidden", [am.Softmax(2.0), am.Tanh()], ids=["attention", "layers"])
+@pytest.mark.parametrize("record", [True, False])
+def test_interrupted_updates(
+    record: bool, hidden: am.Lagrangian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the fourth of ten updates."""
+    net = am.dense_am(0.1 * memory().synapses[0].weights, hidden=hidden)  # type: ignore[attr-defined]
+    whole = am.simulate(net, CUES, solver=am.FixedPoint(10, record=True), until=None)
+    calls = [0]
+    for kind in (fixed_point._Attention, fixed_point._Layers):
+        move = kind.move
 
-    def interrupted(self: Any, *args: Any) -> Any:
-        calls[0] += 1
-        if calls[0] > 7:  # between the two layers of the fourth update
-            raise KeyboardInterrupt
-        return update_layer(self, *args)
+        def interrupted(self: Any, move: Any = move) -> Any:
+            calls[0] += 1
+            found = move(self)
+            if calls[0] == 4:
+                raise KeyboardInterrupt
+            return found
 
-    monkeypatch.setattr(fixed_point._Iteration, "update_layer", interrupted)
-    traj = caught(lambda: am.simulate(memory(), CUES, solver=am.FixedPoint(10), until=None))
+        monkeypatch.setattr(kind, "move", interrupted)
+    solver = am.FixedPoint(10, record=record)
+    traj = caught(lambda: am.simulate(net, CUES, solver=solver, until=None))
     assert traj.statuses.tolist() == ["interrupted"] * 3
-    assert traj.times.tolist() == [0.0, 1.0, 2.0, 3.0]
+    rows = [0, 1, 2, 3] if record else [0, 3]
+    assert traj.times.tolist() == rows
     for name in traj:
-        np.testing.assert_array_equal(traj[name], whole[name][:4])
+        np.testing.assert_array_equal(traj[name], whole[name][rows])
+        np.testing.assert_array_equal(traj.final[name], whole[name][3])
 
 
 # Updates
+
+
+def test_the_first_state_and_the_last_are_kept_unless_more_is_asked() -> None:
+    every, ends = (
+        am.simulate(memory(), CUES, solver=am.FixedPoint(record=record)) for record in (True, False)
+    )
+    assert ends.times.tolist() == [0.0, every.times[-1]]
+    assert every.times.tolist() == list(range(len(every.times)))
+    for name in ("visible", "hidden"):
+        np.testing.assert_array_equal(ends[name], every[name][[0, -1]])
+        np.testing.assert_array_equal(ends.final[name], every[name][-1])
+    np.testing.assert_allclose(ends.energy, every.energy[[0, -1]], rtol=1e-14)
+    with pytest.raises(TypeError, match="FixedPoint: record must be True or False"):
+        am.FixedPoint(record=1)  # type: ignore[arg-type]
+
+
+class Renamed(am.Softmax):
+    """Softmax by another name, whose layers are updated one by one."""
+
+
+@pytest.mark.parametrize("until", [None, am.Settled(1e-9)], ids=["as many as asked", "settled"])
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+@pytest.mark.parametrize("given", [False, True], ids=["", "memories given"])
+def test_attention_is_what_updates_by_layers_are(given: bool, tau: float, until: Any) -> None:
+    """With biases, an input, a clamp and cues that settle one after the other."""
+    start = {"visible": CUES, "hidden": np.sin(np.arange(12.0)).reshape(3, 4)}
+    settings: dict[str, Any] = {
+        "solver": am.FixedPoint(12, record=True),
+        "until": until,
+        "clamp": {"visible": [[True] + 4 * [False], 5 * [False], [False, True] + 3 * [False]]},
+        "inputs": {"visible": 0.1 * CUES},
+    }
+    xi = memory().synapses[0].weights  # type: ignore[attr-defined]
+    fast, plain = (
+        am.simulate(
+            am.Network(
+                {
+                    "visible": am.Layer(5, am.Identity(), bias=np.linspace(0, 0.1, 5)),
+                    "hidden": am.Layer(4, kind(2.0), tau=tau, bias=np.linspace(0, 1, 4)),
+                },
+                [am.Dense(xi, between=("hidden", "visible"))],
+            ),
+            start if given else CUES,
+            **settings,
+        )
+        for kind in (am.Softmax, Renamed)
+    )
+    assert fast.stats["rhs_per_cue"].tolist() == plain.stats["rhs_per_cue"].tolist()
+    assert fast.statuses.tolist() == plain.statuses.tolist()
+    for name in fast:
+        np.testing.assert_allclose(fast[name], plain[name], rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(fast[name][-1], fast.final[name])
+    np.testing.assert_allclose(fast.energy, plain.energy, rtol=1e-12)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+def test_updates_in_float32_end_where_float64_does(tau: float) -> None:
+    """Many memories of int8: 120,000 weights, in several blocks."""
+    patterns = am.patterns.random(600, 200, seed=0)
+    cues = am.patterns.corrupt(patterns[:5], flip=0.3, seed=1)
+    net, real = (
+        am.dense_am(stored, hidden=am.Softmax(0.1), tau_hidden=tau)
+        for stored in (patterns, patterns * (1 + 1e-15))
+    )
+    fast = am.simulate(net, cues, solver=am.FixedPoint(), until=am.Settled(1e-10))
+    exact = am.simulate(real, cues, solver=am.FixedPoint(), until=am.Settled(1e-10))
+    assert fast.status == exact.status == "settled"
+    for name in fast:
+        np.testing.assert_allclose(fast.final[name], exact.final[name], rtol=0, atol=1e-9)
+    forces = net.force(fast.final)
+    assert all(np.abs(force).max() <= 1e-10 + 1e-12 for force in forces.values())
+
+
+def test_updates_take_no_room_for_all_memories_of_all_cues() -> None:
+    """20,000 memories times 64 cues would be 10 MB, of 24 units 12 kB."""
+    patterns = am.patterns.random(20_000, 24, seed=0)
+    net = am.dense_am(patterns, hidden=am.Softmax(0.5), tau_hidden=0.1)
+    cues = am.patterns.corrupt(patterns[:64], flip=0.2, seed=1)
+    am.simulate(net, cues[:1], solver=am.FixedPoint())
+    tracemalloc.start()
+    traj = am.simulate(net, cues, solver=am.FixedPoint())
+    _, found = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert traj.status == "settled"
+    assert found < 5e6
 
 
 @pytest.mark.parametrize("updates", [1, 2, 3, 7, 50])
@@ -705,7 +802,7 @@ def test_fixed_point_makes_as_many_updates_as_asked(patterns: str, updates: int)
     net = memory()
     if patterns == "one memory":
         net = am.dense_am([[1.0, -1.0, 1.0, 1.0, -1.0]])
-    traj = am.simulate(net, CUES, solver=am.FixedPoint(updates), until=None)
+    traj = am.simulate(net, CUES, solver=am.FixedPoint(updates, record=True), until=None)
     assert traj.times.tolist() == list(range(updates + 1))
     assert traj["visible"].shape == (updates + 1, 3, 5)
     assert traj.status == "time_limit"
@@ -878,7 +975,7 @@ def test_layers_with_tau_zero_only_follow() -> None:
     patterns = am.patterns.random(4, 16, seed=0)
     net = am.dense_am(patterns, hidden=am.Softmax(0.1), tau_hidden=0.0)
     cue = am.patterns.corrupt(patterns[0], flip=0.1, seed=1)
-    traj = am.simulate(net, cue, solver=am.FixedPoint(), until=am.Settled(1e-3))
+    traj = am.simulate(net, cue, solver=am.FixedPoint(record=True), until=am.Settled(1e-3))
     features = np.abs(np.diff(traj["visible"], axis=0)).max(axis=1)
     assert traj.status == "settled"
     assert features[-1] <= 1e-3 < features[-2]
