@@ -490,7 +490,7 @@ def test_a_slow_mixture_is_not_called_settled_too_early(solver: Any) -> None:
 def test_a_slow_mixture_under_updates() -> None:
     """By its own criterion: the first update that moves no unit by more than the tolerance."""
     net, cues = digit_cues()
-    traj = am.simulate(net, cues[6], solver=am.FixedPoint())
+    traj = am.simulate(net, cues[6], solver=am.FixedPoint(record=True))
     assert traj.status == "settled"
     moves = [np.abs(np.diff(traj[name], axis=0)).max(axis=-1) for name in net.layers]
     largest = np.max(moves, axis=0)
