@@ -78,7 +78,7 @@ def save(network: Network, path: str | Path, *, force: bool) -> Path:
             )
         write_atomically(path, lambda file: file.write(text))
         return path
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Any] = {}
 
     def beside(array: Array) -> str:
         name = f"array_{len(arrays)}"

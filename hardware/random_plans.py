@@ -79,9 +79,8 @@ def hard_cues(rng: np.random.Generator, plan: Plan, count: int) -> Floats:
     rows = rng.integers(0, plan.units[0], count)
     aligned = np.sign(plan.weights[rows]) * rng.choice([-1.0, 1.0], (count, 1))
     inside = rng.uniform(-1, 1, (count, size))
-    return limit * np.select(
-        [rng.random((count, 1)) < 0.4, rng.random((count, 1)) < 0.7], [corners, aligned], inside
-    )
+    kinds = [rng.random((count, 1)) < 0.4, rng.random((count, 1)) < 0.7]
+    return np.asarray(limit * np.select(kinds, [corners, aligned], inside))
 
 
 def jumping_inputs(rng: np.random.Generator, plan: Plan, count: int) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class _AnyNetwork:
 
     def work_per_step(self) -> float:
         """Multiply-adds of one step of all cues, roughly."""
-        return 2.0 * self.path.x.size * self.path.x.shape[1]
+        return 2.0 * self.path.x.size * int(self.path.x.shape[1])
 
     def walk(self, start: float, length: float, keys: Ints) -> None:
         """Steps with these keys, the first of which begins at `start`."""

@@ -103,7 +103,7 @@ def first_crossing(
     def eigenvalues(frequency: float) -> Complex:
         inverse = np.linalg.inv(np.diag(1j * frequency * linear.tau) - prompt)
         values = np.linalg.eigvals((late @ inverse)[np.ix_(rows, rows)])
-        return values[np.argsort(-np.abs(values))]
+        return np.asarray(values[np.argsort(-np.abs(values))], np.complex128)
 
     grid = np.geomspace(_LOWEST * highest, highest, frequencies)
     sizes = np.array([np.abs(eigenvalues(w)) for w in grid])
