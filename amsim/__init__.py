@@ -16,7 +16,7 @@ Store patterns, recall them as coupled differential equations, and see what timi
 from importlib import import_module
 from types import ModuleType
 
-from . import binary, models, patterns, plot, siblings, stability, theory
+from . import binary, learning, models, patterns, plot, siblings, stability, theory
 from .dynamics import (
     Brian2,
     EventDriven,
@@ -107,6 +107,7 @@ __all__ = [
     "Trajectory",
     "binary",
     "dense_am",
+    "learning",
     "models",
     "patterns",
     "plot",

@@ -5,6 +5,8 @@ from .diffusion import DiffusionMemory, diffusion_memory
 from .generalisation import circle_energy, circle_radius, classify_samples, transition
 from .hierarchy import hierarchical_memory
 from .random_features import RandomFeatureMemory, random_feature_memory
+from .recurrent import random_network, ring_attractor
+from .sequences import kernel_memory, sequence_memory
 from .transformer import analog_transformer, attention, energy_transformer
 from .two_layer import dense_am, model_a, model_b, model_c, modern_hopfield
 
@@ -21,11 +23,15 @@ __all__ = [
     "diffusion_memory",
     "energy_transformer",
     "hierarchical_memory",
+    "kernel_memory",
     "model_a",
     "model_b",
     "model_c",
     "modern_hopfield",
     "random_feature_memory",
+    "random_network",
+    "ring_attractor",
+    "sequence_memory",
     "transition",
 ]
 

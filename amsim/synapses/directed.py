@@ -66,7 +66,6 @@ class Directed(Pairwise):
     source: str = field(kw_only=True)
     target: str = field(kw_only=True)
     name: str = field(default="", kw_only=True)
-    between: tuple[str, ...] = field(init=False, repr=False)
 
     __repr__ = fields_repr
     directed = True
