@@ -38,6 +38,7 @@ def build_problem(
     inputs: Mapping[str, Input] | Input | None = None,
     breakpoints: ArrayLike | None = None,
     max_step: float | None = None,
+    t0: float = 0.0,
     noise: Noise | None = None,
     missing: ArrayLike | str | None = None,
     seed: checks.Seed = 0,
@@ -68,8 +69,9 @@ def build_problem(
     clamped = _clamped(network, clamp, target, batch)
     if noise is not None and t1 is None and times is None:
         raise ValueError("a run with noise does not come to rest: give t1, or times to record")
-    grid, last = _times(network, times, t1, noise is not None)
-    external = _inputs(network, inputs, target, batch)
+    t0 = checks.number("t0", t0, at_least=-checks.LARGEST, at_most=checks.LARGEST)
+    grid, last = _times(network, times, t1, t0, noise is not None)
+    external = _inputs(network, inputs, target, batch, t0)
     if absent is not None:
         at_start = {n: x(0.0) if isinstance(x, Drive) else x for n, x in external.items()}
         cues = states["visible"]
@@ -85,7 +87,8 @@ def build_problem(
         tolerance=until.tolerance if until is not None else 0.0,
         seed=checks.seed_number(seed),
         naive=until is not None and until.naive,
-        breakpoints=_breakpoints(external, breakpoints, last),
+        breakpoints=_breakpoints(external, breakpoints, t0, last),
+        t0=t0,
         max_step=_max_step(network, external, max_step),
         workers=checks.count("workers", workers, at_most=_MOST_WORKERS),
     )
@@ -166,27 +169,26 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
 
 
 def _times(
-    network: Network, times: ArrayLike | None, t1: float | None, noisy: bool
+    network: Network, times: ArrayLike | None, t1: float | None, t0: float, noisy: bool
 ) -> tuple[Array, float]:
-    """Recorded times and the last time."""
+    """Recorded times and the last time, both from t0 on."""
     if t1 is not None:
-        t1 = checks.number("t1", t1, above=0.0, at_most=checks.LARGEST)
+        t1 = checks.number("t1", t1, above=t0, at_most=checks.LARGEST)
     if times is None:
-        last = t1 if t1 is not None else horizon(network)
+        last = t1 - t0 if t1 is not None else horizon(network)
         return even_times(last) if noisy else default_times(network, last), last
     grid = checks.array("times", times, ndim=1, empty=False, largest=checks.LARGEST).copy()
-    if not (grid[0] >= 0 and (grid[1:] > grid[:-1]).all()):
-        raise ValueError(
-            f"times must be increasing and not negative, got {checks.shown(grid.tolist())}"
-        )
+    if not (grid[0] >= t0 and (grid[1:] > grid[:-1]).all()):
+        least = "not negative" if t0 == 0 else f"from t0 = {t0:g} on"
+        raise ValueError(f"times must be increasing and {least}, got {checks.shown(grid.tolist())}")
     last = t1 if t1 is not None else float(grid[-1])
-    if abs(grid[-1] - last) <= _ROUNDING * max(len(grid), 64) * last:
+    if abs(grid[-1] - last) <= _ROUNDING * max(len(grid), 64) * abs(last):
         last = float(grid[-1])  # sums of steps are rounded, one by one
     if grid[-1] > last:
         raise ValueError(f"times go to {grid[-1]:g}, beyond t1 = {last:g}")
-    if last == 0:
-        raise ValueError("times end at 0: nothing to integrate; give a later time or t1")
-    return grid, last
+    if last == t0:
+        raise ValueError(f"times end at {t0:g}: nothing to integrate; give a later time or t1")
+    return grid - t0, last - t0
 
 
 def _clamped(
@@ -204,7 +206,7 @@ def _clamped(
     return masks
 
 
-def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> Inputs:
+def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape, t0: float) -> Inputs:
     """Constant inputs as (B, *shape), others as functions that return it."""
     found: Inputs = {}
     if inputs is None:
@@ -212,21 +214,21 @@ def _inputs(network: Network, inputs: Any, target: str | None, batch: Shape) -> 
     for name, value in _by_layer(network, inputs, target, "inputs").items():
         shape, what = network.layers[name].shape, f"input of layer {name!r}"
         if callable(value):
-            drive = found[name] = Drive(value, batch, shape, what)
+            drive = found[name] = Drive(value, batch, shape, what, start=t0)
             drive(0.0)  # a wrong shape must not wait for the first step
         else:
             found[name] = fit(numbers(what, value), batch, shape, what)
     return found
 
 
-def _breakpoints(inputs: Inputs, given: ArrayLike | None, t1: float) -> Array:
+def _breakpoints(inputs: Inputs, given: ArrayLike | None, t0: float, t1: float) -> Array:
     """Times within the run at which inputs are known to jump."""
     drives = [value for value in inputs.values() if isinstance(value, Drive)]
     jumps = [x.function.times for x in drives if isinstance(x.function, PiecewiseConstant)]
     if given is not None:
         _check_functions("breakpoints", drives)
         jumps.append(checks.array("breakpoints", given, ndim=1))
-    times: Array = np.unique(np.concatenate([np.zeros(0), *jumps]))
+    times: Array = np.unique(np.concatenate([np.zeros(0), *jumps])) - t0
     return np.asarray(times[(times > 0) & (times < t1)])
 
 

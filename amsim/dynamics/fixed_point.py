@@ -76,6 +76,10 @@ class FixedPoint:
                 "FixedPoint: an input depends on time, and updates have none: give a constant one, "
                 "such as its last value, or use an ODE solver"
             )
+        if problem.t0:
+            raise ValueError(
+                "FixedPoint: updates have no time: leave t0 out, and pass the final of a trajectory"
+            )
         kind = _Attention if _is_attention(problem) else _Layers
         return kind(problem, self.record).solve(self.max_updates)
 

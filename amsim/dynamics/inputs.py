@@ -115,6 +115,8 @@ class Drive:
     def __call__(self, time: float) -> Array:
         """The input (B, *shape)."""
         now = min(max(self.start + float(time), self.after), self.before)
+        if self.known:  # after a jump at this time, which the sum above may miss by its rounding
+            now += _BESIDE * abs(now)
         given = numbers(self.what, self.function(now))
         if self.cues is None:
             return fit(given, self.batch, self.shape, self.what)
@@ -135,8 +137,9 @@ class Drive:
         """The part between two breakpoints: an array if it is constant, with a clock of its own."""
         if self.known:
             return self(start + (stop - start) / 2)
-        after = start + _BESIDE * start if start else -np.inf
-        return replace(self, start=start, after=after, before=stop - _BESIDE * stop)
+        begin, end = self.start + start, self.start + stop
+        after = begin + _BESIDE * abs(begin) if start else -np.inf
+        return replace(self, start=begin, after=after, before=end - _BESIDE * abs(end))
 
 
 def numbers(what: str, value: ArrayLike) -> Array:

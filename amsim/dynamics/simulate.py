@@ -31,8 +31,9 @@ _DEFAULT = Settled()
 
 def simulate(
     network: Network,
-    cue_or_states: ArrayLike | Mapping[str, ArrayLike],
+    cue_or_states: ArrayLike | Mapping[str, ArrayLike] | Trajectory,
     *,
+    t0: float | None = None,
     t1: float | None = None,
     times: ArrayLike | None = None,
     solver: Solver | EventDriven | Brian2 | str | None = None,
@@ -51,15 +52,17 @@ def simulate(
     Parameters
     ----------
     network : Network
-    cue_or_states : array_like (*batch, *shape) or mapping of layer names to such arrays
+    cue_or_states : array_like (*batch, *shape), mapping of layer names to such, or Trajectory
         An array is the state of layer "visible" (or of the only layer with tau > 0); the other
         layers start at their algebraic value for it. A mapping gives the layers by name; those
-        it leaves out start at their algebraic value.
+        it leaves out start at their algebraic value. With a `Trajectory` the run goes on at its
+        last states and time; inputs and clamps are to be given again.
+    t0 : float, default 0.0
+        First time, in the unit of tau, on the clock of `times` and of inputs.
     t1 : float, optional
-        Last time, in the unit of tau; by default the last of `times`, or 1000 times the largest
-        tau.
+        Last time; by default the last of `times`, or 1000 times the largest tau after t0.
     times : array_like, optional
-        Increasing times to record. By default 0 and a geometric grid, finest where the fastest
+        Increasing times to record. By default t0 and a geometric grid, finest where the fastest
         layer moves, up to the time at which the last cue stopped.
     solver : solver object or str, optional
         `ExponentialIntegrator()` by default; `EventDriven()`; `FixedPoint()`; or a method of SciPy
@@ -122,10 +125,14 @@ def simulate(
     if noise is not None:
         _check_restless(until)
         solver, until = _solver_with_noise(solver), None
+    if isinstance(cue_or_states, Trajectory):
+        _check_goes_on(solver, t0)
+        cue_or_states, t0 = cue_or_states.continued(network)
     problem, batch = build_problem(
         network, cue_or_states,
-        t1=t1, times=times, until=until, clamp=clamp, inputs=inputs, breakpoints=breakpoints,
-        max_step=max_step, noise=noise, missing=missing, seed=seed, workers=workers,
+        t0=0.0 if t0 is None else t0, t1=t1, times=times, until=until, clamp=clamp,
+        inputs=inputs, breakpoints=breakpoints, max_step=max_step, noise=noise,
+        missing=missing, seed=seed, workers=workers,
     )  # fmt: skip
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
@@ -138,6 +145,17 @@ def simulate(
     start = clock.perf_counter()
     solution = solve(problem)
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
+
+
+def _check_goes_on(solver: Solver | EventDriven | Brian2 | str | None, t0: float | None) -> None:
+    """Raise ValueError where a run from a trajectory would be no continuation of it."""
+    if t0 is not None:
+        raise ValueError("t0 is the last time of the trajectory: leave it out, or pass its final")
+    if solver == "brian2" or isinstance(solver, EventDriven | Brian2):
+        raise ValueError(
+            f"{shown(solver)} cannot go on from a trajectory, which does not hold messages that "
+            f"are on their way: pass its final, with t0=, for a run that begins there"
+        )
 
 
 def _noise(given: Noise | float | Mapping[str, ArrayLike] | None) -> Noise | None:

@@ -20,6 +20,7 @@ from ..results import RunResult, Variables, add_variables
 from ..synapses import Array
 from . import trajectory_file
 from .problem import (
+    DIVERGED,
     INTERRUPTED,
     SETTLED,
     STATUSES,
@@ -32,6 +33,8 @@ from .problem import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from ..network import Network
 
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
 _ROWS = 1 << 21
@@ -79,6 +82,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
         The status of each cue as a number, the higher the worse; 0 is "settled".
     settle_times : ndarray (*batch)
         The first step at which a cue was found settled; NaN where it did not settle.
+    end_times : ndarray (*batch)
+        When each cue stopped, whatever the reason.
     stats : dict
         "rhs" (right-hand sides over all cues), "rhs_per_cue" (*batch), "accepted" and "rejected"
         steps (None where the solver does not tell), "wall_time" in seconds. `EventDriven` adds
@@ -104,6 +109,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
     STATUSES = STATUSES
     codes: NDArray[np.int64]
     settle_times: Array
+    end_times: Array
     stats: dict[str, Any]
     time_label: str
 
@@ -117,6 +123,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         energy: Callable[[], Array],
         codes: NDArray[np.int64],
         settle_times: Array,
+        end_times: Array,
         message: Callable[[], str],
         stats: dict[str, Any],
         batch: tuple[int, ...],
@@ -127,6 +134,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         self.times = times
         self.events = events
         self.settle_times = settle_times.reshape(batch)
+        self.end_times = end_times.reshape(batch)
         self.stats = stats
         self.codes = codes.reshape(batch)
         self._layers, self._record, self._final = dict(layers), record, final
@@ -149,19 +157,22 @@ class Trajectory(RunResult, Mapping[str, Array]):
             "wall_time": wall_time,
             **{name: _with_batch(value, batch) for name, value in solution.stats.items()},
         }
+        if "last_message" in stats:
+            stats["last_message"] = problem.t0 + stats["last_message"]
         return cls(
-            times=solution.times,
+            times=problem.t0 + solution.times,
             layers={name: layer.shape for name, layer in problem.network.layers.items()},
             record=solution.record,
             final=solution.final,
             energy=lambda: _energy(problem, solution),
             codes=solution.codes,
-            settle_times=np.where(solution.codes == SETTLED, solution.ends, np.nan),
+            settle_times=np.where(solution.codes == SETTLED, problem.t0 + solution.ends, np.nan),
+            end_times=problem.t0 + solution.ends,
             message=lambda: "; ".join(filter(None, (_message(problem, solution), solution.note))),
             stats=stats,
             batch=batch,
             time_label="updates" if solution.updates else "time (units of τ)",
-            events=solution.events,
+            events=_shifted(solution.events, problem.t0),
             directed=problem.network.directed,
         )
 
@@ -302,6 +313,33 @@ class Trajectory(RunResult, Mapping[str, Array]):
         others = np.where(np.arange(len(xi)) == index[..., None], -np.inf, similar)
         return Nearest(index, xi[index], best, best - others.max(axis=-1))
 
+    def continued(self, network: Network) -> tuple[dict[str, Array], float]:
+        """The states of a network with which a run goes on from here, and their time.
+
+        Raises
+        ------
+        ValueError
+            If the states are not those of the network's layers, or cues stand at different times.
+        """
+        layers = {name: layer.shape for name, layer in network.layers.items()}
+        if layers != self._layers:
+            raise ValueError(
+                f"the trajectory has layers {self._layers}, the network {layers}: go on with the "
+                f"network that it is of"
+            )
+        last = float(self.times[-1])
+        if self.time_label == "updates":
+            raise ValueError(
+                "the trajectory counts updates and has no time to go on from: pass its final"
+            )
+        behind = (self.codes != SETTLED) & (self.end_times != last)
+        if (self.codes == DIVERGED).any() or behind.any():
+            raise ValueError(
+                f"the trajectory ended early and cannot go on as a whole: {self.message}; pass the "
+                f"final states of cues that stand at one time, with t0="
+            )
+        return {name: self.final[name] for name in network.dynamic}, last
+
     def plot(self, cue: int = 0) -> Figure:
         """Energy and states of one cue over time; `cue` counts through the flattened batch."""
         from ..plot import trajectory
@@ -360,6 +398,13 @@ class Trajectory(RunResult, Mapping[str, Array]):
         return cls(**trajectory_file.load(path, max_bytes=max_bytes))
 
 
+def _shifted(events: Any, t0: float) -> Any:
+    """Messages at the times of the user's clock."""
+    if events is not None and t0:
+        events.time += t0
+    return events
+
+
 def _with_batch(value: Any, batch: tuple[int, ...]) -> Any:
     """Give numbers per cue, or a dict of them, the batch axes."""
     if isinstance(value, dict):
@@ -386,9 +431,9 @@ def _message(problem: Problem, solution: Solution) -> str:
     """What happened, in words."""
     count = len(solution.codes)
     number = {name: int(np.sum(solution.codes == code)) for code, name in enumerate(STATUSES)}
-    last = f"{'update' if solution.updates else 't ='} {solution.ends.max():.4g}"
+    last = f"{'update' if solution.updates else 't ='} {problem.t0 + solution.ends.max():.4g}"
     if number["interrupted"]:
-        return _interrupted(solution)
+        return _interrupted(problem, solution)
     if number["max_events"]:
         return (
             f"{number['max_events']} of {count} cues sent max_events messages, by {last}: allow "
@@ -416,11 +461,11 @@ def _message(problem: Problem, solution: Solution) -> str:
     return f"{count} of {count} cues settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"
 
 
-def _interrupted(solution: Solution) -> str:
+def _interrupted(problem: Problem, solution: Solution) -> str:
     """Which cues had ended, were under way and had not begun, when a run was interrupted."""
     codes, ends = solution.codes, solution.ends
     open_, begun = codes == INTERRUPTED, ends > 0
-    reached = ends[open_ & begun].max(initial=0.0)
+    reached = problem.t0 + ends[open_ & begun].max(initial=0.0)
     last = f"update {reached:.4g}" if solution.updates else f"t = {reached:.4g}"
     parts = [f"{np.sum(codes == SETTLED)} of {len(codes)} cues had settled"]
     for cues, what in (

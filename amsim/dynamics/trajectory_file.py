@@ -19,7 +19,7 @@ from .problem import SETTLED, STATUSES, Stored
 if TYPE_CHECKING:
     from .trajectory import Trajectory
 
-FORMAT = "amsim trajectory 1"
+FORMAT = "amsim trajectory 2"
 _COUNTS = ("rhs", "accepted", "rejected")
 _EVENTS = {"time": "f", "layer": "U", "unit": "i", "value": "f", "cue": "i"}
 
@@ -43,6 +43,7 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
         **({} if traj.directed else {"energy": traj.energy}),
         "codes": traj.codes,
         "settle_times": traj.settle_times,
+        "end_times": traj.end_times,
         "rhs_per_cue": traj.stats["rhs_per_cue"],
         "json": np.array(json.dumps(meta, default=np.ndarray.tolist)),
         **{f"state/{name}": traj[name] for name in traj},
@@ -74,6 +75,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         **({} if meta["directed"] else {"energy": ("f", (count, *batch))}),
         "codes": ("i", batch),
         "settle_times": ("f", batch),
+        "end_times": ("f", batch),
         "rhs_per_cue": ("i", batch),
         **{f"state/{name}": ("f", (count, *batch, *shape)) for name, shape in layers.items()},
         **{f"final/{name}": ("f", (*batch, *shape)) for name, shape in layers.items()},
@@ -86,7 +88,9 @@ def _read(archive: Archive) -> dict[str, Any]:
     begins = _beginnings(arrays["codes"])
     _require(meta["message"].startswith(begins), "its 'message' does not fit its 'codes'")
     stats = _stats(meta["stats"], arrays["rhs_per_cue"])
-    events = _events(archive["events"], layers, math.prod(batch)) if "events" in archive else None
+    events = None
+    if "events" in archive:
+        events = _events(archive["events"], layers, arrays["end_times"])
     return dict(
         times=arrays["times"],
         layers=layers,
@@ -96,6 +100,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         directed=meta["directed"],
         codes=arrays["codes"],
         settle_times=arrays["settle_times"],
+        end_times=arrays["end_times"],
         message=lambda: str(meta["message"]),
         stats=stats,
         batch=batch,
@@ -144,14 +149,16 @@ def _check_values(arrays: Mapping[str, Array]) -> None:
     """Raise ValueError for numbers that no run writes."""
     times, codes, ends = arrays["times"], arrays["codes"], arrays["settle_times"]
     _require(times.ndim == 1 and times.size > 0, "its 'times' are no list of times")
-    rising = times[0] >= 0 and times[-1] < np.inf and bool((times[1:] > times[:-1]).all())
-    _require(rising, "its 'times' are not finite, increasing and from 0 on")
+    rising = np.isfinite(times).all() and bool((times[1:] > times[:-1]).all())
+    _require(bool(rising), "its 'times' are not finite and increasing")
     _require(codes.size > 0, "it has no cues")
     known = codes.min() >= 0 and codes.max() < len(STATUSES)
     _require(known, f"its 'codes' are not from 0 to {len(STATUSES) - 1}")
     settled = codes == SETTLED
-    as_said = np.isnan(ends[~settled]).all() and (ends[settled] >= 0).all()
-    _require(as_said and not np.isinf(ends).any(), "its 'settle_times' do not fit its 'codes'")
+    as_said = np.isnan(ends[~settled]).all() and (ends == arrays["end_times"])[settled].all()
+    _require(bool(as_said), "its 'settle_times' do not fit its 'codes' and 'end_times'")
+    within = (arrays["end_times"] >= times[0]) & (arrays["end_times"] < np.inf)
+    _require(bool(within.all()), "its 'end_times' are not within the run")
     _require(arrays["rhs_per_cue"].min() >= 0, "its 'rhs_per_cue' are negative")
 
 
@@ -201,14 +208,15 @@ def _numbers(name: str, value: Any, batch: tuple[int, ...]) -> Any:
     return array
 
 
-def _events(found: NDArray[Any], layers: Mapping[str, tuple[int, ...]], cues: int) -> Any:
+def _events(found: NDArray[Any], layers: Mapping[str, tuple[int, ...]], ends: Array) -> Any:
     """Messages, of units and cues that there are."""
     fields: Any = found.dtype.fields or {}
     kinds = {name: field[0].kind for name, field in fields.items()}
     _require(kinds == _EVENTS and found.ndim == 1, "its 'events' are no list of messages")
     events = found.view(np.recarray)
-    _require(bool((events.time >= 0).all()), "its 'events' have times that are none")
-    cue_known = (events.cue >= 0) & (events.cue < cues)
+    within = (events.time > -np.inf) & (events.time <= ends.max())
+    _require(bool(within.all()), "its 'events' have times that are not within the run")
+    cue_known = (events.cue >= 0) & (events.cue < ends.size)
     _require(bool(cue_known.all()), "its 'events' are of cues that there are not")
     sizes = {name: math.prod(shape) for name, shape in layers.items()}
     for name in np.unique(events.layer):

@@ -253,7 +253,7 @@ def test_the_file_needs_no_pickle(tmp_path: Path) -> None:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     assert all(array.dtype != object for array in arrays.values())
-    assert json.loads(str(arrays["json"]))["format"] == "amsim trajectory 1"
+    assert json.loads(str(arrays["json"]))["format"] == "amsim trajectory 2"
 
 
 def test_an_existing_file_is_kept_unless_forced(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_other_files_of_numpy_are_refused(tmp_path: Path) -> None:
     array, archive, pickled = (tmp_path / name for name in ("a.npy", "b.npz", "c.npz"))
     np.save(array, np.ones(3))
     np.savez(archive, times=np.ones(3))
-    np.savez(pickled, json=np.array({"format": "amsim trajectory 1"}, dtype=object))
+    np.savez(pickled, json=np.array({"format": "amsim trajectory 2"}, dtype=object))
     for path in (array, archive, pickled):
         refused(path)
     for path in (array, archive):
@@ -391,7 +391,7 @@ def meta(saved: bytes, path: Path, **changed: Any) -> Array:
         return np.array(json.dumps({**json.loads(str(file["json"])), **changed}))
 
 
-MEMBERS = ["times", "energy", "codes", "settle_times", "rhs_per_cue", "json"]
+MEMBERS = ["times", "energy", "codes", "settle_times", "end_times", "rhs_per_cue", "json"]
 MEMBERS += [f"{kind}/{layer}" for kind in ("state", "final") for layer in ("visible", "hidden")]
 
 
@@ -431,7 +431,7 @@ BAD: dict[str, tuple[str, Array]] = {
     "NaN times": ("times", np.array([0.0, np.nan, 1.0])),
     "infinite times": ("times", np.array([0.0, 1.0, np.inf])),
     "falling times": ("times", np.array([0.0, 1.0, 0.5])),
-    "negative times": ("times", np.array([-1.0, 0.0, 1.0])),
+    "times after the end": ("times", np.array([2000.0, 2001.0, 2002.0])),
     "times as text": ("times", np.array(["0", "1", "2"])),
     "complex times": ("times", np.arange(3.0) + 1j),
     "a table of times": ("times", np.zeros((3, 3))),
@@ -519,7 +519,7 @@ EVENTS = [("time", "f8"), ("layer", "U7"), ("unit", "i8"), ("value", "f8"), ("cu
 @pytest.mark.parametrize(
     "event",
     [
-        (-1.0, "visible", 0, 1.0, 0),
+        (np.inf, "visible", 0, 1.0, 0),
         (0.5, "memory", 0, 1.0, 0),
         (0.5, "visible", 16, 1.0, 0),
         (0.5, "visible", -1, 1.0, 0),
