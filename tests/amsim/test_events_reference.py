@@ -222,18 +222,26 @@ def test_every_message_and_the_final_states_agree(kind: str, timing: str) -> Non
         np.testing.assert_allclose(traj[name][-1], final[name], atol=1e-9)
 
 
+IN_WINDOWS = {
+    "constant": am.Timing(delay=scipy.stats.uniform(0.05, 0.5), scope="link"),
+    "jitter": am.Timing(delay=scipy.stats.uniform(0.05, 0.2), jitter=0.5, scope="link"),
+    "loss": am.Timing(delay=0.05, jitter=scipy.stats.expon(0, 0.1), drop=0.6, scope="link"),
+    "heartbeat": am.Timing(delay=0.3, drop=0.2, heartbeat=0.07, scope="link"),
+}
+
+
+@pytest.mark.parametrize("timing", IN_WINDOWS)
 @pytest.mark.parametrize("quantum", [0.3, 0.01])
 def test_windows_give_the_events_of_the_queue(
-    quantum: float, monkeypatch: pytest.MonkeyPatch
+    quantum: float, timing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Constant delays by link are run in windows; the engine for all timings is the reference."""
+    """Delays by link are run in windows; the engine for all timings is the reference."""
     patterns = am.patterns.random(30, 24, seed=2)
     net = am.dense_am(
         patterns / 24**0.5, visible=am.Tanh(2.0), hidden=am.RectifiedPower(3), tau_hidden=0.3
     )
     cues = am.patterns.corrupt(patterns[:2], flip=0.25, seed=1)
-    timing = am.Timing(delay=scipy.stats.uniform(0.05, 0.5), scope="link")
-    solver = am.EventDriven(quantum, timing, record_events=True)
+    solver = am.EventDriven(quantum, IN_WINDOWS[timing], record_events=True)
 
     def run() -> am.Trajectory:
         return am.simulate(net, cues, solver=solver, times=[0.2, 3.0], until=None, seed=8)
@@ -261,8 +269,10 @@ def test_windows_give_the_events_of_the_queue(
     np.testing.assert_allclose(mine.value, theirs.value, atol=1e-10)
     for name in net.layers:
         np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)
-    for name in ("synaptic_operations", "last_message", "staleness", "register_error"):
+    for name in ("last_message", "staleness", "register_error"):
         np.testing.assert_allclose(fast.stats[name], slow.stats[name], atol=1e-9)
+    for name in ("synaptic_operations", "drops", "late"):
+        np.testing.assert_array_equal(fast.stats[name], slow.stats[name])
 
 
 def test_more_messages_in_a_window_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

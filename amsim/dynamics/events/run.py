@@ -144,6 +144,8 @@ class _Run:
         self.last = last[: len(self.start)]
         if self.windows is not None:
             windows.settle_registers(layout, state, self.windows)
+            if len(self.windows.held):
+                window_loop.count_late_and_lost(layout, state, self.windows)
         error = np.abs(state.registers["value"] - registers_of(layout, self.outputs_in(last)))
         shifts = layout.projections["weights"] < 0  # their registers are not used
         used = layout.projections["register"][shifts].min(initial=len(error))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....compiled.jit import inner
+from ....compiled.jit import inner, inner_inlined
 from ....compiled.neurons import activation, height, inverse
 from ....compiled.streams import mixed, unit_interval
 from ....neurons import ENTMAX, GROUPS, SIGN
@@ -61,14 +61,30 @@ def set_first_levels(layout, state):
     state.run[0].begun = True
 
 
-@inner
-def _quantile(jitter, u):
+@inner_inlined
+def quantile(jitter, u):
     """Jitter from a number in (0, 1)."""
     if len(jitter) == 1:
         return jitter[0] * u
     place = max(u * len(jitter) - 0.5, 0.0)
     k = min(int(place), len(jitter) - 2)
     return jitter[k] + min(place - k, 1.0) * (jitter[k + 1] - jitter[k])
+
+
+@inner
+def keys_of_message(layout, i, number):
+    """Keys of the random numbers of a message of unit i: of its jitter and of its losses."""
+    rules, own, number = layout.rules[0], np.uint64(i), np.uint64(number)
+    return (
+        mixed(mixed(rules.seed_jitter, own), number),
+        mixed(mixed(rules.seed_drop, own), number),
+    )
+
+
+@inner_inlined
+def key_of_link(q, receiver):
+    """Key of a link of projection q, or of all of them together."""
+    return (np.uint64(q) << np.uint64(32)) + np.uint64(receiver + 1)
 
 
 @inner
@@ -95,9 +111,9 @@ def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
     arrival = message.time + layout.delays[place + max(receiver, 0) * projection.delay_receiver]
     lost = False
     if projection.weights >= 0:
-        link = (np.uint64(q) << np.uint64(32)) + np.uint64(receiver + 1)
+        link = key_of_link(q, receiver)
         if len(layout.jitter) > 0:
-            arrival += _quantile(layout.jitter, unit_interval(mixed(own_jitter, link)))
+            arrival += quantile(layout.jitter, unit_interval(mixed(own_jitter, link)))
         lost = unit_interval(mixed(own_drop, link)) < rules.drop
     if lost:
         run.drops += 1
@@ -119,9 +135,7 @@ def send(layout, state, i, value, direction):
     unit.sent_at = run.last_message = run.now
     if direction != 0.0 and rules.settles:
         run.check = run.now + rules.transit
-    own, number = np.uint64(i), np.uint64(unit.number)
-    own_jitter = mixed(mixed(rules.seed_jitter, own), number)
-    own_drop = mixed(mixed(rules.seed_drop, own), number)
+    own_jitter, own_drop = keys_of_message(layout, i, unit.number)
     q = population.outgoing
     while q >= 0:
         first, last = ALL, 0

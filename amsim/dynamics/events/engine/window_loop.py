@@ -1,4 +1,4 @@
-"""A faster engine for constant delays by link, in windows as long as the smallest. Compiled.
+"""A faster engine for delays by link, in windows as long as the smallest. Compiled.
 
 A message sent within a window arrives after its end, so all arrivals of a window are known when it
 begins, and within it units do not depend on each other: each goes through the window alone, see
@@ -10,19 +10,27 @@ is read in its order.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ....compiled.jit import compiled, inner
-from .sending import set_first_levels
+from .sending import key_of_link, keys_of_message, set_first_levels
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
-from .window_unit import CLOSED, sort_by_time, through_window
+from .window_unit import CLOSED, arrival_of, sort_by_time, through_window
+
+
+@inner
+def _fill_flight(layout, state, windows, place, m):
+    """Message m is on its way at `place` of `flights`."""
+    message, flight, fate = state.messages[m], windows.flights[place], windows.fates[place]
+    i, before = message.unit, message.previous
+    earlier = state.messages[before].value if before >= 0 else state.units[i].first
+    flight.time, flight.change = message.time, message.value - earlier
+    fate.value, fate.index = message.value, m
 
 
 @inner
 def _list_flights(layout, state, windows, begun):
-    """List the messages that are on their way, by projection and sender."""
+    """List the messages that may be on their way, by sender."""
     messages, window, sent = state.messages, windows.window[0], state.run[0].messages
     while window.oldest < sent:
         oldest = messages[window.oldest]
@@ -31,30 +39,28 @@ def _list_flights(layout, state, windows, begun):
         windows.sending[oldest.unit].gone += 1
         window.oldest += 1
     place = slot = 0
+    for i in range(len(state.units)):
+        sending = windows.sending[i]
+        sending.first = sending.cursor = place
+        place += state.units[i].number - sending.gone + 1
+    for m in range(window.oldest, sent):
+        sending = windows.sending[messages[m].unit]
+        _fill_flight(layout, state, windows, sending.cursor, m)
+        if len(windows.held) > 0:
+            number = sending.gone + sending.cursor - sending.first + 1
+            fate = windows.fates[sending.cursor]
+            fate.jitter, fate.drop = keys_of_message(layout, messages[m].unit, number)
+        sending.cursor += 1
+    for i in range(len(state.units)):
+        windows.flights[windows.sending[i].cursor].time = np.inf
     for q in range(len(layout.projections)):
-        projection = layout.projections[q]
-        source = layout.populations[projection.source]
-        rate, first = layout.populations[projection.target].rate, slot
+        source = layout.populations[layout.projections[q].source]
         for i in range(source.start, source.stop):
-            gone = windows.sending[i].gone
-            count = state.units[i].number - gone
-            if count > 0:
-                windows.sending[i].cursor = place
-                windows.senders[slot].unit = i - source.start
-                windows.senders[slot].flights = place - gone
-                place += count + 1
+            sending, sender = windows.sending[i], windows.senders[slot]
+            if sending.cursor > sending.first:
+                sender.unit, sender.gone = i - source.start, sending.gone
+                sender.flights = sending.first - sending.gone
                 slot += 1
-        for m in range(window.oldest, sent):
-            i, before = messages[m].unit, messages[m].previous
-            if source.start <= i < source.stop:
-                flight = windows.flights[windows.sending[i].cursor]
-                flight.time = math.exp((messages[m].time - begun) * rate)
-                earlier = messages[before].value if before >= 0 else state.units[i].first
-                flight.change = messages[m].value - earlier
-                windows.sending[i].cursor += 1
-        for k in range(first, slot):
-            cursor = windows.sending[source.start + windows.senders[k].unit].cursor
-            windows.flights[cursor].time = np.inf
         windows.slots[q + 1] = slot
 
 
@@ -75,8 +81,8 @@ def _send_all(layout, state, windows):
         unit.latest = index
         unit.number += 1
         run.messages += 1
-        unit.sent_at = run.last_message = out[m].time
-        if layout.rules[0].settles:
+        run.last_message = out[m].time
+        if out[m].news and layout.rules[0].settles:
             run.check = out[m].time + layout.rules[0].transit
 
 
@@ -102,6 +108,7 @@ def run_windows(layout, state, windows, stop, effort):
             window.end = min(begun + window.width, stop, run.check)
             _list_flights(layout, state, windows, begun)
             window.unit = window.leaving = 0
+            window.now = begun
         while window.unit < units:
             if not through_window(layout, state, windows, window.unit, begun):
                 return CROWDED
@@ -113,3 +120,35 @@ def run_windows(layout, state, windows, stop, effort):
             state.populations[p].base = window.end
         _send_all(layout, state, windows)
         window.unit = CLOSED
+
+
+@compiled
+def count_late_and_lost(layout, state, windows):
+    """At the end of a run, count messages that were lost, and those that came after a later one.
+
+    A late message is an operation of the synapse, too, although it changes nothing.
+    """
+    run, sending, drop = state.run[0], windows.sending, layout.rules[0].drop
+    for i in range(len(sending)):
+        sending[i].gone = 0
+    windows.window[0].oldest = 0
+    _list_flights(layout, state, windows, -np.inf)
+    for q in range(len(layout.projections)):
+        projection = layout.projections[q]
+        source = layout.populations[projection.source]
+        target = layout.populations[projection.target]
+        place = projection.register
+        for receiver in range(target.stop - target.start):
+            link = key_of_link(q, receiver)
+            for i in range(source.start, source.stop):
+                delay, earliest = layout.links[place].delay, np.inf
+                for k in range(sending[i].cursor - 1, sending[i].first - 1, -1):
+                    if drop == 0.0 and windows.flights[k].time + delay > run.now:
+                        continue
+                    arrival = arrival_of(layout, windows, k, delay, link)
+                    late = earliest < arrival <= run.now
+                    run.drops += arrival == np.inf
+                    run.late += late
+                    run.operations += late
+                    earliest = min(earliest, arrival)
+                place += 1

@@ -4,6 +4,11 @@ The arrivals of a unit are gathered link by link, and put into cells of time. A 
 between its sends, so where the absolute changes of a cell cannot move it to its next level, they
 are added up without regard to their order; those of other cells are sorted and gone through one by
 one. Time within a window is e = exp(rate (t - begun)), as in `leak`.
+
+A link whose messages may be lost or overtake each other holds the value that was sent last among
+those that have arrived: message n counts from the smallest arrival of n and all later ones on. What
+can arrive within a window was sent before it began, so all of them are known. Arrivals are hashes,
+and computed anew whenever they are looked at.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
@@ -14,9 +19,12 @@ import math
 
 import numpy as np
 
-from ....compiled.jit import inner
+from ....compiled.jit import inner, inner_elementwise, inner_inlined
+from ....compiled.neurons import activation
+from ....compiled.streams import mixed, unit_interval
+from ....compiled.vectors import exponential
 from ....neurons import SIGN
-from .sending import set_levels
+from .sending import key_of_link, quantile, set_levels
 
 CELLS = 256
 _FILL = 16
@@ -43,38 +51,117 @@ def sort_by_time(records, order, count):
         step //= 3
 
 
+@inner_inlined
+def arrival_of(layout, windows, place, delay, link):
+    """When the message at `place` of `flights` arrives by a link, infinite if it is lost."""
+    jitter, drop, fate = layout.jitter, layout.rules[0].drop, windows.fates[place]
+    if drop > 0.0 and unit_interval(mixed(fate.drop, link)) < drop:
+        return np.inf
+    earliest = windows.flights[place].time + delay
+    if len(jitter) > 0:
+        earliest += quantile(jitter, unit_interval(mixed(fate.jitter, link)))
+    return earliest
+
+
+@inner_inlined
+def _add_arrival(windows, count, time, change):
+    """Note one arrival if there is room; returns the number of all."""
+    if count < np.uint64(len(windows.arrivals)):
+        windows.arrivals[count].time, windows.arrivals[count].change = time, change
+    return count + np.uint64(1)
+
+
+@inner
+def _first_missed(state, windows, sender, place):
+    """When the first message was sent that a link has missed, from its place among `flights`."""
+    if place >= sender.flights + sender.gone:
+        return windows.flights[place].time
+    missed = windows.fates[sender.flights + sender.gone].index
+    for _ in range(sender.flights + sender.gone - place):
+        missed = state.messages[missed].previous
+    return state.messages[missed].time
+
+
+@inner_inlined
+def _gather_uncertain(layout, state, windows, slot, place, link, until, count):
+    """Take what arrives by one link on which messages may be lost or overtake each other.
+
+    Parameters
+    ----------
+    layout : Layout
+    state : State
+    windows : Windows
+    slot : int
+        Position of the sender.
+    place : int
+        The link, by its receiver.
+    link : uint64
+        Its key.
+    until : float
+    count : uint64
+        Arrivals so far.
+    """
+    sender, flights, fates = windows.senders[slot], windows.flights, windows.fates
+    delay, weight = layout.links[place].delay, layout.links[place].weight
+    heard = sender.flights + windows.received[place]
+    first = max(heard, sender.flights + sender.gone)
+    stop, last, held = first, -1, windows.held[place]
+    while flights[stop].time + delay < until:
+        stop += 1
+    run, earliest = state.run[0], until
+    for k in range(stop - 1, first - 1, -1):
+        arrival = arrival_of(layout, windows, k, delay, link)
+        if arrival < until and arrival <= earliest:
+            if last < 0:
+                windows.received[place] = k + 1 - sender.flights
+                windows.held_before[slot], windows.held[place] = held, fates[k].value
+            else:
+                change = fates[last].value - fates[k].value
+                count = _add_arrival(windows, count, earliest, weight * change)
+                run.staleness = max(run.staleness, earliest - flights[k + 1].time)
+            earliest, last = arrival, k
+    if last >= 0:
+        change = fates[last].value - held
+        count = _add_arrival(windows, count, earliest, weight * change)
+        missed = _first_missed(state, windows, sender, heard)
+        run.staleness = max(run.staleness, earliest - missed)
+    return count
+
+
 @inner
 def _gather(layout, state, windows, i, until):
     """Take what arrives at unit i before `until` from its links; returns how much that is."""
-    arrivals, flights, p = windows.arrivals, windows.flights, layout.units[i].population
-    place, longest, run = i - layout.populations[p].start, 1.0, state.run[0]
-    count, room = np.uint64(0), np.uint64(len(arrivals))
+    flights, p = windows.flights, layout.units[i].population
+    receiver, longest, run = i - layout.populations[p].start, 0.0, state.run[0]
+    count, uncertain = np.uint64(0), len(windows.held) > 0
     for q in range(len(layout.projections)):
         projection = layout.projections[q]
         if projection.target == p:
             source = layout.populations[projection.source]
-            size = source.stop - source.start
-            begin = projection.register + place * size
-            links = layout.links[begin : begin + size]
-            received = windows.received[begin : begin + size]
+            begin = projection.register + receiver * (source.stop - source.start)
             for slot in range(windows.slots[q], windows.slots[q + 1]):
                 sender = windows.senders[slot]
-                j = sender.unit
-                windows.before[slot] = received[j]
+                place = begin + sender.unit
+                windows.before[slot] = windows.received[place]
                 # Unsigned, so that the compiler does not look for indices below 0.
-                k = np.uint64(sender.flights + received[j])
-                factor, weight = links[j].factor, links[j].weight
-                e = flights[k].time * factor
-                if e < until:
-                    longest = max(longest, factor)
-                while e < until:
-                    if count < room:
-                        arrivals[count].time, arrivals[count].change = e, flights[k].change * weight
-                    count += np.uint64(1)
+                k = np.uint64(sender.flights + max(windows.received[place], sender.gone))
+                delay, weight = layout.links[place].delay, layout.links[place].weight
+                time = flights[k].time + delay
+                if uncertain:
+                    if time < until:
+                        link = key_of_link(q, receiver)
+                        count = _gather_uncertain(
+                            layout, state, windows, slot, place, link, until, count
+                        )
+                    continue
+                if time < until:
+                    longest = max(longest, delay)
+                while time < until:
+                    count = _add_arrival(windows, count, time, flights[k].change * weight)
                     k += np.uint64(1)
-                    e = flights[k].time * factor
-                received[j] = np.int64(k) - sender.flights
-    run.staleness = max(run.staleness, math.log(longest) / layout.units[i].rate)
+                    time = flights[k].time + delay
+                windows.received[place] = np.int64(k) - sender.flights
+    run.staleness = max(run.staleness, longest)
     return np.int64(count)
 
 
@@ -89,7 +176,10 @@ def _undo_gather(layout, windows, i):
             place = i - layout.populations[p].start
             begin = projection.register + place * (source.stop - source.start)
             for slot in range(windows.slots[q], windows.slots[q + 1]):
-                windows.received[begin + windows.senders[slot].unit] = windows.before[slot]
+                place = begin + windows.senders[slot].unit
+                if len(windows.held) > 0 and windows.received[place] != windows.before[slot]:
+                    windows.held[place] = windows.held_before[slot]
+                windows.received[place] = windows.before[slot]
 
 
 @inner
@@ -115,16 +205,52 @@ def _put_into_cells(windows, count, now, until):
 
 
 @inner
-def _note_message(layout, state, windows, i, t, rising):
-    """Unit i reaches a level at time t: note its message."""
-    unit, window = state.units[i], windows.window[0]
-    message = windows.out[window.leaving]
+def _note_message(layout, state, windows, i, t, value, direction):
+    """Unit i sends at time t: note its message, to be sent at the end of the window.
+
+    Parameters
+    ----------
+    layout : Layout
+    state : State
+    windows : Windows
+    i : int
+    t : float
+    value : float
+        Its output,
+    direction : float
+        which moves up (1), down (-1) or somewhere (0), for a heartbeat.
+    """
+    message = windows.out[windows.window[0].leaving]
+    message.time, message.unit, message.news = t, i, direction != 0.0
+    message.value = set_levels(layout, state, i, value, direction)
+    state.units[i].sent_at = t
+    windows.window[0].leaving += 1
+
+
+@inner
+def _note_crossing(layout, state, windows, i, t, rising):
+    """Unit i reaches a level at time t."""
+    unit = state.units[i]
     value, direction = (unit.up, 1.0) if rising else (unit.down, -1.0)
     if layout.populations[layout.units[i].population].kind == SIGN:
         value = direction
-    message.time, message.unit = t, i
-    message.value = set_levels(layout, state, i, value, direction)
-    window.leaving += 1
+    _note_message(layout, state, windows, i, t, value, direction)
+
+
+@inner
+def _note_heartbeat(layout, state, windows, i, t, x):
+    """Unit i has been silent for too long at time t, and is in state x."""
+    unit, population = state.units[i], layout.populations[layout.units[i].population]
+    value = activation(population.kind, population.parameter, x)
+    direction = 1.0 if value >= unit.up else (-1.0 if value <= unit.down else 0.0)
+    _note_message(layout, state, windows, i, t, value, direction)
+
+
+@inner
+def _next_heartbeat(layout, state, i, begun):
+    """exp(rate (t - begun)) at the next heartbeat of unit i, if it sends nothing before."""
+    silent_until = state.units[i].sent_at + layout.rules[0].heartbeat
+    return math.exp((silent_until - begun) * layout.units[i].rate)
 
 
 @inner
@@ -149,15 +275,23 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
     for k in range(stop - first):
         order[k] = first + k
     sort_by_time(placed, order, stop - first)
+    beat = _next_heartbeat(layout, state, i, begun)
     for k in range(stop - first + 1):
         e = placed[order[k]].time if k < stop - first else until
         while window.leaving < len(windows.out):
             rising = gap > 0.0
             distance = target - (state.high[i] if rising else state.low[i])
-            if distance == 0.0 or (distance > 0.0) != rising or abs(gap) > e * abs(distance):
+            crosses = distance != 0.0 and (distance > 0.0) == rising
+            crosses = crosses and abs(gap) <= min(e, beat) * abs(distance)
+            if not crosses and beat > e:
                 break
-            now = max(gap / distance, now)
-            _note_message(layout, state, windows, i, begun + math.log(now) / rate, rising)
+            now = max(gap / distance if crosses else beat, now)
+            t = begun + math.log(now) / rate
+            if crosses:
+                _note_crossing(layout, state, windows, i, t, rising)
+            else:
+                _note_heartbeat(layout, state, windows, i, t, target - gap / now)
+            beat = _next_heartbeat(layout, state, i, begun)
         now = e
         if k < stop - first:
             change = placed[order[k]].change
@@ -186,6 +320,7 @@ def _advance(layout, state, windows, i, begun, now, until, count):
     placed, free = windows.placed, np.isnan(state.units[i].fixed)
     cells = _put_into_cells(windows, count, now, until)
     first, step = 0, (until - now) / cells
+    beat = _next_heartbeat(layout, state, i, begun)
     for c in range(cells):
         stop, edge = windows.ends[c], until - (cells - 1 - c) * step
         total = moment = size = 0.0
@@ -198,36 +333,46 @@ def _advance(layout, state, windows, i, begun, now, until, count):
         x, reach = target - gap / now, 1.0 - now / edge
         high = x + reach * max(target + size - x, 0.0)
         low = x + reach * min(target - size - x, 0.0)
-        if free and not (high < state.high[i] and low > state.low[i]):
+        quiet = high < state.high[i] and low > state.low[i]
+        if free and not (quiet and beat > edge):
             _step_through(layout, state, windows, i, begun, first, stop, now, edge)
+            beat = _next_heartbeat(layout, state, i, begun)
         else:
             state.target[i] = target + total
             state.gap[i] = gap + moment
         first, now = stop, edge
 
 
+@inner_elementwise
+def _count_exponentials(arrivals, count, rate, until, last):
+    """Times of arrivals become exp(rate (t - begun)), which is `last` at `until`."""
+    for a in range(np.uint64(count)):
+        arrivals[a].time = last * exponential((arrivals[a].time - until) * rate)
+
+
 @inner
 def through_window(layout, state, windows, i, begun):
     """Unit i to the end of the window; False if its messages have no room."""
-    unit, window = state.units[i], windows.window[0]
-    last = math.exp((window.end - begun) * layout.units[i].rate)
-    until = last
-    while window.now < last:
+    unit, window, rate = state.units[i], windows.window[0], layout.units[i].rate
+    until = window.end
+    while window.now < window.end:
         count = _gather(layout, state, windows, i, until)
         if count > len(windows.arrivals):
             _undo_gather(layout, windows, i)
             until = 0.5 * (window.now + until)
             continue
-        left, down, up = window.leaving, unit.down, unit.up
+        now, last = math.exp((window.now - begun) * rate), math.exp((until - begun) * rate)
+        _count_exponentials(windows.arrivals, count, rate, until, last)
+        left, down, up, sent_at = window.leaving, unit.down, unit.up, unit.sent_at
         target, gap, low, high = state.target[i], state.gap[i], state.low[i], state.high[i]
-        _advance(layout, state, windows, i, begun, window.now, until, count)
+        _advance(layout, state, windows, i, begun, now, last, count)
         if window.leaving == len(windows.out):
             _undo_gather(layout, windows, i)
-            window.leaving, unit.down, unit.up = left, down, up
+            window.leaving, unit.down, unit.up, unit.sent_at = left, down, up, sent_at
             state.target[i], state.gap[i], state.low[i], state.high[i] = target, gap, low, high
             return False
         state.run[0].operations += count
-        window.now, until = until, last
-    state.gap[i] /= last
-    window.now = 1.0
+        window.now, until = until, window.end
+    state.gap[i] /= math.exp((window.end - begun) * rate)
+    window.now = begun
     return True

@@ -9,26 +9,41 @@ from numpy.typing import NDArray
 
 from ....compiled.bundle import bundle
 from ..layout import Layout
-from ..layout.arrays import Ints, Records
+from ..layout.arrays import Floats, Ints, Records
 from .state import CROWDED, State
 from .window_unit import CELLS, CLOSED
 
 _ROOM = 16  # messages per unit and window
 _ARRIVALS = 1 << 14  # of one unit, handled at once
+_LONGEST = 16.0  # window, in units of the smallest tau: a gap then has not grown beyond e^16
 
-# A message on its way, or an arrival; their time is exp(rate t) with the rate of the receivers.
+# A message on its way, or an arrival, whose time becomes exp(rate (t - begun)).
 FLIGHT = np.dtype([("time", np.float64), ("change", np.float64)])
-# Counted in its population; `flights` is where its first message would be, if that had not gone.
-SENDER = np.dtype([("unit", np.int64), ("flights", np.int64)])
-# Of each unit: messages that have arrived everywhere, and where its next one goes in `flights`.
-SENDING = np.dtype([("gone", np.int64), ("cursor", np.int64)])
-OUT = np.dtype([("time", np.float64), ("value", np.float64), ("unit", np.int64)])
+# What decides, with a link, when such a message arrives, and its position.
+FATE = np.dtype(
+    [("value", np.float64), ("jitter", np.uint64), ("drop", np.uint64), ("index", np.int64)]
+)
+# Counted in its population; `flights` is where its first message would be, if that and the others
+# that are gone were still on their way.
+SENDER = np.dtype([("unit", np.int64), ("flights", np.int64), ("gone", np.int64)])
+# Of each unit: messages that have arrived everywhere, or nowhere; where its others begin in
+# `flights`, and where the next one goes.
+SENDING = np.dtype([("gone", np.int64), ("first", np.int64), ("cursor", np.int64)])
+OUT = np.dtype(
+    [
+        ("time", np.float64),
+        ("value", np.float64),
+        ("unit", np.int64),
+        ("news", np.bool_),  # whether its output has moved by a quantum: no heartbeat
+    ],
+    align=True,
+)
 WINDOW = np.dtype(
     [
-        ("width", np.float64),  # the smallest delay
-        ("longest", np.float64),  # delay
+        ("width", np.float64),  # the smallest delay, or less
+        ("longest", np.float64),  # delay with its jitter
         ("end", np.float64),
-        ("now", np.float64),  # exp(rate (t - begun)) up to which `unit` has come
+        ("now", np.float64),  # the time up to which `unit` has come
         ("unit", np.int64),  # whose turn it is; CLOSED while no window is open
         ("leaving", np.int64),  # messages in `out`
         ("oldest", np.int64),  # message that may be on its way
@@ -41,11 +56,14 @@ WINDOW = np.dtype(
 class Windows(NamedTuple):
     """Messages on their way, and working memory."""
 
-    received: NDArray[np.int32]  # messages that have arrived, by link
-    before: NDArray[np.int32]  # the same, for one unit and all `senders`, before its last arrivals
+    received: NDArray[np.int32]  # number of the last message that has arrived, by link
+    held: Floats  # its value; empty if all messages arrive in the order in which they were sent
+    before: NDArray[np.int32]  # both, for one unit and all `senders`, before its last arrivals
+    held_before: Floats
     senders: Records  # with messages on their way, by projection,
     slots: Ints  # which begin here
     flights: Records  # by sender, ended by one that never arrives
+    fates: Records
     sending: Records
     arrivals: Records  # of one unit,
     placed: Records  # and by cells
@@ -62,14 +80,20 @@ def begin_windows(layout: Layout, state: State) -> Windows:
     sources = layout.projections["source"]
     room = max(_ARRIVALS, 2 * units * len(sources))
     window = np.zeros(1, WINDOW)
-    window["width"], window["longest"] = layout.delays.min(), layout.delays.max()
-    window["now"], window["unit"] = 1.0, CLOSED
+    window["width"] = min(layout.delays.min(), _LONGEST / populations["fastest"].max())
+    window["longest"] = layout.delays.max() + layout.jitter.max(initial=0.0)
+    window["unit"] = CLOSED
+    uncertain = layout.rules["drop"][0] > 0 or len(layout.jitter) > 0
+    flights = 2 * len(state.messages)
     return Windows(
         received=np.zeros(len(layout.links), np.int32),
+        held=_by_receiver(layout, state.units["first"]) if uncertain else np.zeros(0),
         before=np.zeros(width[sources].sum(), np.int32),
+        held_before=np.zeros(width[sources].sum()),
         senders=np.zeros(width[sources].sum(), SENDER),
         slots=np.zeros(len(sources) + 1, np.int64),
-        flights=np.zeros(2 * len(state.messages) * len(sources), FLIGHT),
+        flights=np.zeros(flights, FLIGHT),
+        fates=np.zeros(flights, FATE),
         sending=np.zeros(units, SENDING),
         arrivals=np.zeros(room, FLIGHT),
         placed=np.zeros(room, FLIGHT),
@@ -82,11 +106,21 @@ def begin_windows(layout: Layout, state: State) -> Windows:
 
 def grown(windows: Windows, ended: int) -> Windows:
     """Room for twice as many messages, in this window or on their way."""
-    names = ("order", "out") if ended == CROWDED else ("flights",)
+    names = ("order", "out") if ended == CROWDED else ("flights", "fates")
     parts = {name: getattr(windows, name) for name in names}
     return windows._replace(
         **{name: np.concatenate([part, np.zeros_like(part)]) for name, part in parts.items()}
     )
+
+
+def _by_receiver(layout: Layout, outputs: Floats) -> Floats:
+    """What a link would hold if it knew the output of its sender, as `links` are ordered."""
+    parts = []
+    for projection in layout.projections:
+        source, target = (layout.populations[projection[end]] for end in ("source", "target"))
+        part = outputs[source["start"] : source["stop"]]
+        parts.append(np.tile(part, target["stop"] - target["start"]))
+    return np.concatenate(parts)
 
 
 def settle_registers(layout: Layout, state: State, windows: Windows) -> None:

@@ -82,8 +82,8 @@ RULES = np.dtype(
     ],
     align=True,
 )
-# A link of one receiver for runs in windows; factor = exp(rate delay), with its rate.
-LINK = np.dtype([("factor", np.float64), ("weight", np.float64)])
+# A link of one receiver for runs in windows; its weight by the leak of the receiver.
+LINK = np.dtype([("delay", np.float64), ("weight", np.float64)])
 
 
 @bundle

@@ -7,25 +7,24 @@ import numpy as np
 from .... import neurons
 from .arrays import LINK, Layout, Records
 
-_LARGEST = 600.0  # exponent of rate times delay
 # Going through all links in every window has to pay, against a queue of single messages; about
 # 0.1 / quantum of them pass each link while a unit relaxes.
 _SHORTEST = 0.05  # delay, in units of tau times the quantum
 
 
 def runs_in_windows(layout: Layout) -> bool:
-    """Whether all delays are by link, constant and long enough, and all units single."""
+    """Whether messages go by link with delays that are long enough, and all units are single."""
     rules, populations = layout.rules[0], layout.populations
-    simple = rules["link"] and not (rules["clocked"] or rules["drop"] or len(layout.jitter))
+    zero = rules["zero"] and rules["drop"] > 0
+    if not rules["link"] or rules["clocked"] or rules["latest"] or zero:
+        return False
     kinds = populations["kind"]
     crossing = ~np.isin(kinds, (*neurons.GROUPS, neurons.SHARE, neurons.NORMALISER))
     shared = np.isfinite(populations["rate"])
-    if not (simple and np.isinf(rules["heartbeat"]) and crossing.all() and shared.all()):
+    if not (crossing.all() and shared.all() and len(layout.delays)):
         return False
-    fastest = populations["fastest"].max()
-    shortest = _SHORTEST * populations["quantum"].min() / fastest
-    reach = fastest * layout.delays.max(initial=0.0)
-    return bool(len(layout.delays) and layout.delays.min() > shortest and reach < _LARGEST)
+    shortest = _SHORTEST * populations["quantum"].min() / populations["fastest"].max()
+    return bool(layout.delays.min() > shortest)
 
 
 def links_by_receiver(layout: Layout) -> Records:
@@ -41,6 +40,6 @@ def links_by_receiver(layout: Layout) -> Records:
         begin, part = projection["weights"], np.zeros((receivers, senders), LINK)
         weights = layout.weights[begin : begin + part.size].reshape(senders, receivers)
         part["weight"] = weights.T / target["leak"]
-        part["factor"] = np.exp(target["rate"] * layout.delays[place])
+        part["delay"] = layout.delays[place]
         parts.append(part.ravel())
     return np.concatenate(parts)
