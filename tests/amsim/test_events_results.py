@@ -140,7 +140,7 @@ def test_a_runaway_ends_before_deliveries_on_their_way_fill_the_memory(
 ) -> None:
     """One message by link is as many deliveries as it has receivers."""
     net = am.dense_am(np.ones((50, 50)), visible=am.Identity(), hidden=am.Identity())
-    timing = am.Timing(delay=5.0, jitter=0.1, scope="link")
+    timing = am.Timing(delay=5.0, jitter=0.1, scope="link", arrival="latest")  # not in windows
     solver = am.EventDriven(1e-3, timing, max_events=4000, record_events=True)
     monkeypatch.setattr(engine_run, "_ON_THE_WAY", 20_000)
     flooded = am.simulate(net, np.ones(50), solver=solver)
