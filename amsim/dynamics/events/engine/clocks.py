@@ -13,8 +13,16 @@ from ....compiled.streams import mixed, unit_interval
 from ....neurons import NORMALISER
 from .leak import find_crossings, sends_at_levels
 from .queue import push
-from .sending import set_first_levels
+from .sending import output, set_levels
 from .state import BEAT, TICK
+
+
+@inner
+def set_first_levels(layout, state):
+    """Levels of all units at t = 0."""
+    for i in range(len(state.units)):
+        set_levels(layout, state, i, output(layout, state, i, 0.0), 0.0)
+    state.run[0].begun = True
 
 
 @inner

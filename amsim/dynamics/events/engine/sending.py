@@ -53,14 +53,6 @@ def set_levels(layout, state, i, value, direction):
     return carried
 
 
-@inner
-def set_first_levels(layout, state):
-    """Levels of all units at t = 0."""
-    for i in range(len(state.units)):
-        set_levels(layout, state, i, output(layout, state, i, 0.0), 0.0)
-    state.run[0].begun = True
-
-
 @inner_inlined
 def quantile(jitter, u):
     """Jitter from a number in (0, 1)."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from ....compiled.jit import compiled, inner
-from .sending import key_of_link, keys_of_message, set_first_levels
+from .clocks import set_first_levels
+from .sending import key_of_link, keys_of_message
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
 from .window_unit import CLOSED, arrival_of, sort_by_time, through_window
 
