@@ -67,10 +67,8 @@ def quantile(jitter, u):
 def keys_of_message(layout, i, number):
     """Keys of the random numbers of a message of unit i: of its jitter and of its losses."""
     rules, own, number = layout.rules[0], np.uint64(i), np.uint64(number)
-    return (
-        mixed(mixed(rules.seed_jitter, own), number),
-        mixed(mixed(rules.seed_drop, own), number),
-    )
+    own_jitter = mixed(mixed(rules.seed_jitter, own), number)
+    return own_jitter, mixed(mixed(rules.seed_drop, own), number)
 
 
 @inner_inlined
