@@ -91,6 +91,7 @@ def summarise(task: Task, traj: Trajectory, results: list[dict[str, Any]]) -> st
     for status, word in (
         ("time_limit", "did not settle in time"),
         ("diverged", "diverged"),
+        ("stalled", "stalled"),
         ("interrupted", "were interrupted"),
     ):
         text += f", {number[status]} {word}" if number[status] else ""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Also = Callable[[Task, Trajectory], dict[str, Any]]
 
 # Codes of runs that did not end well; every other run is done.
-_CODES = {"time_limit": NOT_SETTLED, "diverged": NOT_SETTLED}
+_CODES = dict.fromkeys(("time_limit", "diverged", "stalled"), NOT_SETTLED)
 
 
 SOLVERS = ("exponential", "RK45", "DOP853", "Radau", "BDF", "LSODA", "fixed-point")

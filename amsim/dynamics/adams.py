@@ -34,11 +34,12 @@ GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
 # How much the first steps may grow, which are much shorter than they need to be. Later ones must
 # not jump far beyond what is stable: a cue near its rest would be thrown back each time.
 FIRST_GROWTH, FIRST = 8.0, 10
-# The first four in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
+# The first five in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
 # its drive is evaluated at its state, to begin the history or to see whether it really rests.
-SETTLED, TIME_LIMIT, DIVERGED, RUNNING, QUIET, STARTING = range(6)
+SETTLED, TIME_LIMIT, DIVERGED, STALLED, RUNNING, QUIET, STARTING = range(7)
 # A number that is written out has a type of its own, for which numba would compile anew.
 NONE = np.int64(0)
+NOISE = 1e-12  # changes of the drive by this share of it are rounding
 BLOW_UP = 1e9  # a state that grew by this factor is not coming back
 
 Floats = NDArray[np.float64]
@@ -88,6 +89,7 @@ CUE = np.dtype(
         ("written", "i8"),  # output times done
         ("status", "i8"),
         ("evaluated", "i8"),
+        ("most", "i8"),  # evaluations after which it stalls
         ("accepted", "i8"),
         ("rejected", "i8"),
     ]
@@ -540,15 +542,22 @@ def _choose(steps, segments, b, error, below, above, rtol, atol):
 
 @inner
 def _reject(steps, b, error):
-    """Try again with a shorter step; diverged where it cannot get shorter."""
+    """Try again with a shorter step; where it cannot get shorter the cue has ended."""
     cue = steps.cues[b]
     factor = SHRINK
     if math.isfinite(error):
         factor = max(SHRINK, SAFETY * _stretch(error, cue.order))
     cue.h *= factor
     cue.rejected += 1
-    if steps.past[b, 0] + 1e-3 * cue.h == steps.past[b, 0] or cue.h < 1e-200:
-        cue.status = DIVERGED
+    if _vanishes(steps, b):
+        cue.status = STALLED if math.isfinite(error) else DIVERGED
+
+
+@inner
+def _vanishes(steps, b):
+    """Whether the next step of cue b is lost in the rounding of times."""
+    time, h = steps.past[b, 0], steps.cues[b].h
+    return time + 1e-3 * h == time or h < 1e-200
 
 
 @inner_vectorised
@@ -745,19 +754,27 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
     """
     cue = steps.cues[b]
     finite = correct(steps, segments, b, drives)
-    distance = 0.0
+    distance = change = noise = 0.0
     if tolerance > 0.0:
-        distance = residual(segments, drives, steps.new, b)
         for s in range(len(segments.rate)):
-            distance = max(distance, steps.weight[b, s, 2])
+            change = max(change, steps.weight[b, s, 2])
+            noise = max(noise, NOISE * steps.scale[b, segments.layer[s]])
+        distance = max(residual(segments, drives, steps.new, b), change)
     accepted = advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, scratch)
     if accepted and tolerance > 0.0:
         # Much less than the distance: steps at the border of what is stable, which a tenth would
         # let pass, could keep the cue at that distance for good.
         cue.floor = 0.02 * max(distance, tolerance)
+        # Where what is left is a drive that turns about at each step, they are at that border. At a
+        # jump it turns about however short they are.
+        if change > max(0.5 * distance, noise):
+            cue.h = min(cue.h, 0.5 * (steps.past[b, 0] - steps.past[b, 1]))
         late = steps.past[b, 0] >= cue.settles_from
-        if distance <= tolerance and late and cue.status != DIVERGED:
+        near = distance <= tolerance or cue.status == TIME_LIMIT
+        if near and late and cue.status != DIVERGED:
             cue.status = QUIET
+    if cue.status == RUNNING and (cue.evaluated >= cue.most or _vanishes(steps, b)):
+        cue.status = STALLED
 
 
 @inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .. import checks
 from ..lagrangians.base import require
 from .pieces import in_pieces
 from .problem import Problem, Solution
@@ -24,6 +25,9 @@ class ExponentialIntegrator:
         errors, so the error at an output time may be up to about 3 times as large.
     atol : float, default 1e-9
         Error allowed besides, in units of the state.
+    max_steps : int, default 1_000_000
+        Steps besides one for each output time, those that were rejected included, after which a
+        cue ends with status "stalled". They are counted anew after each jump of an input.
 
     Notes
     -----
@@ -42,10 +46,13 @@ class ExponentialIntegrator:
 
     rtol: float = 1e-6
     atol: float = 1e-9
+    max_steps: int = 1_000_000
 
     def __post_init__(self) -> None:
         require(self, "rtol", at_least=1e-13)
         require(self, "atol", at_least=1e-300)
+        steps = checks.count("ExponentialIntegrator: max_steps", self.max_steps)
+        object.__setattr__(self, "max_steps", steps)
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""
@@ -60,4 +67,4 @@ class ExponentialIntegrator:
         kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
         kinked = any(layer.lagrangian.kinked for layer in problem.network.layers.values())
         share = _SHARE_KINKED if kinked else _SHARE
-        return integrate(kind, problem, share * self.rtol, share * self.atol)
+        return integrate(kind, problem, share * self.rtol, share * self.atol, self.max_steps)

@@ -292,7 +292,7 @@ class _TwoLayers(_AnyNetwork):
 
     def begin(self) -> None:
         problem, network = self.problem, self.problem.network
-        drive = self.compiled = _Drive(problem, _RTOL, _ATOL)
+        drive = self.compiled = _Drive(problem, _RTOL, _ATOL, max_steps=0)
         drive.prepare()
         hidden, visible = (network.layers[name] for name in (drive.hidden, drive.visible))
         state = drive.start

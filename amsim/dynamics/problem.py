@@ -21,8 +21,8 @@ from .noise import Disturbance
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
-STATUSES = ("settled", "time_limit", "diverged", "interrupted", "max_events")
-SETTLED, TIME_LIMIT, DIVERGED, INTERRUPTED, MAX_EVENTS = range(5)
+STATUSES = ("settled", "time_limit", "diverged", "stalled", "interrupted", "max_events")
+SETTLED, TIME_LIMIT, DIVERGED, STALLED, INTERRUPTED, MAX_EVENTS = range(6)
 
 # Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
 Reader = Callable[[str, slice], Array]
@@ -257,8 +257,9 @@ class Solver(Protocol):
        the batch if its steps are shared.
     7. A solver does not raise for what happens to states, nor warn. Every cue gets a code: SETTLED;
        TIME_LIMIT at t1; DIVERGED where a state is not finite or exceeds BLOW_UP times 1 + the
-       largest initial one, and the last state before that is kept; INTERRUPTED for those that were
-       under way when KeyboardInterrupt came: it is caught, and what was reached is returned.
+       largest initial one, and the last state before that is kept; STALLED where no step is short
+       enough, or more were taken than a run may; INTERRUPTED for those that were under way when
+       KeyboardInterrupt came: it is caught, and what was reached is returned.
     8. `Solution.times` are ``recorded_times(problem.times, problem.explicit, finished, last)``,
        with `last` the time at which the last cue stopped and `finished` whether all codes are
        SETTLED or TIME_LIMIT. Rows after the end of a cue repeat its last state; a row at `last` is

@@ -52,13 +52,15 @@ class Run:
     problem : Problem
     rtol, atol : float
         Error per step.
+    max_steps : int
+        Steps after which a cue has stalled.
     """
 
     # The compiled function that takes longest to compile.
     outermost: Any = adams.finish_running
 
-    def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
-        self.problem, self.rtol, self.atol = problem, rtol, atol
+    def __init__(self, problem: Problem, rtol: float, atol: float, max_steps: int) -> None:
+        self.problem, self.rtol, self.atol, self.max_steps = problem, rtol, atol, max_steps
         network = problem.network
         segments = segments_of(network.dynamic.values(), _couplings(network))
         self.leak = np.repeat(segments.rate / segments.gain, np.diff(segments.start))
@@ -98,7 +100,7 @@ class Run:
         cues = self.steps.cues
         fastest = max(segments.lag[0], segments.gain.max())
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
-        cues["status"] = adams.STARTING
+        cues["status"], cues["most"] = adams.STARTING, self.max_steps + len(problem.times)
         cues["stop"], cues["settles_from"] = np.inf, problem.settles_from
         if problem.unforeseen:
             self.stops = np.unique([*problem.times, problem.t1])
@@ -227,13 +229,15 @@ class Outcome(NamedTuple):
     offset: Array  # (B, 0 or K) initial state of memory units beside their followers
 
 
-def integrate(kind: type[Run], problem: Problem, rtol: float, atol: float) -> Solution:
+def integrate(
+    kind: type[Run], problem: Problem, rtol: float, atol: float, max_steps: int
+) -> Solution:
     """Run all cues to the end, some at a time, so that their history stays in the cache.
 
     Which cues run side by side does not depend on the number of workers, nor does what they end
     with. Ctrl-C is noticed between chunks of steps, and reported as a status.
     """
-    crew = _Crew(kind, problem, rtol, atol)
+    crew = _Crew(kind, problem, rtol, atol, max_steps)
     outcomes = crew.run_all(_parts(kind, problem))
     crew.progress.close()
     return _solution(kind, problem, _joined(outcomes), crew.outputs)
@@ -252,8 +256,10 @@ def _parts(kind: type[Run], problem: Problem) -> list[slice]:
 class _Crew:
     """One or more threads that share the parts of a batch."""
 
-    def __init__(self, kind: type[Run], problem: Problem, rtol: float, atol: float) -> None:
-        self.kind, self.problem, self.rtol, self.atol = kind, problem, rtol, atol
+    def __init__(
+        self, kind: type[Run], problem: Problem, rtol: float, atol: float, max_steps: int
+    ) -> None:
+        self.kind, self.problem, self.limits = kind, problem, (rtol, atol, max_steps)
         self.outputs = np.empty((problem.batch, len(problem.times), kind.width(problem)))
         self.progress = Progress(problem.t1, problem.batch)
         self.reached: dict[int, float] = {}  # times of the parts that are under way
@@ -274,7 +280,7 @@ class _Crew:
 
     def run(self, part: slice) -> Outcome:
         """Step until every cue of the part has ended."""
-        run = self.kind(self.problem.select(np.arange(part.start, part.stop)), self.rtol, self.atol)
+        run = self.kind(self.problem.select(np.arange(part.start, part.stop)), *self.limits)
         run.outputs = self.outputs[part]
         try:
             if not self.stopped:

@@ -17,6 +17,7 @@ from .problem import (
     DIVERGED,
     INTERRUPTED,
     SETTLED,
+    STALLED,
     TIME_LIMIT,
     Problem,
     Solution,
@@ -36,6 +37,9 @@ class ScipyODE:
     method : {"RK45", "DOP853", "Radau", "BDF", "LSODA"}
     rtol, atol : float, default 1e-8 and 1e-10
         SciPy's tolerances: error per step, relative to each unit's |x| and absolute.
+    max_steps : int, default 100_000
+        Steps after which cues that have not settled end with status "stalled". They are counted
+        anew after each jump of an input.
 
     Examples
     --------
@@ -48,10 +52,12 @@ class ScipyODE:
     method: str = "RK45"
     rtol: float = 1e-8
     atol: float = 1e-10
+    max_steps: int = 100_000
 
     def __post_init__(self) -> None:
         checks.choice("solver", self.method, METHODS, " (of SciPy), 'brian2', or a solver")
         require(self, "rtol", "atol")
+        object.__setattr__(self, "max_steps", checks.count("ScipyODE: max_steps", self.max_steps))
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch as one system."""
@@ -107,10 +113,10 @@ class _Run:
         problem, stepper = self.problem, self.stepper
         with np.errstate(all="ignore"):
             stepper.step()
-        if stepper.status == "failed" or not np.abs(stepper.y).max() < self.limit:
-            self.settle_quiet()
-            self.codes[self.codes == INTERRUPTED] = DIVERGED
-            return False
+        if not np.abs(stepper.y).max() < self.limit:
+            return self.end(DIVERGED)
+        if stepper.status == "failed":
+            return self.end(STALLED)
         self.accepted += 1
         self.x = self.hold(stepper.y)
         self.record()
@@ -121,23 +127,23 @@ class _Run:
             # The batch goes on together: a cue may leave a saddle where it seemed to rest.
             self.quiet_since = np.where(quiet, np.fmin(self.quiet_since, stepper.t), np.nan)
             if quiet.all():
-                self.settle_quiet()
-                return False
+                return self.end(SETTLED)
         if stepper.status == "finished":
-            self.settle_quiet()
-            self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
-            return False
+            return self.end(TIME_LIMIT)
+        if self.accepted == self.solver.max_steps:
+            return self.end(STALLED)
         return True
 
     def hold(self, flat: Array) -> Array:
         """States (B, N); the linear algebra of implicit methods moves clamped units by rounding."""
         return np.where(self.fixed, self.initial, flat.reshape(self.shape))
 
-    def settle_quiet(self) -> None:
-        """Settle the cues that are at rest now that the batch stops."""
+    def end(self, code: int) -> bool:
+        """Stop the batch: cues at rest have settled, the others get the code. Returns False."""
         quiet = ~np.isnan(self.quiet_since)
-        self.codes[quiet] = SETTLED
+        self.codes[:] = np.where(quiet, SETTLED, code)
         self.ends[quiet] = self.quiet_since[quiet]
+        return False
 
     def record(self) -> None:
         """Interpolate the output times within the last step."""

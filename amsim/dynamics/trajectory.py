@@ -22,7 +22,9 @@ from . import trajectory_file
 from .problem import (
     DIVERGED,
     INTERRUPTED,
+    MAX_EVENTS,
     SETTLED,
+    STALLED,
     STATUSES,
     TIME_LIMIT,
     Problem,
@@ -30,6 +32,7 @@ from .problem import (
     Solution,
     Stored,
 )  # fmt: skip
+from .sliding import sliding_units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +80,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
     times : ndarray (T,)
         In the unit of tau; for `FixedPoint` the number of updates (`time_label` says which).
     status : str
-        "settled", "time_limit", "diverged", "interrupted" or "max_events": the worst of the batch.
+        "settled", "time_limit", "diverged", "stalled", "interrupted" or "max_events": the worst of
+        the batch.
     codes : ndarray of int (*batch)
         The status of each cue as a number, the higher the worse; 0 is "settled".
     settle_times : ndarray (*batch)
@@ -429,36 +433,63 @@ def _energy(problem: Problem, solution: Solution) -> Array:
 
 def _message(problem: Problem, solution: Solution) -> str:
     """What happened, in words."""
-    count = len(solution.codes)
-    number = {name: int(np.sum(solution.codes == code)) for code, name in enumerate(STATUSES)}
-    last = f"{'update' if solution.updates else 't ='} {problem.t0 + solution.ends.max():.4g}"
-    if number["interrupted"]:
+    codes = solution.codes
+    if (codes == INTERRUPTED).any():
         return _interrupted(problem, solution)
-    if number["max_events"]:
+    code = int(codes.max())
+    these, count = codes == code, len(codes)
+    number = f"{np.sum(these)} of {count} cues"
+    last = f"{'update' if solution.updates else 't ='} {problem.t0 + solution.ends[these].max():.4g}"
+    if code == MAX_EVENTS:
+        return f"{number} sent max_events messages, by {last}{_flood(problem, solution)}"
+    if code == STALLED:
+        return f"{number} stalled, by {last}, {_stall(problem, solution)}"
+    if code == DIVERGED:
         return (
-            f"{number['max_events']} of {count} cues sent max_events messages, by {last}: allow "
-            f"more, take a larger quantum or t1, or look for growth or an oscillation with plot()"
+            f"{number} diverged, by {last}: the states grow without bound; bound an activation "
+            f"(Tanh, Sigmoid, Softmax) or scale the weights down"
         )
-    if number["diverged"]:
-        return (
-            f"{number['diverged']} of {count} cues diverged, by {last}: the states grow without "
-            f"bound; bound an activation (Tanh, Sigmoid, Softmax) or scale the weights down"
-        )
-    if number["time_limit"] and problem.noise is not None:
+    if code == TIME_LIMIT and problem.noise is not None:
         return (
             f"ran to {last} with noise: states have a distribution and no rest; take averages over "
             f"times and cues"
         )
-    if number["time_limit"] and not problem.tolerance:
+    if code == TIME_LIMIT and not problem.tolerance:
         return f"ran to {last} as asked (until=None)"
-    if number["time_limit"]:
+    if code == TIME_LIMIT:
         longer = "more updates" if solution.updates else "a larger t1, a solver with smaller errors"
         return (
-            f"{number['time_limit']} of {count} cues did not settle by {last}, with |tau dx/dt| up "
-            f"to {_residual(problem, solution):.2g}: allow {longer} or a larger tolerance "
+            f"{number} did not settle by {last}, with |tau dx/dt| up to "
+            f"{_residual(problem, solution):.2g}: allow {longer} or a larger tolerance "
             f"(until=Settled(...)), or look for an oscillation with plot()"
         )
-    return f"{count} of {count} cues settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"
+    return f"{number} settled by {last} (|tau dx/dt| <= {problem.tolerance:g})"
+
+
+def _flood(problem: Problem, solution: Solution) -> str:
+    """Why there may be too many messages, and the remedy."""
+    if units := sliding_units(problem, solution):
+        return (
+            f", at a jump of the output of {units}, where messages may follow each other without "
+            f"end: take a longer delay (Timing(delay=...)), or Tanh with a large beta there"
+        )
+    more = "allow more, take a larger quantum or t1"
+    return f": {more}, or look for growth or an oscillation with plot()"
+
+
+def _stall(problem: Problem, solution: Solution) -> str:
+    """Why steps may be too short, and the remedy."""
+    if units := sliding_units(problem, solution):
+        return (
+            f"at a jump of the output of {units}, which steps cross again and again: take Tanh "
+            f"with a large beta there, EventDriven with a delay, or until=None with a larger rtol"
+        )
+    return (
+        f"where no step was short enough or max_steps were taken, with |tau dx/dt| up to "
+        f"{_residual(problem, solution):.2g}: for couplings much faster than every tau take "
+        f"solver='Radau'; name the jumps of inputs (breakpoints=...), bound an activation, or "
+        f"allow more steps or a larger rtol"
+    )
 
 
 def _interrupted(problem: Problem, solution: Solution) -> str:
@@ -488,8 +519,8 @@ def _which(cues: NDArray[np.bool_]) -> str:
 
 
 def _residual(problem: Problem, solution: Solution) -> float:
-    """Largest |tau dx/dt| of the cues that did not settle, where they are now."""
-    cues = np.flatnonzero(solution.codes == TIME_LIMIT)
+    """Largest |tau dx/dt| of the cues that ended worst, where they are now."""
+    cues = np.flatnonzero(solution.codes == solution.codes.max())
     final = {name: solution.final(name, slice(None))[0][cues] for name in problem.network.dynamic}
     vector = problem.network.pack(final)
     return float(np.abs(problem.select(cues).force(float(solution.ends.max()), vector)).max())

@@ -175,7 +175,7 @@ def _beginnings(codes: Array) -> tuple[str, ...]:
     number = {name: int(np.sum(codes == code)) for code, name in enumerate(STATUSES)}
     if number["interrupted"]:
         return ("interrupted",)
-    for status, words in (("max_events", "sent"), ("diverged", "diverged")):
+    for status, words in (("max_events", "sent"), ("stalled", "stalled"), ("diverged", "diverged")):
         if number[status]:
             return (f"{number[status]} of {codes.size} cues {words}",)
     if number["time_limit"]:

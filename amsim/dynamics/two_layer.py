@@ -39,8 +39,8 @@ _NEGLIGIBLE = 0.03
 class TwoLayerRun(Run):
     """Steps whose state is v and its follower y and whose drive is one compiled pass."""
 
-    def __init__(self, problem: Problem, rtol: float, atol: float) -> None:
-        self.problem, self.rtol, self.atol = problem, rtol, atol
+    def __init__(self, problem: Problem, rtol: float, atol: float, max_steps: int) -> None:
+        self.problem, self.rtol, self.atol, self.max_steps = problem, rtol, atol, max_steps
         self.loop = loop_of(problem.network)
         self.hidden, self.visible = self.loop.hidden, self.loop.visible
         hidden = problem.network.layers[self.hidden]

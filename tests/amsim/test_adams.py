@@ -206,7 +206,7 @@ def begin(drives: list[Polynomial], order: int, lag: float, times: Any = (9.0,))
         explicit=True,
         tolerance=0.0,
     )
-    run = Run(problem, 0.0, 1e9)
+    run = Run(problem, 0.0, 1e9, 10_000)
     segments = segments_of(net.layers.values(), np.zeros((1, 1), bool), lag)
     run.begin(np.linspace(-1, 2, 10 if lag else 5)[None], segments)
     values = np.array([[p(t) for p in drives] for t in PAST[:order]])
@@ -361,7 +361,7 @@ def test_a_state_beyond_its_limit_has_diverged() -> None:
 def test_a_residual_that_is_no_number_settles_nothing(beside: float, status: int) -> None:
     """That of memories beside the state is NaN where their products are not finite."""
     net = am.Network({"v": am.Layer(3, am.Identity())}, [])
-    run = Run(build_problem(net, np.zeros(3), t1=10.0)[0], 1e-6, 1e-9)
+    run = Run(build_problem(net, np.zeros(3), t1=10.0)[0], 1e-6, 1e-9, 1000)
     run.steps.cues["status"], run.steps.cues["beside"] = adams.QUIET, beside
     drives = np.zeros_like(run.steps.used)
     adams._look(run.steps, run.segments, 0, drives, 1e-6, 10.0)

@@ -73,8 +73,10 @@ def recalls(draw: st.DrawFn) -> tuple[am.Network, dict[str, Any], float]:
     return am.Network(layers, synapses), options, draw(st.sampled_from([1e-3, 1e-6, 1e-10]))
 
 
-def distances(network: am.Network, traj: am.Trajectory, options: dict[str, Any]) -> Array:
-    """Largest |tau dx/dt| of the free units of each cue over its rounding, from the equations."""
+def distances(
+    network: am.Network, traj: am.Trajectory, options: dict[str, Any]
+) -> tuple[Array, Array]:
+    """Bounds on the largest |tau dx/dt| of the free units of each cue, from the equations."""
     outputs = {
         name: x.lagrangian.activation(traj.final[name]) for name, x in network.layers.items()
     }
@@ -87,14 +89,15 @@ def distances(network: am.Network, traj: am.Trajectory, options: dict[str, Any])
         for target, source, matrix in ((b, a, weights), (a, b, weights.T)):
             drive[target] = drive[target] + outputs[source] @ matrix.T
             rounding[target] = rounding[target] + np.abs(outputs[source]) @ np.abs(matrix.T)
-    worst = np.zeros(3)
+    least, most = np.zeros(3), np.zeros(3)
     for name, layer in network.layers.items():
         external = layer.bias + (options["inputs"] or {}).get(name, 0.0)
         residual = np.abs(drive[name] + layer.leak * (external - traj.final[name]))
-        residual -= 1e-13 * (1.0 + rounding[name])
+        error = 1e-13 * (1.0 + rounding[name])
         free = ~options["clamp"].get(name, np.zeros(layer.size, bool))
-        worst = np.maximum(worst, np.where(free, residual, 0.0).max(axis=1))
-    return worst
+        least = np.maximum(least, np.where(free, residual - error, 0.0).max(axis=1))
+        most = np.maximum(most, np.where(free, residual + error, 0.0).max(axis=1))
+    return least, most
 
 
 def assert_rest(network: am.Network, options: dict[str, Any], tolerance: float, solver: Any) -> int:
@@ -103,7 +106,9 @@ def assert_rest(network: am.Network, options: dict[str, Any], tolerance: float, 
         warnings.simplefilter("ignore", am.GuaranteeWarning)
         traj = am.simulate(network, **options, solver=solver, until=am.Settled(tolerance))
     settled = traj.statuses == "settled"
-    assert (distances(network, traj, options)[settled] <= tolerance).all()
+    least, most = distances(network, traj, options)
+    assert (least[settled] <= tolerance).all()
+    assert (most[traj.statuses == "time_limit"] > tolerance).all()
     for name, mask in options["clamp"].items():
         np.testing.assert_array_equal(
             traj.final[name][:, mask], traj[name][0][:, mask], err_msg="a clamped unit moved"

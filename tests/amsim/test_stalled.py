@@ -1,0 +1,98 @@
+"""Runs that cannot get there say so: what slides along a jump, what no step is short enough for."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import amsim as am
+
+SOLVERS: list[Any] = [
+    am.ExponentialIntegrator(),
+    *(am.ScipyODE(m, max_steps=300) for m in ("RK45", "DOP853", "LSODA")),
+    *(am.ScipyODE(m) for m in ("Radau", "BDF")),  # find no step that is short enough
+]
+REACHED = math.log(1.5)  # from 0.5, x' = -x - 1 is at 0
+
+
+def inhibited(lagrangian: am.Lagrangian, size: int = 2) -> am.Network:
+    """Units that inhibit themselves: tau x' = -x - g(x), and slide along x = 0 with Sign."""
+    layer = am.Layer(size, lagrangian)
+    return am.Network({"visible": layer}, [am.Dense(-np.eye(size), between=("visible", "visible"))])
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: getattr(s, "method", "exponential"))
+def test_a_unit_that_slides_is_named(solver: Any, tmp_path: Path) -> None:
+    """The second unit reaches its jump; the first is clamped."""
+    net = inhibited(am.Sign())
+    traj = am.simulate(net, [0.3, 0.5], solver=solver, clamp=[True, False], t1=100.0)
+    assert traj.status == "stalled"
+    assert "1 of 1 cues stalled, by t = 0.4" in traj.message
+    assert "unit 1 of layer 'visible' (Sign)" in traj.message and "Tanh" in traj.message
+    assert traj.times[-1] == pytest.approx(REACHED, abs=0.01)
+    assert traj.final["visible"] == pytest.approx([0.3, 0.0], abs=1e-5)
+    assert am.Trajectory.load(traj.save(tmp_path / "stalled")).message == traj.message
+
+
+def test_cues_beside_it_go_on() -> None:
+    """An input of 3 keeps the unit away from its jump, at x = 3 - 1."""
+    traj = am.simulate(inhibited(am.Sign(), 1), [[0.5], [0.5]], inputs=[[0.0], [3.0]])
+    assert traj.statuses.tolist() == ["stalled", "settled"]
+    assert "1 of 2 cues stalled, by t = 0.4" in traj.message
+    assert traj.final["visible"][1] == pytest.approx(2.0, abs=1e-6)
+
+
+def test_coarse_steps_get_through() -> None:
+    """The remedy that the message names: within a larger tolerance the unit stays at its jump."""
+    net, solver, times = inhibited(am.Sign(), 1), am.ExponentialIntegrator(1e-3), [0.2, 0.5, 1.0]
+    traj = am.simulate(net, [0.5], solver=solver, times=times, until=None)
+    assert traj.status == "time_limit"
+    exact = [1.5 * math.exp(-0.2) - 1, 0.0, 0.0]
+    np.testing.assert_allclose(traj["visible"][:, 0], exact, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("beta", [10.0, 100.0, 1000.0])
+def test_steep_units_that_inhibit_themselves_settle(beta: float) -> None:
+    """Steps at the border of what is stable would keep them near rest for good."""
+    traj = am.simulate(inhibited(am.Tanh(beta)), [0.5, -0.3])
+    assert traj.status == "settled"
+    assert traj.stats["rhs"] < 1000
+    np.testing.assert_allclose(traj.final["visible"], 0.0, atol=1e-6 / beta)
+
+
+def test_messages_without_end_are_named() -> None:
+    net = inhibited(am.Sign(), 1)
+    traj = am.simulate(net, [0.5], solver=am.EventDriven(max_events=1000))
+    assert traj.status == "max_events"
+    assert traj.times[-1] == pytest.approx(REACHED)
+    assert "unit 0 of layer 'visible' (Sign)" in traj.message and "delay" in traj.message
+    delayed = am.EventDriven(timing=am.Timing(delay=0.1), max_events=1000)
+    assert am.simulate(net, [0.5], solver=delayed, t1=5.0).times[-1] == 5.0
+
+
+@pytest.mark.parametrize("solver", [am.ExponentialIntegrator, am.ScipyODE])
+def test_too_many_steps_of_smooth_units(solver: Any) -> None:
+    net = am.dense_am(np.eye(3), hidden=am.Softmax(4.0))
+    traj = am.simulate(net, [0.5, 0.4, 0.1], solver=solver(max_steps=10))
+    assert traj.status == "stalled"
+    assert "max_steps" in traj.message and "Radau" in traj.message
+    assert "jump of the" not in traj.message
+    assert am.simulate(net, [0.5, 0.4, 0.1], solver=solver(max_steps=10_000)).status == "settled"
+    with pytest.raises(ValueError, match="max_steps must be a whole number"):
+        solver(max_steps=0)
+    with pytest.raises(TypeError, match="max_steps must be a whole number"):
+        solver(max_steps=1e3)
+
+
+def test_an_input_that_jumps_without_a_word() -> None:
+    """At tolerances near rounding no step over the jump is short enough."""
+    solver = am.ExponentialIntegrator(rtol=1e-13, atol=1e-13)
+    net = am.Network({"visible": am.Layer(1, am.Identity())}, [])
+    options: Any = {"inputs": lambda t: [float(t > 0.3)], "solver": solver, "t1": 1.0}
+    traj = am.simulate(net, [0.0], **options)
+    assert traj.status == "stalled" and "breakpoints" in traj.message
+    assert am.simulate(net, [0.0], breakpoints=[0.3], **options).status != "stalled"
