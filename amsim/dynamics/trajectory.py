@@ -439,7 +439,9 @@ def _message(problem: Problem, solution: Solution) -> str:
     code = int(codes.max())
     these, count = codes == code, len(codes)
     number = f"{np.sum(these)} of {count} cues"
-    last = f"{'update' if solution.updates else 't ='} {problem.t0 + solution.ends[these].max():.4g}"
+    last = (
+        f"{'update' if solution.updates else 't ='} {problem.t0 + solution.ends[these].max():.4g}"
+    )
     if code == MAX_EVENTS:
         return f"{number} sent max_events messages, by {last}{_flood(problem, solution)}"
     if code == STALLED:
