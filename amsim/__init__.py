@@ -51,6 +51,7 @@ from .lagrangians import (
 from .models import dense_am
 from .network import Layer, Network
 from .results import RunResult
+from .suggestion import BetaSuggestion, suggest_beta
 from .synapses import (
     Attention,
     Convolution,
@@ -67,6 +68,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Attention",
+    "BetaSuggestion",
     "Brian2",
     "Convolution",
     "Dense",
@@ -113,6 +115,7 @@ __all__ = [
     "plot",
     "simulate",
     "stability",
+    "suggest_beta",
     "theory",
 ]
 

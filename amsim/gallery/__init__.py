@@ -18,6 +18,7 @@ FIGURES = {
     "landscape": ("landscapes", "energy landscapes of five memories in the plane"),
     "merging": ("landscapes", "memories merge into spurious minima as beta falls"),
     "attention": ("landscapes", "attention is one step of recall"),
+    "beta": ("betas", "digits recalled from their lower half over beta, and the bounds"),
     "models": ("dynamics", "models A, B and C recall damaged patterns"),
     "analog": ("dynamics", "the analog transformer block settles"),
     "capacity": ("capacity", "bit errors of stored patterns, theory and count"),

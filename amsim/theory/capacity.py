@@ -19,7 +19,7 @@ from .. import checks
 
 _LARGEST_ORDER = 200
 
-__all__ = ["bit_error_rate", "exponential_bound", "k_max"]
+__all__ = ["bit_error_rate", "exponential_bound", "k_max", "retrieval_beta", "separated_beta"]
 
 
 def __dir__() -> list[str]:
@@ -150,6 +150,92 @@ def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803
         information = x * math.atanh(x) + math.log1p(-x * x) / 2
     exponent = min(D, sys.float_info.max) * (information / 2)
     return math.exp(exponent) if exponent < math.log(sys.float_info.max) else math.inf
+
+
+def separated_beta(separation: float, count: int, length: float) -> float:
+    """Return the beta from which softmax memories provably hold a pattern of this separation.
+
+    A pattern is well separated where Delta >= 2 / (beta K) + log(2 (K - 1) K beta M^2) / beta: then
+    the update has a single fixed point near it, at a distance that falls exponentially with beta.
+    Ramsauer et al. 2021, arXiv:2008.02217, definition 2 and theorem 5.
+
+    Parameters
+    ----------
+    separation : float
+        Delta of the pattern, as `patterns.separation` finds it.
+    count : int
+        K, the number of patterns.
+    length : float
+        M, the length of the longest pattern.
+
+    Returns
+    -------
+    float
+        The condition holds from there on; 0 where it holds for every beta, inf where for none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the count is not an integer >= 1, or the length not positive.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> round(capacity.separated_beta(64.0, 10, 8.0), 3)
+    0.116
+    """
+    from scipy.special import lambertw
+
+    (count,) = _integers(count=(count, 1))
+    length = checks.number("length", length, above=0.0, at_most=checks.LARGEST)
+    if count == 1 or separation == math.inf:
+        return 0.0
+    separation = checks.number("separation", separation, at_most=checks.LARGEST)
+    if separation <= 0:
+        return math.inf
+    # beta Delta - log(beta Delta) = c: the larger root.
+    c = 2 / count + math.log(2 * (count - 1) * count * length**2 / separation)
+    if c <= 1:
+        return 0.0
+    # exp(-c) underflows in the end; before it does, the iteration x = c + log x is exact.
+    root = -float(lambertw(-math.exp(-c), -1).real) if c < 500 else c
+    while (better := c + math.log(root)) > root * (1 + 1e-15):
+        root = better
+    return root / separation
+
+
+def retrieval_beta(D: int, K: int) -> float:  # noqa: N803
+    """Return the beta from which softmax memories retrieve a typical one of K random patterns.
+
+    For entries that are standard normal and D and K = exp(a D) large, a stored pattern outweighs
+    the sum of all others where a < beta - beta^2 / 2 for beta < 1, and where a < 1/2 beyond: the
+    weights of the others are those of a random energy model. Lucibello and Mezard 2024,
+    arXiv:2304.14964. For entries of the variance q, divide by q.
+
+    Parameters
+    ----------
+    D, K : int
+        Units and memories.
+
+    Returns
+    -------
+    float
+        inf where no beta retrieves.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If D or K is not an integer >= 1.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> round(capacity.retrieval_beta(100, 1000), 4)
+    0.0716
+    """
+    D, K = _integers(D=(D, 1), K=(K, 1))  # noqa: N806
+    load = math.log(K) / min(D, sys.float_info.max)
+    return 1 - math.sqrt(1 - 2 * load) if load < 0.5 else math.inf
 
 
 def _even_moment(count: int, power: int) -> int:

@@ -11,7 +11,7 @@ from amsim import gallery
 from amsim.cli import main
 
 # Drawn in a second or two; the others run the same code as the tests of their models.
-QUICK = ["attention", "models", "analog", "transformer", "hierarchy", "features"]
+QUICK = ["attention", "beta", "models", "analog", "transformer", "hierarchy", "features"]
 
 
 @pytest.mark.parametrize("name", QUICK)
