@@ -151,7 +151,7 @@ class Plan(Owner):
         force: bool = False,
         **job_options: Any,
     ) -> Path:
-        """Write inputs, and states and messages after every step, to a .npz file.
+        """Write inputs, and every signal after every step, to a .npz file; see docs/integers.md.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class Plan(Owner):
         Returns
         -------
         Path
-            The file; `hardware.golden` documents its format.
+            The file.
         """
         from .golden import write_golden
 
