@@ -1,4 +1,4 @@
-"""Two-state memories: binary units with exact updates, for recall and capacity studies.
+"""Two-state units: memories with exact updates, networks of any weights, sequences.
 
 >>> import amsim as am
 >>> words = am.patterns.hamming(7, 4)
@@ -23,6 +23,8 @@ from .energies import (
 )
 from .memory import BinaryMemory
 from .recall_result import Flips, Recall
+from .sequence import SequenceMemory
+from .two_state import TwoStateNetwork
 
 __all__ = [
     "BinaryMemory",
@@ -36,8 +38,10 @@ __all__ = [
     "Power",
     "Recall",
     "Separation",
+    "SequenceMemory",
     "Similarity",
     "SquaredDistance",
+    "TwoStateNetwork",
 ]
 
 

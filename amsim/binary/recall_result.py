@@ -17,6 +17,11 @@ Integers = NDArray[np.int64]
 # From what one wants to what one does not, in the order of the compiled codes.
 STATUSES = ("settled", "cycle", "sweep_limit", "interrupted")
 INTERRUPTED = STATUSES.index("interrupted")
+# Of memories that end in a cycle, or at the limit of sweeps.
+REMEDIES = (
+    "update one unit at a time, or use the gradient rule with self terms",
+    "allow more, or use the flip rule without staleness and temperature, which always settles",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,8 @@ class Recall(RunResult):
         ended before the others keeps its last energy.
     events : Flips
         With ``record=True``.
+    remedies : tuple of str
+        What the message advises after a cycle, and at the limit of sweeps.
     times : ndarray or None
         With `timing`, when each check happened; the same for all cues.
     """
@@ -82,6 +89,7 @@ class Recall(RunResult):
     wall_time: float
     times: Floats | None = None
     recorded: tuple[Floats, Flips] | None = field(default=None, repr=False)
+    remedies: tuple[str, str] = field(default=REMEDIES, repr=False)
     STATUSES: ClassVar = STATUSES
 
     @property
@@ -122,14 +130,11 @@ class Recall(RunResult):
                 f"and are as they were given"
             )
         if count[2]:
-            return (
-                f"{count[2]} of {cues} cues did not settle within max_sweeps: allow more, or use "
-                f"the flip rule without staleness and temperature, which always settles"
-            )
+            return f"{count[2]} of {cues} cues did not settle within max_sweeps: {self.remedies[1]}"
         if count[1]:
             return (
                 f"{count[1]} of {cues} cues ended in a cycle of up to {self.period.max()} parallel "
-                f"sweeps: update one unit at a time, or use the gradient rule with self terms"
+                f"sweeps: {self.remedies[0]}"
             )
         return f"{cues} of {cues} cues settled after {self.flips.sum()} flips"
 
@@ -149,5 +154,7 @@ class Recall(RunResult):
 
     def _record(self) -> tuple[Floats, Flips]:
         if self.recorded is None:
-            raise ValueError("energies and flips were not kept: call recall(..., record=True)")
+            raise ValueError(
+                "energies and flips were not kept: BinaryMemory.recall keeps them with record=True"
+            )
         return self.recorded

@@ -19,7 +19,16 @@ from .. import checks
 
 _LARGEST_ORDER = 200
 
-__all__ = ["bit_error_rate", "exponential_bound", "k_max", "retrieval_beta", "separated_beta"]
+__all__ = [
+    "bit_error_rate",
+    "crosstalk_variance",
+    "exponential_bound",
+    "k_max",
+    "retrieval_beta",
+    "separated_beta",
+    "sequence_capacity",
+    "transition_capacity",
+]
 
 
 def __dir__() -> list[str]:
@@ -106,6 +115,106 @@ def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> f
     alpha = -NormalDist().inv_cdf(error)
     order = _quotient(D ** (n - 1), _double_factorial(2 * n - 3))
     return (2 if rectified else 1) * order / alpha**2
+
+
+def crosstalk_variance(D: int, K: int, n: int) -> float:  # noqa: N803
+    """Variance of what other patterns add to the field of a unit, over its signal squared.
+
+    (K - 1) E[x^(2n - 2)] / N^(2n - 2), x a sum of N = D - 1 random signs: (2n - 3)!! K / D^(n - 1)
+    to leading order. It is the same for memories and for the transitions of sequences, where the
+    answer to a pattern is the next one (Chaudhry et al. 2023, arXiv:2306.04532; their separation
+    x^d has d = n - 1). `bit_error_rate` is the tail of a normal distribution with it.
+
+    Parameters
+    ----------
+    D, K : int
+        Units, and patterns of the sequence.
+    n : int
+        Order of F = x^n, at least 2; its slope x^(n - 1) separates the overlaps.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `bit_error_rate`.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> print(f"{capacity.crosstalk_variance(100, 20, 2):.4f}")  # 19 / 99
+    0.1919
+    """
+    D, K, n = _integers(D=(D, 2), K=(K, 1), n=(n, 2))  # noqa: N806
+    return _quotient((K - 1) * _even_moment(D - 1, 2 * n - 2), (D - 1) ** (2 * n - 2))
+
+
+def transition_capacity(D: int, n: int) -> float:  # noqa: N803
+    """Longest sequence of which one transition is right in all units, to leading order in D.
+
+    D^(n - 1) / (2 (2n - 3)!! ln D): the chance of a wrong unit, D Q(1 / sqrt(variance)), then goes
+    to 0 (Chaudhry et al. 2023, arXiv:2306.04532).
+
+    Parameters
+    ----------
+    D, n : int
+        Units, and order of F = x^n as for `crosstalk_variance`.
+
+    Returns
+    -------
+    float
+        inf where it exceeds floating point.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `bit_error_rate`.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> print(f"{capacity.transition_capacity(100, 3):.0f}")
+    362
+    """
+    return _without_errors(D, n, 1)
+
+
+def sequence_capacity(D: int, n: int) -> float:  # noqa: N803
+    """Longest sequence of which all transitions are right in all units, to leading order in D.
+
+    D^(n - 1) / (2 n (2n - 3)!! ln D): there are about D^n units to be right in all, for which the
+    single transition has D (Chaudhry et al. 2023, arXiv:2306.04532).
+
+    Parameters
+    ----------
+    D, n : int
+        Units, and order of F = x^n as for `crosstalk_variance`.
+
+    Returns
+    -------
+    float
+        inf where it exceeds floating point.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `bit_error_rate`.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> print(f"{capacity.sequence_capacity(100, 2):.1f} {capacity.sequence_capacity(100, 3):.0f}")
+    5.4 121
+    """
+    return _without_errors(D, n, n)
+
+
+def _without_errors(D: int, n: int, powers: int) -> float:  # noqa: N803
+    """Patterns at which D^powers units are all right: with Q(a) ~ exp(-a^2 / 2), a^2 = 2 ln."""
+    D, n = _integers(D=(D, 2), n=(n, 2))  # noqa: N806
+    return _quotient(D ** (n - 1), _double_factorial(2 * n - 3)) / (2 * powers * math.log(D))
 
 
 def exponential_bound(D: int, *, corrupted: float = 0.0) -> float:  # noqa: N803

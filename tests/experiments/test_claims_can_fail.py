@@ -149,6 +149,23 @@ def of_capacity():
     yield data, changed(data, damaged=times(1.4))
 
 
+def of_sequence_capacity():
+    def law(rng, order, load, units):
+        length = max(2, round(load * am.theory.capacity.sequence_capacity(units, order)))
+        error = am.theory.capacity.bit_error_rate(units, length, order)
+        wrong = rng.binomial(length * units, error)
+        return {
+            "error": wrong / (length * units), "predicted": error, "length": length,
+            "wrong": wrong, "whole": float(wrong == 0), "steps": 1.0,
+        }  # fmt: skip
+
+    data = world("sequence_capacity", law, repeats=400)
+    yield data, changed(data, error=times(1.3))
+    yield data, changed(data, error=times(0.7))
+    yield data, changed(data, whole=lambda x: x * (x.repeat % 4 > 0))
+    yield data, changed(data, whole=lambda x: np.maximum(x, x.repeat % 4 == 0))
+
+
 def of_history():
     def law(rng, start, delay, **_):
         return {"settled": 1.0, "recalled": 1.0, "time": np.exp(delay + 0.2 * rng.normal())}
