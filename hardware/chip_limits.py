@@ -30,6 +30,7 @@ LIMITS: Mapping[str, str] = MappingProxyType(
         **PLACING,
         "axons_in_per_core": "senders that a neuro-core can listen to",
         "axons_out_per_core": "pairs of a neuron here and a neuro-core that it sends to",
+        "state_bytes_per_core": "bytes per neuro-core for what neurons keep from step to step",
         "message_bits": "largest width of a message",
         "state_bits": "width of states and sums, sign included",
         "decay_bits": "width of the mantissa of a leak",
@@ -66,7 +67,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys((name for name in LIMITS if name.endswith("_bits")), "bits"),
         **{name: unit for name, (unit, _) in PRICES.items()},
         "neurons_per_core": "neurons",
-        "synapse_bytes_per_core": "bytes",
+        **dict.fromkeys(("synapse_bytes_per_core", "state_bytes_per_core"), "bytes"),
         "chips": "chips",
         "power": "W",
     }

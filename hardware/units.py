@@ -17,6 +17,7 @@ from .spec import MOST_POWER
 
 Integers = NDArray[np.int64]
 TANH_BITS = 10
+_WIDTH = 24  # of states and sums
 # Bits of a mantissa, and the largest shift after a product with one.
 MANTISSA_BITS, MOST_SHIFT = 16, 40
 
@@ -201,3 +202,13 @@ class Normaliser:
 def values(part: Any) -> dict[str, Any]:
     """The attributes of a plan, or of a part of one, by name."""
     return {field.name: getattr(part, field.name) for field in fields(part)}
+
+
+def kept_bits(features: int, memories: int, normalisers: int, *, softmax: bool) -> int:
+    """Bits that units keep from step to step, weights and codes not counted.
+
+    A feature keeps v, sent and its bias, a memory h, total and its bias, with softmax a and c as
+    well, each as wide as a state, and both the mantissa of their leak; the normaliser keeps c.
+    """
+    unit = 3 * _WIDTH + kernels.DECAY_BITS
+    return features * unit + memories * (unit + 2 * _WIDTH * softmax) + normalisers * _WIDTH

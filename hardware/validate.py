@@ -14,6 +14,7 @@ from .chips import Chip, Limit
 from .chips import chip as chip_named
 from .errors import LimitError
 from .plan import Plan, require_plan
+from .units import kept_bits
 
 _FEWER = "take fewer memories or features"
 
@@ -119,11 +120,14 @@ def validate(plan: Plan, chip: str | Path | Chip | None = None, *, chips: int = 
 def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
     limits = table.limits
     memories, features = plan.units
-    units = memories + features + (plan.normaliser is not None)
+    softmax = plan.normaliser is not None
+    units = memories + features + softmax
     cores = chips * int(limits["cores"].value or 0)
     # Both directions are stored: a core holds the weights that arrive at its units.
     bytes_needed = math.ceil(2 * plan.weights.size * plan.weight_bits / 8)
     bytes_there = _times(limits["synapse_bytes_per_core"], cores)
+    state_bytes = math.ceil(kept_bits(features, memories, int(softmax), softmax=softmax) / 8)
+    state_there = _times(_known(table, "state_bytes_per_core"), cores)
     most = math.floor((bytes_there.value or 0) * 8 / (2 * features * plan.weight_bits))
     per_row = f"place it on more chips (hardware.place), or at most {most:,} memories of {features}"
     where = "a chip" if chips == 1 else f"{chips} chips"
@@ -132,6 +136,7 @@ def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
     return (
         Check(f"units of {where}", units, _times(limits["neurons_per_core"], cores), per_row),
         Check(f"synaptic bytes of {where}", bytes_needed, bytes_there, per_row),
+        Check(f"bytes of neuron state of {where}", state_bytes, state_there, per_row),
         Check("weight bits", plan.weight_bits, limits["weight_bits"], "take fewer weight_bits"),
         Check("message bits", message, _known(table, "message_bits"), "take a smaller cue_limit"),
         Check("state bits", state, _known(table, "state_bits"), ranges.COARSER),

@@ -6,6 +6,7 @@ unit listens to one sender through one axon into its core, and sends to all list
 through one axon out of its own core. A core is full when one of these is:
 
 - neurons: its units;
+- neuron state: what each unit keeps from step to step;
 - synaptic memory: K weights a feature, D a memory and one more for the normaliser, K in the
   normaliser, of `weight_bits` each. What a chip adds for indices and headers is not public, and
   not counted;
@@ -20,6 +21,7 @@ import math
 from dataclasses import dataclass
 
 from ..chips import Chip
+from ..units import kept_bits
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ def uses(sizes: Sizes, chip: Chip, load: Load, cores: tuple[int, int]) -> tuple[
     axons_out = a * with_memories + b * (with_features + softmax) + s * with_memories
     return (
         Use("neurons", a + b + s, chip.whole("neurons_per_core")),
+        Use(
+            "state bytes",
+            math.ceil(kept_bits(a, b, s, softmax=sizes.normaliser) / 8),
+            chip.whole("state_bytes_per_core"),
+        ),
         Use(
             "synaptic bytes",
             math.ceil(synapses * sizes.weight_bits / 8),

@@ -50,9 +50,15 @@ def assert_legal(placement: hw.Placement, chip: hw.Chip) -> None:
                 heard[place].add((sender, listeners))
                 spoken[core].add((sender, listeners, place))
     neurons = Counter(home.values())
+    # v, sent and bias; h, total and bias, with softmax a and c; c: 24 bits each. A leak has 12.
+    bits_of = {"v": 84, "h": 132 if plan.normaliser else 84, "n": 24}
+    kept: Counter[int] = Counter()
+    for (kind, _), core in home.items():
+        kept[core] += bits_of[kind]
     assert set(neurons) == set(range(placement.n_cores))
     for core in range(placement.n_cores):
         assert neurons[core] <= limit(chip, "neurons_per_core")
+        assert kept[core] <= 8 * limit(chip, "state_bytes_per_core")
         bits = synapses[core] * plan.weight_bits
         assert bits <= 8 * limit(chip, "synapse_bytes_per_core")
         assert len(heard[core]) <= limit(chip, "axons_in_per_core")
@@ -95,6 +101,8 @@ def toy(rng: np.random.Generator, memories: int, features: int) -> hw.Chip:
         chip = chip.assuming(axons_in_per_core=int(rng.integers(low, 2 * low + 2)))
     if rng.random() < 0.5:
         chip = chip.assuming(axons_out_per_core=int(rng.integers(4, 40)))
+    if rng.random() < 0.5:
+        chip = chip.assuming(state_bytes_per_core=int(rng.integers(17, 100)))
     systems = (
         hw.System("one", hw.Limit(1, "chips", "toy", "assumed")),
         hw.System("many", hw.Limit(3, "chips", "toy", "assumed")),
@@ -202,6 +210,25 @@ def test_a_unit_that_is_too_much_for_a_core() -> None:
             hw.place(plan, tight(**{name: value}))
     with pytest.raises(hw.LimitError, match="neither fewer bits nor fewer units"):
         hw.place(plan, tight(synapse_bytes_per_core=1))
+    with pytest.raises(
+        hw.LimitError, match="a memory needs 17 state bytes, a core of tight has 16"
+    ):
+        hw.place(plan, tight(state_bytes_per_core=16))
+
+
+def test_state_of_neurons_is_counted_where_its_room_is_known() -> None:
+    plan = hw.compile(am.dense_am(am.patterns.random(6, 40, seed=0), hidden=am.Softmax(0.1)))
+    bits = 40 * 84 + 6 * 132 + 24
+    for chip in hw.CHIPS.values():  # nobody published it
+        (kept,) = [use for use in hw.place(plan, chip).use(0) if use.name == "state bytes"]
+        assert (kept.needed, kept.there) == (bits // 8, None)
+    for room, cores in ((bits // 8, 1), (bits // 8 - 1, 2), (21, 20 + 6)):  # pairs; alone or with c
+        chip = hw.CHIPS["loihi2"].assuming(state_bytes_per_core=room)
+        placement = hw.place(plan, chip)
+        assert_legal(placement, chip)
+        assert placement.n_cores == cores
+    with pytest.raises(hw.LimitError, match=r"bytes of neuron state of a chip: 522 needed"):
+        hw.validate(plan, hw.CHIPS["loihi2"].assuming(state_bytes_per_core=4))
 
 
 def test_published_limits_are_met_at_their_edge() -> None:
