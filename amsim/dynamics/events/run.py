@@ -25,7 +25,7 @@ from ..problem import (
 from .bounds import messages_keep_apart
 from .cue import begin_state, jumps_of, outputs_in, registers_of, starts, states_in
 from .engine import leak, loop, window_loop, windows
-from .engine.state import CROWDED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
+from .engine.state import CROWDED, FLOODED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
 from .layout import Layout, lay_out
 from .layout.arrays import Floats, Ints
 from .layout.populations import unit_slices
@@ -124,7 +124,7 @@ class _Run:
                 self.code = MAX_EVENTS
             elif ended == QUIET:
                 self._check()
-            elif ended in (FULL, CROWDED):
+            elif ended in (FULL, CROWDED, FLOODED):
                 self._grow(ended)
             elif ended == STOPPED and jump <= stop:
                 self._jump()

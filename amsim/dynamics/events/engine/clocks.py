@@ -10,7 +10,7 @@ import numpy as np
 
 from ....compiled.jit import inner
 from ....compiled.streams import mixed, unit_interval
-from ....neurons import NORMALISER
+from ....neurons import GROUPS, NORMALISER
 from .leak import find_crossings, sends_at_levels
 from .queue import push
 from .sending import output, set_levels
@@ -19,9 +19,12 @@ from .state import BEAT, TICK
 
 @inner
 def set_first_levels(layout, state):
-    """Levels of all units at t = 0."""
+    """Levels of all units, and first looks at groups, at t = 0."""
     for i in range(len(state.units)):
         set_levels(layout, state, i, output(layout, state, i, 0.0), 0.0)
+    for p in range(len(layout.populations)):
+        if layout.populations[p].kind in GROUPS and not layout.rules[0].clocked:
+            state.populations[p].due = 0.0
     state.run[0].begun = True
 
 
@@ -40,8 +43,6 @@ def begin(layout, state):
                     push(state, rules.heartbeat, BEAT, 0, i, False)
         if sends_at_levels(layout, p):
             find_crossings(layout, state, p)
-        elif not rules.clocked:
-            state.populations[p].due = 0.0
 
 
 @inner

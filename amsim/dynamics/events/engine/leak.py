@@ -188,7 +188,7 @@ def _rebase(layout, state, p, t):
 
 
 @inner
-def _shorten_wait(layout, state, p, t, change):
+def shorten_wait(layout, state, p, t, change):
     """A group may now move faster, by `change` of each target at most: look at it earlier."""
     population, now = layout.populations[p], state.populations[p]
     now.budget -= now.speed * (t - now.since)
@@ -234,7 +234,7 @@ def receive_broadcast(layout, state, q, j, delta):
         )
         _find_first(layout, state, p)
     if population.kind in GROUPS and not layout.rules[0].clocked:
-        _shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
+        shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
 
 
 @inner
@@ -246,7 +246,7 @@ def receive(layout, state, i, change):
     state.gap[i] += change * math.exp((t - state.populations[p].base) * layout.units[i].rate)
     if not sends_at_levels(layout, p):
         if layout.populations[p].kind in GROUPS and not layout.rules[0].clocked:
-            _shorten_wait(layout, state, p, t, abs(change))
+            shorten_wait(layout, state, p, t, abs(change))
     elif rebased:
         find_crossings(layout, state, p)
     else:

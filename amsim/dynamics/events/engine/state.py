@@ -79,7 +79,7 @@ RUN = np.dtype(
 )
 
 # Why a call of an engine returns.
-STOPPED, QUIET, MANY, BUSY, FULL, CROWDED = range(6)
+STOPPED, QUIET, MANY, BUSY, FULL, CROWDED, FLOODED = range(7)
 
 
 @bundle

@@ -13,9 +13,11 @@ from __future__ import annotations
 import numpy as np
 
 from ....compiled.jit import compiled, inner
+from ....neurons import GROUPS
 from .clocks import set_first_levels
 from .sending import key_of_link, keys_of_message
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
+from .window_group import group_through_window
 from .window_unit import CLOSED, arrival_of, sort_by_time, through_window
 
 
@@ -111,9 +113,17 @@ def run_windows(layout, state, windows, stop, effort):
             window.unit = window.leaving = 0
             window.now = begun
         while window.unit < units:
-            if not through_window(layout, state, windows, window.unit, begun):
+            population = layout.populations[layout.units[window.unit].population]
+            if population.kind in GROUPS:
+                p = layout.units[window.unit].population
+                ended = group_through_window(layout, state, windows, p, begun)
+                if ended != STOPPED:
+                    return ended
+                window.unit = population.stop
+            elif through_window(layout, state, windows, window.unit, begun):
+                window.unit += 1
+            else:
                 return CROWDED
-            window.unit += 1
         if run.messages + window.leaving > len(state.messages):
             return FULL
         run.now = window.end

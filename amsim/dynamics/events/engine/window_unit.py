@@ -129,11 +129,14 @@ def _gather_uncertain(layout, state, windows, slot, place, link, until, count):
 
 
 @inner
-def _gather(layout, state, windows, i, until):
-    """Take what arrives at unit i before `until` from its links; returns how much that is."""
+def gather(layout, state, windows, i, until, count):
+    """Take what arrives at unit i before `until` from its links, as arrivals from `count` on.
+
+    Returns the number of all arrivals; only the first ones are kept if they have no room.
+    """
     flights, p = windows.flights, layout.units[i].population
     receiver, longest, run = i - layout.populations[p].start, 0.0, state.run[0]
-    count, uncertain = np.uint64(0), len(windows.held) > 0
+    count, uncertain = np.uint64(count), len(windows.held) > 0
     for q in range(len(layout.projections)):
         projection = layout.projections[q]
         if projection.target == p:
@@ -166,8 +169,8 @@ def _gather(layout, state, windows, i, until):
 
 
 @inner
-def _undo_gather(layout, windows, i):
-    """Undo `_gather`."""
+def undo_gather(layout, windows, i):
+    """Undo `gather`."""
     p = layout.units[i].population
     for q in range(len(layout.projections)):
         projection = layout.projections[q]
@@ -183,11 +186,10 @@ def _undo_gather(layout, windows, i):
 
 
 @inner
-def _put_into_cells(windows, count, now, until):
-    """Sort arrivals by cell; returns the number of cells. `ends` is where each ends."""
+def put_into_cells(windows, count, cells, now, until):
+    """Sort arrivals by cells of time between `now` and `until`; `ends` is where each ends."""
     arrivals, placed, cell, ends = windows.arrivals, windows.placed, windows.order, windows.ends
-    cells = min(CELLS, 1 + count // _FILL)
-    scale = cells / (until - now)
+    scale, owned = cells / (until - now), len(windows.owners) > 0
     for c in range(cells):
         ends[c] = 0
     for a in range(count):
@@ -198,10 +200,11 @@ def _put_into_cells(windows, count, now, until):
         place += ends[c]
         ends[c] = place - ends[c]
     for a in range(count):
-        arrival = placed[ends[cell[a]]]
-        arrival.time, arrival.change = arrivals[a].time, arrivals[a].change
+        place = ends[cell[a]]
+        placed[place].time, placed[place].change = arrivals[a].time, arrivals[a].change
+        if owned:
+            windows.placed_owners[place] = windows.owners[a]
         ends[cell[a]] += 1
-    return cells
 
 
 @inner
@@ -228,7 +231,7 @@ def _note_message(layout, state, windows, i, t, value, direction):
 
 
 @inner
-def _note_crossing(layout, state, windows, i, t, rising):
+def note_crossing(layout, state, windows, i, t, rising):
     """Unit i reaches a level at time t."""
     unit = state.units[i]
     value, direction = (unit.up, 1.0) if rising else (unit.down, -1.0)
@@ -238,10 +241,9 @@ def _note_crossing(layout, state, windows, i, t, rising):
 
 
 @inner
-def _note_heartbeat(layout, state, windows, i, t, x):
-    """Unit i has been silent for too long at time t, and is in state x."""
-    unit, population = state.units[i], layout.populations[layout.units[i].population]
-    value = activation(population.kind, population.parameter, x)
+def note_heartbeat(layout, state, windows, i, t, value):
+    """Unit i has been silent for too long at time t, when its output is `value`."""
+    unit = state.units[i]
     direction = 1.0 if value >= unit.up else (-1.0 if value <= unit.down else 0.0)
     _note_message(layout, state, windows, i, t, value, direction)
 
@@ -272,6 +274,7 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
     """
     order, placed, window = windows.order, windows.placed, windows.window[0]
     target, gap, rate = state.target[i], state.gap[i], layout.units[i].rate
+    population = layout.populations[layout.units[i].population]
     for k in range(stop - first):
         order[k] = first + k
     sort_by_time(placed, order, stop - first)
@@ -288,9 +291,11 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
             now = max(gap / distance if crosses else beat, now)
             t = begun + math.log(now) / rate
             if crosses:
-                _note_crossing(layout, state, windows, i, t, rising)
+                note_crossing(layout, state, windows, i, t, rising)
             else:
-                _note_heartbeat(layout, state, windows, i, t, target - gap / now)
+                x = target - gap / now
+                value = activation(population.kind, population.parameter, x)
+                note_heartbeat(layout, state, windows, i, t, value)
             beat = _next_heartbeat(layout, state, i, begun)
         now = e
         if k < stop - first:
@@ -318,7 +323,8 @@ def _advance(layout, state, windows, i, begun, now, until, count):
         Of its arrivals, in `Windows.arrivals`.
     """
     placed, free = windows.placed, np.isnan(state.units[i].fixed)
-    cells = _put_into_cells(windows, count, now, until)
+    cells = min(CELLS, 1 + count // _FILL)
+    put_into_cells(windows, count, cells, now, until)
     first, step = 0, (until - now) / cells
     beat = _next_heartbeat(layout, state, i, begun)
     for c in range(cells):
@@ -344,7 +350,7 @@ def _advance(layout, state, windows, i, begun, now, until, count):
 
 
 @inner_elementwise
-def _count_exponentials(arrivals, count, rate, until, last):
+def count_exponentials(arrivals, count, rate, until, last):
     """Times of arrivals become exp(rate (t - begun)), which is `last` at `until`."""
     for a in range(np.uint64(count)):
         arrivals[a].time = last * exponential((arrivals[a].time - until) * rate)
@@ -356,18 +362,18 @@ def through_window(layout, state, windows, i, begun):
     unit, window, rate = state.units[i], windows.window[0], layout.units[i].rate
     until = window.end
     while window.now < window.end:
-        count = _gather(layout, state, windows, i, until)
+        count = gather(layout, state, windows, i, until, 0)
         if count > len(windows.arrivals):
-            _undo_gather(layout, windows, i)
+            undo_gather(layout, windows, i)
             until = 0.5 * (window.now + until)
             continue
         now, last = math.exp((window.now - begun) * rate), math.exp((until - begun) * rate)
-        _count_exponentials(windows.arrivals, count, rate, until, last)
+        count_exponentials(windows.arrivals, count, rate, until, last)
         left, down, up, sent_at = window.leaving, unit.down, unit.up, unit.sent_at
         target, gap, low, high = state.target[i], state.gap[i], state.low[i], state.high[i]
         _advance(layout, state, windows, i, begun, now, last, count)
         if window.leaving == len(windows.out):
-            _undo_gather(layout, windows, i)
+            undo_gather(layout, windows, i)
             window.leaving, unit.down, unit.up, unit.sent_at = left, down, up, sent_at
             state.target[i], state.gap[i], state.low[i], state.high[i] = target, gap, low, high
             return False

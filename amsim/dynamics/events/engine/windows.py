@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .... import neurons
 from ....compiled.bundle import bundle
 from ..layout import Layout
 from ..layout.arrays import Floats, Ints, Records
-from .state import CROWDED, State
+from .state import CROWDED, FLOODED, FULL, State
+from .window_group import GROUP_CELLS
 from .window_unit import CELLS, CLOSED
 
 _ROOM = 16  # messages per unit and window
@@ -47,6 +49,12 @@ WINDOW = np.dtype(
         ("unit", np.int64),  # whose turn it is; CLOSED while no window is open
         ("leaving", np.int64),  # messages in `out`
         ("oldest", np.int64),  # message that may be on its way
+        ("gathered", np.int64),  # units of a group whose arrivals are here,
+        ("count", np.int64),  # how many these are,
+        ("cells", np.int64),  # into how many cells they were put,
+        ("cell", np.int64),  # the one that comes next, or CLOSED while units are gathered,
+        ("done", np.int64),  # arrivals of that cell that are done,
+        ("halted", np.bool_),  # and whether some are not, for want of room
     ],
     align=True,
 )
@@ -67,6 +75,8 @@ class Windows(NamedTuple):
     sending: Records
     arrivals: Records  # of one unit,
     placed: Records  # and by cells
+    owners: Ints  # the units at which both arrive; empty without groups
+    placed_owners: Ints
     ends: Ints  # of the cells
     order: Ints
     out: Records  # messages of this window
@@ -82,7 +92,8 @@ def begin_windows(layout: Layout, state: State) -> Windows:
     window = np.zeros(1, WINDOW)
     window["width"] = min(layout.delays.min(), _LONGEST / populations["fastest"].max())
     window["longest"] = layout.delays.max() + layout.jitter.max(initial=0.0)
-    window["unit"] = CLOSED
+    window["unit"] = window["cell"] = CLOSED
+    owned = room if np.isin(populations["kind"], neurons.GROUPS).any() else 0
     uncertain = layout.rules["drop"][0] > 0 or len(layout.jitter) > 0
     flights = 2 * len(state.messages)
     return Windows(
@@ -97,7 +108,9 @@ def begin_windows(layout: Layout, state: State) -> Windows:
         sending=np.zeros(units, SENDING),
         arrivals=np.zeros(room, FLIGHT),
         placed=np.zeros(room, FLIGHT),
-        ends=np.zeros(CELLS, np.int64),
+        owners=np.zeros(owned, np.int64),
+        placed_owners=np.zeros(owned, np.int64),
+        ends=np.zeros(max(CELLS, GROUP_CELLS), np.int64),
         order=np.zeros(max(room, _ROOM * units), np.int64),
         out=np.zeros(_ROOM * units, OUT),
         window=window,
@@ -105,9 +118,13 @@ def begin_windows(layout: Layout, state: State) -> Windows:
 
 
 def grown(windows: Windows, ended: int) -> Windows:
-    """Room for twice as many messages, in this window or on their way."""
-    names = ("order", "out") if ended == CROWDED else ("flights", "fates")
-    parts = {name: getattr(windows, name) for name in names}
+    """Room for twice as many messages, in this window or on their way, or arrivals."""
+    names = {
+        CROWDED: ("order", "out"),
+        FULL: ("flights", "fates"),
+        FLOODED: ("arrivals", "placed", "owners", "placed_owners", "order"),
+    }
+    parts = {name: getattr(windows, name) for name in names[ended]}
     return windows._replace(
         **{name: np.concatenate([part, np.zeros_like(part)]) for name, part in parts.items()}
     )

@@ -18,10 +18,9 @@ def runs_in_windows(layout: Layout) -> bool:
     zero = rules["zero"] and rules["drop"] > 0
     if not rules["link"] or rules["clocked"] or rules["latest"] or zero:
         return False
-    kinds = populations["kind"]
-    crossing = ~np.isin(kinds, (*neurons.GROUPS, neurons.SHARE, neurons.NORMALISER))
+    normalised = np.isin(populations["kind"], (neurons.SHARE, neurons.NORMALISER))
     shared = np.isfinite(populations["rate"])
-    if not (crossing.all() and shared.all() and len(layout.delays)):
+    if not (shared.all() and not normalised.any() and len(layout.delays)):
         return False
     shortest = _SHORTEST * populations["quantum"].min() / populations["fastest"].max()
     return bool(layout.delays.min() > shortest)
