@@ -501,9 +501,14 @@ class Network:
         total: Array = np.zeros(self.layers[name].shape)
         for synapse in self.synapses:
             slots = [active.get(other) for other in synapse.between]
-            for slot, read in synapse.dependencies():
-                if synapse.between[slot] == name and active.keys() >= set(read):
-                    total = total + synapse.force_on(slot, slots)
+            acting = [
+                slot
+                for slot, read in synapse.dependencies()
+                if synapse.between[slot] == name and active.keys() >= set(read)
+            ]
+            whole = len(acting) == len(slots)  # all at once: they may share what they compute
+            for force in synapse.force(*slots) if whole else _each(synapse, acting, slots):
+                total = total + force
         return total
 
     def _residual_derivative(self, flat: Mapping[str, Array]) -> Array:
@@ -611,6 +616,12 @@ def _check_synapses(layers: Mapping[str, Layer], synapses: Sequence[HyperSynapse
                 f"({' and '.join(map(repr, algebraic))}): each would define the other; "
                 f"give one of them tau > 0"
             )
+
+
+def _each(
+    synapse: HyperSynapse, slots: Sequence[int], activations: Sequence[Array | None]
+) -> Iterator[Array]:
+    return (synapse.force_on(slot, activations) for slot in slots)
 
 
 def _reads_itself(synapse: HyperSynapse, name: str) -> bool:

@@ -54,7 +54,9 @@ KINDS: dict[str, type] = {
         synapses.MultiBody,
     )
 }
-_DTYPES = {np.dtype(name).str[1:]: np.dtype(name) for name in ("float64", "float32", "int8")}
+_DTYPES = {
+    np.dtype(name).str[1:]: np.dtype(name) for name in ("float64", "float32", "int8", "bool")
+}
 # Bytes of a JSON file: numbers as text take some twenty bytes each, and their lists more memory.
 MOST_JSON = 1 << 26
 
@@ -180,7 +182,7 @@ def _field(where: str, found: Any, take: Take, kinds: Mapping[str, type]) -> Any
     dtype = _DTYPES[checks.choice(f"{where}.dtype", found["dtype"], tuple(_DTYPES))]
     array = take(where, found["array"])
     exact = array.astype(dtype)
-    if not np.array_equal(exact, array):
+    if not np.array_equal(exact, array) or (array.dtype.kind == "b") != (dtype.kind == "b"):
         raise ValueError(f"{where} has numbers that are no {dtype}")
     return exact
 
@@ -193,13 +195,15 @@ def _from_lists(where: str, found: Any) -> Array:
     if not isinstance(found, list):
         raise TypeError(f"{where} must be a list of numbers, got {checks.shown(found)}")
     given = checks.plain(where, found)
-    return checks.array(where, given, dtype=given.dtype)
+    return given if given.dtype == bool else checks.array(where, given, dtype=given.dtype)
 
 
 def _known_dtype(where: str, array: Array) -> Array:
     """An array of a type that is written here, in this machine's order of bytes."""
     if array.dtype.str[1:] not in _DTYPES:
         raise ValueError(f"{where} has dtype {array.dtype}, which no network has")
+    if array.dtype == bool:
+        return array
     return checks.array(where, array, dtype=array.dtype.newbyteorder("="))
 
 

@@ -4,6 +4,7 @@ from .brian import Brian2
 from .events import EventDriven, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
+from .gradient_descent import GradientDescent
 from .halting import Settled
 from .heun import ExponentialHeun
 from .inputs import PiecewiseConstant
@@ -18,6 +19,7 @@ __all__ = [
     "ExponentialHeun",
     "ExponentialIntegrator",
     "FixedPoint",
+    "GradientDescent",
     "Noise",
     "Periodic",
     "PiecewiseConstant",

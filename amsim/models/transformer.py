@@ -110,6 +110,8 @@ def energy_transformer(
     delta: ArrayLike = 0.0,
     eps: float = 1e-5,
     exclude_self: bool = True,
+    mask: ArrayLike | None = None,
+    leak: float = 0.0,
     tau: float = 1.0,
 ) -> Network:
     r"""Energy Transformer: layer-normalised tokens that descend attention plus Hopfield energy.
@@ -132,6 +134,11 @@ def energy_transformer(
         Of `LayerNorm`, which makes g of x.
     exclude_self : bool, default True
         Whether tokens do not attend to themselves.
+    mask : array_like of bool, shape (n_tokens, n_tokens) or (H, n_tokens, n_tokens), optional
+        Which tokens (columns) each one (row) attends to: neighbours in a graph, or those before it.
+    leak : float, default 0.0
+        Anchors the length of the tokens: with 1, as in circuits, they settle. Without, only their
+        direction does, and the length grows for ever.
     tau : float, default 1.0
 
     Returns
@@ -147,12 +154,17 @@ def energy_transformer(
 
     Notes
     -----
-    The tokens have no energy of their own, and no decay: only the direction of x - mean(x) counts.
-    Clamp the known tokens to complete masked ones.
+    Without leak the tokens have no energy of their own, and no decay: only the direction of
+    x - mean(x) counts. A leak adds leak (x . g - L(x)) = -leak gamma D eps / S per token, with S
+    the normaliser, which is next to nothing: tokens rest where their length equals the force, in
+    directions in which they would rest without. Clamp the known tokens to complete masked ones;
+    batch axes of the states are images, graphs or contexts. The published recall is
+    ``am.GradientDescent(step=0.1, steps=12)``.
 
     References
     ----------
-    Hoover et al. 2023, "Energy Transformer", arXiv:2302.07253.
+    Hoover et al. 2023, "Energy Transformer", arXiv:2302.07253; Bacvanski et al. 2025,
+    arXiv:2512.15002, for tokens with leak.
 
     Examples
     --------
@@ -171,11 +183,12 @@ def energy_transformer(
         between=("tokens", "tokens"),
         beta=beta,
         exclude_self=exclude_self,
+        mask=mask,
         name="attention",
     )
     hopfield = Memories(memories, ReLU(), between=("tokens",), name="hopfield")
     units, n_tokens = heads.keys.shape[-1], checks.count("n_tokens", n_tokens)
-    tokens = Layer((n_tokens, units), LayerNorm(gamma, delta, eps), tau=tau, leak=0.0)
+    tokens = Layer((n_tokens, units), LayerNorm(gamma, delta, eps), tau=tau, leak=leak)
     return Network({"tokens": tokens}, [heads, hopfield])
 
 
@@ -243,6 +256,70 @@ def analog_transformer(
             "visible": Layer(units, Identity(), tau=tau_visible, bias=bias_visible),
             "attention": Layer(tokens, Softmax(beta), tau=tau_hidden, bias=bias_attention),
             "memories": Layer(len(hopfield.weights), ReLU(), tau=tau_hidden, bias=bias_memories),
+        },
+        synapses=[heads, hopfield],
+    )
+
+
+def context_transformer(
+    memories: ArrayLike,
+    n_context: int,
+    *,
+    beta: float = 1.0,
+    bias_visible: ArrayLike = 0.0,
+    bias_memories: ArrayLike = 0.0,
+    tau: float = 1.0,
+) -> Network:
+    r"""`analog_transformer` with fast memories whose context is a state: one for each cue.
+
+    .. math::
+        E = \frac{|v - a|^2}{2} - \frac{1}{\beta} \log \sum_A \exp(\beta\, u_A \cdot v)
+            - L(\Xi_M v + c), \qquad L(z) = \tfrac12 |\mathrm{relu}(z)|^2
+
+    Parameters
+    ----------
+    memories : array_like of shape (M, D)
+        Keep the largest eigenvalue of Xi_M^T Xi_M below 1.
+    n_context : int
+        Tokens u_A of the context.
+    beta : float, default 1.0
+    bias_visible, bias_memories : float or array_like, default 0.0
+        a (D,) and c (M,).
+    tau : float, default 1.0
+
+    Returns
+    -------
+    Network
+        With layers "visible" (1, D), the token to predict, and "context" (n_context, D). Give both
+        in the cue, and keep the context: ``clamp={"context": np.ones((n_context, D), bool)}``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    References
+    ----------
+    Bacvanski, You, Hopfield & Krotov 2025, arXiv:2512.15002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import amsim as am
+    >>> net = am.models.context_transformer([[0.5, 0.5]], 3)
+    >>> contexts = np.random.default_rng(0).normal(size=(4, 3, 2))
+    >>> cue = {"visible": contexts[:, -1:], "context": contexts}
+    >>> am.simulate(net, cue, clamp={"context": np.ones((3, 2), bool)}).final["visible"].shape
+    (4, 1, 2)
+    """
+    hopfield = Memories(memories, ReLU(), ("visible",), bias=bias_memories, name="hopfield")
+    units = hopfield.weights.shape[1]
+    itself = np.eye(units)[None]
+    heads = Attention(itself, itself, ("context", "visible"), beta=beta, name="attention")
+    return Network(
+        layers={
+            "visible": Layer((1, units), Identity(), tau=tau, bias=bias_visible),
+            "context": Layer((checks.count("n_context", n_context), units), Identity(), tau=tau),
         },
         synapses=[heads, hopfield],
     )

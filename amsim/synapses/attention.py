@@ -34,6 +34,9 @@ class Attention(HyperSynapse):
         1 / sqrt(Y) by default.
     exclude_self : bool, default False
         Leave B = C out of the sum; the layers then need equal numbers of tokens.
+    mask : array_like of bool, shape (queries, keys) or (H, queries, keys), optional
+        Which keys B (columns) each query C (row) sees; all by default. Causal attention is
+        ``np.tri(n, dtype=bool)``, a graph its matrix of neighbours. Every query needs a key.
     name : str, optional
 
     Raises
@@ -63,6 +66,7 @@ class Attention(HyperSynapse):
     between: tuple[str, ...]
     beta: float
     exclude_self: bool
+    mask: Array | None
     name: str
 
     __repr__ = fields_repr
@@ -75,6 +79,7 @@ class Attention(HyperSynapse):
         between: tuple[str, str] = ("tokens", "tokens"),
         beta: float | None = None,
         exclude_self: bool = False,
+        mask: ArrayLike | None = None,
         name: str = "",
     ) -> None:
         wk = checked_weights(checks.array("Attention: keys", keys), "Attention", "keys")
@@ -92,6 +97,7 @@ class Attention(HyperSynapse):
             "between": names,
             "beta": beta,
             "exclude_self": checks.flag("Attention: exclude_self", exclude_self),
+            "mask": None if mask is None else _checked_mask(mask, len(wk), exclude_self),
             "name": checked_name(name, "Attention", "-".join(names)),
         }.items():
             object.__setattr__(self, field, value)
@@ -100,9 +106,15 @@ class Attention(HyperSynapse):
         scores = self._scores(*self._project(activations))
         return np.asarray(-Softmax(self.beta).value(scores).sum(axis=(-2, -1)))
 
-    def force_on(self, slot: int, activations: Sequence[Array | None]) -> Array:
+    def force(self, *activations: Array | None) -> tuple[Array, ...]:
         keys, queries = self._project(activations)
         share = Softmax(self.beta).activation(self._scores(keys, queries))  # (..., H, C, B)
+        on_keys = _from_heads(share.swapaxes(-1, -2) @ queries, self.keys)
+        return on_keys, _from_heads(share @ keys, self.queries)
+
+    def force_on(self, slot: int, activations: Sequence[Array | None]) -> Array:
+        keys, queries = self._project(activations)
+        share = Softmax(self.beta).activation(self._scores(keys, queries))
         if slot == 0:
             return _from_heads(share.swapaxes(-1, -2) @ queries, self.keys)
         return _from_heads(share @ keys, self.queries)
@@ -159,6 +171,11 @@ class Attention(HyperSynapse):
                     f"synapse {self.name!r} has weights {weights.shape}; layer {layer!r} has shape "
                     f"{shape}, it must be (tokens, {weights.shape[2]})"
                 )
+        if self.mask is not None and self.mask.shape[-2:] != (shapes[1][0], shapes[0][0]):
+            raise ValueError(
+                f"synapse {self.name!r} has a mask {self.mask.shape} of (queries, keys); there are "
+                f"{shapes[1][0]} queries and {shapes[0][0]} keys"
+            )
         if self.exclude_self and (shapes[0][0] != shapes[1][0] or shapes[0][0] < 2):
             raise ValueError(
                 f"synapse {self.name!r} leaves a token's own key out, which needs as many keys as "
@@ -173,21 +190,45 @@ class Attention(HyperSynapse):
         return _to_heads(g, self.keys), _to_heads(q, self.queries)
 
     def _scores(self, keys: Array, queries: Array) -> Array:
-        """K . Q, shape (..., H, C, B); -inf where a token would see itself."""
+        """K . Q, shape (..., H, C, B); -inf where a query does not see the key."""
         scores: Array = queries @ keys.swapaxes(-1, -2)
         if self.exclude_self:
             np.einsum("...cc->...c", scores)[...] = -math.inf
+        if self.mask is not None:
+            np.copyto(scores, -math.inf, where=~self.mask)
         return scores
+
+
+def _checked_mask(mask: ArrayLike, heads: int, exclude_self: bool) -> Array:
+    """A read-only mask in which every query has a key."""
+    found = checks.mask("Attention: mask", mask)
+    if found.ndim not in (2, 3) or found.size == 0 or (found.ndim == 3 and len(found) != heads):
+        raise ValueError(
+            f"Attention: mask has shape {found.shape}; it must be (queries, keys), or ({heads}, "
+            f"queries, keys) for one per head"
+        )
+    seen = found & ~np.eye(found.shape[-2], found.shape[-1], dtype=bool) if exclude_self else found
+    if not (alone := seen.any(axis=-1)).all():
+        query = int(np.argwhere(~alone)[0, -1])
+        raise ValueError(
+            f"Attention: query {query} sees no key, and has no energy: let it see itself "
+            f"(exclude_self=False, and True at its place in mask), or another token"
+        )
+    return checks.owned(found)
 
 
 def _to_heads(g: Array, weights: Array) -> Array:
     """(..., tokens, D) to heads (..., H, tokens, Y)."""
-    return np.asarray(g[..., None, :, :] @ weights.swapaxes(-1, -2))
+    heads, units = weights.shape[:2]
+    flat = g @ weights.reshape(heads * units, -1).T  # one product for all heads
+    return np.asarray(flat.reshape(*flat.shape[:-1], heads, units).swapaxes(-2, -3))
 
 
 def _from_heads(x: Array, weights: Array) -> Array:
     """The transpose of `_to_heads`."""
-    return np.asarray((x @ weights).sum(axis=-3))
+    heads, units = weights.shape[:2]
+    flat = x.swapaxes(-2, -3).reshape(*x.shape[:-3], x.shape[-2], heads * units)
+    return np.asarray(flat @ weights.reshape(heads * units, -1))
 
 
 def _outer(heads: Array, tokens: Array) -> Array:

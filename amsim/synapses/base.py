@@ -107,8 +107,12 @@ class HyperSynapse(ABC):
             others = self.between[:slot] + self.between[slot + 1 :]
             yield slot, (*others, name) if self.reads_own else others
 
-    def force(self, *activations: Array) -> tuple[Array, ...]:
-        """Minus the gradient of the energy, one array (..., n_a) per slot."""
+    def force(self, *activations: Array | None) -> tuple[Array, ...]:
+        """Minus the gradient of the energy, one array (..., n_a) per slot.
+
+        Where one layer fills all slots it is asked for instead of `force_on`: override it where the
+        slots share what they compute.
+        """
         return tuple(self.force_on(slot, activations) for slot in range(len(self.between)))
 
     @abstractmethod

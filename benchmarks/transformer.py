@@ -1,0 +1,109 @@
+"""CPU time of the Energy Transformer's published recall: amsim against the same in jitted JAX.
+
+    python benchmarks/transformer.py
+
+Twelve steps x <- x - 0.1 dE/dg on images of 224 x 224: 196 patches of 16 x 16 and a CLS token, 768
+units, 12 heads of 64, 3072 memories (Hoover et al. 2023, arXiv:2302.07253). amsim has float64; JAX
+differentiates the energy itself, in float64 and, as is its default, in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import harness
+
+HEADS, KEYS, UNITS, MEMORIES, TOKENS, STEP, STEPS = 12, 64, 768, 3072, 197, 0.1, 12
+
+
+def problem(images: int) -> tuple[Any, ...]:
+    """Weights (keys, queries, memories) and tokens, seeded."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    keys, queries = 0.02 * rng.normal(size=(2, HEADS, KEYS, UNITS))
+    return (
+        keys,
+        queries,
+        0.02 * rng.normal(size=(MEMORIES, UNITS)),
+        rng.normal(size=(images, TOKENS, UNITS)),
+    )
+
+
+def amsim_descent(keys: Any, queries: Any, memories: Any, tokens: Any) -> Callable[[], Any]:
+    """Return the run of amsim."""
+    import amsim as am
+
+    net = am.models.energy_transformer(keys, queries, memories, n_tokens=TOKENS)
+    solver = am.GradientDescent(STEP, STEPS)
+    return lambda: am.simulate(net, tokens, solver=solver, until=None).final["tokens"]
+
+
+def jax_descent(
+    keys: Any, queries: Any, memories: Any, tokens: Any, dtype: str
+) -> Callable[[], Any]:
+    """Return the run of JAX: the gradient of the energy, vectorised over images, compiled."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    jax.config.update("jax_enable_x64", True)
+    wk, wq, xi, start = (jnp.asarray(x, dtype) for x in (keys, queries, memories, tokens))
+    beta = KEYS**-0.5
+
+    def norm(x: Any) -> Any:
+        centred = x - x.mean(-1, keepdims=True)
+        return centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+
+    def energy(g: Any) -> Any:
+        k, q = jnp.einsum("bd,hyd->hby", g, wk), jnp.einsum("cd,hyd->hcy", g, wq)
+        scores = beta * jnp.einsum("hcy,hby->hcb", q, k)
+        scores = jnp.where(jnp.eye(TOKENS, dtype=bool), -jnp.inf, scores)
+        attention = -jax.nn.logsumexp(scores, axis=-1).sum() / beta
+        return attention - (jax.nn.relu(g @ xi.T) ** 2).sum() / 2
+
+    slope = jax.vmap(jax.grad(energy))
+
+    @jax.jit
+    def descend(x: Any) -> Any:
+        return jax.lax.fori_loop(0, STEPS, lambda _, y: y - STEP * slope(norm(y)), x)
+
+    return lambda: np.asarray(descend(start))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--images", nargs="+", type=int, default=[1, 4])
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    harness.one_thread()
+    print("BLAS kernel:", harness.blas_kernel())
+    import numpy as np
+
+    for images in options.images:
+        given = problem(images)
+        runs = {
+            "amsim, float64": amsim_descent(*given),
+            "JAX, float64": jax_descent(*given, "float64"),
+            "JAX, float32": jax_descent(*given, "float32"),
+        }
+        exact = runs["JAX, float64"]()
+        timings = harness.interleave(runs, options.rounds)
+        ours = timings["amsim, float64"].cpu_median
+        print(f"\n{images} images")
+        harness.show(
+            {
+                "contender": name,
+                "CPU ms": 1e3 * timing.cpu_median,
+                "amsim /": ours / timing.cpu_median,
+                "off by": float(np.abs(runs[name]() - exact).max()),
+                "note": timing.note,
+            }
+            for name, timing in timings.items()
+        )
+
+
+if __name__ == "__main__":
+    main()
