@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..learning.weights import hebbian_weights, pseudo_inverse_weights, storkey_weights
-from ..progress import announce_compilation
 from . import inputs
 from .energies import Floats
 from .inputs import Signs
@@ -226,15 +225,16 @@ class TwoStateNetwork:
         self, rows: Signs, seeds: Any, free: Integers, shuffled: bool, gain: float, sweeps: int,
         results: Integers,
     ) -> None:  # fmt: skip
-        with announce_compilation("binary recall"):
-            from .weight_loops import one_by_one
+        from ..compiled.jit import announced
+        from .weight_loops import one_by_one
 
-            size = len(self.weights)
-            one_by_one(
-                self.weights, np.ascontiguousarray(self.weights.T), self.thresholds, self._ties(),
-                0 if self.zero_one else -1, gain, rows, seeds, np.empty(size),
-                np.empty(len(free), np.int64), free, shuffled, sweeps, results,
-            )  # fmt: skip
+        arguments = (
+            self.weights, np.ascontiguousarray(self.weights.T), self.thresholds, self._ties(),
+            0 if self.zero_one else -1, gain, rows, seeds, np.empty(len(self.weights)),
+            np.empty(len(free), np.int64), free, shuffled, sweeps, results,
+        )  # fmt: skip
+        with announced("binary recall", one_by_one, *arguments):
+            one_by_one(*arguments)
 
     def _in_parallel(
         self, rows: Signs, seeds: Any, free: Integers, shuffled: bool, gain: float, sweeps: int,

@@ -26,6 +26,7 @@ FIGURES = {
     "hierarchy": ("hierarchy", "recall through the middle of three layers"),
     "diffusion": ("generation", "digits denoised by the reverse diffusion"),
     "transition": ("generation", "from memorised to generalised samples"),
+    "sequence": ("sequences", "a sequence of digits, replayed"),
     "features": ("features", "random features: energy and error"),
     "clusters": ("clusters", "clusters as memories, and k-means as their limit"),
 }

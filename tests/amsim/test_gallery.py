@@ -11,7 +11,16 @@ from amsim import gallery
 from amsim.cli import main
 
 # Drawn in a second or two; the others run the same code as the tests of their models.
-QUICK = ["attention", "beta", "models", "analog", "transformer", "hierarchy", "features"]
+QUICK = [
+    "attention",
+    "beta",
+    "models",
+    "analog",
+    "transformer",
+    "hierarchy",
+    "features",
+    "sequence",
+]
 
 
 @pytest.mark.parametrize("name", QUICK)
