@@ -205,7 +205,7 @@ class Network:
             (name, brief(layer.shape), brief(layer.lagrangian), f"tau {span(layer.tau)}")
             for name, layer in self.layers.items()
         ]
-        synapses = ((x.name, " - ".join(x.between), type(x).__name__, "") for x in self.synapses)
+        synapses = ((x.name, _ends(x), type(x).__name__, "") for x in self.synapses)
         head = ("name", "shape or layers", "kind", "time constant")
         return table("Network", [*layers, *synapses], head=head)
 
@@ -626,6 +626,11 @@ def _each(
 
 def _reads_itself(synapse: HyperSynapse, name: str) -> bool:
     return any(synapse.between[slot] == name in read for slot, read in synapse.dependencies())
+
+
+def _ends(synapse: HyperSynapse) -> str:
+    """The layers of a synapse, and which way it acts if it is directed."""
+    return (" - ", " -> ")[synapse.directed].join(synapse.between[:: -1 if synapse.directed else 1])
 
 
 def directed_in_words(directed: Sequence[str]) -> str:
