@@ -32,6 +32,7 @@ from .dynamics import (
     Settled,
     Timing,
     Trajectory,
+    Watch,
     simulate,
 )
 from .errors import GuaranteeWarning, MissingDependencyError
@@ -109,6 +110,7 @@ __all__ = [
     "Tanh",
     "Timing",
     "Trajectory",
+    "Watch",
     "binary",
     "dense_am",
     "learning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -17,10 +18,13 @@ _LOADING = 4.0
 
 
 class Progress:
-    """A bar over simulated time, shown once a run takes more than a moment."""
+    """A bar over simulated time, shown once a run takes more than a moment.
 
-    def __init__(self, t1: float, cues: int) -> None:
-        self._cues = cues
+    From `deadline` on, by `time.monotonic()`, it interrupts the run as Ctrl-C does.
+    """
+
+    def __init__(self, t1: float, cues: int, deadline: float = math.inf) -> None:
+        self._cues, self._deadline = cues, deadline
         self._bar = Bar(
             total=t1,
             desc="recall",
@@ -30,6 +34,8 @@ class Progress:
     def update(self, reached: float, running: int) -> None:
         """Show the time that the slowest running cue has reached."""
         self._bar.show(reached, f"{self._cues - running} of {self._cues} cues done")
+        if time.monotonic() > self._deadline:
+            raise KeyboardInterrupt
 
     def close(self) -> None:
         """Remove the bar."""

@@ -12,6 +12,7 @@ from .noise import Noise
 from .scipy_ode import ScipyODE
 from .simulate import simulate
 from .trajectory import Trajectory
+from .watch import Watch
 
 __all__ = [
     "Brian2",
@@ -28,6 +29,7 @@ __all__ = [
     "Settled",
     "Timing",
     "Trajectory",
+    "Watch",
     "simulate",
 ]
 

@@ -34,9 +34,9 @@ GROWTH, SHRINK, SAFETY = 2.5, 0.2, 0.8
 # How much the first steps may grow, which are much shorter than they need to be. Later ones must
 # not jump far beyond what is stable: a cue near its rest would be thrown back each time.
 FIRST_GROWTH, FIRST = 8.0, 10
-# The first five in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
+# The first in the order of `problem.STATUSES`. A cue that is STARTING or QUIET runs as well:
 # its drive is evaluated at its state, to begin the history or to see whether it really rests.
-SETTLED, TIME_LIMIT, DIVERGED, STALLED, RUNNING, QUIET, STARTING = range(7)
+SETTLED, STOPPED, TIME_LIMIT, DIVERGED, STALLED, RUNNING, QUIET, STARTING = range(8)
 # A number that is written out has a type of its own, for which numba would compile anew.
 NONE = np.int64(0)
 NOISE = 1e-12  # changes of the drive by this share of it are rounding

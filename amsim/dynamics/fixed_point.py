@@ -143,7 +143,7 @@ class _Iteration(ABC):
 
     def solve(self, max_updates: int) -> Solution:
         """Update until all cues have settled."""
-        progress = Progress(max_updates, self.problem.batch)
+        progress = Progress(max_updates, self.problem.batch, self.problem.deadline)
         try:
             for update in range(1, max_updates + 1):
                 if not len(self.running):

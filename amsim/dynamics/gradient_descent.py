@@ -67,7 +67,7 @@ class GradientDescent:
         codes = np.full(problem.batch, INTERRUPTED)
         counts, rhs = np.zeros((2, problem.batch), np.int64)
         rows, running, part = [x], np.arange(problem.batch), problem
-        progress = Progress(self.steps, problem.batch)
+        progress = Progress(self.steps, problem.batch, problem.deadline)
         try:
             for step in range(self.steps + 1):
                 last = step == self.steps

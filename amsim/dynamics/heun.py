@@ -69,11 +69,12 @@ class ExponentialHeun:
         # Imported here: numba takes longer to load than the rest of amsim together.
         from .heun_runs import solve_all
 
-        step = self._step(problem)
+        step = self.length(problem)
         carried: dict[int, Array] = {}  # coloured noise of each cue, from piece to piece
         return in_pieces(problem, problem.breakpoints, partial(solve_all, step, carried))
 
-    def _step(self, problem: Problem) -> float:
+    def length(self, problem: Problem) -> float:
+        """Of the steps of a problem."""
         times = {"tau": float(problem.tau.min())}
         if problem.noise is not None and problem.noise.correlation:
             times["correlation time of the noise"] = problem.noise.correlation

@@ -42,7 +42,8 @@ _BY_LENGTH = ("decay", "whole", "late", "kick", "carry", "swing", "fade", "fresh
 def solve_all(step: float, carried: dict[int, Array], problem: Problem) -> Solution:
     """Run all cues to the end, some at a time."""
     kind = _TwoLayers if TwoLayerRun.applies(problem) else _AnyNetwork
-    progress, runs, first, stopped = Progress(problem.t1, problem.batch), [], 0, False
+    progress = Progress(problem.t1, problem.batch, problem.deadline)
+    runs, first, stopped = [], 0, False
     while first < problem.batch:
         size = problem.batch - first if stopped else kind.together(problem, first)
         cues = np.arange(first, min(first + size, problem.batch))

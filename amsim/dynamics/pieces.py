@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 
 from ..synapses import Array
 from .inputs import Drive
-from .problem import INTERRUPTED, TIME_LIMIT, Problem, Solution, recorded_times
+from .problem import INTERRUPTED, STOPPED, TIME_LIMIT, Problem, Solution, recorded_times
+from .watch import Watcher
 
 Solve = Callable[[Problem], Solution]
 # Breakpoints that are this near, relative to their size, are one that was rounded.
 _SAME = 1e-13
 
 
-def in_pieces(problem: Problem, stops: Array, solve: Solve) -> Solution:
+def in_pieces(
+    problem: Problem, stops: Array, solve: Solve, watcher: Watcher | None = None
+) -> Solution:
     """Solve from stop to stop, and to t1; cues that stopped hold their state.
 
     Parameters
@@ -32,10 +35,12 @@ def in_pieces(problem: Problem, stops: Array, solve: Solve) -> Solution:
         Times in any order; those outside of the run do not count.
     solve : callable
         Solves a problem whose inputs have no known jumps.
+    watcher : Watcher, optional
+        Looks at every piece, and may stop cues there.
     """
-    if not problem.driven:
+    if not problem.driven and watcher is None:
         return solve(problem)
-    run = _Run(problem)
+    run = _Run(problem, watcher)
     try:
         for start, stop in pairwise(_edges(stops, problem.t1)):
             if not run.to(start, stop, solve):
@@ -44,6 +49,16 @@ def in_pieces(problem: Problem, stops: Array, solve: Solve) -> Solution:
         if not run.pieces:
             raise
     return run.solution()
+
+
+def solve_watched(solve: Solve, watcher: Watcher, problem: Problem) -> Solution:
+    """Solve in pieces that the watcher looks at."""
+    stops = np.concatenate([problem.breakpoints, watcher.edges()])
+    solution = in_pieces(problem, stops, solve, watcher)
+    if watcher.watches:
+        solution.crossings = watcher.crossings()
+        solution.stats["first_crossing"] = watcher.first()
+    return solution
 
 
 def _edges(stops: Array, t1: float) -> list[float]:
@@ -61,15 +76,16 @@ class _Piece:
 
     cues: NDArray[np.int64]
     first: int  # of the rows of the record that belong to it,
-    rows: int  # and how many these are
+    places: NDArray[np.int64]  # and which rows of the piece these are
     solution: Solution
 
 
 class _Run:
     """The pieces so far; `codes` says INTERRUPTED until a cue has ended otherwise."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, watcher: Watcher | None) -> None:
+        self.problem, self.watcher = problem, watcher
+        self.stopped: dict[int, dict[str, Array]] = {}  # states of cues that the watcher stopped
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends = np.zeros(problem.batch)
         self.running = np.arange(problem.batch)
@@ -80,7 +96,8 @@ class _Run:
         """Go on to `stop`; whether some cue goes on from there."""
         problem, last = self.problem, stop == self.problem.t1
         first, beyond = np.searchsorted(problem.times, [start, np.inf if last else stop])
-        times = problem.times[first:beyond] - start
+        wanted = problem.times[first:beyond] - start
+        times = wanted if self.watcher is None else self.watcher.times(wanted, stop - start)
         if not last:  # every solver needs a time to record
             times = np.append(times[times < stop - start], stop - start)
         elif not len(times):
@@ -96,28 +113,60 @@ class _Run:
             t1=stop - start,
             times=times,
             explicit=True,
-            tolerance=problem.tolerance if last else 0.0,
+            tolerance=problem.tolerance if last or self.constant_from(start) else 0.0,
             breakpoints=np.zeros(0),
         )
         solution = solve(part)
-        arrived = solution.codes == TIME_LIMIT
-        self.pieces.append(_Piece(self.running, int(first), int(beyond - first), solution))
-        self.ends[self.running] = np.where(arrived, stop, start + solution.ends)
-        broken = bool((solution.codes == INTERRUPTED).any())
+        codes, ends = solution.codes.copy(), solution.ends.copy()
+        stops = {} if self.watcher is None else self.watcher.look(part, self.running, solution)
+        for place in np.flatnonzero(np.isin(self.running, list(stops))):
+            ends[place], self.stopped[int(self.running[place])] = stops[int(self.running[place])]
+            codes[place] = STOPPED
+        arrived = codes == TIME_LIMIT
+        places = np.searchsorted(times, wanted)
+        self.pieces.append(_Piece(self.running, int(first), places, solution))
+        self.ends[self.running] = np.where(arrived, stop, start + ends)
+        broken = bool((codes == INTERRUPTED).any())
         goes_on = arrived & (not last)
         # Until they have ended in a later piece, cues that go on count as interrupted.
-        self.codes[self.running] = np.where(goes_on, INTERRUPTED, solution.codes)
+        self.codes[self.running] = np.where(goes_on, INTERRUPTED, codes)
         self.running = self.running[goes_on]
         names = problem.network.dynamic
         self.given = {n: solution.final(n, slice(None))[0][goes_on] for n in names}
+        if not broken and self.called_off(int(first), int(beyond)):
+            return False
         return len(self.running) > 0 and not broken
+
+    def constant_from(self, start: float) -> bool:
+        """Whether inputs stay as they are from here on, so that cues may settle."""
+        jumps = self.problem.breakpoints
+        return not self.problem.unforeseen and start >= jumps.max(initial=0.0)
+
+    def called_off(self, first: int, beyond: int) -> bool:
+        """Whether the callback stops the run at one of these rows, where all cues then end."""
+        if self.watcher is None or self.watcher.callback is None:
+            return False
+        record = _Record(self.pieces, self.problem.times, self.ends, self.stopped)
+        for row in range(first, beyond):
+            time = float(self.problem.times[row])
+            states = {n: record(n, slice(row, row + 1))[0] for n in self.problem.network.layers}
+            if self.watcher.call(time, states):
+                for cue in np.flatnonzero(self.ends > time):
+                    self.stopped[int(cue)] = {n: x[cue] for n, x in states.items()}
+                    self.ends[cue], self.codes[cue] = time, STOPPED
+                at = np.isin(self.codes, (INTERRUPTED, TIME_LIMIT)) & (self.ends == time)
+                self.codes[at] = STOPPED
+                self.watcher.forget_after(time)
+                return True
+        return False
 
     def solution(self) -> Solution:
         """All pieces as one."""
         problem, solutions = self.problem, [piece.solution for piece in self.pieces]
-        finished = bool((self.codes <= TIME_LIMIT).all())
+        stopped = bool((self.codes == STOPPED).any()) and self.ends.max() < problem.t1
+        finished = bool((self.codes <= TIME_LIMIT).all()) and not stopped
         times = recorded_times(problem.times, problem.explicit, finished, float(self.ends.max()))
-        record = _Record(self.pieces, times, self.ends)
+        record = _Record(self.pieces, times, self.ends, self.stopped)
         rhs = np.zeros(problem.batch, np.int64)
         for piece in self.pieces:
             rhs[piece.cues] += piece.solution.rhs
@@ -141,16 +190,19 @@ class _Record:
     pieces: list[_Piece]
     times: Array
     ends: Array
+    stopped: dict[int, dict[str, Array]]
 
     def __call__(self, name: str, rows: slice) -> Array:
         """States (rows, B, *shape)."""
         numbers = np.arange(len(self.times))[rows]
         states = np.repeat(self.final(name, slice(None)), len(numbers), axis=0)
         for piece in self.pieces:
-            here = np.flatnonzero((numbers >= piece.first) & (numbers < piece.first + piece.rows))
+            own_rows = len(piece.places)
+            here = np.flatnonzero((numbers >= piece.first) & (numbers < piece.first + own_rows))
             if not len(here):
                 continue
-            own = np.minimum(numbers[here] - piece.first, len(piece.solution.times) - 1)
+            own = piece.places[numbers[here] - piece.first]
+            own = np.minimum(own, len(piece.solution.times) - 1)
             part = piece.solution.record(name, slice(own.min(), own.max() + 1))[own - own.min()]
             # From its end on a cue has its last state.
             moves = self.times[numbers[here]][:, None] < self.ends[piece.cues]
@@ -165,6 +217,8 @@ class _Record:
         states = np.empty((len(self.ends), *parts[0][1].shape[1:]))
         for cues, part in parts:
             states[cues] = part
+        for cue, state in self.stopped.items():
+            states[cue] = state[name]
         return states[None]
 
 

@@ -21,8 +21,10 @@ from .noise import Disturbance
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
-STATUSES = ("settled", "time_limit", "diverged", "stalled", "interrupted", "max_events")
-SETTLED, TIME_LIMIT, DIVERGED, STALLED, INTERRUPTED, MAX_EVENTS = range(6)
+STATUSES = (
+    "settled", "stopped", "time_limit", "diverged", "stalled", "interrupted", "max_events"
+)  # fmt: skip
+SETTLED, STOPPED, TIME_LIMIT, DIVERGED, STALLED, INTERRUPTED, MAX_EVENTS = range(7)
 
 # Reads rows of the record of one layer: (name, rows) -> (rows, B, *shape).
 Reader = Callable[[str, slice], Array]
@@ -80,6 +82,8 @@ class Problem:
         Threads that the solver may use; no bit of the solution depends on them.
     t0 : float
         What the user's clock shows when that of the problem shows 0.
+    deadline : float
+        When `Progress` interrupts the run, by `time.monotonic()`.
     noise : Disturbance or None
         What drives the state besides; for solvers that say `takes_noise`.
     """
@@ -98,6 +102,7 @@ class Problem:
     max_step: float = np.inf
     workers: int = 1
     t0: float = 0.0
+    deadline: float = np.inf
     noise: Disturbance | None = None
 
     @cached_property
@@ -213,6 +218,8 @@ class Solution:
         What else the solver counts: arrays (B,), or a dict of them.
     events : recarray, optional
         Messages of an event-driven run: time, layer, unit, value, cue.
+    crossings : recarray, optional
+        Of what was watched; see `Trajectory`.
     note : str
         What else to say in the message.
     """
@@ -228,6 +235,7 @@ class Solution:
     updates: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
     events: NDArray[Any] | None = None
+    crossings: NDArray[Any] | None = None
     note: str = ""
 
 

@@ -70,7 +70,7 @@ class ScipyODE:
     def _solve_piece(self, problem: Problem) -> Solution:
         """Solve where no input is known to jump."""
         run = _Run(self, problem)
-        progress = Progress(problem.t1, problem.batch)
+        progress = Progress(problem.t1, problem.batch, problem.deadline)
         try:
             while run.step():
                 progress.update(run.stepper.t, int(np.sum(run.codes == INTERRUPTED)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time as clock
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import checks
 from ..checks import Seed, shown
 from ..errors import GuaranteeWarning
 from ..network import Network
@@ -19,12 +21,16 @@ from .build_problem import build_problem
 from .certified import check_certifiable, solve_certified
 from .events import EventDriven
 from .exponential import ExponentialIntegrator
+from .fixed_point import FixedPoint
+from .gradient_descent import GradientDescent
 from .halting import Settled
 from .heun import ExponentialHeun
 from .noise import Noise
-from .problem import Input, Solve, Solver
+from .pieces import solve_watched
+from .problem import INTERRUPTED, Input, Solve, Solver
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
+from .watch import Callback, Function, Watch, Watcher, checked_watches
 
 _DEFAULT = Settled()
 
@@ -44,6 +50,9 @@ def simulate(
     max_step: float | None = None,
     noise: Noise | float | Mapping[str, ArrayLike] | None = None,
     missing: ArrayLike | str | None = None,
+    watch: Mapping[str, Watch | Function] | None = None,
+    callback: Callback | None = None,
+    wall_limit: float | None = None,
     seed: Seed = 0,
     workers: int = 1,
 ) -> Trajectory:
@@ -90,6 +99,16 @@ def simulate(
         Units of layer "visible" that the cue does not know; "nan" are those that are NaN. They are
         left out of the similarity with which a memory of `dense_am` begins, and start where that
         puts them; then they are units like others. ``clamp=~mask`` also keeps the known ones.
+    watch : mapping of names to Watch or functions, optional
+        Functions of the time and of the states of a cue whose crossings of 0 are noted in
+        `Trajectory.crossings`; a `Watch` may also choose a direction, and stop the cue.
+    callback : callable, optional
+        callback(time, states) is called at the recorded times, in order, with states of all cues
+        (*batch, *shape) by layer; where it returns what is true, all cues stop. It gets the times
+        of some units of tau together.
+    wall_limit : float, optional
+        Seconds after which the run is interrupted, as by Ctrl-C: what was reached is returned. It
+        is looked at every second or so; a solver of yours has to use `Progress` for that.
     seed : int, SeedSequence or Generator, default 0
         For noise, and for the timing of `EventDriven` and `Brian2`; nothing else is random.
     workers : int, default 1
@@ -137,6 +156,15 @@ def simulate(
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
     solve = _solve(solver)
+    step = solver.length(problem) if isinstance(solver, ExponentialHeun) else None
+    watches = checked_watches(watch, network)
+    watcher = Watcher(problem, watches, _callback(callback), batch, step)
+    if watcher.watches or watcher.callback is not None:
+        _check_watchable(solver, until)
+        solve = partial(solve_watched, solve, watcher)
+    if wall_limit is not None:
+        limit = checks.number("wall_limit", wall_limit, above=0.0)
+        problem = replace(problem, deadline=clock.monotonic() + limit)
     if problem.workers > 1:
         _check_workers(solver)
     if until is not None and until.certified:
@@ -144,7 +172,34 @@ def simulate(
         solve = partial(solve_certified, solve)
     start = clock.perf_counter()
     solution = solve(problem)
+    if clock.monotonic() > problem.deadline and (solution.codes == INTERRUPTED).any():
+        limited = f"the wall_limit of {wall_limit:g} s is over"
+        solution.note = "; ".join(filter(None, (solution.note, limited)))
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
+
+
+def _callback(given: Callback | None) -> Callback | None:
+    if given is not None and not callable(given):
+        raise TypeError(f"callback must be a function of time and states, got {shown(given)}")
+    return given
+
+
+def _check_watchable(
+    solver: Solver | EventDriven | Brian2 | str | None, until: Settled | None
+) -> None:
+    """Raise ValueError where a run cannot be made in pieces that are looked at."""
+    if solver == "brian2" or isinstance(
+        solver, EventDriven | Brian2 | FixedPoint | GradientDescent
+    ):
+        raise ValueError(
+            f"watch and callback: {shown(solver)} does not run in pieces, between which one could "
+            f"look: take an ODE solver, or look at the trajectory afterwards"
+        )
+    if until is not None and until.certified:
+        raise ValueError(
+            "watch and callback: Settled(certified=True) may run a cue several times: leave "
+            "certified out"
+        )
 
 
 def _check_goes_on(solver: Solver | EventDriven | Brian2 | str | None, t0: float | None) -> None:

@@ -26,6 +26,7 @@ from .problem import (
     SETTLED,
     STALLED,
     STATUSES,
+    STOPPED,
     TIME_LIMIT,
     Problem,
     Reader,
@@ -80,8 +81,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
     times : ndarray (T,)
         In the unit of tau; for `FixedPoint` the number of updates (`time_label` says which).
     status : str
-        "settled", "time_limit", "diverged", "stalled", "interrupted" or "max_events": the worst of
-        the batch.
+        "settled", "stopped" (by a `Watch` or the callback), "time_limit", "diverged", "stalled",
+        "interrupted" or "max_events": the worst of the batch.
     codes : ndarray of int (*batch)
         The status of each cue as a number, the higher the worse; 0 is "settled".
     settle_times : ndarray (*batch)
@@ -100,6 +101,10 @@ class Trajectory(RunResult, Mapping[str, Array]):
     events : recarray or None
         Every message that was sent, if `EventDriven(record_events=True)`: its `time`, `layer`,
         `unit` (of the flattened layer), `value` and `cue` (of the flattened batch).
+    crossings : recarray or None
+        With `watch`, every crossing by cue and time: its `time`, the `name` of the function, the
+        `cue` (of the flattened batch), and the state of each layer by its name. `stats` then has
+        "first_crossing", the first time of each cue (*batch) by name, NaN where there is none.
 
     Examples
     --------
@@ -133,10 +138,11 @@ class Trajectory(RunResult, Mapping[str, Array]):
         batch: tuple[int, ...],
         time_label: str,
         events: Any = None,
+        crossings: Any = None,
         directed: Sequence[str] = (),
     ) -> None:
         self.times = times
-        self.events = events
+        self.events, self.crossings = events, crossings
         self.settle_times = settle_times.reshape(batch)
         self.end_times = end_times.reshape(batch)
         self.stats = stats
@@ -177,6 +183,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
             batch=batch,
             time_label="updates" if solution.updates else "time (units of τ)",
             events=_shifted(solution.events, problem.t0),
+            crossings=solution.crossings,
             directed=problem.network.directed,
         )
 
@@ -224,6 +231,10 @@ class Trajectory(RunResult, Mapping[str, Array]):
         if self.events is not None:
             of = self.events.dtype.names
             add_variables(record, {f"event_{n}": (("event",), self.events[n]) for n in of})
+        if self.crossings is not None:
+            of = ("time", "name", "cue")
+            found: Variables = {f"crossing_{n}": (("crossing",), self.crossings[n]) for n in of}
+            add_variables(record, found)
         return record
 
     @property
@@ -451,6 +462,8 @@ def _message(problem: Problem, solution: Solution) -> str:
             f"{number} diverged, by {last}: the states grow without bound; bound an activation "
             f"(Tanh, Sigmoid, Softmax) or scale the weights down"
         )
+    if code == STOPPED:
+        return f"{number} stopped, by {last}, as watch or callback asked"
     if code == TIME_LIMIT and problem.noise is not None:
         return (
             f"ran to {last} with noise: states have a distribution and no rest; take averages over "

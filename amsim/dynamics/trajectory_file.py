@@ -51,6 +51,8 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
     }
     if traj.events is not None:
         arrays["events"] = np.asarray(traj.events)
+    if traj.crossings is not None:
+        arrays["crossings"] = np.asarray(traj.crossings)
     write_atomically(path, lambda file: np.savez(file, **arrays))
     return path
 
@@ -80,7 +82,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         **{f"state/{name}": ("f", (count, *batch, *shape)) for name, shape in layers.items()},
         **{f"final/{name}": ("f", (*batch, *shape)) for name, shape in layers.items()},
     }
-    more = set(archive) - {"json", "events", *shapes}
+    more = set(archive) - {"json", "events", "crossings", *shapes}
     _require(not more, f"{sorted(more)} are none of its members")
     arrays = {name: _array(archive, name, *expected) for name, expected in shapes.items()}
     _check_values(arrays)
@@ -91,6 +93,9 @@ def _read(archive: Archive) -> dict[str, Any]:
     events = None
     if "events" in archive:
         events = _events(archive["events"], layers, arrays["end_times"])
+    crossings = None
+    if "crossings" in archive:
+        crossings = _crossings(archive["crossings"], layers, arrays["end_times"])
     return dict(
         times=arrays["times"],
         layers=layers,
@@ -106,6 +111,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         batch=batch,
         time_label=meta["time_label"],
         events=events,
+        crossings=crossings,
     )
 
 
@@ -178,6 +184,8 @@ def _beginnings(codes: Array) -> tuple[str, ...]:
     for status, words in (("max_events", "sent"), ("stalled", "stalled"), ("diverged", "diverged")):
         if number[status]:
             return (f"{number[status]} of {codes.size} cues {words}",)
+    if number["stopped"] and not number["time_limit"]:
+        return (f"{number['stopped']} of {codes.size} cues stopped",)
     if number["time_limit"]:
         return ("ran to", f"{number['time_limit']} of {codes.size} cues did not settle")
     return (f"{codes.size} of {codes.size} cues settled",)
@@ -225,6 +233,21 @@ def _events(found: NDArray[Any], layers: Mapping[str, tuple[int, ...]], ends: Ar
         inside = units.min() >= 0 and units.max() < size
         _require(inside, f"its 'events' are of units that {str(name)!r} has not")
     return events
+
+
+def _crossings(found: NDArray[Any], layers: Mapping[str, tuple[int, ...]], ends: Array) -> Any:
+    """What was watched, of cues that there are, before they ended."""
+    fields: Any = found.dtype.fields or {}
+    kinds = {name: (field[0].base.kind, field[0].shape) for name, field in fields.items()}
+    states = {name: ("f", shape) for name, shape in layers.items()}
+    expected = {"time": ("f", ()), "name": ("U", ()), "cue": ("i", ()), **states}
+    _require(kinds == expected and found.ndim == 1, "its 'crossings' are no list of crossings")
+    crossings = found.view(np.recarray)
+    known = (crossings.cue >= 0) & (crossings.cue < ends.size)
+    _require(bool(known.all()), "its 'crossings' are of cues that there are not")
+    within = crossings.time <= ends.ravel()[crossings.cue]
+    _require(bool(within.all()), "its 'crossings' have times after the end of their cue")
+    return crossings
 
 
 def _states(

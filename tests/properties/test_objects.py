@@ -86,6 +86,10 @@ def costs() -> hw.CostTable:
     return hw.compare_costs(network(), CUES)
 
 
+def crossing(time: float, states: Any) -> float:
+    return time - 1.0
+
+
 MAKERS: list[Callable[[], Any]] = [
     lambda: recalled(),
     lambda: recalled("RK45"),
@@ -117,6 +121,7 @@ MAKERS: list[Callable[[], Any]] = [
     ),
     *(am.Settled, am.Timing, am.ExponentialHeun),
     lambda: am.Noise({"visible": 0.1}, correlation=0.5),
+    lambda: am.Watch(crossing, direction=1),
     lambda: am.Timing(delay=np.ones((2, 2)), clock=am.Poisson(1.0)),
     lambda: am.Poisson(2.0),
     lambda: am.Periodic(2.0),

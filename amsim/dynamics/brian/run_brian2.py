@@ -66,7 +66,7 @@ class _Run:
         self.inputs = problem.inputs_at(0.0)
         # A jump counts from the first step that begins no earlier; at its end, the last one.
         self.jumps = np.ceil(problem.breakpoints / self.dt * (1 - 1e-12)).astype(np.int64)
-        self.progress = Progress(problem.t1, problem.batch)
+        self.progress = Progress(problem.t1, problem.batch, problem.deadline)
 
     def run(self) -> None:
         """All steps."""

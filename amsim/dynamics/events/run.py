@@ -48,7 +48,7 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
             "jumps at known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
         )
     layout = lay_out(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
-    progress = Progress(problem.t1, problem.batch)
+    progress = Progress(problem.t1, problem.batch, problem.deadline)
     runs: list[_Run | _NotBegun] = []
     try:
         for b, start in enumerate(starts(problem)):

@@ -1,0 +1,204 @@
+"""Crossings, callbacks and limits of the wall clock, against closed forms and whole runs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+import amsim as am
+from amsim.dynamics import watch as watching
+
+DECAY = am.Network({"x": am.Layer(2, am.Identity(), tau=[1.0, 0.5])}, [])
+START = np.array([[1.0, 1.0], [2.0, 1.0], [0.4, 4.0]])
+SOLVERS = [None, "RK45", am.ExponentialHeun(0.01)]
+STORED = am.patterns.random(4, 24, seed=0)
+CUES = am.patterns.corrupt(STORED, flip=0.2, seed=1)
+NET = am.dense_am(STORED, hidden=am.Softmax(0.2))
+
+
+def below_half(time: float, states: Any) -> float:
+    return float(states["x"][0] - 0.5)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("t0", [0.0, -2.0])
+def test_crossings_are_found_where_they_are(solver: Any, t0: float) -> None:
+    traj = am.simulate(
+        DECAY, START, t0=t0, t1=t0 + 9.0, watch={"half": below_half}, solver=solver, until=None
+    )
+    exact = t0 + np.log(START[:2, 0] / 0.5)
+    found = traj.crossings
+    assert found.name.tolist() == ["half"] * 2 and found.cue.tolist() == [0, 1]
+    np.testing.assert_allclose(found.time, exact, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.x[:, 0], 0.5, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.x[:, 1], START[:2, 1] * (0.5 / START[:2, 0]) ** 2, atol=1e-6)
+    np.testing.assert_array_equal(traj.stats["first_crossing"]["half"], [*found.time, np.nan])
+    assert (traj.end_times == t0 + 9.0).all() and traj.status == "time_limit"
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_terminal_crossing_ends_a_cue(solver: Any) -> None:
+    small = am.Watch(lambda time, states: states["x"][1] - np.exp(-1), terminal=True)
+    traj = am.simulate(
+        DECAY, START, watch={"small": small, "half": below_half}, solver=solver, until=None,
+        times=np.arange(0.0, 9.0, 0.4),
+    )  # fmt: skip
+    exact = 0.5 * np.log(START[:, 1] * np.e)
+    assert traj.statuses.tolist() == ["stopped"] * 3
+    assert traj.message == "3 of 3 cues stopped, by t = 1.193, as watch or callback asked"
+    np.testing.assert_allclose(traj.end_times, exact, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(traj.final["x"][:, 1], np.exp(-1), rtol=0, atol=1e-12)
+    assert traj.times[-1] == traj.end_times.max() and len(traj.times) == 4
+    np.testing.assert_array_equal(traj["x"][-1], traj.final["x"])
+    for cue, end in enumerate(traj.end_times):
+        times = np.minimum(traj.times, end)[:, None]
+        moved = START[cue] * np.exp(-times / [1.0, 0.5])
+        np.testing.assert_allclose(traj["x"][:, cue], moved, rtol=0, atol=1e-6)
+    assert (traj.crossings.name == "small").all()  # halves come later
+
+
+def test_directions() -> None:
+    turn = am.PiecewiseConstant([0.0, 3.0], [[1.0, 0.0], [0.0, 0.0]])
+    both = lambda time, states: states["x"][0] - 0.5  # noqa: E731
+    watch = {
+        "any": both, "up": am.Watch(both, direction=1), "down": am.Watch(both, direction=-1)
+    }  # fmt: skip
+    traj = am.simulate(DECAY, [0.0, 0.0], watch=watch, inputs=turn, t1=9.0)
+    exact = [np.log(2.0), 3.0 + np.log(2 * -np.expm1(-3.0))]
+    found = traj.crossings
+    for name, times in (("any", exact), ("up", exact[:1]), ("down", exact[1:])):
+        np.testing.assert_allclose(found.time[found.name == name], times, rtol=0, atol=1e-6)
+
+
+def test_a_function_sees_the_time_and_every_layer() -> None:
+    seen = {}
+
+    def function(time: float, states: Any) -> float:
+        seen.update({name: state.shape for name, state in states.items()})
+        return time - 7.25
+
+    net = am.dense_am(STORED, hidden=am.Softmax(0.2), tau_hidden=0.0)
+    traj = am.simulate(net, CUES.reshape(2, 2, -1), watch={"time": function}, t0=5.0, t1=9.0,
+                       until=None)  # fmt: skip
+    assert seen == {"visible": (24,), "hidden": (4,)}
+    np.testing.assert_allclose(traj.crossings.time, 7.25, rtol=0, atol=1e-12)
+    assert traj.stats["first_crossing"]["time"].shape == (2, 2)
+    at = traj.crossings
+    np.testing.assert_allclose(at.hidden, at.visible @ STORED.T, rtol=0, atol=1e-12)
+
+
+def test_watching_changes_a_run_by_less_than_its_tolerance() -> None:
+    plain = am.simulate(NET, CUES)
+    watched = am.simulate(NET, CUES, watch={"never": lambda time, states: 1.0})
+    assert watched.status == "settled" and not len(watched.crossings)
+    np.testing.assert_allclose(watched.final["visible"], plain.final["visible"], rtol=0, atol=1e-5)
+    noisy = [
+        am.simulate(NET, CUES, noise=0.1, t1=3.0, **given).final["visible"]
+        for given in ({}, {"watch": {"never": lambda time, states: 1.0}})
+    ]
+    np.testing.assert_allclose(noisy[0], noisy[1], rtol=0, atol=1e-9)  # the same path
+
+
+def test_decisions_of_a_noisy_unit() -> None:
+    """Mean first passage of Brownian motion with drift to a level: level / drift."""
+    net = am.Network({"x": am.Layer(1, am.Identity(), tau=1e4, bias=1e4)}, [])
+    reached = am.Watch(lambda time, states: states["x"][0] - 1.0, terminal=True)
+    traj = am.simulate(
+        net, np.zeros((300, 1)), noise=500.0, watch={"decided": reached}, times=[5.0],
+        solver=am.ExponentialHeun(0.02),
+    )  # fmt: skip
+    decided = traj.stats["first_crossing"]["decided"]
+    assert (traj.statuses == "stopped").all()
+    # Variance of the time: 2 T / tau level / drift^3 = 0.1; steps see a path only at their ends.
+    assert decided.mean() == pytest.approx(1.0, abs=4 * np.sqrt(0.1 / 300) + 0.03)
+    assert decided.var() == pytest.approx(0.1, rel=0.4)
+
+
+def test_a_callback_sees_recorded_times_and_may_stop() -> None:
+    seen: list[float] = []
+
+    def stop(time: float, states: Any) -> bool:
+        seen.append(time)
+        np.testing.assert_allclose(
+            states["x"], START * np.exp(-np.outer([time], [1, 2])), atol=1e-6
+        )
+        return time > 2.0
+
+    times = np.arange(0.0, 9.0, 0.5)
+    traj = am.simulate(DECAY, START, callback=stop, times=times)
+    assert seen == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5] == traj.times.tolist()
+    assert traj.status == "stopped" and (traj.end_times == 2.5).all()
+    np.testing.assert_allclose(traj.final["x"], START * np.exp([-2.5, -5.0]), rtol=0, atol=1e-6)
+    ran = am.simulate(DECAY, START, callback=lambda time, states: None, times=times)
+    assert ran.status == "time_limit" and len(ran.times) == len(times)
+
+
+def test_a_callback_ends_what_comes_later() -> None:
+    watch = {"half": am.Watch(below_half, terminal=True)}
+    traj = am.simulate(
+        DECAY, START, watch=watch, callback=lambda time, states: time >= 1.0, times=[0.0, 1.0, 5.0]
+    )
+    np.testing.assert_allclose(traj.end_times, [np.log(2.0), 1.0, 1.0], rtol=0, atol=1e-6)
+    assert traj.crossings.cue.tolist() == [0]
+
+
+@pytest.mark.parametrize("solver", [None, "RK45", am.ExponentialHeun(1e-3), am.EventDriven(1e-9),
+                                    am.FixedPoint(10**9)])  # fmt: skip
+def test_the_wall_clock_ends_a_run(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amsim.dynamics.run._CHUNK", 1e3)
+    inputs = np.sin if solver is None else None
+    traj = am.simulate(
+        DECAY, [1.0, 1.0], t1=1e5, wall_limit=1e-9, solver=solver, until=None, inputs=inputs
+    )
+    assert traj.status == "interrupted"
+    assert traj.message.endswith("the wall_limit of 1e-09 s is over")
+    enough = am.simulate(DECAY, START, t1=1.0, wall_limit=1e3, until=None)
+    assert enough.status == "time_limit" and "wall" not in enough.message
+
+
+def test_crossings_are_kept_in_files_and_copies(tmp_path: Any) -> None:
+    traj = am.simulate(DECAY, START, watch={"half": am.Watch(below_half, terminal=True)}, t1=5.0)
+    for again in (am.Trajectory.load(traj.save(tmp_path / "run")), copy.deepcopy(traj)):
+        np.testing.assert_array_equal(again.crossings, traj.crossings)
+        np.testing.assert_array_equal(again.crossings.x, traj.crossings.x)
+        assert again.statuses.tolist() == traj.statuses.tolist()
+    table = traj.to_dataframe()
+    np.testing.assert_array_equal(
+        table["first_crossing_half"], traj.stats["first_crossing"]["half"]
+    )
+    assert traj.to_xarray()["crossing_time"].shape == traj.crossings.shape
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"watch": below_half}, "watch must be a mapping"),
+        ({"watch": {"a": 3}}, "function must be"),
+        ({"watch": {3: below_half}}, "a name in watch must be text"),
+        ({"watch": {"a": lambda time: 0.0}}, "argument"),
+        ({"watch": {"a": lambda time, states: states["x"]}}, "must return a number"),
+        ({"watch": {"a": lambda time, states: None}}, "must return a number"),
+        ({"watch": {"a": lambda time, states: np.nan}}, "returned NaN"),
+        ({"callback": 3}, "callback must be"),
+        ({"wall_limit": 0.0}, "wall_limit must be"),
+        ({"wall_limit": "1"}, "wall_limit must be"),
+        ({"watch": {"a": below_half}, "solver": am.EventDriven()}, "does not run in pieces"),
+        ({"watch": {"a": below_half}, "solver": "brian2"}, "does not run in pieces"),
+        ({"callback": print, "solver": am.FixedPoint()}, "does not run in pieces"),
+        ({"callback": print, "solver": am.GradientDescent()}, "does not run in pieces"),
+        ({"callback": print, "until": am.Settled(certified=True)}, "certified"),
+    ],
+)
+def test_bad_watches_are_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=why):
+        am.simulate(DECAY, START, **{"t1": 1.0, **given})
+
+
+@pytest.mark.parametrize("given", [{"direction": 2}, {"direction": 0.5}, {"terminal": "no"}])
+def test_bad_options_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^Watch: "):
+        am.Watch(below_half, **given)
+    assert watching.checked_watches(None, DECAY) == {}
