@@ -78,10 +78,9 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         raise FileExistsError(errno.EEXIST, "it is not a file; pass another path", str(path))
     partial = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    made = False
+    made = True  # before it is: Ctrl-C may come at any moment
     try:
         descriptor = os.open(partial, flags, 0o666)  # the user's umask decides, as with open()
-        made = True
         with open(descriptor, "wb") as file:
             write(file)
             file.flush()
@@ -89,6 +88,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         partial.replace(path)
         made = False
     except OSError as error:
+        made = made and not isinstance(error, FileExistsError)
         if error.errno is not None and error.filename in (None, str(partial)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise

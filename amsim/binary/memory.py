@@ -174,7 +174,8 @@ class BinaryMemory:
         seed : int, SeedSequence or Generator
             Each cue has its own stream, chosen by its position.
         record : bool
-            Whether to keep the energy after every check, and the flips.
+            Whether to keep the energy after every check, and the flips. What was reached before
+            Ctrl-C is computed again for that; Ctrl-C again leaves out what is missing (NaN).
 
         Returns
         -------

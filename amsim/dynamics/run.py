@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from threading import Lock
@@ -272,11 +272,13 @@ class _Crew:
         if self.problem.workers == 1 or len(parts) == 1:
             return [self.run(part) for part in parts]
         with ThreadPoolExecutor(self.problem.workers) as pool:
-            futures = [pool.submit(self.run, part) for part in parts]
+            futures: list[Future[Outcome]] = []
             with suppress(KeyboardInterrupt):
+                futures.extend(pool.submit(self.run, part) for part in parts)
                 wait(futures, return_when=FIRST_EXCEPTION)
             self.stopped = True  # interrupted, or one failed
-            return [future.result() for future in futures]
+            ended = [future.result() for future in futures]
+            return ended + [self.run(part) for part in parts[len(ended) :]]
 
     def run(self, part: slice) -> Outcome:
         """Step until every cue of the part has ended."""
@@ -350,6 +352,8 @@ class _Record:
     @cached_property
     def _rows(self) -> Array:
         outputs, outcome, last, count = self._outputs, self._outcome, self._last, self.shape[0]
+        if 10 * count < outputs.shape[1]:  # of a run that broke off early: pages that nobody needs
+            outputs = outputs[:, :count].copy()
         if count > outputs.shape[1]:
             outputs = np.concatenate([outputs, last[:, None]], axis=1)
         written = outcome.cues["written"]

@@ -448,6 +448,29 @@ def test_ctrl_c_keeps_the_cues_that_have_ended(
             assert_array_equal(part.events.unit, whole.events.unit[whole.events.cue < kept])
 
 
+def test_ctrl_c_while_energies_are_computed_leaves_them_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from amsim.binary import kernels
+
+    memory = BinaryMemory(am.patterns.random(4, 24, seed=1))
+    cues = am.patterns.corrupt(am.patterns.random(4, 24, seed=1), flip=0.2, seed=2)
+    whole = memory.recall(cues, record=True)
+    calls, real = iter(range(4)), kernels.energies_along
+
+    def interrupted(*given: Any) -> None:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        real(*given)
+
+    monkeypatch.setattr(kernels, "energies_along", interrupted)
+    part = memory.recall(cues, record=True)
+    assert part.status == whole.status
+    assert_array_equal(part.final, whole.final)
+    assert_array_equal(part.energy[:, :2], whole.energy[:, :2])
+    assert np.isnan(part.energy[:, 2:]).all()
+
+
 # Clamped units
 
 
