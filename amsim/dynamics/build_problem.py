@@ -18,7 +18,7 @@ from .halting import Settled
 from .inputs import Drive, PiecewiseConstant, fit, numbers
 from .missing import complete
 from .noise import Noise, disturbance
-from .problem import Input, Problem, default_times, even_times, horizon
+from .problem import Input, Problem, default_times, even_times, horizon, longest_tau
 
 Shape = tuple[int, ...]
 Inputs = dict[str, "Array | Drive"]
@@ -228,7 +228,9 @@ def _breakpoints(inputs: Inputs, given: ArrayLike | None, t0: float, t1: float) 
     if given is not None:
         _check_functions("breakpoints", drives)
         jumps.append(checks.array("breakpoints", given, ndim=1))
-    times: Array = np.unique(np.concatenate([np.zeros(0), *jumps])) - t0
+    if not jumps:
+        return np.zeros(0)
+    times: Array = np.unique(np.concatenate(jumps)) - t0
     return np.asarray(times[(times > 0) & (times < t1)])
 
 
@@ -236,7 +238,7 @@ def _max_step(network: Network, inputs: Inputs, given: float | None) -> float:
     """The longest step where inputs are functions of the time."""
     drives = [value for value in inputs.values() if isinstance(value, Drive)]
     if given is None:
-        return max(float(np.max(layer.tau)) for layer in network.dynamic.values())
+        return longest_tau(network)
     _check_functions("max_step", drives)
     if given == np.inf:
         return np.inf

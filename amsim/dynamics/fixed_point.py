@@ -15,8 +15,7 @@ from ..network import Network
 from ..progress import Progress
 from ..synapses import Array, project_each
 from .attention import Kind, attention, largest_products
-from .loops import find_loop, loop_of
-from .precision import averages, small_logits
+from .precision import float32_serves
 from .problem import (
     BLOW_UP,
     DIVERGED,
@@ -107,7 +106,7 @@ def _follow(network: Network, given: Container[str]) -> set[str]:
 
 def _is_attention(problem: Problem) -> bool:
     """Whether one update of the features is attention with the memories as keys and values."""
-    loop = find_loop(problem)
+    loop = problem.loop
     if loop is None or update_order(problem.network) != [loop.hidden, loop.visible]:
         return False
     hidden = problem.network.layers[loop.hidden]
@@ -273,7 +272,8 @@ class _Attention(_Iteration):
     """
 
     def __init__(self, problem: Problem, record: bool) -> None:
-        loop = loop_of(problem.network)
+        loop = problem.loop
+        assert loop is not None  # see `_is_attention`
         self.synapse, self.hidden, self.visible = loop.forth, loop.hidden, loop.visible
         layers = problem.network.layers
         self.memories = layers[self.hidden]
@@ -290,8 +290,8 @@ class _Attention(_Iteration):
         self.before = start.copy()  # the last update
         self.change = np.full(problem.batch, np.inf)
         self.exact = np.ones(problem.batch, bool)
-        if problem.tolerance and averages(problem, loop, self.synapse.compact):
-            self.exact = ~small_logits(problem, loop, self.beta)
+        if problem.tolerance:
+            self.exact = ~float32_serves(problem, loop)
 
     def move(self) -> tuple[Array, Array]:
         cues = self.running

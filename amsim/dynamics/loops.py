@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..lagrangians import Identity
 from ..network import Network
 from ..neurons import neuron
 from ..synapses import Array, Dense, Directed
-from .problem import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,12 @@ class Loop:
         return self.forth.weights
 
     @property
+    def is_compact(self) -> bool:
+        """Whether all weights are read as int8 or float32."""
+        synapses = (self.forth,) if self.back is None else (self.forth, self.back)
+        return all(synapse.compact.dtype != np.float64 for synapse in synapses)
+
+    @property
     def largest(self) -> float:
         return self.forth.largest
 
@@ -45,19 +52,9 @@ class Loop:
         return self.largest if self.back is None else self.back.largest
 
 
-def find_loop(problem: Problem) -> Loop | None:
-    """The loop that a network is, if it is one whose memories have no input and no clamp.
-
-    All memories then have one tau, and no input depends on time.
-    """
-    loop = None if problem.driven else next(_loops(problem.network), None)
-    free = loop is not None and loop.hidden not in problem.clamped | problem.inputs
-    return loop if free else None
-
-
-def loop_of(network: Network) -> Loop:
-    """The loop of a network that is one."""
-    return next(_loops(network))
+def loop_of(network: Network) -> Loop | None:
+    """The loop that a network is; all of its memories then have one tau."""
+    return next(_loops(network), None)
 
 
 def _loops(network: Network) -> Iterator[Loop]:

@@ -16,18 +16,15 @@ _LARGE = 100_000
 _LOGIT = 50.0
 
 
-def averages(problem: Problem, loop: Loop, weights: Array) -> bool:
-    """Whether many memories are averaged by a softmax, so that errors of products stay small.
+def float32_serves(problem: Problem, loop: Loop) -> NDArray[np.bool_]:
+    """Of which cues, (B,): a softmax averages many memories, and logits stay small enough.
 
-    `weights` are those that are read: float64 ones have digits that float32 has not.
+    Weights in float64 have digits that float32 has not.
     """
-    softmax = type(problem.network.layers[loop.hidden].lagrangian) is Softmax
-    return softmax and weights.dtype != np.float64 and weights.size >= _LARGE
-
-
-def small_logits(problem: Problem, loop: Loop, beta: float) -> NDArray[np.bool_]:
-    """Of which cues the logits stay small enough, (B,)."""
-    return np.asarray(beta * _largest_states(problem, loop) <= _LOGIT)
+    softmax = problem.network.layers[loop.hidden].lagrangian
+    if type(softmax) is not Softmax or loop.weights.size < _LARGE or not loop.is_compact:
+        return np.zeros(problem.batch, bool)
+    return np.asarray(softmax.beta * _largest_states(problem, loop) <= _LOGIT)
 
 
 def _largest_states(problem: Problem, loop: Loop) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..network import Network
 from ..starts import algebraic_start
 from ..synapses import Array
 from .inputs import Drive
+from .loops import Loop, loop_of
 from .noise import Disturbance
 
 Input = ArrayLike | Callable[[float], ArrayLike]
@@ -120,6 +121,13 @@ class Problem:
             name: np.array(np.broadcast_to(states[name], (self.batch, *layer.shape)))
             for name, layer in self.network.dynamic.items()
         }
+
+    @cached_property
+    def loop(self) -> Loop | None:
+        """What the network is, if it is features and memories that nothing else acts on."""
+        loop = None if self.driven else loop_of(self.network)
+        free = loop is not None and loop.hidden not in self.clamped | self.inputs
+        return loop if free else None
 
     @cached_property
     def tau(self) -> Array:
@@ -286,11 +294,18 @@ class Solver(Protocol):
 
 def default_times(network: Network, t1: float) -> Array:
     """0, then geometric from a small part of the smallest tau to t1: dense where things move."""
-    first = _FIRST * min(float(np.min(layer.tau)) for layer in network.dynamic.values())
+    return _geometric_times(_FIRST * min(_taus(network)), t1)
+
+
+@lru_cache(maxsize=16)
+def _geometric_times(first: float, t1: float) -> Array:
+    """Nobody writes to them: they take longer than the steps of a small recall."""
     if first >= t1:
         return np.array([0.0, t1])
     count = max(2, round(_PER_DECADE * np.log10(t1 / first)) + 1)
-    return np.concatenate([[0.0], np.geomspace(first, t1, count)])
+    times = np.concatenate([[0.0], np.geomspace(first, t1, count)])
+    times.flags.writeable = False
+    return times
 
 
 def even_times(t1: float) -> Array:
@@ -300,7 +315,17 @@ def even_times(t1: float) -> Array:
 
 def horizon(network: Network) -> float:
     """The default t1."""
-    return _HORIZON * max(float(np.max(layer.tau)) for layer in network.dynamic.values())
+    return _HORIZON * longest_tau(network)
+
+
+def longest_tau(network: Network) -> float:
+    """The largest time constant, of any unit."""
+    return max(_taus(network))
+
+
+def _taus(network: Network) -> list[float]:
+    """The time constants of all dynamic layers."""
+    return [tau for layer in network.dynamic.values() for _, tau in layer.tau_runs]
 
 
 def recorded_times(times: Array, explicit: bool, finished: bool, last: float) -> Array:

@@ -19,8 +19,8 @@ from ..compiled.products import LANES, TOGETHER
 from ..neurons import neuron
 from ..synapses import Array, project, project_each
 from . import adams, memory_force
-from .loops import Loop, find_loop, loop_of
-from .precision import averages, small_logits
+from .loops import Loop
+from .precision import float32_serves
 from .problem import Problem, Reader
 from .run import Outcome, Rows, Run, segments_of
 
@@ -41,7 +41,7 @@ class TwoLayerRun(Run):
 
     def __init__(self, problem: Problem, rtol: float, atol: float, max_steps: int) -> None:
         self.problem, self.rtol, self.atol, self.max_steps = problem, rtol, atol, max_steps
-        self.loop = loop_of(problem.network)
+        self.loop = _loop(problem)
         self.hidden, self.visible = self.loop.hidden, self.loop.visible
         hidden = problem.network.layers[self.hidden]
         self.rate = 0.0 if hidden.algebraic else 1.0 / hidden.tau_runs[0][1]
@@ -70,21 +70,23 @@ class TwoLayerRun(Run):
         They are of one precision and of one kind of start, so that a cue has the same bits whatever
         stands beside it.
         """
-        size, group = _SWEEP / loop_of(problem.network).weights.size, TOGETHER
+        if first + 1 == problem.batch:
+            return 1
+        size, group = _SWEEP / _loop(problem).weights.size, TOGETHER
         most = min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
         traits = _traits(problem.select(np.arange(first, min(first + most, problem.batch))))
         return int((traits == traits[0]).all(axis=1).cumprod().sum())
 
     @staticmethod
     def width(problem: Problem) -> int:
-        loop, layers = loop_of(problem.network), problem.network.layers
+        loop, layers = _loop(problem), problem.network.layers
         units = layers[loop.visible].size
         return units if layers[loop.hidden].algebraic else 2 * units
 
     @staticmethod
     def applies(problem: Problem) -> bool:
         """Whether the network is a loop of Identity features and memories with one tau."""
-        return find_loop(problem) is not None
+        return problem.loop is not None
 
     def split(self, visible: Array, hidden: Array) -> tuple[Array, Array]:
         """y(0) and the rest h(0) - Xi y(0) - b, which is left out where h(0) = b."""
@@ -115,11 +117,8 @@ class TwoLayerRun(Run):
             external=external,
             clamped=self.clamped,
         )
-        self.single = (
-            averages(problem, self.loop, weights)
-            and self.rtol >= _FLOAT32_RTOL
-            and bool(small_logits(problem, self.loop, row.parameter).all())
-        )
+        serves = self.rtol >= _FLOAT32_RTOL and weights.dtype != np.float64
+        self.single = serves and bool(float32_serves(problem, self.loop).all())
         self.outermost = memory_force.sweep_of(row.kind)
         self.drives = np.zeros((batch, units))
         self.narrow = self.wide = self.allocate(np.float32 if self.single else np.float64)
@@ -175,7 +174,7 @@ class TwoLayerRun(Run):
 
     @staticmethod
     def reader(problem: Problem, offset: Array, times: Array, ends: Array, vectors: Rows) -> Reader:
-        loop = loop_of(problem.network)
+        loop = _loop(problem)
         units = loop.weights.shape[1]
         hidden = problem.network.layers[loop.hidden]
 
@@ -235,13 +234,15 @@ def _wide(weights: Array) -> Array:
 
 
 def _traits(problem: Problem) -> NDArray[np.bool_]:
-    """What decides how a cue is integrated, (B, 2): the sizes of its logits, and its start."""
-    loop = loop_of(problem.network)
-    hidden, layer = loop.hidden, problem.network.layers[loop.hidden]
-    row = neuron(layer.lagrangian)
-    assert row is not None
-    small = small_logits(problem, loop, row.parameter)
+    """What decides how a cue is integrated, (B, 2): the precision of products, and its start."""
+    loop = _loop(problem)
     moved = np.zeros(problem.batch, bool)
-    if hidden in problem.given:
-        moved = (problem.given[hidden] != layer.bias).any(axis=1)
-    return np.stack([small, moved], axis=1)
+    if loop.hidden in problem.given:
+        bias = problem.network.layers[loop.hidden].bias
+        moved = (problem.given[loop.hidden] != bias).any(axis=1)
+    return np.stack([float32_serves(problem, loop), moved], axis=1)
+
+
+def _loop(problem: Problem) -> Loop:
+    assert problem.loop is not None  # see `TwoLayerRun.applies`
+    return problem.loop
