@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from filelock import FileLock
 from numba.core.caching import FunctionCache
 from numba.core.registry import cpu_target
+from numba.core.runtime.nrt import rtsys
 
 from ..progress import announce_compilation
 from .inner import InnerDispatcher
@@ -214,8 +214,9 @@ def _imports(module: str) -> frozenset[str]:
 class _StampedCache(FunctionCache):
     """numba's cache of one function, in the folders that numba knows, by the stamp above."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, allocates: bool) -> None:
         super().__init__(function)
+        self._allocates = allocates
         self._cache_file._source_stamp = stamp(function.__module__)
 
     def holds(self, types: tuple[Any, ...] | None) -> bool:
@@ -228,14 +229,23 @@ class _StampedCache(FunctionCache):
         return self._index_key(types, cpu_target.target_context.codegen()) in index
 
     def load_overload(self, types: Any, target: Any) -> Any:
+        """The code for these types, if it is there.
+
+        numba would first load all that it knows of types and arrays, several times as long as the
+        code itself; only a compilation needs that, and begins with it.
+        """
         try:
-            return super().load_overload(types, target)
+            if self._allocates:
+                rtsys.initialize(target)
+            return self._load_overload(types, target)
         except Exception:  # a damaged file may raise anything; the code is compiled anew
             with suppress(OSError):
                 self.flush()
             return None
 
     def save_overload(self, types: Any, result: Any) -> None:
+        from filelock import FileLock  # of which loading has no use
+
         # Two processes that save at once would give their code the same name. Where nothing can be
         # written, the code serves this process alone.
         with suppress(OSError), FileLock(f"{self._cache_file._index_path}.lock"):
@@ -245,4 +255,5 @@ class _StampedCache(FunctionCache):
 def _keep(dispatcher: Any) -> None:
     """Give a compiled function the cache above; without a folder for it, none."""
     with suppress(RuntimeError):  # numba found no folder that it may write to
-        dispatcher._cache = _StampedCache(dispatcher.py_func)
+        allocates = dispatcher.targetoptions.get("_nrt", True)
+        dispatcher._cache = _StampedCache(dispatcher.py_func, allocates)
