@@ -37,17 +37,23 @@ if TYPE_CHECKING:
 GRID = 1e-3  # Brian2's step, in units of tau
 
 
-def amsim_events(problem: Problem, scope: str = "broadcast") -> Run:
-    """EventDriven; its own draw of delays where they differ between links."""
+def amsim_events(
+    problem: Problem, scope: str = "broadcast", jitter: float = 0.0, beta: float | None = None
+) -> Run:
+    """EventDriven; its own draw of delays where they differ between links.
+
+    With `beta` the memories are Softmax(beta): another network, with more messages.
+    """
     import scipy.stats
 
     import amsim as am
 
-    net = am.dense_am(problem.weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
+    hidden = am.Tanh() if beta is None else am.Softmax(beta)
+    net = am.dense_am(problem.weights, visible=am.Tanh(), hidden=hidden, tau_hidden=1.0)
     delay: Any = problem.low
     if problem.low < problem.high:
         delay = scipy.stats.uniform(problem.low, problem.high - problem.low)
-    timing = am.Timing(delay=delay, scope=scope)
+    timing = am.Timing(delay=delay, scope=scope, jitter=jitter)
     solver = am.EventDriven(problem.quantum, timing, max_events=10**9)
 
     def until(t1: float) -> tuple[int, float]:
@@ -86,6 +92,10 @@ def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
         builders: dict[str, Callable[[], Run]] = {
             "amsim": partial(amsim_events, problem, "broadcast"),
             "amsim, link by link": partial(amsim_events, problem, "link"),
+            "amsim, link by link, jitter 0.2": partial(amsim_events, problem, "link", 0.2),
+            "amsim, link by link, Softmax(0.4) memories": partial(
+                amsim_events, problem, "link", 0.0, 0.4
+            ),
             "Brian2 C++ standalone": partial(brian2, "cpp_standalone", GRID, problem),
             "Brian2 C++, half of the links longer by dt": partial(
                 brian2, "cpp_standalone", GRID, problem, uneven=True

@@ -30,6 +30,7 @@ from .window_unit import (
 
 GROUP_CELLS = 1024
 _FILL = 64
+_MANY = 1 << 20  # arrivals at a group after which windows become shorter
 
 
 @inner
@@ -181,5 +182,7 @@ def group_through_window(layout, state, windows, p, begun):
         window.cell += 1
     for i in range(population.start, population.stop):
         state.gap[i] /= last
+    if count > _MANY:  # they would fill the memory, and fit into no cache
+        window.width *= 0.5
     window.cell, window.gathered, window.count = CLOSED, 0, 0
     return STOPPED
