@@ -20,6 +20,8 @@ FIGURES = {
     "attention": ("landscapes", "attention is one step of recall"),
     "beta": ("betas", "digits recalled from their lower half over beta, and the bounds"),
     "models": ("dynamics", "models A, B and C recall damaged patterns"),
+    "double_well": ("driven", "noise in a double well, beside the density of Gibbs"),
+    "stimulus": ("driven", "a stimulus comes and goes"),
     "analog": ("dynamics", "the analog transformer block settles"),
     "capacity": ("capacity", "bit errors of stored patterns, theory and count"),
     "transformer": ("transformer", "masked patches completed by an Energy Transformer"),
