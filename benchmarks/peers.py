@@ -183,6 +183,80 @@ def hamux_euler(problem: Problem) -> Solve:
     return solve
 
 
+def numbalsoda(problem: Problem) -> Solve:
+    """LSODA called by compiled code, on the unknowns that amsim has; one cue after another.
+
+    With h(0) = 0 the memories are h = Xi y, where tau_h dy/dt = v - y and y(0) = 0.
+    """
+    import numba
+    from numbalsoda import lsoda, lsoda_sig
+
+    count, size = problem.patterns.shape
+    beta, tau_v, tau_h = problem.beta, problem.tau_visible, problem.tau_hidden
+    # The address of the patterns and a counter of calls.
+    data = np.concatenate([[0.0], problem.patterns.ravel()])
+
+    @numba.cfunc(lsoda_sig)
+    def velocity(_t, u, du, data):  # type: ignore[no-untyped-def]
+        xi = numba.carray(data, 1 + count * size)[1:].reshape(count, size)
+        state, out = numba.carray(u, (2, size)), numba.carray(du, (2, size))
+        f = beta * np.dot(xi, state[1])
+        f = np.exp(f - f.max())
+        out[0] = (np.dot(f / f.sum(), xi) - state[0]) / tau_v
+        out[1] = (state[0] - state[1]) / tau_h
+        data[0] += 1
+
+    times = np.array((0.0, *problem.times))
+
+    def solve(rtol: float, atol: float) -> Solution:
+        data[0] = 0
+        found = []
+        for cue in problem.cues:
+            start = np.concatenate([cue, np.zeros(size)])
+            states, success = lsoda(velocity.address, start, times, data=data, rtol=rtol, atol=atol)
+            if not success:
+                raise RuntimeError("numbalsoda gives up")
+            found.append(states[1:])
+        v, y = np.split(np.stack(found, axis=1), 2, axis=2)
+        return Solution(v, y @ problem.patterns.T, data[0] / len(problem.cues))
+
+    return solve
+
+
+def cvode(problem: Problem) -> Solve:
+    """CVODE (SUNDIALS) with GMRES in its Newton steps, on the same unknowns."""
+    from sksundae.cvode import CVODE
+
+    xi, beta = problem.patterns, problem.beta
+    batch, size = problem.cues.shape
+    calls = 0
+
+    def velocity(_t: float, u: Floats, du: Floats) -> None:
+        nonlocal calls
+        calls += 1
+        v, y = u.reshape(2, batch, size)
+        f = beta * (y @ xi.T)
+        f -= f.max(axis=1, keepdims=True)
+        np.exp(f, out=f)
+        f /= f.sum(axis=1, keepdims=True)
+        du[: v.size] = ((f @ xi - v) / problem.tau_visible).ravel()
+        du[v.size :] = ((v - y) / problem.tau_hidden).ravel()
+
+    start = np.concatenate([problem.cues.ravel(), np.zeros(batch * size)])
+
+    def solve(rtol: float, atol: float) -> Solution:
+        nonlocal calls
+        calls = 0
+        solver = CVODE(velocity, rtol=rtol, atol=atol, linsolver="gmres", max_num_steps=100_000)
+        result = solver.solve(np.array((0.0, *problem.times)), start)
+        if not result.success:
+            raise RuntimeError(result.message)
+        v, y = np.split(result.y[1:].reshape(len(problem.times), 2, batch, size), 2, axis=1)
+        return Solution(v[:, 0], y[:, 0] @ xi.T, calls)
+
+    return solve
+
+
 PEERS: dict[str, Callable[[Problem], Solve]] = {
     "SciPy RK45": partial(scipy_ivp, "RK45"),
     "SciPy DOP853": partial(scipy_ivp, "DOP853"),
@@ -191,6 +265,8 @@ PEERS: dict[str, Callable[[Problem], Solve]] = {
     "Diffrax Tsit5": partial(diffrax, "Tsit5"),
     "Diffrax Dopri8": partial(diffrax, "Dopri8"),
     "HAMUX Euler": hamux_euler,
+    "numbalsoda": numbalsoda,
+    "CVODE, GMRES": cvode,
 }
 # Implicit methods factorise a dense Jacobian of all the unknowns.
-IMPLICIT = ("SciPy LSODA", "SciPy BDF")
+IMPLICIT = ("SciPy LSODA", "SciPy BDF", "numbalsoda")

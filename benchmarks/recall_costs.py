@@ -88,14 +88,14 @@ def in_processes(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def against_products(rounds: int) -> list[dict[str, Any]]:
+def against_products(rounds: int, batches: Any = BATCHES) -> list[dict[str, Any]]:
     """One right-hand side of all cues over two products of NumPy with float patterns."""
     import numpy as np
 
     import amsim as am
 
     rows = []
-    for units, count, cues in BATCHES:
+    for units, count, cues in batches:
         runs: dict[str, Callable[[], Any]] = {}
         for name, kind, real in (("float32", np.float32, False), ("float64", np.float64, True)):
             patterns = am.patterns.random(count, units, seed=0).astype(kind)
