@@ -298,7 +298,22 @@ def energies(memories, states, values, fields, total, band):
 
 @compiled
 def energies_along(memories, state, units, values, fields, total, band):
-    """The same of a state, which changes, and after each flip of `units`, one by one."""
+    """The same of a state and after each flip, one by one.
+
+    Parameters
+    ----------
+    memories : Memories
+    state : int8 (D,)
+        Changes.
+    units : int64 (F,)
+        Which flip, in this order.
+    values : Table
+        Of F.
+    fields : Fields
+        Working memory.
+    total, band : float64 (F + 1,), int64 (F + 1,)
+        Are set.
+    """
     agreements(memories.bits, state, fields)
     for k in range(len(units) + 1):
         if k > 0:
