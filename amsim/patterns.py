@@ -339,6 +339,8 @@ def similarity(
     known = np.where(absent, 0.0, 1.0)
     if kind in ("euclidean", "manhattan"):
         return _distances(v, xi, known, kind)
+    if kind == "cosine":
+        v, xi = _scaled(v), _scaled(xi)
     dot = v @ xi.T
     if kind == "dot":
         return np.asarray(dot)
@@ -413,6 +415,19 @@ def known_units(
             raise ValueError(f"missing has shape {given.shape}, {what} {v.shape}") from None
     filled = np.where(absent, 0.0, v)
     return checks.array(what, filled, largest=checks.LARGEST), absent
+
+
+def directions(rows: Floats) -> Floats:
+    """Rows at length 1; those of zeros stay."""
+    x = _scaled(rows)
+    norms = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.asarray(x / np.where(norms > 0, norms, 1.0))
+
+
+def _scaled(rows: Floats) -> Floats:
+    """Rows whose largest value is 1 in size, so that no square underflows; those of zeros stay."""
+    largest = np.abs(rows).max(axis=-1, keepdims=True)
+    return np.asarray(rows / np.where(largest > 0, largest, 1.0))
 
 
 def _distances(v: Floats, xi: Floats, known: Floats, kind: str) -> Floats:

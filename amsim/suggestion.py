@@ -146,7 +146,7 @@ def suggest_beta(
         net = dense_am(xi, hidden=Softmax(beta), similarity=similarity, tau_hidden=0.0)
         end = simulate(net, starts, **{"until": _REST, **options}).final["visible"]
         if similarity == "cosine":
-            end = end / np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), checks.SMALLEST)
+            end = stored_patterns.directions(end)
         hits[k] = np.mean(np.linalg.norm(end - goal, axis=-1) <= reach)
     if not hits.any():
         raise ValueError(
@@ -158,9 +158,7 @@ def suggest_beta(
 
 def _goals(xi: Floats, similarity: Similarity, accuracy: float) -> tuple[Floats, Floats]:
     """What is recalled of each pattern, and how far from there a hit ends at most."""
-    goal = xi
-    if similarity == "cosine":
-        goal = xi / np.maximum(np.linalg.norm(xi, axis=1, keepdims=True), checks.SMALLEST)
+    goal = stored_patterns.directions(xi) if similarity == "cosine" else xi
     apart = np.sqrt(2 * stored_patterns.separation(goal, "euclidean"))
     if not apart.all():
         raise ValueError(

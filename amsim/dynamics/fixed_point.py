@@ -113,7 +113,7 @@ def _is_attention(problem: Problem) -> bool:
     return type(hidden.lagrangian) is Softmax and len(hidden.shape) == 1 and loop.back is None
 
 
-class _Iteration(ABC):
+class Iteration(ABC):
     """What became of B cues; derived classes update those that run."""
 
     def __init__(self, problem: Problem, start: Array, record: bool) -> None:
@@ -198,7 +198,7 @@ class _Iteration(ABC):
         )
 
 
-class _Layers(_Iteration):
+class _Layers(Iteration):
     """Updates of any network: layer by layer, all units of the running cues."""
 
     def __init__(self, problem: Problem, record: bool) -> None:
@@ -264,7 +264,7 @@ class _Layers(_Iteration):
         return self.problem.reader(times, rows)
 
 
-class _Attention(_Iteration):
+class _Attention(Iteration):
     """Updates of features by softmax memories, whose states are only made to be read.
 
     After update k they are Xi v(k - 1) + b. With `until`, products are float32 where these serve,

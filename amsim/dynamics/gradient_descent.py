@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import checks
-from ..progress import Progress
-from .problem import BLOW_UP, DIVERGED, INTERRUPTED, SETTLED, TIME_LIMIT, Problem, Solution
+from ..synapses import Array
+from .fixed_point import Iteration
+from .problem import Problem, Reader, Solution
 
 _MOST_STEPS = 10**9
 
@@ -28,9 +30,10 @@ class GradientDescent:
 
     Notes
     -----
-    `times` counts steps; the arguments t1 and times of `simulate` are not used. Nothing controls
-    the error: with a step of more than 2 over the largest curvature the energy need not fall, and
-    what rests need not be what the differential equation ends at.
+    `times` counts steps; the arguments t1 and times of `simulate` are not used. A cue settles when
+    |dE/dg| is within the tolerance in all units after a step. Nothing controls the error: with a
+    step of more than 2 over the largest curvature the energy need not fall, and what rests need not
+    be what the differential equation ends at.
 
     Examples
     --------
@@ -62,50 +65,33 @@ class GradientDescent:
                 "GradientDescent: steps have no time: leave t0 out, and pass the final of a "
                 "trajectory"
             )
-        x = problem.network.pack(problem.initial)
-        limit = BLOW_UP * (1.0 + np.abs(x).max())
-        codes = np.full(problem.batch, INTERRUPTED)
-        counts, rhs = np.zeros((2, problem.batch), np.int64)
-        rows, running, part = [x], np.arange(problem.batch), problem
-        progress = Progress(self.steps, problem.batch, problem.deadline)
-        try:
-            for step in range(self.steps + 1):
-                last = step == self.steps
-                if not len(running) or (last and not problem.tolerance):
-                    break
-                force = part.force(0.0, x[running])
-                rhs[running] += 1
-                if problem.tolerance:
-                    codes[running[np.abs(force).max(axis=1) <= problem.tolerance]] = SETTLED
-                going = codes[running] == INTERRUPTED
-                running, force = running[going], force[going]
-                if last or not len(running):
-                    break
-                with np.errstate(over="ignore", invalid="ignore"):
-                    moved = x[running] + self.step * force
-                    bounded = np.abs(moved).max(axis=1) <= limit
-                codes[running[~bounded]] = DIVERGED
-                running, moved = running[bounded], moved[bounded]
-                x = x.copy()
-                x[running] = moved
-                counts[running] = step + 1
-                rows.append(x)
-                part = problem.select(running)
-                progress.update(step + 1, len(running))
-            codes[codes == INTERRUPTED] = TIME_LIMIT
-        except KeyboardInterrupt:
-            pass  # reported as a status: what was reached is not lost
-        finally:
-            progress.close()
-        times = np.arange(len(rows), dtype=np.float64)
-        return Solution(
-            times=times,
-            record=problem.reader(times, np.array(rows)),
-            final=problem.reader(times[-1:], rows[-1][None]),
-            codes=codes,
-            ends=counts.astype(np.float64),
-            rhs=rhs,
-            accepted=int(counts.sum()),
-            rejected=0,
-            updates=True,
-        )
+        solution = _Descent(problem, self.step).solve(self.steps)
+        if problem.tolerance:
+            solution.rhs += 1  # whether the last state rests
+        return solution
+
+
+class _Descent(Iteration):
+    """Steps of the cues that run, and the force where they stand."""
+
+    def __init__(self, problem: Problem, step: float) -> None:
+        self.states, self.part, self.step = problem.network.pack(problem.initial), problem, step
+        self.force: Array | None = None
+        super().__init__(problem, self.states, record=True)
+
+    def move(self) -> tuple[Array, Array]:
+        force = self.part.force(0.0, self.states) if self.force is None else self.force
+        change = self.step * force
+        self.states, self.force = self.states + change, None
+        return self.states, np.abs(change).max(axis=1)
+
+    def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
+        self.force = self.part.force(0.0, states)
+        return np.asarray(np.abs(self.force).max(axis=1) <= self.problem.tolerance)
+
+    def keep(self, going: NDArray[np.bool_]) -> None:
+        self.states, self.part = self.states[going], self.part.select(np.flatnonzero(going))
+        self.force = None if self.force is None else self.force[going]
+
+    def reader(self, times: Array, rows: Array) -> Reader:
+        return self.problem.reader(times, rows)

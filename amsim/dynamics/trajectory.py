@@ -322,6 +322,11 @@ class Trajectory(RunResult, Mapping[str, Array]):
                 f"there are {len(xi)} patterns, and layer {layer!r} has shape "
                 f"{self._layers[layer]}: pass all patterns that the network stores, in its order"
             )
+        if self._layers.get("visible", xi.shape[1:])[-1] != xi.shape[1]:
+            raise ValueError(
+                f"patterns have shape {xi.shape}, layer 'visible' has shape "
+                f"{self._layers['visible']}: pass those that the network stores"
+            )
         similar = self._final(layer, slice(None)).reshape(*self._batch, len(xi))
         index = np.argmax(similar, axis=-1)
         best = np.max(similar, axis=-1)

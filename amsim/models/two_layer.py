@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from .. import checks
 from ..lagrangians import Identity, Lagrangian, RectifiedPower, Sign, Softmax, Spherical
 from ..network import Layer, Network
-from ..patterns import SIMILARITIES, Similarity
+from ..patterns import SIMILARITIES, Similarity, directions
 from ..synapses import Array, Dense, HyperSynapse, Manhattan
 
 # Keeps the origin, where a direction is undefined, harmless; below rounding elsewhere.
@@ -121,13 +121,13 @@ def _directions(patterns: Array, visible: Lagrangian | None) -> Array:
             f"Spherical(); got {checks.shown(visible)}"
         )
     xi = checks.array("patterns", patterns, largest=checks.LARGEST)
-    norms = np.linalg.norm(xi, axis=1, keepdims=True)
-    if not norms.all():
+    empty = ~xi.any(axis=1)
+    if empty.any():
         raise ValueError(
-            f"similarity='cosine': pattern {int(np.argmin(norms))} is 0 and has no direction; "
+            f"similarity='cosine': pattern {int(np.argmax(empty))} is 0 and has no direction; "
             f"leave it out"
         )
-    return np.asarray(xi / norms)
+    return directions(xi)
 
 
 def _check_manhattan(visible: Lagrangian | None, bias_visible: ArrayLike) -> None:

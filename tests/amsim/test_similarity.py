@@ -61,6 +61,16 @@ def test_separation_in_blocks_and_of_one(monkeypatch: pytest.MonkeyPatch) -> Non
     assert am.patterns.separation(PATTERNS[[0, 1, 0]], "euclidean")[0] == 0.0
 
 
+def test_cosines_of_very_short_states() -> None:
+    """Whose squares underflow."""
+    found = am.patterns.similarity(PATTERNS * 1e-200, PATTERNS * 1e-180, "cosine")
+    expected = am.patterns.similarity(PATTERNS, PATTERNS, "cosine")
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    weights = [am.dense_am(s * PATTERNS, similarity="cosine").synapses[0] for s in (1.0, 1e-90)]
+    np.testing.assert_allclose(weights[0].weights, weights[1].weights, rtol=1e-14)  # type: ignore[attr-defined]
+    assert am.patterns.similarity(np.zeros(6), PATTERNS, "cosine").tolist() == [0.0] * 4
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -221,6 +231,8 @@ def test_nearest_needs_all_patterns_and_their_layer() -> None:
     traj = am.simulate(memory("dot"), PATTERNS[:2], t1=1.0)
     with pytest.raises(ValueError, match="pass all patterns that the network stores"):
         traj.nearest(PATTERNS[:3])
+    with pytest.raises(ValueError, match="pass those that the network stores"):
+        traj.nearest(PATTERNS[:, :3])
     with pytest.raises(ValueError, match="there is no 'memories'"):
         traj.nearest(PATTERNS, layer="memories")
     again = copy.deepcopy(traj).nearest(PATTERNS)

@@ -23,8 +23,11 @@ ODE_SOLVERS = [None, *METHODS]
 
 every_ode_solver = pytest.mark.parametrize("solver", ODE_SOLVERS, ids=str)
 every_solver = pytest.mark.parametrize(
-    "solver", [*ODE_SOLVERS, am.FixedPoint()], ids=lambda solver: str(solver).split("(")[0]
+    "solver",
+    [*ODE_SOLVERS, am.FixedPoint(), am.GradientDescent(0.2, 500)],
+    ids=lambda solver: str(solver).split("(")[0],
 )
+UPDATES = (am.FixedPoint, am.GradientDescent)  # whose times are counts
 
 
 def memory() -> am.Network:
@@ -319,7 +322,7 @@ def test_a_constant_input_is_a_bias(layer: str, solver: Any) -> None:
     plain = memory()
     xi = plain.synapses[0].weights  # type: ignore[attr-defined]
     biased = am.dense_am(xi, hidden=am.Softmax(2.0), **{f"bias_{layer}": value})  # type: ignore[arg-type]
-    given = {} if isinstance(solver, am.FixedPoint) else {"times": [0.0, 0.2, 1.0, 5.0]}
+    given = {} if isinstance(solver, UPDATES) else {"times": [0.0, 0.2, 1.0, 5.0]}
     by_input = am.simulate(plain, CUES, inputs={layer: value}, solver=solver, **given)  # type: ignore[arg-type]
     by_bias = am.simulate(biased, CUES, solver=solver, **given)  # type: ignore[arg-type]
     for name in plain.layers:
@@ -493,11 +496,11 @@ def test_a_linear_network_with_large_weights_diverges(solver: Any) -> None:
     for array in (traj.times, energy, *traj.values(), *traj.final.values()):
         assert np.isfinite(array).all()
     assert len(traj.times) == len(traj["visible"]) == len(energy)
-    last = 50 if isinstance(solver, am.FixedPoint) else 20.0
+    last = {am.FixedPoint: 50, am.GradientDescent: 70}.get(type(solver), 20.0)
     assert traj.times[-1] <= last
     np.testing.assert_array_equal(traj["visible"][-1], traj.final["visible"])
     assert (traj["visible"][:, 1] == 0).all()
-    if not isinstance(solver, am.FixedPoint):
+    if not isinstance(solver, UPDATES):
         # From h(0) = 3 v(0): v = 2 e^(2 t) - e^(-4 t), as far as the record goes.
         inside = traj.times[:-1]
         exact = 2 * np.exp(2 * inside) - np.exp(-4 * inside)
