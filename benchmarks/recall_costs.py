@@ -4,7 +4,9 @@
 
 CPU seconds in one thread. First come processes of their own: the first recall without any compiled
 code, with it, and what single recalls take in both. Then one right-hand side of a batch in units of
-two products of NumPy, of its precision and in turn with it, medians.
+two products of NumPy, of its precision and in turn with it, medians; what `traj.energy` adds to a
+recall; and the wall time of one call by one worker and by two, which needs a machine with two idle
+cores.
 """
 
 from __future__ import annotations
@@ -124,6 +126,30 @@ def against_products(rounds: int, batches: Any = BATCHES) -> list[dict[str, Any]
     return rows
 
 
+def energies(rounds: int) -> list[dict[str, Any]]:
+    """A recall recorded at 100 times, with its energies and without."""
+    import numpy as np
+
+    solve, times = recall(784, 1000, 1), np.linspace(0.0, 10.0, 100)
+    runs = {
+        "recall": lambda: solve(times=times),
+        "and its energies": lambda: solve(times=times).energy,
+    }
+    timings = harness.interleave(runs, rounds)
+    return [{"784x1000, 100 times": n, "CPU ms": 1e3 * x.cpu_median} for n, x in timings.items()]
+
+
+def by_workers(rounds: int) -> list[dict[str, Any]]:
+    """256 cues by one worker and by two."""
+    solve = recall(784, 1000, 256)
+    runs = {f"workers={n}": lambda n=n: solve(workers=n) for n in (1, 2)}
+    timings = harness.interleave(runs, rounds)
+    return [
+        {"784x1000x256": name, "wall ms": 1e3 * x.wall_median, "CPU ms": 1e3 * x.cpu_median}
+        for name, x in timings.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="processes of each kind")
@@ -139,6 +165,9 @@ def main() -> None:
     if options.turns:
         results["batches"] = against_products(options.turns)
         harness.show(results["batches"])
+        for name, measure in (("energies", energies), ("workers", by_workers)):
+            results[name] = measure(options.turns)
+            harness.show(results[name])
     if options.json:
         harness.dump(results, options.json)
 
