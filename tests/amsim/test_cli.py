@@ -671,7 +671,7 @@ class TestLava:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", [[], ["demo"], ["recall"], ["doctor"]])
+    @pytest.mark.parametrize("command", [[], ["demo"], ["recall"], ["doctor"], ["lava"]])
     def test_opens_with_two_examples(self, capsys, command):
         assert main([*command, "--help"]) == 0
         out, err = capsys.readouterr()
