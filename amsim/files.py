@@ -298,8 +298,14 @@ def as_json(value: Any) -> str:
     return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, strict: bool = False) -> Any:
     """Read one JSON document, in which no object has two values of one name.
+
+    Parameters
+    ----------
+    text : str or bytes
+    strict : bool
+        Whether to refuse NaN and Infinity, which Python writes and JSON does not have.
 
     Raises
     ------
@@ -313,7 +319,12 @@ def parse_json(text: str | bytes) -> Any:
     Traceback (most recent call last):
     ValueError: the name 'gain' stands twice in one object
     """
-    return json.loads(text, object_pairs_hook=_object)
+    constant = _no_constant if strict else float
+    return json.loads(text, object_pairs_hook=_object, parse_constant=constant)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"it has {name} for a number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

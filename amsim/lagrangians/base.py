@@ -103,7 +103,8 @@ class Lagrangian(ABC):
 
     def magnitude_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
         """|H(x)| @ u with entrywise absolute values; shapes as in `hessian_product`."""
-        return np.asarray((np.abs(self.hessian(x)) @ floats(u)[..., None])[..., 0])
+        u = direction(floats(x), u)
+        return np.asarray((np.abs(self.hessian(x)) @ u[..., None])[..., 0])
 
     @abstractmethod
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
@@ -169,6 +170,16 @@ def floats(x: npt.ArrayLike) -> Array:
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"the state has shape {array.shape}; it needs units on its last axis")
     return array
+
+
+def direction(x: Array, u: npt.ArrayLike) -> Array:
+    """u as floats; it needs as many entries on its last axis as the state x."""
+    vector = floats(u)
+    if vector.shape[-1] != x.shape[-1]:
+        raise ValueError(
+            f"u has shape {vector.shape}, the state has shape {x.shape}: make their last axes equal"
+        )
+    return vector
 
 
 def box(lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:

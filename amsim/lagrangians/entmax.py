@@ -94,7 +94,11 @@ class Entmax(SimplexLagrangian):
         """The range of beta s r / (s + r), with r the sum of the other s: it rises with both."""
         below, above = self._above_bounds(*box(lo, hi))
         low, high = self._rounded(self._slope(below), self._slope(above))
-        return outward(self._diagonal(low), self._diagonal(high), slack(low))
+        tiny = np.finfo(low.dtype).tiny  # powers smaller than that come out as 0
+        inside = self._inside(above)
+        high = np.where(inside, np.maximum(high, tiny), high)
+        lowest, highest = outward(self._diagonal(low), self._diagonal(high), slack(low))
+        return np.where(low < tiny, 0, lowest), np.where(inside, np.maximum(highest, tiny), highest)
 
     @staticmethod
     def _rounded(low: Array, high: Array) -> Bounds:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import checks
-from .base import Array, Bounds, Lagrangian, Tempered, box, floats, require
+from .base import Array, Bounds, Lagrangian, Tempered, box, direction, floats, require
 from .numerics import (
     bend,
     eye,
@@ -133,8 +133,9 @@ class NormLagrangian(Lagrangian):
         return gain / norm[..., None] * (self._project(eye(c)) - outer(c))
 
     def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-        c, norm, gain = self._polar(floats(x))
-        u = floats(u)
+        x = floats(x)
+        u = direction(x, u)
+        c, norm, gain = self._polar(x)
         along: Array = np.sum(c * u, axis=-1, keepdims=True)
         return gain / norm * (self._project(u) - c * along)
 

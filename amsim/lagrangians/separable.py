@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .base import Array, Bounds, Lagrangian, Tempered, box, floats, require
+from .base import Array, Bounds, Lagrangian, Tempered, box, direction, floats, require
 from .numerics import eye, largest_exponent, logistic, logistic_slope, nearest, outward
 
 
@@ -59,7 +59,8 @@ class SeparableLagrangian(Lagrangian):
         return slope[..., None] * eye(slope)
 
     def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-        return self.slope(x) * floats(u)
+        x = floats(x)
+        return self.slope(x) * direction(x, u)
 
     def magnitude_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
         return self.hessian_product(x, u)

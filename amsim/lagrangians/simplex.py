@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from .base import Array, Bounds, Lagrangian, floats
+from .base import Array, Bounds, Lagrangian, direction, floats
 from .numerics import eye, fold_others, outer, slack
 
 # Above everything that underflow can lose; products with it are normal numbers.
@@ -43,10 +43,12 @@ class SimplexLagrangian(Lagrangian):
         return np.where(eye(s) > 0, self._diagonal(s)[..., None], whole)
 
     def hessian_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-        return self._product(self._weights(floats(x)), floats(u), -1)
+        x = floats(x)
+        return self._product(self._weights(x), direction(x, u), -1)
 
     def magnitude_product(self, x: npt.ArrayLike, u: npt.ArrayLike) -> Array:
-        return self._product(self._weights(floats(x)), floats(u), 1)
+        x = floats(x)
+        return self._product(self._weights(x), direction(x, u), 1)
 
     def response_bound(self, box: Bounds, active: Bounds, u: Array) -> Array:
         """|H| u from above for all states in a box, u >= 0; `active` are bounds on the outputs."""

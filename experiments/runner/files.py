@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from amsim.files import as_json, open_regular, write_atomically
+from amsim.files import as_json, open_regular, parse_json, write_atomically
 
 from .schema import RECORD
 
@@ -158,7 +157,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             text = file.read(_LONGEST + 1)
         if len(text) > _LONGEST:
             raise ValueError(f"it is longer than {_LONGEST} bytes")
-        record = json.loads(text, parse_constant=_no_constant)
+        record = parse_json(text, strict=True)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise RecordError(f"{path} is not the record of an experiment; pass another folder")
         RECORD("record", record)
@@ -176,7 +175,3 @@ def read_record(folder: Path) -> dict[str, Any]:
     if record["status"] == "running" and not in_use(folder):
         record["status"] = "broken off"
     return record
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"it has {name} for a number")

@@ -113,10 +113,14 @@ def failure_lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def origin(record: Mapping[str, Any]) -> str:
-    """Name version, commit and machine of the last session."""
+    """Name version and machine of the last session, and the commits of all."""
     last = record["sessions"][-1]
     versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
-    commit = f"commit {last['commit']}" if last["commit"] else "an installed release"
+    commits = dict.fromkeys(
+        f"commit {x['commit']}" if x["commit"] else "an installed release"
+        for x in record["sessions"]
+    )
+    commit = ", then ".join(commits)
     count = len(record["sessions"])
     return (
         f"{versions}; {commit}; Python {last['python']} on {last['platform']} "

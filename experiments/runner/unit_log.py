@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from amsim.files import parse_json
+
 from .files import RecordError, open_file
 from .schema import ROW
 
@@ -127,7 +129,7 @@ def _intact(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _row(text: bytes, design: Design) -> Row:
     """Read the JSON of a line."""
-    row: Row = json.loads(text)
+    row: Row = parse_json(text)
     ROW("row", row)
     if row["unit"] >= len(design):
         raise ValueError(f"there is no unit {row['unit']}; the run has {len(design)}")

@@ -700,3 +700,19 @@ def test_a_jump_of_the_slope_is_said(lagrangian: SeparableLagrangian) -> None:
     jump = np.abs(lagrangian.slope(at + near) - lagrangian.slope(at - near))
     size = np.maximum(lagrangian.slope(at + near), lagrangian.slope(at - near))
     assert (jump > 1e-3 * np.maximum(size, 1e-3)).any() == lagrangian.kinked
+
+
+def test_slope_bounds_hold_what_underflows() -> None:
+    """1 - 0.01 * 99.95 to the power of 99 is 1e-327, which floats do not have, and not 0."""
+    for state, most in ((-99.95, 1e-300), (-100.5, 0.0)):  # beyond -100 the output is 0
+        x = np.array([0.0, state])
+        low, high = Entmax(1.01, 1.0).slope_bounds(x, x)
+        assert low[1] == 0.0
+        assert high[1] <= most and (high[1] > 0) == (most > 0)
+
+
+@pytest.mark.parametrize("lagrangian", [Tanh(), Softmax(), Entmax(), LayerNorm()])
+def test_vectors_of_another_length_are_refused(lagrangian: Lagrangian) -> None:
+    for product in (lagrangian.hessian_product, lagrangian.magnitude_product):
+        with pytest.raises(ValueError, match=r"u has shape \(2,\), the state has shape \(3,\)"):
+            product([1.0, 2.0, 3.0], [1.0, 2.0])

@@ -28,6 +28,7 @@ from experiments.runner.files import (
 from experiments.runner.html_report import page
 from experiments.runner.record import run
 from experiments.runner.rerun import changed_origin, differences, rerun
+from experiments.runner.summary import origin
 from experiments.runner.unit_log import UnitLog, read
 
 
@@ -434,17 +435,35 @@ def test_what_a_comparison_sees():
     other = one.copy(deep=True)
     other["sum"].attrs["units"] = "s"
     assert differences(one, other) == ["sum has other attributes or coordinates"]
-    origin = {
+    old = {
         "versions": {"numpy": "1"},
         "commit": "a",
         "python": "3",
         "platform": "p",
         "processor": "q",
     }
-    assert changed_origin(origin, {**origin, "versions": {"numpy": "2"}, "commit": "b"}) == [
+    assert changed_origin(old, {**old, "versions": {"numpy": "2"}, "commit": "b"}) == [
         "numpy: 1 then, 2 now",
         "commit: a then, b now",
     ]
+
+
+def test_the_commits_of_all_sessions_are_named(tmp_path):
+    run(design(), tmp_path / "run")
+    record = read_record(tmp_path / "run")
+    (session,) = record["sessions"]
+    record["sessions"] = [{**session, "commit": x} for x in ("aaa", "bbb", None, "bbb")]
+    text = origin(record)
+    assert "commit aaa, then commit bbb, then an installed release; Python" in text
+    assert text.endswith(", 4 sessions.")
+
+
+def test_a_record_with_a_name_twice_is_refused(tmp_path):
+    run(design(), tmp_path / "run")
+    path = tmp_path / "run/run.json"
+    path.write_text(path.read_text().replace("{", '{"seed": 1,', 1))
+    with pytest.raises(RecordError, match="'seed' stands twice"):
+        read_record(tmp_path / "run")
 
 
 def test_reruns_of_what_cannot_be_rerun(tmp_path, known, monkeypatch):
