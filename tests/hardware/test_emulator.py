@@ -77,6 +77,18 @@ def test_compiled_loops_give_the_same(plan: hw.Plan, monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(in_numpy.settled, compiled.settled)
 
 
+@pytest.mark.parametrize("units", [(3, 5), (17, 15)])
+def test_compiled_loops_of_fewer_units_than_a_vector_has_numbers(
+    units: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patterns = np.random.default_rng(0).choice([-1.0, 1.0], units)
+    plan = hw.compile(am.dense_am(patterns, hidden=am.Softmax(0.3)), cue_limit=1.0)
+    cues = np.random.default_rng(1).choice([-1.0, 1.0], (7, units[1]))
+    in_numpy = hw.run(plan, cues, steps=40 * plan.period)
+    monkeypatch.setattr(emulator, "_WORTH_COMPILING", 0)
+    same(in_numpy, hw.run(plan, cues, steps=40 * plan.period))
+
+
 def test_compiled_blocks_of_cues_with_inputs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """More cues than a block; they come to rest one by one."""
     plan = hw.compile(NETWORKS["softmax"], cue_limit=1.0, input_limits={"visible": 0.5})
