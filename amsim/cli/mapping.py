@@ -119,7 +119,14 @@ def _placed(
         return None, None
     run = None if args.prices is None else hw.run(plan, stored)
     placement = hw.place(plan, own, system=args.place or None, cores=args.cores, run=run)
-    return placement, None if run is None else hw.estimate(placement, run, args.prices)
+    try:
+        return placement, None if run is None else hw.estimate(placement, run, args.prices)
+    except hw.NotPublicError as error:
+        what = str(error).partition(": ")[0]
+        raise UserError(
+            f"--prices {args.prices}: {what}; take --prices loihi1, or a table of your own in a "
+            f"file, --prices FILE.toml"
+        ) from error
 
 
 def _costs(placement: Any, cost: Any) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def test_map_places_on_a_chip_of_ones_own(capsys: pytest.CaptureFixture[str]) ->
         (["--place", "hala-poin"], "loihi2 has no system 'hala-poin'; there are oheo-gulch"),
         (["--prices", "loihi1"], "--prices and --cores need --place"),
         (["--place", "--prices", "loihi2"], "nobody published synapse_energy"),
+        (["--place", "--prices", "loihi2"], "take --prices loihi1, or a table of your own"),
         (["--place", "--prices", "none.toml"], "none.toml cannot be read: No such file"),
         (["--place", "--prices", "folder.toml"], "folder.toml cannot be read: Is a directory"),
         (["--chip", "none.toml", "--place"], "none.toml cannot be read"),
