@@ -92,6 +92,8 @@ def build_problem(
         max_step=_max_step(network, external, max_step),
         workers=checks.count("workers", workers, at_most=_MOST_WORKERS),
     )
+    if times is None and noise is None and len(problem.breakpoints):
+        problem = replace(problem, times=np.union1d(problem.times, problem.breakpoints))
     if noise is not None:
         disturbed = disturbance(network, noise, problem.clamped_units(), batch, problem.seed)
         problem = replace(problem, noise=disturbed)

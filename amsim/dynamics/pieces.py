@@ -179,6 +179,7 @@ class _Run:
             rhs=rhs,
             accepted=_sum([solution.accepted for solution in solutions]),
             rejected=_sum([solution.rejected for solution in solutions]),
+            smooth=all(solution.smooth for solution in solutions),
             note=solutions[-1].note,
         )
 

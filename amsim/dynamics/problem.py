@@ -228,6 +228,8 @@ class Solution:
         Messages of an event-driven run: time, layer, unit, value, cue.
     crossings : recarray, optional
         Of what was watched; see `Trajectory`.
+    smooth : bool
+        Whether dx/dt is the force over tau at all times, so that states can be interpolated.
     note : str
         What else to say in the message.
     """
@@ -244,6 +246,7 @@ class Solution:
     stats: dict[str, Any] = field(default_factory=dict)
     events: NDArray[Any] | None = None
     crossings: NDArray[Any] | None = None
+    smooth: bool = True
     note: str = ""
 
 

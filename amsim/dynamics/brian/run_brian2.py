@@ -196,6 +196,7 @@ class _Run:
             accepted=self.steps,
             rejected=0,
             stats={"messages": self.messages(), "lag": self.lag} if self.events else {},
+            smooth=not self.events,
         )
 
     def messages(self) -> dict[str, Array]:

@@ -272,6 +272,7 @@ def _solution(
         rejected=None,
         stats={"messages": _messages(labels, runs), **stats},
         events=_events(labels, runs) if options.record_events else None,
+        smooth=False,
         note=_note(runs),
     )
 
