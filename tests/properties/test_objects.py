@@ -105,6 +105,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: am.Attention(np.ones((1, 2, 3)), np.ones((1, 2, 3))),
     lambda: am.Memories(PATTERNS),
     lambda: am.Manhattan(PATTERNS),
+    lambda: am.Directed(np.eye(3), source="a", target="b"),
     lambda: am.suggest_beta(PATTERNS, CUES, betas=[1.0]),
     lambda: am.Epanechnikov(PATTERNS, beta=2.0),
     lambda: am.RectifiedPower(3),
