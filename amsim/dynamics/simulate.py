@@ -161,6 +161,11 @@ def simulate(
     watcher = Watcher(problem, watches, _callback(callback), batch, step)
     if watcher.watches or watcher.callback is not None:
         _check_watchable(solver, until)
+        if noise is not None and noise.correlation:
+            raise ValueError(
+                "watch and callback: coloured noise would begin anew at each look: take white "
+                "noise, or look at the trajectory afterwards"
+            )
         solve = partial(solve_watched, solve, watcher)
     if wall_limit is not None:
         limit = checks.number("wall_limit", wall_limit, above=0.0)

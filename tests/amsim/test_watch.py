@@ -189,6 +189,7 @@ def test_crossings_are_kept_in_files_and_copies(tmp_path: Any) -> None:
         ({"watch": {"a": below_half}, "solver": "brian2"}, "does not run in pieces"),
         ({"callback": print, "solver": am.FixedPoint()}, "does not run in pieces"),
         ({"callback": print, "solver": am.GradientDescent()}, "does not run in pieces"),
+        ({"callback": print, "noise": am.Noise(0.1, correlation=0.5)}, "coloured noise"),
         ({"callback": print, "until": am.Settled(certified=True)}, "certified"),
     ],
 )
