@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,8 @@ def sequence() -> Figure:
         "MixedNet": sequence_memory(stored, stabiliser=Softmax(), tau_hidden=3.0),
     }
     figure = blank(5.4)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2.2, 3.2))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(2.2, 3.2))
+    top, bottom = halves
     images, axes = top.subplots(2, len(stored)), bottom.subplots(1, 2, sharey=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GuaranteeWarning)  # there is no energy
