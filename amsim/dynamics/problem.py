@@ -297,18 +297,17 @@ class Solver(Protocol):
 
 def default_times(network: Network, t1: float) -> Array:
     """0, then geometric from a small part of the smallest tau to t1: dense where things move."""
-    return _geometric_times(_FIRST * min(_taus(network)), t1)
+    # A copy may be written to, as times that are chosen: a loop is compiled for one type of them.
+    return _geometric_times(_FIRST * min(_taus(network)), t1).copy()
 
 
 @lru_cache(maxsize=16)
 def _geometric_times(first: float, t1: float) -> Array:
-    """Nobody writes to them: they take longer than the steps of a small recall."""
+    """Kept: they take longer than the steps of a small recall."""
     if first >= t1:
         return np.array([0.0, t1])
     count = max(2, round(_PER_DECADE * np.log10(t1 / first)) + 1)
-    times = np.concatenate([[0.0], np.geomspace(first, t1, count)])
-    times.flags.writeable = False
-    return times
+    return np.concatenate([[0.0], np.geomspace(first, t1, count)])
 
 
 def even_times(t1: float) -> Array:

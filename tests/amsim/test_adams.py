@@ -354,6 +354,15 @@ def test_a_state_beyond_its_limit_has_diverged() -> None:
     assert run.steps.cues[0]["status"] == adams.DIVERGED
 
 
+def test_chosen_times_do_not_compile_the_loop_anew() -> None:
+    """Arrays that may be written to have another type than others: all times are of theirs."""
+    net = am.Network({"v": am.Layer(3, am.Identity())}, [])
+    pulse = am.PiecewiseConstant([0.0, 5.0], np.zeros((2, 3)))
+    options: list[dict[str, Any]] = [{}, {"times": [0.0, 10.0]}, {"inputs": {"v": pulse}}]
+    for more in options:
+        assert build_problem(net, np.zeros(3), t1=10.0, **more)[0].times.flags.writeable
+
+
 @pytest.mark.parametrize(
     ("beside", "status"),
     [(0.0, adams.SETTLED), (1.0, adams.RUNNING), (np.nan, adams.RUNNING)],
