@@ -25,7 +25,7 @@ def sliding_units(problem: Problem, solution: Solution) -> str:
     for name, layer in problem.network.layers.items():
         states = solution.final(name, slice(None))[0][cues].reshape(len(cues), layer.size)
         if layer.lagrangian.separable:
-            (units,) = _at_jump(layer.lagrangian, states).any(axis=0).nonzero()
+            units = np.flatnonzero(_at_jump(layer.lagrangian, states).any(axis=0))
             kind = type(layer.lagrangian).__name__
             found += [f"{_listed(units)} of layer {name!r} ({kind})"] if len(units) else []
     return " and ".join(found)
