@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -207,12 +207,22 @@ EXPERIMENT = Experiment(
         "near": Quantity("distance within which a run has arrived"),
     },
     results={
-        "distance": Quantity("largest distance of a feature from the fixed point", "1", ("cue",)),
-        "same": Quantity("whether it ends in the basin of that fixed point", "1", ("cue",)),
-        "certified": Quantity("whether every execution is proven to end there", "1", ("cue",)),
-        "time": Quantity("time since which it is near the fixed point", "tau", ("cue",)),
-        "messages": Quantity("messages sent until it is at rest", "1", ("cue",)),
-        "settled": Quantity("whether it came to rest", "1", ("cue",)),
+        "distance": Quantity(
+            "largest distance of a feature from the fixed point", "1", ("cue",), within=NOT_NEGATIVE
+        ),
+        "same": Quantity(
+            "whether it ends in the basin of that fixed point", "1", ("cue",), within=SHARE
+        ),
+        "certified": Quantity(
+            "whether every execution is proven to end there", "1", ("cue",), within=SHARE
+        ),
+        "time": Quantity(
+            "time since which it is near the fixed point", "tau", ("cue",), within=NOT_NEGATIVE
+        ),
+        "messages": Quantity(
+            "messages sent until it is at rest", "1", ("cue",), within=NOT_NEGATIVE
+        ),
+        "settled": Quantity("whether it came to rest", "1", ("cue",), within=SHARE),
     },
     sizes={
         "toy": {

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -178,11 +178,13 @@ EXPERIMENT = Experiment(
         "max_sweeps": Quantity("longest recall", "sweeps"),
     },
     results={
-        "raising": Quantity("share of flips that raise the energy"),
-        "recalled": Quantity("share of cues recalled exactly"),
-        "flips_per_error": Quantity("flips per flipped unit of exactly recalled cues"),
-        "checks": Quantity("checks until settled", "sweeps"),
-        "settled": Quantity("share of cues that settled"),
+        "raising": Quantity("share of flips that raise the energy", within=SHARE),
+        "recalled": Quantity("share of cues recalled exactly", within=SHARE),
+        "flips_per_error": Quantity(
+            "flips per flipped unit of exactly recalled cues", within=NOT_NEGATIVE
+        ),
+        "checks": Quantity("checks until settled", "sweeps", within=NOT_NEGATIVE),
+        "settled": Quantity("share of cues that settled", within=SHARE),
     },
     sizes={
         "toy": {

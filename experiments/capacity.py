@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ EXPERIMENT = Experiment(
         "checked": Quantity("stored patterns whose units are asked"),
     },
     results={
-        "error": Quantity("share of wrong units"),
-        "predicted": Quantity("theoretical share of wrong units"),
-        "damaged": Quantity("share of patterns with a wrong unit"),
-        "memories": Quantity("stored patterns"),
-        "asked": Quantity("units that were asked"),
+        "error": Quantity("share of wrong units", within=SHARE),
+        "predicted": Quantity("theoretical share of wrong units", within=SHARE),
+        "damaged": Quantity("share of patterns with a wrong unit", within=SHARE),
+        "memories": Quantity("stored patterns", within=NOT_NEGATIVE),
+        "asked": Quantity("units that were asked", within=NOT_NEGATIVE),
     },
     sizes={
         "toy": {

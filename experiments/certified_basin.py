@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -181,14 +181,18 @@ EXPERIMENT = Experiment(
         "memories": Quantity("stored patterns"),
     },
     results={
-        "recalled": Quantity("share of cues recalled without delays"),
-        "broadcast": Quantity("share certified for broadcast messages"),
-        "link": Quantity("share certified for any delay of links"),
-        "broadcast_limit": Quantity("share certified in broadcast for beta to infinity"),
-        "link_limit": Quantity("share certified per link for beta to infinity"),
-        "astray": Quantity("certified cues that were recalled elsewhere"),
-        "unnested": Quantity("cues certified per link but not in broadcast"),
-        "beyond_limit": Quantity("certificates that differ from those for beta to infinity"),
+        "recalled": Quantity("share of cues recalled without delays", within=SHARE),
+        "broadcast": Quantity("share certified for broadcast messages", within=SHARE),
+        "link": Quantity("share certified for any delay of links", within=SHARE),
+        "broadcast_limit": Quantity(
+            "share certified in broadcast for beta to infinity", within=SHARE
+        ),
+        "link_limit": Quantity("share certified per link for beta to infinity", within=SHARE),
+        "astray": Quantity("certified cues that were recalled elsewhere", within=NOT_NEGATIVE),
+        "unnested": Quantity("cues certified per link but not in broadcast", within=NOT_NEGATIVE),
+        "beyond_limit": Quantity(
+            "certificates that differ from those for beta to infinity", within=NOT_NEGATIVE
+        ),
     },
     sizes={
         "toy": {

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, crossing, judged
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ EXPERIMENT = Experiment(
     results={
         "growth": Quantity("growth rate of the states from near 0", "1/tau"),
         "swing": Quantity("swing of the states at the end", "state"),
-        "unstable": Quantity("share of fixed delays with a growing root"),
+        "unstable": Quantity("share of fixed delays with a growing root", within=SHARE),
     },
     sizes={
         "toy": {

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, Claim, Experiment, Quantity
 from .runner.tolerance import LEVEL
 
 if TYPE_CHECKING:
@@ -209,17 +209,29 @@ EXPERIMENT = Experiment(
         "beta": Quantity("inverse temperature"),
     },
     results={
-        "first_quiet": Quantity("time of small residuals if no message arrives", "tau"),
-        "promise": Quantity("promised distance from rest"),
+        "first_quiet": Quantity(
+            "time of small residuals if no message arrives", "tau", within=NOT_NEGATIVE
+        ),
+        "promise": Quantity("promised distance from rest", within=NOT_NEGATIVE),
         "sigma": Quantity("gain of an update at the border"),
-        "naive_time": Quantity("time at which the naive rule stops", "tau"),
-        "naive_distance": Quantity("distance from rest where the naive rule stops"),
-        "naive_messages": Quantity("messages until the naive rule stops"),
-        "windowed_time": Quantity("time at which the windowed rule stops", "tau"),
-        "windowed_distance": Quantity("distance from rest where the windowed rule stops"),
-        "windowed_messages": Quantity("messages until the windowed rule stops"),
-        "updates": Quantity("updates of FixedPoint until settled"),
-        "ode_time": Quantity("time until the ODE is within the tolerance of rest", "tau"),
+        "naive_time": Quantity("time at which the naive rule stops", "tau", within=NOT_NEGATIVE),
+        "naive_distance": Quantity(
+            "distance from rest where the naive rule stops", within=NOT_NEGATIVE
+        ),
+        "naive_messages": Quantity("messages until the naive rule stops", within=NOT_NEGATIVE),
+        "windowed_time": Quantity(
+            "time at which the windowed rule stops", "tau", within=NOT_NEGATIVE
+        ),
+        "windowed_distance": Quantity(
+            "distance from rest where the windowed rule stops", within=NOT_NEGATIVE
+        ),
+        "windowed_messages": Quantity(
+            "messages until the windowed rule stops", within=NOT_NEGATIVE
+        ),
+        "updates": Quantity("updates of FixedPoint until settled", within=NOT_NEGATIVE),
+        "ode_time": Quantity(
+            "time until the ODE is within the tolerance of rest", "tau", within=NOT_NEGATIVE
+        ),
     },
     sizes={
         "toy": {

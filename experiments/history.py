@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -154,9 +154,9 @@ EXPERIMENT = Experiment(
         "memories": Quantity("stored patterns"),
     },
     results={
-        "settled": Quantity("whether the recall settled"),
-        "time": Quantity("time to settle", "tau"),
-        "recalled": Quantity("whether the pattern was recalled"),
+        "settled": Quantity("whether the recall settled", within=SHARE),
+        "time": Quantity("time to settle", "tau", within=NOT_NEGATIVE),
+        "recalled": Quantity("whether the pattern was recalled", within=SHARE),
     },
     sizes={
         "toy": {

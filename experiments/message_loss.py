@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -172,8 +172,10 @@ EXPERIMENT = Experiment(
     results={
         "overlap": Quantity("overlap with the pattern at the end"),
         "scaled": Quantity("overlap at the fixed point with weights (1 - p) Xi"),
-        "distance": Quantity("largest distance of a feature from the fixed point", "state"),
-        "messages": Quantity("messages sent"),
+        "distance": Quantity(
+            "largest distance of a feature from the fixed point", "state", within=NOT_NEGATIVE
+        ),
+        "messages": Quantity("messages sent", within=NOT_NEGATIVE),
     },
     sizes={
         "toy": {

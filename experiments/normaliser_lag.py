@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import SHARE, Claim, Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -203,7 +203,7 @@ EXPERIMENT = Experiment(
     results={
         "threshold": Quantity("largest stable time constant or delay of the normaliser", "tau"),
         "change": Quantity("its change with half of the push and of the quantum", "tau"),
-        "purity": Quantity("share p of the memory in the retrieved state"),
+        "purity": Quantity("share p of the memory in the retrieved state", within=SHARE),
     },
     sizes={
         "toy": {

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import normal_spread
 
 if TYPE_CHECKING:
@@ -205,21 +205,29 @@ EXPERIMENT = Experiment(
         "beta": Quantity("inverse temperature"),
     },
     results={
-        "same_basin": Quantity("share of cues that end where the ODE does"),
-        "settled": Quantity("share of cues that settled"),
-        "recalled": Quantity("share of cues that end at their memory"),
+        "same_basin": Quantity("share of cues that end where the ODE does", within=SHARE),
+        "settled": Quantity("share of cues that settled", within=SHARE),
+        "recalled": Quantity("share of cues that end at their memory", within=SHARE),
         "step": Quantity("weight step"),
-        "error": Quantity("largest error of a pixel, median of recalled cues"),
-        "worst_error": Quantity("largest error of a pixel, worst recalled cue"),
-        "feature_messages": Quantity("messages of features for a cue"),
-        "expected_messages": Quantity("messages of features that only leak"),
-        "messages_error": Quantity("standard error of their ratio, from cue to cue"),
-        "all_messages": Quantity("messages for a cue"),
-        "operations": Quantity("synaptic operations for a cue"),
-        "energy": Quantity("energy of a recall at prices of Loihi 1, middle of the range", "uJ"),
-        "static_energy": Quantity("energy of static power", "uJ"),
-        "latency": Quantity("duration of a recall at times of Loihi 1", "ms"),
-        "steps": Quantity("steps of a recall"),
+        "error": Quantity("largest error of a pixel, median of recalled cues", within=NOT_NEGATIVE),
+        "worst_error": Quantity(
+            "largest error of a pixel, worst recalled cue", within=NOT_NEGATIVE
+        ),
+        "feature_messages": Quantity("messages of features for a cue", within=NOT_NEGATIVE),
+        "expected_messages": Quantity("messages of features that only leak", within=NOT_NEGATIVE),
+        "messages_error": Quantity(
+            "standard error of their ratio, from cue to cue", within=NOT_NEGATIVE
+        ),
+        "all_messages": Quantity("messages for a cue", within=NOT_NEGATIVE),
+        "operations": Quantity("synaptic operations for a cue", within=NOT_NEGATIVE),
+        "energy": Quantity(
+            "energy of a recall at prices of Loihi 1, middle of the range",
+            "uJ",
+            within=NOT_NEGATIVE,
+        ),
+        "static_energy": Quantity("energy of static power", "uJ", within=NOT_NEGATIVE),
+        "latency": Quantity("duration of a recall at times of Loihi 1", "ms", within=NOT_NEGATIVE),
+        "steps": Quantity("steps of a recall", within=NOT_NEGATIVE),
     },
     sizes={
         "toy": {

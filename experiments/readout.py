@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, Claim, Experiment, Quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -191,10 +191,12 @@ EXPERIMENT = Experiment(
         "cues": Quantity("cues"),
     },
     results={
-        "error": Quantity("largest error, read at one time", dims=("time",)),
-        "error_jittered": Quantity("largest error, read within the window", dims=("time",)),
-        "offset": Quantity("largest error that the quantum may leave"),
-        "t_read": Quantity("time from which on any reading is safe", "tau"),
+        "error": Quantity("largest error, read at one time", dims=("time",), within=NOT_NEGATIVE),
+        "error_jittered": Quantity(
+            "largest error, read within the window", dims=("time",), within=NOT_NEGATIVE
+        ),
+        "offset": Quantity("largest error that the quantum may leave", within=NOT_NEGATIVE),
+        "t_read": Quantity("time from which on any reading is safe", "tau", within=NOT_NEGATIVE),
         "rate": Quantity("proven rate of decay lambda", "1/tau"),
     },
     sizes={

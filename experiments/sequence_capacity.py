@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -125,12 +125,12 @@ EXPERIMENT = Experiment(
         "units": Quantity("units"),
     },
     results={
-        "error": Quantity("share of wrong units after one transition"),
-        "predicted": Quantity("theoretical share of wrong units"),
-        "whole": Quantity("whether the whole sequence was replayed"),
-        "steps": Quantity("transitions before the first error"),
-        "length": Quantity("stored patterns"),
-        "wrong": Quantity("wrong units after one transition of all patterns"),
+        "error": Quantity("share of wrong units after one transition", within=SHARE),
+        "predicted": Quantity("theoretical share of wrong units", within=SHARE),
+        "whole": Quantity("whether the whole sequence was replayed", within=SHARE),
+        "steps": Quantity("transitions before the first error", within=NOT_NEGATIVE),
+        "length": Quantity("stored patterns", within=NOT_NEGATIVE),
+        "wrong": Quantity("wrong units after one transition of all patterns", within=NOT_NEGATIVE),
     },
     sizes={
         "toy": {

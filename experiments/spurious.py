@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .runner.experiment import Claim, Experiment, Quantity
+from .runner.experiment import NOT_NEGATIVE, SHARE, Claim, Experiment, Quantity
 from .runner.tolerance import Mean, judged
 
 if TYPE_CHECKING:
@@ -193,14 +193,18 @@ EXPERIMENT = Experiment(
         "distance": Quantity("distance below which samples are one"),
     },
     results={
-        "minima": Quantity("minima of the energy"),
-        "kept": Quantity("share of points with a minimum of their own"),
-        "spurious": Quantity("minima that are no memories"),
-        "radius": Quantity("mean radius of the minima"),
-        "variation": Quantity("standard deviation of beta E along the circle"),
-        "samples_memorised": Quantity("share of samples at a stored point"),
-        "samples_spurious": Quantity("share of samples at another place where several end"),
-        "samples_generalised": Quantity("share of samples that end where no other does"),
+        "minima": Quantity("minima of the energy", within=NOT_NEGATIVE),
+        "kept": Quantity("share of points with a minimum of their own", within=SHARE),
+        "spurious": Quantity("minima that are no memories", within=NOT_NEGATIVE),
+        "radius": Quantity("mean radius of the minima", within=NOT_NEGATIVE),
+        "variation": Quantity("standard deviation of beta E along the circle", within=NOT_NEGATIVE),
+        "samples_memorised": Quantity("share of samples at a stored point", within=SHARE),
+        "samples_spurious": Quantity(
+            "share of samples at another place where several end", within=SHARE
+        ),
+        "samples_generalised": Quantity(
+            "share of samples that end where no other does", within=SHARE
+        ),
     },
     sizes={
         "toy": {

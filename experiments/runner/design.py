@@ -130,12 +130,15 @@ class Design:
                 f"the experiment has {_names(expected)}"
             )
         for name, value in results.items():
-            dims, shape = expected[name].dims, checks.array(name, value, finite=False).shape
+            found = checks.array(name, value, finite=False)
+            dims, (least, most), shape = expected[name].dims, expected[name].within, found.shape
             lengths = [self._lengths.get(dim) for dim in dims]
             if len(shape) != len(dims) or any(
                 known not in (None, length) for known, length in zip(lengths, shape, strict=True)
             ):
                 raise ValueError(f"measure returned {name} of shape {shape}; its dims are {dims}")
+            if outside := found[(found < least) | (found > most)].tolist():
+                raise ValueError(f"{name} is {outside[0]:g}, and must be in [{least:g}, {most:g}]")
 
     @cached_property
     def _lengths(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+SHARE, NOT_NEGATIVE = (0.0, 1.0), (0.0, math.inf)  # domains of results
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A parameter or a result.
@@ -31,11 +35,14 @@ class Quantity:
         "tau", "bit", ...; "1" is dimensionless.
     dims : tuple of str, default ()
         Of results: the dimensions that the value of one unit of work has.
+    within : (float, float), default (-inf, inf)
+        Of results: the least and the largest value, such as `SHARE`; NaN is always one.
     """
 
     label: str
     unit: str = "1"
     dims: tuple[str, ...] = ()
+    within: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,8 @@ class Experiment:
        source before what is measured.
     2. `measure` is a function of the module, so that worker processes can import it. It gets every
        parameter by name and `seed`, and returns exactly the names of `results`, as real numbers or
-       arrays with one axis for each of their `dims`. NaN stands for "does not exist".
+       arrays with one axis for each of their `dims`, `within` their domain. NaN stands for "does
+       not exist".
     3. `measure` is deterministic: random numbers come from `seed` alone, which is the same at every
        point of the grid for one repeat, so that points compare like with like. It has no side
        effects and raises if it fails; the run goes on without that unit.

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.runner.design import Design
-from experiments.runner.experiment import Claim, Experiment, Quantity
+from experiments.runner.experiment import NOT_NEGATIVE, Claim, Experiment, Quantity
 
 # Unit numbers are not known to `measure`: x and the first draw tell which one it is.
 
@@ -32,6 +32,8 @@ def measure(*, x, y, marks, seconds, trouble, seed):
         return {"sum": 0.0, "curve": [1.0]}
     if trouble == "name" and x == 2:
         return {"sum": 0.0}
+    if trouble == "domain" and x == 2:
+        return {"sum": -5.0, "curve": np.zeros(3)}
     if trouble == "suicide" and x == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     if trouble == "once" and x == 2:
@@ -75,7 +77,10 @@ EXPERIMENT = Experiment(
         "seconds": Quantity("work", "s"),
         "trouble": Quantity("what goes wrong where x is 2"),
     },
-    results={"sum": Quantity("their sum", "tau"), "curve": Quantity("thirds", "1", ("part",))},
+    results={
+        "sum": Quantity("their sum", "tau", within=NOT_NEGATIVE),
+        "curve": Quantity("thirds", "1", ("part",)),
+    },
     sizes={
         "toy": {
             "x": (0, 1, 2, 3), "y": (0.5, 1.5), "marks": "", "seconds": 0.0, "trouble": "",

@@ -50,9 +50,10 @@ def test_a_failed_unit_is_nan_and_named():
 
 
 @pytest.mark.parametrize(
-    ("trouble", "words"), [("shape", r"curve of shape \(1,\)"), ("name", "sum;")]
+    ("trouble", "words"),
+    [("shape", r"curve of shape \(1,\)"), ("name", "sum;"), ("domain", "sum is -5")],
 )
-def test_results_of_another_shape_or_name_are_failures(trouble, words):
+def test_results_of_another_shape_name_or_domain_are_failures(trouble, words):
     with pytest.warns(RuntimeWarning, match=words):
         EXPERIMENT.run(trouble=trouble, repeats=1)
 

@@ -323,6 +323,7 @@ def test_names_from_files_do_not_reach_a_terminal_raw(small_run, tmp_path, known
         ({"results": None}, "results are not numbers"),
         ({"results": {"sum": 1.0}}, "measure returned sum; the experiment has sum, curve"),
         ({"results": {"sum": "1", "curve": [1, 2, 3]}}, "results are not numbers"),
+        ({"results": {"sum": -5, "curve": [1, 2, 3]}}, r"sum is -5, and must be in \[0, inf\]"),
         ({"results": {"sum": True, "curve": [1, 2, 3]}}, "results are not numbers"),
         ({"results": {"sum": 1.0, "curve": [1, True, 3]}}, "results are not numbers"),
         ({"results": {"sum": 1.0, "curve": [1, 2]}}, r"curve of shape \(2,\)"),
