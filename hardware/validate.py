@@ -132,7 +132,8 @@ def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
     per_row = f"place it on more chips (hardware.place), or at most {most:,} memories of {features}"
     where = "a chip" if chips == 1 else f"{chips} chips"
     message, state, product = _widths(plan)
-    senders = max(memories, features)
+    # Of a core with units of one kind; one with both listens to more: hardware.place counts them.
+    senders = max(memories, features + softmax)
     return (
         Check(f"units of {where}", units, _times(limits["neurons_per_core"], cores), per_row),
         Check(f"synaptic bytes of {where}", bytes_needed, bytes_there, per_row),
@@ -141,7 +142,7 @@ def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
         Check("message bits", message, _known(table, "message_bits"), "take a smaller cue_limit"),
         Check("state bits", state, _known(table, "state_bits"), ranges.COARSER),
         Check("product bits", product, _known(table, "product_bits"), ranges.COARSER),
-        Check("axons into a core", senders, _known(table, "axons_in_per_core"), _FEWER),
+        Check("axons into a core, at least", senders, _known(table, "axons_in_per_core"), _FEWER),
     )
 
 
