@@ -180,7 +180,9 @@ class BinaryMemory:
         Returns
         -------
         Recall
-            After Ctrl-C what was reached, with the status "interrupted".
+            After Ctrl-C what was reached, with the status "interrupted". With `record` this is
+            recalled once more for its flips and energies, which takes longer than it had taken;
+            another Ctrl-C ends that, with fewer cues.
 
         Raises
         ------

@@ -533,7 +533,8 @@ def _message(problem: Problem, solution: Solution) -> str:
     if code == DIVERGED:
         return (
             f"{number} diverged, by {last}: the states grow without bound; bound an activation "
-            f"(Tanh, Sigmoid, Softmax) or scale the weights down"
+            f"(Tanh, Sigmoid, Softmax) or scale the weights down; steps of a fixed length may "
+            f"be too long for the network: shorten them"
         )
     if code == STOPPED:
         return f"{number} stopped, by {last}, as watch or callback asked"
