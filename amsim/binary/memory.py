@@ -175,14 +175,13 @@ class BinaryMemory:
             Each cue has its own stream, chosen by its position.
         record : bool
             Whether to keep the energy after every check, and the flips. What was reached before
-            Ctrl-C is computed again for that; Ctrl-C again leaves out what is missing (NaN).
+            Ctrl-C is computed again for that, which takes longer than it had taken; Ctrl-C again
+            leaves out what is missing (NaN).
 
         Returns
         -------
         Recall
-            After Ctrl-C what was reached, with the status "interrupted". With `record` this is
-            recalled once more for its flips and energies, which takes longer than it had taken;
-            another Ctrl-C ends that, with fewer cues.
+            After Ctrl-C what was reached, with the status "interrupted".
 
         Raises
         ------
