@@ -423,7 +423,7 @@ NUMBERS = np.arange(3)
 BAD: dict[str, tuple[str, Array]] = {
     "a code beyond all": ("codes", np.array([0, 0, 7])),
     "a negative code": ("codes", np.array([0, -3, 0])),
-    "codes that the message denies": ("codes", np.array([2, 2, 2])),
+    "codes that the message denies": ("codes", np.array([3, 3, 3])),
     "codes of floats": ("codes", np.zeros(3)),
     "short codes": ("codes", np.array([0, 0, 0], np.int8)),
     "few times": ("times", np.arange(2.0)),

@@ -10,6 +10,7 @@ import copy
 import inspect
 import io
 import multiprocessing
+import operator
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -86,10 +87,6 @@ def costs() -> hw.CostTable:
     return hw.compare_costs(network(), CUES)
 
 
-def crossing(time: float, states: Any) -> float:
-    return time - 1.0
-
-
 MAKERS: list[Callable[[], Any]] = [
     lambda: recalled(),
     lambda: recalled("RK45"),
@@ -122,11 +119,13 @@ MAKERS: list[Callable[[], Any]] = [
     ),
     *(am.Settled, am.Timing, am.ExponentialHeun),
     lambda: am.Noise({"visible": 0.1}, correlation=0.5),
-    lambda: am.Watch(crossing, direction=1),
+    lambda: am.Watch(operator.contains, direction=1),  # a function that other processes find
     lambda: am.Timing(delay=np.ones((2, 2)), clock=am.Poisson(1.0)),
     lambda: am.Poisson(2.0),
     lambda: am.Periodic(2.0),
     lambda: binary.BinaryMemory(PATTERNS.astype(int)),
+    lambda: binary.TwoStateNetwork(np.eye(2)[::-1]),
+    lambda: binary.SequenceMemory(PATTERNS.astype(int)),
     recall,
     lambda: recall().events,
     lambda: binary.Power(3),
