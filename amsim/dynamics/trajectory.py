@@ -341,7 +341,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
         Parameters
         ----------
         patterns : array_like of shape (K, D)
-            The stored patterns, in the order in which the network has them.
+            The stored patterns, in the order in which the network has them: only their shape can
+            be compared with it.
         layer : str, default "hidden"
             The layer with one unit for each pattern.
 

@@ -44,7 +44,8 @@ class Watch:
     Notes
     -----
     States are looked at five times in the smallest tau, and at recorded times; `ExponentialHeun` is
-    looked at after every step. A function that crosses 0 twice between two looks is not seen to.
+    looked at after every step. A function that crosses 0 twice between two looks is not seen to,
+    and one that begins at 0 has not crossed it.
     Where it crosses is found on the cubic through both states and their slopes, to about 1e-5 of
     the smallest tau where states decay; with noise on a straight line.
 
@@ -78,6 +79,14 @@ class Watch:
         object.__setattr__(self, "direction", direction)
         object.__setattr__(self, "terminal", checks.flag("Watch: terminal", self.terminal))
 
+    def crosses(self, values: Array) -> NDArray[np.bool_]:
+        """Whether each value but the first has crossed 0 from the one before, in `direction`."""
+        first, then = values[:-1], values[1:]
+        rises = (first < 0) & (then >= 0) & (self.direction >= 0)
+        falls = (first > 0) & (then <= 0) & (self.direction <= 0)
+        found: NDArray[np.bool_] = rises | falls
+        return found
+
 
 def checked_watches(given: Any, network: Network) -> dict[str, Watch]:
     """What `watch` of `simulate` means: a mapping of names to `Watch` or to functions."""
@@ -99,6 +108,10 @@ class _Path:
 
     times: Array  # (T,) of the piece
     states: dict[str, Array]  # (T, *shape)
+
+    def row(self, k: int) -> dict[str, Array]:
+        """The states at one of the times."""
+        return {name: x[k] for name, x in self.states.items()}
 
 
 class Watcher:
@@ -126,6 +139,7 @@ class Watcher:
         self.problem, self.watches, self.callback, self.batch = problem, watches, callback, batch
         self.interval = _LOOK * float(problem.tau.min()) if step is None else step
         self.found: list[tuple[float, str, int, dict[str, Array]]] = []
+        self._before: dict[tuple[int, str], float] = {}  # what a cue's piece ended with
 
     def edges(self) -> Array:
         """Where the pieces end."""
@@ -167,9 +181,11 @@ class Watcher:
         crossings = []
         for name, watch in self.watches.items():
             values = alone.values(name, path)
-            rises = (values[:-1] < 0) & (values[1:] >= 0) & (watch.direction >= 0)
-            falls = (values[:-1] > 0) & (values[1:] <= 0) & (watch.direction <= 0)
-            for k in np.flatnonzero(rises | falls):
+            before = self._before.get((cue, name), values[0])
+            if watch.crosses(np.array([before, values[0]])).any():  # an input jumped
+                crossings.append((0.0, name, path.row(0), watch.terminal))
+            self._before[cue, name] = values[-1]
+            for k in np.flatnonzero(watch.crosses(values)):
                 time, states = alone.root(name, path, int(k), values[k : k + 2])
                 crossings.append((time, name, states, watch.terminal))
         for time, name, states, terminal in sorted(crossings, key=lambda each: each[0]):
@@ -231,10 +247,7 @@ class _Alone:
     def values(self, name: str, path: _Path) -> Array:
         """Its values at all rows."""
         return np.array(
-            [
-                self.value(name, float(time), {n: x[k] for n, x in path.states.items()})
-                for k, time in enumerate(path.times)
-            ]
+            [self.value(name, float(time), path.row(k)) for k, time in enumerate(path.times)]
         )
 
     def root(self, name: str, path: _Path, k: int, values: Array) -> tuple[float, dict[str, Array]]:
@@ -246,10 +259,13 @@ class _Alone:
         if self.part.noise is not None:  # a path that is nowhere smooth
             share = values[0] / (values[0] - values[1])
         else:
-            share = brentq(
-                lambda s: self.value(name, start + s * (stop - start), between(s)), 0.0, 1.0,
-                xtol=_ROOT, rtol=4 * np.finfo(float).eps,
-            ) if values[1] else 1.0  # fmt: skip
+
+            def beyond(share: float) -> float:
+                # 0 counts as crossed: a function of whole numbers is there from its jump on.
+                found = self.value(name, start + share * (stop - start), between(share))
+                return found or -np.sign(values[0])
+
+            share = brentq(beyond, 0.0, 1.0, xtol=_ROOT, rtol=4 * np.finfo(float).eps)
         return start + share * (stop - start), between(share)
 
     def _between(self, path: _Path, k: int) -> Callable[[float], dict[str, Array]]:

@@ -59,7 +59,8 @@ def sequence_memory(
         lambda; 2 with a stabiliser and 1 without, by default.
     cyclic : bool, default False
         Whether the first pattern follows the last one. Otherwise the last one holds itself, and
-        the run settles there.
+        the run settles there, if patterns are about as different as random ones. Alike ones, such
+        as digits, may end early or go round: look at the overlaps.
     scale : float, optional
         c, a factor of the overlaps xi . g; by default 1 if f and s are bounded, and 1 / D
         otherwise, so that the drive of a pattern is of its own size.

@@ -63,7 +63,7 @@ def start(package: Path, code: str) -> Callable[[], Any]:
     answers, connection = CONTEXT.Pipe(duplex=False)
     beside = (
         f"import sys; sys.path.insert(0, {str(package.parent)!r}); answer = connection.send;"
-        "sys.dont_write_bytecode = True;"  # Python takes a second edit within a second for the first
+        "sys.dont_write_bytecode = True;"  # a second edit within a second would be overlooked
         "import numba; numba.config.CACHE_DIR = '';"  # also where NUMBA_CACHE_DIR is set
     )
     process = CONTEXT.Process(target=exec, args=(beside + code, {"connection": connection}))

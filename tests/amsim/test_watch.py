@@ -203,3 +203,21 @@ def test_bad_options_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^Watch: "):
         am.Watch(below_half, **given)
     assert watching.checked_watches(None, DECAY) == {}
+
+
+def test_a_jump_of_an_input_is_a_crossing_for_algebraic_layers() -> None:
+    """Both sides of the jump belong to different pieces of the run."""
+    patterns = am.patterns.random(6, 40, seed=1)
+    net = am.dense_am(patterns, hidden=am.Softmax(0.4), tau_hidden=0.0)
+    shown = am.PiecewiseConstant([5.0], [50 * np.eye(6)[1]])
+    watch = am.Watch(lambda time, states: states["hidden"][1] - 25, terminal=True)
+    traj = am.simulate(net, patterns[0], inputs={"hidden": shown}, watch={"up": watch}, t1=10.0)
+    assert traj.status == "stopped"
+    assert traj.stats["first_crossing"]["up"] == 5.0
+
+
+def test_a_function_of_whole_numbers_is_dated_at_its_jump() -> None:
+    net = am.Network({"x": am.Layer(1, am.Identity())}, [])
+    watch = am.Watch(lambda time, states: float(states["x"][0] < 0.5) - 1.0)
+    traj = am.simulate(net, {"x": [1.0]}, watch={"half": watch}, t1=5.0, until=None)
+    assert abs(traj.stats["first_crossing"]["half"] - np.log(2)) < 1e-5
