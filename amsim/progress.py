@@ -28,7 +28,7 @@ class Progress:
         self._bar = Bar(
             total=t1,
             desc="recall",
-            bar_format="{desc}: t = {n:.3g} of {total:.3g} |{bar}| {postfix} [{elapsed}]",
+            bar_format="{desc}: t = {n:.3g} of {total:.3g} |{bar}|{postfix} [{elapsed}]",
         )
 
     def update(self, reached: float, running: int) -> None:

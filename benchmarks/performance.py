@@ -298,7 +298,7 @@ def deliveries(words: str, jitter: float, softmax: bool) -> Callable[[int], Iter
         until(1e-6)
         rates = []
         for _ in range(min(rounds, 3)):
-            (early, setup), (count, seconds) = until(1e-6), until(0.1 if softmax else 0.5)
+            (early, setup), (count, seconds) = until(1e-6), until(0.5)
             rates.append((seconds - setup) / (count - early))
         yield Measured(f"one delivery by link, delays 0.1 to 0.4{words}", median(rates))
 
