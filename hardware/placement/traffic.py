@@ -127,8 +127,8 @@ def between_cores(
     if normaliser is not None:
         alone[normaliser] = 1.0
     return Flows(
-        visible=np.outer(sent(visible, counts.visible), memories),
-        hidden=np.outer(sent(hidden, counts.hidden), features),
-        rounds=np.outer(sent(hidden, counts.rounds), alone),
-        normaliser=np.outer(counts.normaliser * alone, memories),
+        visible=sent(visible, counts.visible)[:, None] * memories,
+        hidden=sent(hidden, counts.hidden)[:, None] * features,
+        rounds=sent(hidden, counts.rounds)[:, None] * alone,
+        normaliser=(counts.normaliser * alone)[:, None] * memories,
     )
