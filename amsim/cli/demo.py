@@ -6,15 +6,19 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .console import count, note, seed
-from .files import add_output, prepare
-from .outcome import COLUMNS_HELP, FILES, Task
-from .recall import SOLVERS, network_of, perform
+from .files import add_output, prepare, write
+from .outcome import COLUMNS_HELP, FILES, OUTCOMES, Task, rows_of, summarise
+from .recall import SOLVERS, network_of, perform, settled
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..dynamics import Trajectory
     from ..hardware import Result
 
-_STORED, _CUES, _FLIP = 100, 8, 0.2
+_STORED, _CUES, _FLIP = 20, 8, 0.15
+# The second picture: the same digits among so many, and so damaged, that some end elsewhere.
+_CROWD, _MORE_FLIP, CROWDED = 100, 0.2, "crowded.png"
 # Two stored patterns that differ in d units merge into a mixture below beta = 1/d, and near that
 # point a recall takes as long as one likes: 0.75 lies between those of d = 1 and d = 2.
 _BETA = 0.75
@@ -29,7 +33,7 @@ _HELP = """\
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     text = f"store {_STORED} handwritten digits, damage {_CUES} of them, and recall them"
-    twice = "by the ODE, and by the integers of a chip in the emulator and in Lava"
+    twice = "by the ODE, among more digits, and by a chip's integers in the emulator and in Lava"
     demo = commands.add_parser(
         "demo",
         examples=_HELP,
@@ -37,7 +41,7 @@ def add(commands: Any) -> None:
         description=f"{text[0].upper()}{text[1:]}: {twice}.",
         epilog=COLUMNS_HELP,
     )
-    add_output(demo, FILES, default="runs/demo")
+    add_output(demo, (*FILES, CROWDED), default="runs/demo")
     demo.add_argument(
         "--seed", type=seed, default=0, help="chooses the digits and their damage (default: 0)"
     )
@@ -45,25 +49,68 @@ def add(commands: Any) -> None:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    folder = prepare(args.out, FILES, args.force)
+    folder = prepare(args.out, (*FILES, CROWDED), args.force)
+
+    def crowded(task: Task, _: Trajectory) -> dict[str, Any]:
+        return _among_many(args.seed, folder / CROWDED)
+
+    return perform(_task(args.seed, _STORED, _FLIP), folder, args.json, also=(crowded, _integers))
+
+
+def _task(seed: int, stored: int, flip: float) -> Task:
+    """The same digits first, whatever the number of stored ones."""
     import numpy as np
 
     from .. import patterns
 
-    stored = patterns.digits(_STORED, seed=args.seed)
-    cues = patterns.corrupt(stored[:_CUES], flip=_FLIP, seed=args.seed)
+    digits = patterns.digits(stored, seed=seed)
+    cues = patterns.corrupt(digits[:_CUES], flip=flip, seed=seed)
     parameters = {
-        "stored": _STORED,
+        "stored": stored,
         "cues": _CUES,
-        "flip": _FLIP,
-        "seed": args.seed,
+        "flip": flip,
+        "seed": seed,
         "beta": _BETA,
         "tau_hidden": 0.1,
         "similarity": "dot",
         "solver": SOLVERS[0],
     }
-    task = Task("demo", stored, cues, parameters, own=np.arange(_CUES))
-    return perform(task, folder, args.json, also=_integers)
+    return Task("demo", digits, cues, parameters, own=np.arange(_CUES))
+
+
+def _among_many(seed: int, path: Path) -> dict[str, Any]:
+    """Recall the digits among more of them from more damage; draw it, and say what went astray."""
+    import numpy as np
+
+    from .. import plot
+
+    task = _task(seed, _CROWD, _MORE_FLIP)
+    traj, weights = settled(task)
+    rows = rows_of(task, traj, weights)
+    near = task.cues @ task.patterns.T / task.patterns.shape[1]
+    own = near.diagonal().copy()
+    near[range(_CUES), range(_CUES)] = -np.inf
+    titles = [
+        f"{OUTCOMES[row['outcome']]}\nown {mine:.2f}\nother {other:.2f}"
+        for row, mine, other in zip(rows, own, near.max(axis=1), strict=True)
+    ]
+    figure = plot.recall(task.cues, traj.final["visible"], task.patterns[:_CUES], titles=titles)
+    figure.suptitle(
+        f"The same digits among {_CROWD}, {_MORE_FLIP:.0%} of the pixels flipped. Above each cue:\n"
+        "its overlap with its own digit, and with the most similar of the others",
+        fontsize=10,
+    )  # fmt: skip
+    write(path, lambda file: figure.savefig(file, format="png", dpi=200))
+    summary = summarise(task, traj, rows)
+    return {
+        "crowded": {
+            "parameters": task.parameters,
+            "results": rows,
+            "summary": f"A harder task, the same {_CUES} digits among {_CROWD} with "
+            f"{_MORE_FLIP:.0%} of the pixels flipped:\n{summary}",
+        },
+        "files": [path],
+    }
 
 
 def _integers(task: Task, traj: Trajectory) -> dict[str, Any]:

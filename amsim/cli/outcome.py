@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FIGURE, TRAJECTORY, RECORD = FILES = "recall.png", "trajectory.npz", "run.json"
 
+OUTCOMES = {"recalled": "recalled", "another": "another digit", "mixture": "mixture"}
+
 _PURE = 0.9  # weight of one memory from which on the state is that memory and not a mixture
 _DRAWN = 8  # cues in the figure
 _LISTED = 20  # cues in the table
@@ -117,8 +119,7 @@ def draw(task: Task, traj: Trajectory, results: list[dict[str, Any]]) -> Any:
         label = "memory"
     else:
         target = task.own[: len(shown)].tolist()
-        words = {"recalled": "recalled", "another": "another digit", "mixture": "mixture"}
-        titles = [f"cue {row['cue']}\n{words[row['outcome']]}" for row in shown]
+        titles = [f"cue {row['cue']}\n{OUTCOMES[row['outcome']]}" for row in shown]
         label = "stored"
     return plot.overview(
         traj,
@@ -140,10 +141,11 @@ def table(record: dict[str, Any]) -> str:
     lines += [_line(row) for row in rows[:_LISTED]]
     if len(rows) > _LISTED:
         lines.append(f"  ... and {len(rows) - _LISTED} more in {RECORD}")
-    written = Path(record["files"][0]).parent
-    chip = [record["hardware"]["summary"]] if "hardware" in record else []
+    files = [Path(file) for file in record["files"]]
+    more = [record[part]["summary"] for part in ("crowded", "hardware") if part in record]
+    names = ", ".join(file.name for file in files)
     return "\n".join(
-        [*lines, "", record["summary"], *chip, f"written to {written}: {', '.join(FILES)}"]
+        [*lines, "", record["summary"], *more, f"written to {files[0].parent}: {names}"]
     )
 
 

@@ -33,7 +33,7 @@ from .outcome import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..dynamics import Trajectory
     from ..network import Network
@@ -95,13 +95,16 @@ def _rows(cues: Floats) -> Floats:
     return cues.reshape(-1, cues.shape[-1])
 
 
-def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -> int:
-    """Recall, write the files, print the result; `also` adds to the record of a whole run."""
+def perform(task: Task, folder: Path, json: bool, *, also: Sequence[Also] = ()) -> int:
+    """Recall, write the files, print the result; each of `also` adds to the record of a run.
+
+    What one of them returns under "files" are paths that it has written.
+    """
     importlib.import_module("matplotlib.figure")  # one that is missing must not cost the work
     began = datetime.now(timezone.utc)
     cues, stored = count(task.cues, "cue"), count(task.patterns, "pattern")
     note(f"recalling {cues} from {stored} ...")
-    traj, weights = _simulate(task)
+    traj, weights = settled(task)
     if traj.status == "interrupted":
         size = sum(state[0].nbytes for state in traj.final.values()) * traj.settle_times.size
         note(traj.message)
@@ -113,12 +116,15 @@ def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -
     # The states first: they took the time.
     with writing(folder / TRAJECTORY):
         traj.save(folder / TRAJECTORY, force=True)
-    more, interrupted = {}, traj.status == "interrupted"
-    if also and not interrupted:
-        try:
-            more = also(task, traj)
-        except KeyboardInterrupt:
-            interrupted = True
+    more: dict[str, Any] = {}
+    files = [folder / name for name in FILES]
+    interrupted = traj.status == "interrupted"
+    try:
+        for step in () if interrupted else also:
+            more |= step(task, traj)
+            files += more.pop("files", ())
+    except KeyboardInterrupt:
+        interrupted = True
     record = {
         "command": task.command,
         "status": traj.status,
@@ -129,7 +135,7 @@ def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -
         **more,
         "stats": {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")},
         **_circumstances(began),
-        "files": [str(folder / name) for name in FILES],
+        "files": [str(path) for path in files],
     }
     write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
     figure = draw(task, traj, results)
@@ -143,7 +149,7 @@ def perform(task: Task, folder: Path, json: bool, *, also: Also | None = None) -
     return _CODES.get(traj.status, DONE)
 
 
-def _simulate(task: Task) -> tuple[Trajectory, Floats]:
+def settled(task: Task) -> tuple[Trajectory, Floats]:
     """Return the trajectory, and the weights (cues, memories) in the final states."""
     from ..dynamics import FixedPoint, simulate
 
