@@ -201,14 +201,21 @@ def shorten_wait(layout, state, p, t, change):
 @inner
 def receive_broadcast(layout, state, q, j, delta):
     """All units of projection q read a value from sender j that is larger by delta."""
+    population = layout.populations[layout.projections[q].target]
+    receive_range(layout, state, q, j, delta, 0, population.stop - population.start)
+
+
+@inner
+def receive_range(layout, state, q, j, delta, first, last):
+    """The same for units `first` to `last` - 1 of its target, counted there."""
     projection, t = layout.projections[q], state.run[0].now
     p = projection.target
     population, levels = layout.populations[p], sends_at_levels(layout, p)
-    start, stop = population.start, population.stop
-    begin = projection.weights + j * (stop - start)
+    start, stop = population.start + first, population.start + last
+    begin = projection.weights + j * (population.stop - population.start) + first
     row, delta = layout.weights[begin : begin + stop - start], delta / population.leak
     target, gap = state.target[start:stop], state.gap[start:stop]
-    _rebase(layout, state, p, t)
+    others = _rebase(layout, state, p, t) and stop - start < population.stop - population.start
     elapsed = t - state.populations[p].base
     e = math.exp(elapsed * population.rate)
     if not population.rate > 0.0:
@@ -232,7 +239,10 @@ def receive_broadcast(layout, state, q, j, delta):
             state.crossing[start:stop],
             state.populations[p].shift,
         )
-        _find_first(layout, state, p)
+        if others:  # their exponentials are counted from now on, too
+            find_crossings(layout, state, p)
+        else:
+            _find_first(layout, state, p)
     if population.kind in GROUPS and not layout.rules[0].clocked:
         shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
 

@@ -25,7 +25,7 @@ from .state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
 
 
 @inner
-def _update_register(layout, state, q, index, receiver, lost):
+def update_register(layout, state, q, index, receiver, lost):
     """Message `index` reaches its register: by how much the value changes."""
     projection, messages, run = layout.projections[q], state.messages, state.run[0]
     j = messages[index].unit - layout.populations[projection.source].start
@@ -49,7 +49,7 @@ def _update_register(layout, state, q, index, receiver, lost):
 
 
 @inner
-def _moved(layout, state, i, t):
+def moved(layout, state, i, t):
     """Output of unit i, and whether it is a quantum above or below its last message: 1, -1 or 0."""
     value = output(layout, state, i, t)
     if value >= state.units[i].up:
@@ -93,7 +93,7 @@ def run_events(layout, state, stop, effort):
             what, index, unit, lost = packet.what, packet.index, packet.unit, packet.lost
             pop(state)
             if what < 0:
-                value, direction = _moved(layout, state, unit, t)
+                value, direction = moved(layout, state, unit, t)
                 silent = t - units[unit].sent_at
                 if direction != 0.0 or silent >= rules.heartbeat * (1.0 - 1e-12):
                     sender = unit
@@ -108,7 +108,7 @@ def run_events(layout, state, stop, effort):
                 if not rules.clocked:
                     state.populations[target].scan = populations[target].start
             else:
-                delta = _update_register(layout, state, what, index, unit, lost)
+                delta = update_register(layout, state, what, index, unit, lost)
                 projection = projections[what]
                 j = state.messages[index].unit - populations[projection.source].start
                 population = populations[projection.target]
@@ -126,7 +126,7 @@ def run_events(layout, state, stop, effort):
             if now.scan < population.stop:
                 # After a shift outputs may have jumped beyond their levels.
                 while sender < 0 and now.scan < population.stop:
-                    value, direction = _moved(layout, state, now.scan, t)
+                    value, direction = moved(layout, state, now.scan, t)
                     if direction != 0.0:
                         sender = now.scan
                     now.scan += 1

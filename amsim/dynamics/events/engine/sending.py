@@ -112,10 +112,12 @@ def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
 
 
 @inner
-def send(layout, state, i, value, direction):
-    """Unit i sends its output `value` now; `direction` is where that is moving."""
-    rules, run, unit = layout.rules[0], state.run[0], state.units[i]
-    population, index = layout.populations[layout.units[i].population], run.messages
+def write_message(layout, state, i, value, direction):
+    """Unit i says its output `value` now, which moves in `direction`: the position of the message.
+
+    Its next levels are set; nothing is on its way yet.
+    """
+    rules, run, unit, index = layout.rules[0], state.run[0], state.units[i], state.run[0].messages
     message = state.messages[index]
     message.time, message.value = run.now, set_levels(layout, state, i, value, direction)
     message.unit, message.previous = i, unit.latest
@@ -125,11 +127,18 @@ def send(layout, state, i, value, direction):
     unit.sent_at = run.last_message = run.now
     if direction != 0.0 and rules.settles:
         run.check = run.now + rules.transit
-    own_jitter, own_drop = keys_of_message(layout, i, unit.number)
-    q = population.outgoing
+    return index
+
+
+@inner
+def send(layout, state, i, value, direction):
+    """Unit i sends its output `value` now; `direction` is where that is moving."""
+    index = write_message(layout, state, i, value, direction)
+    own_jitter, own_drop = keys_of_message(layout, i, state.units[i].number)
+    q = layout.populations[layout.units[i].population].outgoing
     while q >= 0:
         first, last = ALL, 0
-        if rules.link and layout.projections[q].weights >= 0:
+        if layout.rules[0].link and layout.projections[q].weights >= 0:
             target = layout.populations[layout.projections[q].target]
             first, last = 0, target.stop - target.start
         for receiver in range(first, last):
