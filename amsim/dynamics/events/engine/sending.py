@@ -78,36 +78,44 @@ def key_of_link(q, receiver):
 
 
 @inner
-def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
-    """Put one packet on its way, or lose it; random numbers depend on unit, message and link.
+def travel(layout, message, q, receiver, own_jitter, own_drop, left):
+    """When a message that left at some time arrives, and whether it gets lost on the way.
+
+    Random numbers depend on unit, message and link.
 
     Parameters
     ----------
     layout : Layout
-    state : State
-    index : int
-        Of the message.
+    message : record of MESSAGE
     q : int
-        Its projection.
+        A projection of its unit.
     receiver : int
         Unit of the target of the projection, counted there, or ALL.
     own_jitter, own_drop : uint64
         Keys of the random numbers of this message.
+    left : float
     """
     rules, projection = layout.rules[0], layout.projections[q]
-    message, run = state.messages[index], state.run[0]
     j = message.unit - layout.populations[projection.source].start
     place = projection.delay + j * projection.delay_sender
-    arrival = message.time + layout.delays[place + max(receiver, 0) * projection.delay_receiver]
+    arrival = left + layout.delays[place + max(receiver, 0) * projection.delay_receiver]
     lost = False
     if projection.weights >= 0:
         link = key_of_link(q, receiver)
         if len(layout.jitter) > 0:
             arrival += quantile(layout.jitter, unit_interval(mixed(own_jitter, link)))
         lost = unit_interval(mixed(own_drop, link)) < rules.drop
+    return arrival, lost
+
+
+@inner
+def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
+    """Put one packet on its way, or lose it; the arguments are those of `travel`."""
+    message = state.messages[index]
+    arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, message.time)
     if lost:
-        run.drops += 1
-    if not lost or rules.zero:
+        state.run[0].drops += 1
+    if not lost or layout.rules[0].zero:
         push(state, arrival, q, index, receiver, lost)
 
 
