@@ -199,15 +199,8 @@ def shorten_wait(layout, state, p, t, change):
 
 
 @inner
-def receive_broadcast(layout, state, q, j, delta):
-    """All units of projection q read a value from sender j that is larger by delta."""
-    population = layout.populations[layout.projections[q].target]
-    receive_range(layout, state, q, j, delta, 0, population.stop - population.start)
-
-
-@inner
-def receive_range(layout, state, q, j, delta, first, last):
-    """The same for units `first` to `last` - 1 of its target, counted there."""
+def receive_broadcast(layout, state, q, j, delta, first, last):
+    """Units first to last - 1 of projection q read a value from sender j, larger by delta."""
     projection, t = layout.projections[q], state.run[0].now
     p = projection.target
     population, levels = layout.populations[p], sends_at_levels(layout, p)
@@ -228,21 +221,12 @@ def receive_range(layout, state, q, j, delta, first, last):
     elif not levels:
         _add_row_only(row, delta, e, target, gap)
     else:
-        _add_row(
-            row,
-            delta,
-            e,
-            target,
-            gap,
-            state.low[start:stop],
-            state.high[start:stop],
-            state.crossing[start:stop],
-            state.populations[p].shift,
-        )
-        if others:  # their exponentials are counted from now on, too
+        low, high = state.low[start:stop], state.high[start:stop]
+        crossing, shift = state.crossing[start:stop], state.populations[p].shift
+        _add_row(row, delta, e, target, gap, low, high, crossing, shift)
+        if others:  # their exponentials have another base now
             find_crossings(layout, state, p)
-        else:
-            _find_first(layout, state, p)
+        _find_first(layout, state, p)
     if population.kind in GROUPS and not layout.rules[0].clocked:
         shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
 

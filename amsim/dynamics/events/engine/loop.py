@@ -114,8 +114,9 @@ def run_events(layout, state, stop, effort):
                 population = populations[projection.target]
                 if unit == ALL:
                     if delta != 0.0:
-                        run.operations += population.stop - population.start
-                        receive_broadcast(layout, state, what, j, delta)
+                        size = population.stop - population.start
+                        run.operations += size
+                        receive_broadcast(layout, state, what, j, delta, 0, size)
                 else:
                     place = projection.weights + j * (population.stop - population.start) + unit
                     receiver, change = population.start + unit, layout.weights[place] * delta

@@ -79,21 +79,10 @@ def key_of_link(q, receiver):
 
 @inner
 def travel(layout, message, q, receiver, own_jitter, own_drop, left):
-    """When a message that left at some time arrives, and whether it gets lost on the way.
+    """When a message that left at some time arrives, and whether it is lost.
 
-    Random numbers depend on unit, message and link.
-
-    Parameters
-    ----------
-    layout : Layout
-    message : record of MESSAGE
-    q : int
-        A projection of its unit.
-    receiver : int
-        Unit of the target of the projection, counted there, or ALL.
-    own_jitter, own_drop : uint64
-        Keys of the random numbers of this message.
-    left : float
+    `receiver` is a unit of the target of projection q, counted there, or ALL; the keys are those of
+    `keys_of_message`.
     """
     rules, projection = layout.rules[0], layout.projections[q]
     j = message.unit - layout.populations[projection.source].start
@@ -110,7 +99,7 @@ def travel(layout, message, q, receiver, own_jitter, own_drop, left):
 
 @inner
 def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
-    """Put one packet on its way, or lose it; the arguments are those of `travel`."""
+    """Put one packet on its way, or lose it; random numbers depend on unit, message and link."""
     message = state.messages[index]
     arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, message.time)
     if lost:
@@ -121,10 +110,7 @@ def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
 
 @inner
 def write_message(layout, state, i, value, direction):
-    """Unit i says its output `value` now, which moves in `direction`: the position of the message.
-
-    Its next levels are set; nothing is on its way yet.
-    """
+    """Unit i says its output `value` now, moving in `direction`: the position of the message."""
     rules, run, unit, index = layout.rules[0], state.run[0], state.units[i], state.run[0].messages
     message = state.messages[index]
     message.time, message.value = run.now, set_levels(layout, state, i, value, direction)
