@@ -39,6 +39,10 @@ FIRST_GROWTH, FIRST = 8.0, 10
 SETTLED, STOPPED, TIME_LIMIT, DIVERGED, STALLED, RUNNING, QUIET, STARTING = range(8)
 # A number that is written out has a type of its own, for which numba would compile anew.
 NONE = np.int64(0)
+SHORTEST = 1e-12  # shorter steps, relative to the time, are those across a jump
+# Such steps that are tried before a cue is said to slide along the jump, within an INSTANT of the
+# time: an input jumps once, and some 60 steps find where.
+CROSSING, INSTANT = 120, 1e-9
 NOISE = 1e-12  # changes of the drive by this share of it are rounding
 BLOW_UP = 1e9  # a state that grew by this factor is not coming back
 
@@ -84,6 +88,8 @@ CUE = np.dtype(
         ("limit", "f8"),  # |x| beyond which the cue has diverged
         ("stop", "f8"),  # no step goes beyond
         ("settles_from", "f8"),  # the cue settles no earlier
+        ("jump", "f8"),  # where steps got too short to be anything but across a jump
+        ("crossing", "i8"),  # such steps that were tried there
         ("order", "i8"),  # values of the drive that the prediction uses
         ("known", "i8"),  # valid entries of `past`
         ("written", "i8"),  # output times done
@@ -541,23 +547,32 @@ def _choose(steps, segments, b, error, below, above, rtol, atol):
 
 
 @inner
-def _reject(steps, b, error):
+def _reject(steps, b, error, t1):
     """Try again with a shorter step; where it cannot get shorter the cue has ended."""
-    cue = steps.cues[b]
+    cue, time = steps.cues[b], steps.past[b, 0]
     factor = SHRINK
     if math.isfinite(error):
         factor = max(SHRINK, SAFETY * _stretch(error, cue.order))
     cue.h *= factor
     cue.rejected += 1
-    if _vanishes(steps, b):
+    if cue.h < SHORTEST * time:
+        if time - cue.jump > INSTANT * time:
+            cue.jump, cue.crossing = time, 0
+        cue.crossing += 1
+    if _vanishes(steps, b, t1):
         cue.status = STALLED if math.isfinite(error) else DIVERGED
 
 
 @inner
-def _vanishes(steps, b):
-    """Whether the next step of cue b is lost in the rounding of times."""
-    time, h = steps.past[b, 0], steps.cues[b].h
-    return time + 1e-3 * h == time or h < 1e-200
+def _vanishes(steps, b, t1):
+    """Whether the next step of cue b is lost in the rounding of times, and not the last to t1.
+
+    Across a jump of an input steps may be as short as some roundings. A state that keeps crossing
+    one is not getting on.
+    """
+    cue, time = steps.cues[b], steps.past[b, 0]
+    share = 0.25 if 0 < cue.crossing <= CROSSING else 1e-3
+    return cue.h < t1 - time and (time + share * cue.h == time or cue.h < 1e-200)
 
 
 @inner_vectorised
@@ -614,10 +629,11 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     if finite:
         error = _error(steps, segments, b, cue.order, largest, rtol, atol)
     if not error <= 1.0:
-        _reject(steps, b, error)
+        _reject(steps, b, error, t1)
         return False
     cue.accepted += 1
     before = steps.past[b, 0]
+    across = cue.h < SHORTEST * before
     after = min(before + cue.h, t1)
     if cue.h == cue.stop - before:
         after = cue.stop
@@ -636,6 +652,9 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     elif after >= t1:
         cue.status = TIME_LIMIT
     _choose(steps, segments, b, error, below, above, rtol, atol)
+    if across:  # what was before says nothing of what comes, nor does the way to a stop
+        cue.known, cue.order = 1, 1
+        cue.h = max(cue.h, (1.0 if after == cue.stop else 0.01) * SHORTEST * after)
     cue.h = min(cue.h, t1 - after)
     return True
 
@@ -773,7 +792,7 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
         near = distance <= tolerance or cue.status == TIME_LIMIT
         if near and late and cue.status != DIVERGED:
             cue.status = QUIET
-    if cue.status == RUNNING and (cue.evaluated >= cue.most or _vanishes(steps, b)):
+    if cue.status == RUNNING and (cue.evaluated >= cue.most or _vanishes(steps, b, t1)):
         cue.status = STALLED
 
 

@@ -102,6 +102,7 @@ class Run:
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
         cues["status"], cues["most"] = adams.STARTING, self.max_steps + len(problem.times)
         cues["stop"], cues["settles_from"] = np.inf, problem.settles_from
+        cues["jump"] = -np.inf
         if problem.unforeseen:
             self.stops = np.unique([*problem.times, problem.t1])
             alone = [problem.select(np.array([b])) for b in range(batch)]

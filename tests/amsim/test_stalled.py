@@ -92,7 +92,22 @@ def test_an_input_that_jumps_without_a_word() -> None:
     """At tolerances near rounding no step over the jump is short enough."""
     solver = am.ExponentialIntegrator(rtol=1e-13, atol=1e-13)
     net = am.Network({"visible": am.Layer(1, am.Identity())}, [])
-    options: Any = {"inputs": lambda t: [float(t > 0.3)], "solver": solver, "t1": 1.0}
-    traj = am.simulate(net, [0.0], **options)
+    options: Any = {"solver": solver, "t1": 1.0}
+    traj = am.simulate(net, [0.0], inputs=lambda t: [1e6 * (t > 0.3)], **options)
     assert traj.status == "stalled" and "breakpoints" in traj.message
-    assert am.simulate(net, [0.0], breakpoints=[0.3], **options).status != "stalled"
+    traj = am.simulate(net, [0.0], inputs=lambda t: [1e6 * (t > 0.3)], breakpoints=[0.3], **options)
+    assert traj.status != "stalled"
+    traj = am.simulate(net, [0.0], inputs=lambda t: [1.0 * (t > 0.3)], **options)
+    assert traj.status == "time_limit"
+    np.testing.assert_allclose(traj["visible"][-1], -np.expm1(-0.7), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("late", [500.3, 1e4])
+def test_an_input_that_jumps_late_and_far(late: float) -> None:
+    """Steps may be as short as the rounding of such times."""
+    net = am.Network({"visible": am.Layer(1, am.Identity())}, [])
+    traj = am.simulate(
+        net, [0.0], inputs=lambda t: [100.0 * (t >= late)], times=[late, late + 5], until=None
+    )
+    exact = [[0.0], [-100 * np.expm1(-5.0)]]
+    np.testing.assert_allclose(traj["visible"], exact, rtol=0, atol=1e-7)
