@@ -27,6 +27,7 @@ from . import checks, network_file
 from .display import Named, brief, short, shortened, span, table, tabled
 from .files import MAX_BYTES
 from .lagrangians import Lagrangian
+from .parameters import Given, Tree, energy_gradient, parameter_tree, replaced
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
@@ -271,6 +272,60 @@ class Network:
         """
         return network_file.load(path, Layer, cls, max_bytes=max_bytes)
 
+    def parameters(self) -> Tree:
+        """What can be learned, as a nested mapping of arrays.
+
+        Returns
+        -------
+        dict of str to dict of str to ndarray
+            By the name of the layer or synapse, and of the parameter. Layers have "bias" (unless
+            their leak is 0), "tau" (unless it is 0) and the "beta" of Lagrangians that have one;
+            synapses have what their constructors take, as "weights". The arrays are copies.
+
+        See Also
+        --------
+        with_parameters, parameter_gradient
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> net = am.dense_am([[1, 1, -1], [1, -1, 1]], hidden=am.Softmax(beta=2.0))
+        >>> for name, part in net.parameters().items():
+        ...     print(name, *(f"{key} {array.shape}" for key, array in part.items()))
+        visible bias (3,) tau (3,)
+        hidden bias (2,) tau (2,) beta ()
+        hidden-visible weights (2, 3)
+        """
+        return parameter_tree(self.layers, self.synapses)
+
+    def with_parameters(self, tree: Given) -> Network:
+        """A network with other parameters; this one stays as it is.
+
+        Parameters
+        ----------
+        tree : mapping of str to mapping of str to array_like
+            As `parameters` gives them; those that are left out stay as they are.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a name is unknown, or an array has another shape or is not what the layer or the
+            synapse takes; the message names it.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> net = am.dense_am([[1, 1, -1], [1, -1, 1]], hidden=am.Softmax(beta=2.0))
+        >>> other = net.with_parameters({"hidden": {"beta": 3.0, "bias": [0.0, 0.5]}})
+        >>> other.layers["hidden"]
+        Layer((2,), Softmax(beta=3.0), tau=0.1, bias=0 to 0.5)
+        """
+        return Network(*replaced(self.layers, self.synapses, tree))
+
     @cached_property
     def dynamic(self) -> Mapping[str, Layer]:
         """The layers with tau > 0, in the order in which `jacobian` and `pack` lay them out."""
@@ -373,8 +428,8 @@ class Network:
 
     def parameter_gradient(
         self, states: States, inputs: States | None = None, *, symmetric_part: bool = False
-    ) -> dict[str, dict[str, Array]]:
-        """Derivative of the energy by the parameters of every synapse, at given states.
+    ) -> Tree:
+        """Derivative of the energy by the parameters of layers and synapses, at given states.
 
         For learning by gradients: there, states are those of patterns, or rests of recalls.
 
@@ -386,13 +441,14 @@ class Network:
         Returns
         -------
         dict of str to dict of str to ndarray
-            {synapse name: {parameter: gradient}}, in the parameter's shape, summed over the batch.
+            {name of the layer or synapse: {parameter: gradient}}, as in `parameters`, in the
+            parameter's shape, summed over the batch. There is no "tau": no energy depends on it.
 
         Notes
         -----
         States are held. Algebraic layers need not be: where they have their stationary value the
         energy does not depend on them to first order, so these are the derivatives of
-        E(dynamic states, parameters). Biases belong to layers: dE/dbias = -leak g.
+        E(dynamic states, parameters). dE/dbias = -leak g.
 
         Examples
         --------
@@ -405,11 +461,25 @@ class Network:
                [ 0. ,  0. ]])
         """
         self._check_energy(symmetric_part)
-        active = self.activations(states, inputs)
-        return {
-            synapse.name: synapse.parameter_gradient(*(active[name] for name in synapse.between))
-            for synapse in self.synapses
-        }
+        return self.unchecked_parameter_gradient(self.complete(states, inputs), inputs)
+
+    def unchecked_parameter_gradient(
+        self, full: Mapping[str, Array], inputs: States | None = None
+    ) -> Tree:
+        """`parameter_gradient` at states of all layers, of which algebraic ones may be any."""
+        active = self._activate(full)
+        found: Tree = {}
+        for name, layer in self.layers.items():
+            x, g = (part[name].reshape(-1, *layer.shape) for part in (full, active))
+            force = x
+            if layer.lagrangian.tempered:
+                force = layer.leak * (self._external(name, inputs) - full[name])
+                force = (force + self.synaptic_force(name, active)).reshape(x.shape)
+            found[name] = energy_gradient(layer, x, g, force)
+        for synapse in self.synapses:
+            own = synapse.parameter_gradient(*(active[name] for name in synapse.between))
+            found[synapse.name] = own
+        return found
 
     def velocity(self, states: States, inputs: States | None = None) -> dict[str, Array]:
         """dx_l/dt of every dynamic layer, shapes as the states, in state units per unit of time."""

@@ -61,10 +61,14 @@ class Lagrangian(ABC):
         Whether the activation stays bounded over all inputs.
     kinked : bool
         Whether the slope of the activation jumps somewhere; False unless overridden.
+    tempered : bool
+        Whether there is a parameter beta with L(x) = L_1(beta x) / beta, so that derivatives by
+        beta follow from those by x; False unless overridden.
     """
 
     separable: ClassVar[bool]
     bounded: ClassVar[bool]
+    tempered: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -133,9 +137,10 @@ class Lagrangian(ABC):
 
 @dataclass(frozen=True)
 class Tempered:
-    """The parameter beta: an inverse temperature, finite and > 0."""
+    """The parameter beta: an inverse temperature, finite and > 0; L(x) = L_1(beta x) / beta."""
 
     beta: float = 1.0
+    tempered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self, "beta")

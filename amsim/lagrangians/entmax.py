@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,7 @@ class Entmax(SimplexLagrangian):
 
     alpha: float = 1.5
     beta: float = 1.0
+    tempered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         least = math.nextafter(1.0, 2.0)

@@ -102,6 +102,10 @@ class Attention(HyperSynapse):
         }.items():
             object.__setattr__(self, field, value)
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        return "keys", "queries", "beta"
+
     def energy(self, *activations: Array) -> Array:
         scores = self._scores(*self._project(activations))
         return np.asarray(-Softmax(self.beta).value(scores).sum(axis=(-2, -1)))

@@ -7,7 +7,8 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,7 +46,8 @@ class HyperSynapse(ABC):
        derivatives, block (a, b) is block (b, a) transposed. `every_copy` and `block_diagonal` make
        the blocks of copies.
     7. Where forces have a kink or a step, `kinked` says so; `coupling` is then that of one side.
-    8. `parameter_gradient` has one entry for each array that could be learned, in its shape.
+    8. `parameter_gradient` has one entry for each array that could be learned, in its shape, and
+       `learned` names them: attributes that the constructor takes by the same name.
     9. `check_shapes` raises ValueError, naming the synapse, the layers and their shapes, unless
        they fit; nothing else is checked again.
     10. `check_layers` does the same for what else the layers have, where not all will do.
@@ -86,6 +88,16 @@ class HyperSynapse(ABC):
     def growth(self) -> float:
         """See above."""
         return 0.0
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Names of the parameters that could be learned: by default the fields with float arrays.
+
+        Weights of small integers are among them.
+        """
+        owned = [field.name for field in fields(cast(Any, self)) if field.init]
+        arrays = ((name, getattr(self, name)) for name in owned)
+        return tuple(n for n, x in arrays if isinstance(x, np.ndarray) and x.dtype != bool)
 
     @abstractmethod
     def energy(self, *activations: Array) -> Array:

@@ -202,6 +202,10 @@ class Epanechnikov(HyperSynapse):
         }.items():
             object.__setattr__(self, field, value)
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        return "memories", "beta"
+
     def energy(self, *activations: Array) -> Array:
         total = self.eps + np.maximum(self._kernels(activations[0]), 0).sum(axis=-1)
         return np.asarray(-np.log(total) / self.beta)

@@ -1,4 +1,4 @@
-"""Gradients of the energy by the parameters of a network's synapses."""
+"""Gradients of the energy by the parameters of a network's layers and synapses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_parameter_gradients_hold_for_algebraic_layers() -> None:
         np.testing.assert_allclose(gradient[index], slope, rtol=1e-6, atol=1e-9)
 
 
-def test_parameter_gradients_have_the_names_of_the_synapses() -> None:
+def test_parameter_gradients_have_the_names_of_the_layers_and_synapses() -> None:
     rng = np.random.default_rng(2)
     net = am.models.energy_transformer(
         rng.normal(size=(2, 3, 6)), rng.normal(size=(2, 3, 6)), rng.normal(size=(8, 6)), n_tokens=4
@@ -58,6 +58,7 @@ def test_parameter_gradients_have_the_names_of_the_synapses() -> None:
     gradient = net.parameter_gradient({"tokens": rng.normal(size=(5, 4, 6))})
     shapes = {name: {k: x.shape for k, x in part.items()} for name, part in gradient.items()}
     assert shapes == {
+        "tokens": {},
         "attention": {"keys": (2, 3, 6), "queries": (2, 3, 6), "beta": ()},
         "hopfield": {"weights": (8, 6), "bias": (8,)},
     }
