@@ -14,123 +14,40 @@ Store patterns, recall them as coupled differential equations, and see what timi
 """
 
 from importlib import import_module
-from types import ModuleType
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from . import binary, learning, models, patterns, plot, siblings, stability, theory
-from .dynamics import (
-    Brian2,
-    EventDriven,
-    ExponentialHeun,
-    ExponentialIntegrator,
-    FixedPoint,
-    GradientDescent,
-    Noise,
-    Periodic,
-    PiecewiseConstant,
-    Poisson,
-    ScipyODE,
-    Settled,
-    Timing,
-    Trajectory,
-    Watch,
-    simulate,
-)
-from .errors import GuaranteeWarning, MissingDependencyError
-from .lagrangians import (
-    Entmax,
-    Exponential,
-    Identity,
-    Lagrangian,
-    LayerNorm,
-    RectifiedPower,
-    ReLU,
-    Sigmoid,
-    Sign,
-    Softmax,
-    Spherical,
-    Tanh,
-)
-from .models import dense_am
-from .network import Layer, Network
-from .results import RunResult
-from .suggestion import BetaSuggestion, suggest_beta
-from .synapses import (
-    Attention,
-    Convolution,
-    Dense,
-    Directed,
-    Epanechnikov,
-    HyperSynapse,
-    Manhattan,
-    Memories,
-    MultiBody,
-)
+from . import siblings
+
+if TYPE_CHECKING:
+    from .public import *
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Attention",
-    "BetaSuggestion",
-    "Brian2",
-    "Convolution",
-    "Dense",
-    "Directed",
-    "Entmax",
-    "Epanechnikov",
-    "EventDriven",
-    "Exponential",
-    "ExponentialHeun",
-    "ExponentialIntegrator",
-    "FixedPoint",
-    "GradientDescent",
-    "GuaranteeWarning",
-    "HyperSynapse",
-    "Identity",
-    "Lagrangian",
-    "Layer",
-    "LayerNorm",
-    "Manhattan",
-    "Memories",
-    "MissingDependencyError",
-    "MultiBody",
-    "Network",
-    "Noise",
-    "Periodic",
-    "PiecewiseConstant",
-    "Poisson",
-    "ReLU",
-    "RectifiedPower",
-    "RunResult",
-    "ScipyODE",
-    "Settled",
-    "Sigmoid",
-    "Sign",
-    "Softmax",
-    "Spherical",
-    "Tanh",
-    "Timing",
-    "Trajectory",
-    "Watch",
-    "binary",
-    "dense_am",
-    "learning",
-    "models",
-    "patterns",
-    "plot",
-    "simulate",
-    "stability",
-    "suggest_beta",
-    "theory",
-]
 
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that the command line can say a word before all is there.
 
-def __getattr__(name: str) -> ModuleType:
-    """Import what costs scikit-learn, and the packages beside this one, when they are asked for."""
-    if name in ("estimators", *siblings.NAMES):
+    That is a module, or one of the packages beside this one, or all that is public.
+    """
+    if name.startswith("_") and name != "__all__":
+        raise _unknown(name)
+    if find_spec(f"{__name__}.{name}") is not None:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import public
+
+    if name not in ("__all__", *public.__all__):
+        raise _unknown(name)
+    globals().update({each: getattr(public, each) for each in ("__all__", *public.__all__)})
+    return getattr(public, name)
+
+
+def _unknown(name: str) -> AttributeError:
+    return AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """What is public, so that completion shows no more."""
-    return sorted([*__all__, "__version__", "estimators", *siblings.NAMES])
+    from . import public
+
+    return sorted([*public.__all__, "__version__", "estimators", *siblings.NAMES])

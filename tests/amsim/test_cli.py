@@ -527,6 +527,26 @@ class TestInterrupt:
         assert traj["visible"].shape == (len(traj.times), 5, 16)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["amsim.cli", "numpy", "amsim.cli.lava"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_signal_while_python_imports(name, number):
+    code = (
+        "import os, runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Finder:\n"
+        "    def find_spec(name, *_):\n"
+        f"        if name == {name!r}:\n"
+        f"            os.kill(os.getpid(), signal.{number})\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "runpy.run_module('amsim', run_name='__main__', alter_sys=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "amsim: interrupted\n")
+
+
 class TestMissing:
     """A package that is not there gives 3 and its remedy, never a traceback."""
 

@@ -31,7 +31,31 @@ def loaded(*lines: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def modules() -> list[str]:
-    return loaded("import amsim")
+    return loaded("import amsim; amsim.simulate")
+
+
+def test_importing_the_name_loads_nothing_that_takes_time() -> None:
+    """So that the command line can say a word when Ctrl-C comes early."""
+    modules = set(loaded("import amsim, amsim.__main__; amsim.__version__"))
+    assert {name for name in modules if name.startswith("amsim")} == {
+        "amsim", "amsim.__main__", "amsim.siblings",
+    }  # fmt: skip
+    assert "numpy" not in modules
+
+
+def test_modules_come_one_by_one() -> None:
+    """Whichever is the first; and attributes are modules, also those that nobody imported."""
+    first = ("network", "stability", "synapses", "suggestion", "dynamics.problem", "plot")
+    for name in first:
+        modules = loaded(f"import amsim.{name}")
+        assert f"amsim.{name}" in modules and "amsim.public" not in modules
+    modules = loaded("import amsim as am; am.theory.timing; assert not hasattr(am, 'nothing')")
+    assert "amsim.theory" in modules
+
+
+def test_star_import_has_all_that_is_public() -> None:
+    lines = "from amsim import *; import amsim; assert set(amsim.__all__) <= set(globals())"
+    assert "amsim.public" in loaded(lines)
 
 
 @pytest.mark.parametrize("heavy", HEAVY)
