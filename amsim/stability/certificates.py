@@ -7,6 +7,7 @@ reach, then no choice of delays, losses and clocks keeps an execution from the f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,23 +19,13 @@ from .. import checks
 from ..display import short, span, table, tabled
 from ..network import Network
 from ..synapses import Array
-from .boxes import LARGEST, Box, Boxes
+from .box_search import HOLDS, BoxSearch
+from .boxes import Box
 from .certification_problem import CertificationProblem, Scope, States
-from .contraction import contraction, distance, least_gain, residual
-from .intervals import Image
+from .contraction import least_gain
 from .linear import Linearisation
-
-_PASSES = 200
-_STALLED = 0.99  # give up if no unit's box shrinks below this fraction of its width
-_BEYOND, _FARTHEST = 1.2, 20.0  # of the estimated rest of a growth; steps at once
-_NARROW = 1e-9  # width, relative to max(1, states), of a box that may be all rounding
-_OPEN, _HOLDS, _STUCK, _GROWS, _INEXACT = range(5)
-_REASONS = {
-    _STUCK: "the smallest box of cue and target does not shrink to the target",
-    _GROWS: f"no invariant box of cue and target was found in {_PASSES} images",
-    _INEXACT: "the fixed point may be farther from the target than the tolerance; take the last "
-    "state of a longer run as the target",
-}
+from .tube_search import TUBE_REASONS, TubeSearch
+from .tubes import Executions
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +57,9 @@ class Certificate:
     iterations: NDArray[np.int64]
     margin: Array
     distance: Array
-    _search: _Search = field(repr=False)
+    staleness: float | None
+    time: Array
+    _search: BoxSearch | TubeSearch = field(repr=False)
 
     @cached_property
     def message(self) -> str:
@@ -99,6 +92,11 @@ def certify(
     target: States,
     scope: Scope = "link",
     *,
+    staleness: float | None = None,
+    drift: float = 0.0,
+    offset: float | Mapping[str, float] = 0.0,
+    noise: float | Mapping[str, float] = 0.0,
+    together: bool = False,
     tolerance: float = 1e-3,
 ) -> Certificate:
     """Decide whether every asynchronous execution from a cue ends at the target.
@@ -146,15 +144,37 @@ def certify(
     if cue is None:
         raise TypeError("cue is None; give the state from which executions start")
     tolerance = checks.number("tolerance", tolerance, above=0.0, at_most=checks.LARGEST)
-    return prove(CertificationProblem.of(net, cue, target, scope), scope, tolerance)
+    if staleness is None:
+        _refuse_without_staleness(drift=drift, offset=offset, noise=noise, together=together)
+        return prove(CertificationProblem.of(net, cue, target, scope), scope, tolerance)
+    problem = CertificationProblem.of(net, cue, target, scope, every=True)
+    executions = Executions.of(net, staleness, drift, offset, noise, together)
+    limit = tolerance * np.maximum(1.0, problem.target.reach())
+    return _certificate(TubeSearch(problem, scope, limit, executions))
+
+
+def _refuse_without_staleness(**options: object) -> None:
+    """What goes with bounded staleness alone."""
+    for name, value in options.items():
+        if isinstance(value, Mapping) or value:
+            raise ValueError(
+                f"{name} is {value!r}, but staleness is None: without a bound on the age of what "
+                f"is received, any clocks are covered and no offsets; give staleness=..."
+            )
 
 
 def prove(problem: CertificationProblem, scope: Scope, tolerance: float) -> Certificate:
     """The certificate of a validated problem; `tolerance` is relative."""
-    search = _Search(problem, scope, tolerance * np.maximum(1.0, problem.target.reach()))
+    limit = tolerance * np.maximum(1.0, problem.target.reach())
+    return _certificate(BoxSearch(problem, scope, limit))
+
+
+def _certificate(search: BoxSearch | TubeSearch) -> Certificate:
     search.run()
+    problem = search.problem
     problem.map.clear()
-    holds, batch = search.outcome == _HOLDS, problem.batch
+    holds, batch = search.outcome == HOLDS, problem.batch
+    none = np.where(holds, 0.0, np.nan)
     return Certificate(
         holds=holds.reshape(batch),
         box={
@@ -164,124 +184,17 @@ def prove(problem: CertificationProblem, scope: Scope, tolerance: float) -> Cert
         iterations=search.iterations.reshape(batch),
         margin=search.margin.reshape(batch),
         distance=np.where(holds, search.distance, np.nan).reshape(batch),
+        staleness=search.executions.staleness if isinstance(search, TubeSearch) else None,
+        time=(search.time if isinstance(search, TubeSearch) else none).reshape(batch),
         _search=search,
     )
 
 
-@dataclass
-class _Search:
-    """Boxes of all cues at once: they grow until invariant, then shrink until contracting."""
-
-    problem: CertificationProblem
-    scope: Scope
-    limit: Array
-    found: Boxes = field(default_factory=Boxes)
-
-    def __post_init__(self) -> None:
-        count = self.problem.count
-        self.outcome = np.full(count, _OPEN)
-        self.iterations = np.zeros(count, np.int64)
-        self.margin = np.full(count, -np.inf)
-        self.distance = np.full(count, np.inf)
-
-    @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
-    def run(self) -> None:
-        rows, part = np.arange(self.problem.count), self.problem
-        boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
-        last: Array = np.zeros(part.count)
-        for _ in range(_PASSES):
-            image = part.map.image(boxes)
-            self.iterations[rows] += 1
-            self._keep(rows[~invariant], image.states.take(~invariant))
-            invariant |= image.new.within(boxes)
-            if not invariant.all():
-                self.outcome[rows[~invariant & _within_images(boxes, image.new)]] = _STUCK
-                self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = _GROWS
-            smaller = image.new.meet(boxes, part.target)
-            if invariant.any():
-                self._judge(
-                    rows[invariant],
-                    part.take(invariant),
-                    image.take(invariant),
-                    smaller.take(invariant),
-                )
-            going = self.outcome[rows] == _OPEN
-            if not going.any():
-                return
-            if invariant.all():
-                boxes = smaller
-            else:
-                steps, last = _steps(boxes.growth(image.new), last)
-                boxes = smaller.where(invariant, boxes.grow(image.new, steps))
-            boxes, rows, part = boxes.take(going), rows[going], part.take(going)
-            invariant, last = invariant[going], last[going]
-        self.outcome[rows] = np.where(invariant, _STUCK, _GROWS)
-
-    @cached_property
-    def residual(self) -> dict[str, Array]:
-        """Of all targets at once: many cues need it, at different times."""
-        return residual(self.problem)
-
-    def _keep(self, rows: Array, states: Boxes) -> None:
-        """Remember the boxes as they are before they shrink."""
-        for name, (lo, hi) in states.items():
-            shape = (self.problem.count, lo.shape[1])
-            kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
-            kept[0][rows], kept[1][rows] = lo, hi
-
-    def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
-        """Settle the outcome of the cues, with an invariant box, that need no further image."""
-        factor, far = contraction(part.map, image), image.new.deviation(part.target)
-        stalled = _best_shrinking(image.given, smaller) > _STALLED
-        proven = factor < 1
-        vague = proven & ~(far <= self.limit[rows])
-        if vague.any():
-            off = {name: moved[rows[vague]] for name, moved in self.residual.items()}
-            box = image.given.take(vague)
-            bound = distance(part.map.take(vague), off, box, factor[vague])
-            far[vague] = np.minimum(far[vague], bound)
-        exact = far <= self.limit[rows]
-        result = np.where(proven & exact, _HOLDS, np.where(~stalled, _OPEN, _STUCK))
-        result[proven & stalled & ~exact] = _INEXACT
-        self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far
-
-
-def _within_images(boxes: Boxes, new: Boxes) -> Array:
-    """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
-    inside = boxes.within(new)
-    if inside.any():
-        inside &= boxes.width() > _NARROW * np.maximum(1.0, boxes.reach())
-    return inside
-
-
-def _steps(growth: Array, last: Array) -> tuple[Array, Array]:
-    """How many steps of a growth to take at once, and what to compare the next one with.
-
-    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). An invariant
-    box is one, however it was found.
-    """
-    ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, np.inf))
-    rest = _BEYOND / np.maximum(1 - ratio, _BEYOND / _FARTHEST)
-    steps = np.where(ratio < 1, np.maximum(rest, 1.0), 1.0)
-    return steps, np.where(steps > 1, 0.0, growth)
-
-
-def _best_shrinking(old: Boxes, new: Boxes) -> Array:
-    """The smallest ratio of new to old widths, but for units that hardly have one; (batch,)."""
-    ratios = []
-    for name, (lo, hi) in old.items():
-        width = hi - lo
-        wide = width > 1e-9 * width.max(axis=1, keepdims=True)
-        shrunk = np.divide(new[name][1] - new[name][0], width, where=wide, out=np.ones_like(width))
-        ratios.append(shrunk.min(axis=1))
-    return np.asarray(np.min(ratios, axis=0))
-
-
-def _message(search: _Search) -> str:
+def _message(search: BoxSearch | TubeSearch) -> str:
     outcome = search.outcome
-    total, held = len(outcome), int((outcome == _HOLDS).sum())
+    total, held = len(outcome), int((outcome == HOLDS).sum())
     parts = [f"{held} of {total} cues certified in the scope {search.scope!r}"]
-    for code, reason in _REASONS.items():
+    for code, reason in TUBE_REASONS.items():
         if count := int((outcome == code).sum()):
             parts.append(f"{count}: {reason}")
     if held < total:
@@ -290,7 +203,7 @@ def _message(search: _Search) -> str:
                 f"by default {' and '.join(map(repr, sorted(layers)))} starts without some of its "
                 f"forces; give its state in the cue of certify and simulate to start elsewhere"
             )
-        failed = outcome != _HOLDS
+        failed = outcome != HOLDS
         parts.extend(
             _reasons_at_target(search.problem.take(failed), search.limit[failed], search.scope)
         )

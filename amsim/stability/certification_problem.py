@@ -46,14 +46,25 @@ class CertificationProblem:
 
     @classmethod
     def of(
-        cls, net: Network, cue: States | None, target: States, scope: Scope
+        cls,
+        net: Network,
+        cue: States | None,
+        target: States,
+        scope: Scope,
+        *,
+        every: bool = False,
     ) -> CertificationProblem:
-        """Validate; without a cue, executions start at the target, and a cue would be `visible`."""
+        """Validate; without a cue, executions start at the target, and a cue would be `visible`.
+
+        With `every`, all layers have boxes of their own.
+        """
         check_covered(net, scope)
         visible = "visible" if "visible" in net.layers else next(iter(net.layers))
         goal = _by_layer(net, target, "state" if cue is None else "target")
         given = _by_layer(net, cue, "cue") if cue is not None else {}
         boxmap = BoxMap.of(net, visible, given)
+        if every:
+            boxmap = boxmap.of_all()
         shapes = [state.shape[:-1] for state in (*goal.values(), *given.values())]
         try:
             batch = np.broadcast_shapes(*shapes)
@@ -70,7 +81,7 @@ class CertificationProblem:
         if not given:
             return cls(boxmap, visible, target_boxes, target_boxes, batch)
         cues = {n: boxmap.relative(n, _flat(state, batch)) for n, state in given.items()}
-        start = boxmap.start(Boxes.points(cues))
+        start = boxmap.start(boxmap.shifted(cues) if every else Boxes.points(cues))
         return cls(boxmap, visible, start, target_boxes, batch)
 
     @property

@@ -35,9 +35,9 @@ def distance(boxmap: BoxMap, residual: Mapping[str, Array], boxes: Boxes, factor
 
 
 def residual(problem: CertificationProblem) -> dict[str, Array]:
-    """How far one update may move each unit at the target, from above; (batch, units)."""
-    moved = problem.map.image(problem.target).new
-    return {
+    """How far an undisturbed update may move each unit at the target, from above."""
+    moved = problem.map.disturbed({}, {}).image(problem.target).new
+    return {  # (batch, units)
         name: np.maximum(hi - problem.target[name][0], problem.target[name][0] - lo)
         for name, (lo, hi) in moved.items()
     }

@@ -6,7 +6,7 @@ The update is F_l(x) = bias_l + (sum of the forces on l) / leak_l, to which laye
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from ..starts import start_order
 from ..synapses import Array, Pairwise
 from .boxes import EPS, Box, Boxes
 from .links import Link, links_of
-from .outward import around, middle, softmax_bounds
+from .outward import around, middle, softmax_bounds, widened
 
 # Lagrangians that bound |Hessian| u over a box.
 COVERED = (SeparableLagrangian, SimplexLagrangian)
+NOTHING: Mapping[int, Box] = {}
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ class BoxMap:
         Layers with dynamics whose default start need not lie in the image of the start of the
         others.
     winners : mapping of layer name to int array (batch,)
+    offset, noise : mapping of layer name to float
+        How far what is received may be from an output of the layer, and how far what drives a unit
+        of the layer may be from F. A layer that is not named has none.
     """
 
     net: Network
@@ -72,6 +76,8 @@ class BoxMap:
     kept: tuple[str, ...]
     partly_forced: frozenset[str]
     winners: Mapping[str, Array]
+    offset: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: Network, last: str, given: Collection[str]) -> BoxMap:
@@ -99,6 +105,17 @@ class BoxMap:
     def take(self, rows: Array) -> BoxMap:
         return self.at({name: winner[rows] for name, winner in self.winners.items()})
 
+    def of_all(self) -> BoxMap:
+        """The same map with a box of its own for every layer."""
+        return replace(self, kept=self.order)
+
+    def disturbed(self, offset: Mapping[str, float], noise: Mapping[str, float]) -> BoxMap:
+        return replace(self, offset=offset, noise=noise)
+
+    @property
+    def is_disturbed(self) -> bool:
+        return any([*self.offset.values(), *self.noise.values()])
+
     def clear(self) -> None:
         """Free what the links keep to be fast."""
         for links in self.links.values():
@@ -112,16 +129,26 @@ class BoxMap:
         winners = np.take_along_axis(states, self.winners[name][:, None], axis=1)
         return np.asarray(states - winners)
 
+    def shifted(self, relative: Mapping[str, Array]) -> Boxes:
+        """Boxes that hold the states that were counted from a winner, which rounds."""
+        points = Boxes.points(dict(relative))
+        return Boxes(
+            {
+                n: widened(x, EPS * np.abs(x[0])) if n in self.winners else x
+                for n, x in points.items()
+            }
+        )
+
     @np.errstate(over="ignore", invalid="ignore")
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
         states, active, sent = Boxes(boxes), Boxes(), Boxes()
         for name in (*self.kept, *(name for name in self.order if name not in self.kept)):
             if name not in states:
-                states[name] = self._receive(name, sent)
-            active[name] = self._activate(name, states[name])
-            sent[name] = middle(*active[name])
-        new = Boxes({name: self._receive(name, sent) for name in self.kept})
+                states[name] = self.receive(name, sent)
+            active[name] = self.activate(name, states[name])
+            sent[name] = self.send(name, active[name])
+        new = Boxes({name: self.receive(name, sent) for name in self.kept})
         return Image(boxes, states, active, new)
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -136,13 +163,13 @@ class BoxMap:
             reached = replace(self, links=acting)
             for name in names:
                 if name not in states:
-                    states[name] = reached._receive(name, sent)
+                    states[name] = reached.receive(name, sent)
             for name in names:
-                sent[name] = middle(*self._activate(name, states[name]))
+                sent[name] = self.send(name, self.activate(name, states[name]))
         # An algebraic layer follows the others from the beginning.
         for name, layer in self.net.layers.items():
             if layer.algebraic and name not in given:
-                states[name] = self._receive(name, sent)
+                states[name] = self.receive(name, sent)
         return states.of(self.kept)
 
     def gain(self, image: Image, widths: Mapping[str, Array]) -> dict[str, Array]:
@@ -166,7 +193,7 @@ class BoxMap:
             force = force + link.product(active[link.source])
         return np.asarray(layer.bias + force / layer.leak)
 
-    def _activate(self, name: str, box: Box) -> Box:
+    def activate(self, name: str, box: Box) -> Box:
         """Bounds on the activation of one layer."""
         lagrangian = self.net.layers[name].lagrangian
         if isinstance(lagrangian, Softmax):
@@ -175,24 +202,57 @@ class BoxMap:
             return box
         return lagrangian.activation_bounds(*box)
 
-    def _receive(self, name: str, sent: Boxes) -> Box:
-        """The box of F on one layer, out of centres and radii of activations."""
-        layer = self.net.layers[name]
-        spread = self._spread(name, {source: radius for source, (_, radius) in sent.items()})
-        force: Array = np.zeros_like(spread)
-        error: Array = np.zeros(len(spread))
-        for link in self.links[name]:
-            centre, _ = sent[link.source]
-            force += link.product(centre)
-            error += link.error(centre)
-        bias = np.full(layer.size, layer.bias, np.float64)
-        return around(force, spread, error, bias, layer.leak, self.winners.get(name))
+    def send(self, name: str, active: Box) -> Box:
+        """Centre and radius of what is received of a layer with these activations."""
+        centre, radius = middle(*active)
+        if offset := self.offset.get(name, 0.0):
+            radius = (radius + offset) * (1 + 4 * EPS)
+        return centre, radius
 
-    def _spread(self, name: str, radii: Mapping[str, Array]) -> Array:
+    def receive(self, name: str, sent: Boxes, forces: Mapping[int, Box] = NOTHING) -> Box:
+        """The box of F on one layer, out of centres and radii of what it receives.
+
+        `forces` are centres and radii, (batch, units), of the forces of some of the layer's links,
+        by position, where more is known of them than of single outputs.
+        """
+        layer = self.net.layers[name]
+        sources = {source: radius for source, (_, radius) in sent.items()}
+        spread = self._spread(name, sources, forces)
+        force: Array = np.zeros((len(spread), layer.size))
+        error: Array = np.zeros(len(spread))
+        for position, link in enumerate(self.links[name]):
+            if position in forces:
+                centre = forces[position][0]
+                error += 4 * EPS * np.abs(centre).max(axis=1)  # of a sum with it
+                force += centre
+            else:
+                centre, _ = sent[link.source]
+                force += link.product(centre)
+                error += link.error(centre)
+        bias = np.full(layer.size, layer.bias, np.float64)
+        box = around(force, spread, error, bias, layer.leak, self.winners.get(name))
+        noise = self.noise.get(name, 0.0)
+        return self._shaken(name, box, noise) if noise else box
+
+    def _shaken(self, name: str, box: Box, noise: float) -> Box:
+        """A box widened by noise; of h_mu - h_w by that of both."""
+        lo, hi = box
+        winner = self.winners.get(name)
+        amount = np.full_like(lo, noise if winner is None else 2 * noise)
+        if winner is not None:
+            np.put_along_axis(amount, winner[:, None], 0.0, axis=1)
+        return widened(box, amount + 4 * EPS * (np.maximum(np.abs(lo), np.abs(hi)) + amount))
+
+    def _spread(
+        self, name: str, radii: Mapping[str, Array], forces: Mapping[int, Box] = NOTHING
+    ) -> Array:
         """How far radii of the activations move F on one layer, from above."""
         layer, winner = self.net.layers[name], self.winners.get(name)
         total: Array = np.zeros((len(next(iter(radii.values()))), layer.size))
-        for link in self.links[name]:
+        for position, link in enumerate(self.links[name]):
+            if position in forces:
+                total += forces[position][1]
+                continue
             radius = radii[link.source]
             total += (
                 link.spread(radius) if winner is None else link.spread_from_winner(radius, winner)

@@ -92,6 +92,11 @@ def middle(low: Array, high: Array) -> Box:
     return centre, radius
 
 
+def widened(box: Box, amount: Array | float) -> Box:
+    """A box with its bounds moved outwards by an amount, and rounded outwards once more."""
+    return np.nextafter(box[0] - amount, -np.inf), np.nextafter(box[1] + amount, np.inf)
+
+
 def around(
     force: Array, spread: Array, error: Array, bias: Array, leak: float, winner: Array | None
 ) -> Box:

@@ -463,11 +463,11 @@ def test_shortcuts_certify_the_same_cues(
     cues = am.patterns.corrupt(xi, flip=0.2, seed=3)
     quick = certify(net, cues, targets, scope)
     monkeypatch.setattr(
-        "amsim.stability.certificates._within_images",
+        "amsim.stability.box_search.within_images",
         lambda boxes, new: np.zeros(len(new.reach()), bool),
     )
     monkeypatch.setattr(
-        "amsim.stability.certificates._steps", lambda growth, last: (np.ones_like(growth), last)
+        "amsim.stability.box_search._steps", lambda growth, last: (np.ones_like(growth), last)
     )
     slow = certify(net, cues, targets, scope)
     assert 0 < slow.holds.sum() < 20

@@ -1,0 +1,137 @@
+"""Boxes that grow until they contain their image, then shrink until the update contracts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ..synapses import Array
+from .boxes import LARGEST, Boxes
+from .certification_problem import CertificationProblem, Scope
+from .contraction import contraction, distance, residual
+from .intervals import Image
+
+_PASSES = 200
+_STALLED = 0.99  # give up if no unit's box shrinks below this fraction of its width
+_BEYOND, _FARTHEST = 1.2, 20.0  # of the estimated rest of a growth; steps at once
+_NARROW = 1e-9  # width, relative to max(1, states), of a box that may be all rounding
+OPEN, HOLDS, STUCK, GROWS, INEXACT = range(5)
+REASONS = {
+    STUCK: "the smallest box of cue and target does not shrink to the target",
+    GROWS: f"no invariant box of cue and target was found in {_PASSES} images",
+    INEXACT: "the fixed point may be farther from the target than the tolerance; take the last "
+    "state of a longer run as the target",
+}
+
+
+@dataclass
+class BoxSearch:
+    """Boxes of all cues at once: they grow until invariant, then shrink until contracting."""
+
+    problem: CertificationProblem
+    scope: Scope
+    limit: Array
+    found: Boxes = field(default_factory=Boxes)
+
+    def __post_init__(self) -> None:
+        count = self.problem.count
+        self.outcome = np.full(count, OPEN)
+        self.iterations = np.zeros(count, np.int64)
+        self.margin = np.full(count, -np.inf)
+        self.distance = np.full(count, np.inf)
+
+    @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
+    def run(self) -> None:
+        rows, part = np.arange(self.problem.count), self.problem
+        boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
+        last: Array = np.zeros(part.count)
+        for _ in range(_PASSES):
+            image = part.map.image(boxes)
+            self.iterations[rows] += 1
+            self._keep(rows[~invariant], image.states.take(~invariant))
+            invariant |= image.new.within(boxes)
+            if not invariant.all():
+                self.outcome[rows[~invariant & within_images(boxes, image.new)]] = STUCK
+                self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = GROWS
+            smaller = image.new.meet(boxes, part.target)
+            if invariant.any():
+                self._judge(
+                    rows[invariant],
+                    part.take(invariant),
+                    image.take(invariant),
+                    smaller.take(invariant),
+                )
+            going = self.outcome[rows] == OPEN
+            if not going.any():
+                return
+            if invariant.all():
+                boxes = smaller
+            else:
+                steps, last = _steps(boxes.growth(image.new), last)
+                boxes = smaller.where(invariant, boxes.grow(image.new, steps))
+            boxes, rows, part = boxes.take(going), rows[going], part.take(going)
+            invariant, last = invariant[going], last[going]
+        self.outcome[rows] = np.where(invariant, STUCK, GROWS)
+
+    @cached_property
+    def residual(self) -> dict[str, Array]:
+        """Of all targets at once: many cues need it, at different times."""
+        return residual(self.problem)
+
+    def _keep(self, rows: Array, states: Boxes) -> None:
+        """Remember the boxes as they are before they shrink."""
+        for name, (lo, hi) in states.items():
+            shape = (self.problem.count, lo.shape[1])
+            kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
+            kept[0][rows], kept[1][rows] = lo, hi
+
+    def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
+        """Settle the outcome of the cues, with an invariant box, that need no further image."""
+        factor, far = contraction(part.map, image), image.new.deviation(part.target)
+        if part.map.is_disturbed:  # its boxes never shrink to a point
+            far = np.full_like(far, np.inf)
+        stalled = _best_shrinking(image.given, smaller) > _STALLED
+        proven = factor < 1
+        vague = proven & ~(far <= self.limit[rows])
+        if vague.any():
+            off = {name: moved[rows[vague]] for name, moved in self.residual.items()}
+            box = image.given.take(vague)
+            bound = distance(part.map.take(vague), off, box, factor[vague])
+            far[vague] = np.minimum(far[vague], bound)
+        exact = far <= self.limit[rows]
+        result = np.where(proven & exact, HOLDS, np.where(~stalled, OPEN, STUCK))
+        result[proven & stalled & ~exact] = INEXACT
+        self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far
+
+
+def within_images(boxes: Boxes, new: Boxes) -> Array:
+    """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
+    inside = boxes.within(new)
+    if inside.any():
+        inside &= boxes.width() > _NARROW * np.maximum(1.0, boxes.reach())
+    return inside
+
+
+def _steps(growth: Array, last: Array) -> tuple[Array, Array]:
+    """How many steps of a growth to take at once, and what to compare the next one with.
+
+    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). An invariant
+    box is one, however it was found.
+    """
+    ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, np.inf))
+    rest = _BEYOND / np.maximum(1 - ratio, _BEYOND / _FARTHEST)
+    steps = np.where(ratio < 1, np.maximum(rest, 1.0), 1.0)
+    return steps, np.where(steps > 1, 0.0, growth)
+
+
+def _best_shrinking(old: Boxes, new: Boxes) -> Array:
+    """The smallest ratio of new to old widths, but for units that hardly have one; (batch,)."""
+    ratios = []
+    for name, (lo, hi) in old.items():
+        width = hi - lo
+        wide = width > 1e-9 * width.max(axis=1, keepdims=True)
+        shrunk = np.divide(new[name][1] - new[name][0], width, where=wide, out=np.ones_like(width))
+        ratios.append(shrunk.min(axis=1))
+    return np.asarray(np.min(ratios, axis=0))

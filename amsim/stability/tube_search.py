@@ -1,0 +1,156 @@
+"""Tubes of a batch of cues, followed until what happens from there on is proven."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..progress import Bar
+from ..synapses import Array
+from .box_search import HOLDS, OPEN, REASONS, BoxSearch
+from .boxes import Boxes
+from .certification_problem import CertificationProblem, Scope
+from .tubes import Executions, Tube
+
+_FINE, _SHORTEST, _LONGEST = (
+    20,
+    500,
+    40,
+)  # steps in the staleness; in the slowest tau, at most, least
+_DOUBLED = (2.0, 4.0)  # slowest taus after which steps are twice as long
+_HORIZON = 15.0  # slowest taus
+_WIDE = 4.0  # times the range of start and target
+_EVERY, _LATER = 0.25, 0.1  # between looks: of the slowest tau, and of the time
+SPREAD, SWALLOWED, LATE, UNPROVEN = range(len(REASONS) + 2, len(REASONS) + 6)
+TUBE_REASONS = {
+    **REASONS,
+    SPREAD: "what executions may reach spreads too far",
+    SWALLOWED: "what executions may reach lies in its own image, so it never shrinks to a point",
+    LATE: "what executions may reach was not near enough to the target in time",
+    UNPROVEN: "no bounds on a step were found",
+}
+
+
+@dataclass
+class TubeSearch:
+    """The tubes of all cues at once, each until it is handed over to a box that proves the rest.
+
+    Attributes
+    ----------
+    outcome : ndarray of int (batch,)
+        HOLDS, or a key of `TUBE_REASONS`.
+    time : ndarray (batch,)
+        When it was handed over.
+    found : Boxes
+        The box that executions keep to from then on; otherwise, where the tube was given up.
+    """
+
+    problem: CertificationProblem
+    scope: Scope
+    limit: Array
+    executions: Executions
+    found: Boxes = field(default_factory=Boxes)
+
+    def __post_init__(self) -> None:
+        count = self.problem.count
+        self.outcome = np.full(count, OPEN)
+        self.iterations = np.zeros(count, np.int64)
+        self.time, self.distance = np.full(count, np.nan), np.full(count, np.nan)
+        self.margin = np.full(count, -np.inf)
+        self.found.update(
+            {name: (lo.copy(), hi.copy()) for name, (lo, hi) in self.problem.start.items()}
+        )
+
+    @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
+    def run(self) -> None:
+        slowest = slowest_tau(self.problem)
+        tube = Tube(self.problem, self.executions, base_step(self.executions.staleness, slowest))
+        horizon = _HORIZON * slowest + 4 * self.executions.staleness
+        rows, widest, due = np.arange(self.problem.count), self._widest(tube), 0.0
+        with closing(Bar(total=len(rows), desc="certificates", unit="cue")) as bar:
+            while len(rows):
+                going = np.ones(len(rows), bool)
+                if tube.time >= due:
+                    due = tube.time + max(_EVERY * slowest, _LATER * tube.time)
+                    going = self._look(rows, tube, widest)
+                    bar.show(self.problem.count - int(going.sum()), f"t = {tube.time:.3g}")
+                if tube.time > horizon:
+                    self.outcome[rows[going]] = LATE
+                    break
+                rows, widest = rows[going], widest[going]
+                tube.take(going)
+                if len(rows):
+                    going = self._step(rows, tube, _stride(tube.time / slowest))
+                    rows, widest = rows[going], widest[going]
+                    tube.take(going)
+
+    def _step(self, rows: Array, tube: Tube, stride: int) -> Array:
+        """Whether the next step is proven; (batch,)."""
+        before = tube.drives
+        proven = tube.step(stride)
+        self.iterations[rows] += tube.drives - before
+        if not proven.all():
+            self._give_up(rows[~proven], tube.visited().take(~proven), UNPROVEN)
+        return proven
+
+    def _look(self, rows: Array, tube: Tube, widest: Array) -> Array:
+        """Which tubes have to go on; of the others, what became of them."""
+        swallowed = tube.swallowed()
+        spread = ~(tube.boxes.width() <= widest) & ~swallowed
+        visited = tube.visited()
+        self._give_up(rows[swallowed], visited.take(swallowed), SWALLOWED)
+        self._give_up(rows[spread], visited.take(spread), SPREAD)
+        going = ~swallowed & ~spread
+        if going.any():
+            part = replace(self.problem.take(rows[going]), start=visited.take(going))
+            part = replace(part, map=tube.map.take(going))
+            going[going] = ~self._hand_over(rows[going], part, tube.time)
+        return going
+
+    def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
+        """Whether all that happens from boxes on is proven; (batch,)."""
+        search = BoxSearch(part, self.scope, self.limit[rows])
+        search.run()
+        done = search.outcome == HOLDS
+        self.iterations[rows] += search.iterations
+        held = rows[done]
+        self.outcome[held], self.time[held] = HOLDS, time
+        self.margin[held], self.distance[held] = search.margin[done], search.distance[done]
+        self._store(held, search.found.take(done))
+        return np.asarray(done)
+
+    def _give_up(self, rows: Array, boxes: Boxes, outcome: int) -> None:
+        self.outcome[rows] = outcome
+        self._store(rows, boxes)
+
+    def _store(self, rows: Array, boxes: Boxes) -> None:
+        for name, (lo, hi) in boxes.items():
+            self.found[name][0][rows], self.found[name][1][rows] = lo, hi
+
+    def _widest(self, tube: Tube) -> Array:
+        """Width at which a tube is given up, for each cue."""
+        return _WIDE * np.maximum(_range(tube.boxes.hull(self.problem.target)), 1e-30)
+
+
+def slowest_tau(problem: CertificationProblem) -> float:
+    """The largest time constant, tau / leak."""
+    layers = problem.map.net.layers.values()
+    return max(float(layer.tau.max()) / layer.leak for layer in layers if not layer.algebraic)
+
+
+def base_step(staleness: float, slowest: float) -> float:
+    """The base step of a tube."""
+    return min(max(staleness / _FINE, slowest / _SHORTEST), slowest / _LONGEST)
+
+
+def _stride(time: float) -> int:
+    return 1 << sum(time >= late for late in _DOUBLED)
+
+
+def _range(boxes: Boxes) -> Array:
+    """Of all units of a layer, the largest; (batch,)."""
+    each = [hi.max(axis=1) - lo.min(axis=1) for lo, hi in boxes.values()]
+    size = [np.maximum(-lo, hi).max(axis=1) for lo, hi in boxes.values()]
+    return np.asarray(np.max([*each, *size], axis=0))
