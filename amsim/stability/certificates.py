@@ -3,6 +3,7 @@
 `docs/certificates.md` states the theorem and its hypotheses. In short: if the interval image of a
 box of states lies in the box, and the update is a contraction on a box that the iterated images
 reach, then no choice of delays, losses and clocks keeps an execution from the fixed point in it.
+Where delays are bounded, tubes hold all executions until they are in such a box.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ class Certificate:
     Attributes
     ----------
     holds : ndarray of bool (*batch)
-        Whether every execution from the box converges to the fixed point at the target.
+        Whether every execution from the cue converges to the fixed point at the target; with an
+        offset or noise, whether it stays in the box from `time` on.
     box : dict of layer name to (lo, hi), each (*batch, units)
-        The invariant box that holds cue and target; without a certificate, the last one tried. In
-        the scope "broadcast" a Softmax layer's box counts from its winner, h - h_w.
+        The invariant box that holds cue and target; with bounded staleness, all states over the
+        staleness before `time` and the target. Without a certificate, the last one tried. In the
+        scope "broadcast" a Softmax layer's box counts from its winner, h - h_w.
     iterations : ndarray of int (*batch)
         Interval images of the network that were computed.
     margin : ndarray (*batch)
@@ -47,6 +50,11 @@ class Certificate:
     distance : ndarray (*batch)
         Where it holds, an upper bound on the distance of the fixed point from the target, at most
         the tolerance; elsewhere NaN. Of a memory network, the distance of the features.
+    staleness : float or None
+        The bound on the age of what is received; None for any age.
+    time : ndarray (*batch)
+        From when on every execution stays in the box, in the unit of tau; NaN without a
+        certificate. 0 for any age.
     message : str
         How many cues are certified, and why the others are not. It is worked out when it is first
         read, since the reasons can take longer to find than the certificates.
@@ -118,6 +126,18 @@ def certify(
     scope : {"link", "broadcast"}, default "link"
         "link": each link has its own delays and losses. "broadcast": a message reaches all
         members of a Softmax layer at one time, and the members share one tau.
+    staleness : float, optional
+        Largest age of what is received, in the unit of tau. None for any age. The rest is for
+        bounded staleness alone; docs/certificates.md says what it stands for in a run.
+    drift : float, default 0.0
+        Clocks run at rates between 1 - drift and 1 + drift; in the scope "broadcast" members of a
+        Softmax layer share one.
+    offset, noise : float or mapping of layer name to float, default 0.0
+        How far what is received may be from an output of the layer (a quantum), and how far what
+        drives a unit of the layer may be from its force (rounding). With either, `holds` says that
+        executions are confined to the box, not that they converge.
+    together : bool, default False
+        Whether each unit hears the outputs of a Softmax layer of one time.
     tolerance : float, default 1e-3
         How far the fixed point may be from the target, relative to max(1, max |target|).
 
@@ -140,6 +160,12 @@ def certify(
     >>> cues = am.patterns.corrupt([patterns[0], patterns[0]], flip=0.15, seed=1)
     >>> certify(net, cues, target).holds.tolist()
     [True, True]
+
+    What any delay could spoil, delays of up to 0.2 tau cannot:
+
+    >>> cue = am.patterns.corrupt(patterns[0], flip=0.3, seed=1)
+    >>> bool(certify(net, cue, target).holds), bool(certify(net, cue, target, staleness=0.2).holds)
+    (False, True)
     """
     if cue is None:
         raise TypeError("cue is None; give the state from which executions start")

@@ -1,8 +1,8 @@
 """Forces of softmax layers whose shares are heard together: weighted means of weights.
 
-With all shares of one time the force on unit i is sum_mu W_i,mu e_mu / sum_mu e_mu, e = exp(beta h).
-Over a box of h it is greatest where e_mu is greatest for the W_i,mu above some threshold and least
-for the others, since its derivative by e_mu has the sign of W_i,mu minus the mean.
+With all shares of one time the force on unit i is sum_mu W_i,mu e_mu / sum_mu e_mu, where
+e = exp(beta h). Over a box of h it is greatest where e_mu is greatest for the W_i,mu above some
+threshold and least for the others: its derivative by e_mu has the sign of W_i,mu minus the mean.
 """
 
 from __future__ import annotations

@@ -1,0 +1,432 @@
+"""Certificates for bounded staleness: tubes against executions, closed forms and exact numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import sys
+from collections.abc import Iterator
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import amsim as am
+from amsim.stability import certify
+from amsim.stability.boxes import Boxes
+from amsim.stability.certification_problem import CertificationProblem
+from amsim.stability.links import links_of
+from amsim.stability.tubes import Executions, Tube
+from amsim.stability.weighted_means import WeightedMean
+from amsim.stability.windows import Window
+
+Array = npt.NDArray[Any]
+pytestmark = pytest.mark.filterwarnings("ignore::amsim.GuaranteeWarning")
+
+
+def benchmark() -> Any:
+    """benchmarks/tubes.py."""
+    path = Path(__file__).parents[2] / "benchmarks" / "tubes.py"
+    spec = importlib.util.spec_from_file_location("tubes", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["tubes"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def digits(count: int, beta: float, flip: float, memories: int = 100) -> tuple[Any, Array, Any]:
+    return damaged(am.patterns.digits(memories, seed=0), count, beta, flip)
+
+
+def random(count: int, beta: float, flip: float, memories: int = 100) -> tuple[Any, Array, Any]:
+    return damaged(am.patterns.random(memories, 64, seed=0), count, beta, flip)
+
+
+def damaged(patterns: Array, count: int, beta: float, flip: float) -> tuple[Any, Array, Any]:
+    """A network, damaged cues, and the rests at their patterns."""
+    net = am.dense_am(patterns, hidden=am.Softmax(beta))
+    each = [am.patterns.corrupt(patterns[i], flip=flip, seed=100 + i) for i in range(count)]
+    rests = am.simulate(net, patterns[:count].astype(float), until=am.Settled(1e-11)).final
+    return net, np.array(each, float), rests
+
+
+# Executions
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_execution_leaves_its_tube(seed: int) -> None:
+    """Networks of every kind; benchmarks/tubes.py draws a thousand of them."""
+    found = benchmark().escapes(seed, count=40, steps=25)
+    if found is not None:
+        assert found[0] == 0
+
+
+def test_executions_with_a_larger_staleness_leave_a_tube() -> None:
+    module = benchmark()
+    rng = np.random.default_rng(0)
+    net = am.dense_am(rng.normal(size=(4, 5)), visible=am.Tanh(), hidden=am.Softmax(2.0))
+    cue = {"visible": rng.normal(size=5), "hidden": rng.normal(size=4)}
+    problem = CertificationProblem.of(net, cue, cue, "link", every=True)
+    tube = Tube(problem, Executions(0.2), 0.02)
+    state = {n: np.repeat(x[None], 60, 0) for n, x in cue.items()}
+    counts = {}
+    for staleness in (0.2, 0.5):
+        again = Tube(problem, Executions(0.2), 0.02)
+        adversary = module.Adversary(
+            net, "link", Executions(staleness), 0.01, dict(state), np.random.default_rng(1)
+        )
+        left = np.zeros(60, bool)
+        for _ in range(40):
+            assert again.step().all()
+            for _ in range(2):
+                adversary.go_on()
+                left |= module._outside(again, again.last, adversary)
+        counts[staleness] = int(left.sum())
+    assert counts[0.2] == 0 < counts[0.5]
+    assert tube.time == 0
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_hostile_executions_of_certified_cues_end_at_the_target(scope: Any) -> None:
+    module = benchmark()
+    net, cues, rests = random(2, 1.0, 0.25, memories=12)
+    staleness = 0.3
+    found = certify(net, cues, rests, scope, staleness=staleness, drift=0.1)
+    assert found.holds.all()
+    for row in range(2):
+        start = {"visible": cues[row], "hidden": cues[row] @ net.synapses[0].weights.T}
+        state = {n: np.repeat(np.asarray(x, float)[None], 5, 0) for n, x in start.items()}
+        executions, step = Executions(staleness, 0.1), 0.1
+        adversary = module.Adversary(net, scope, executions, step, state, np.random.default_rng(2))
+        for moment in range(120):
+            adversary.go_on()
+            if (moment + 1) * step >= found.time[row]:
+                lo, hi = (x[row] for x in found.box["visible"])
+                inside = (adversary.state["visible"] >= lo) & (adversary.state["visible"] <= hi)
+                assert inside.all()
+        assert np.abs(adversary.state["visible"] - rests["visible"][row]).max() < 1e-3
+
+
+# Closed forms
+
+
+def test_a_unit_alone() -> None:
+    """tau x' = leak (b + e - x), a clock of rate 1 +- d: the bounds are exponentials."""
+    drift, noise, bias, tau, leak = 0.2, 0.1, 0.5, 2.0, 1.5
+    layers = {"visible": am.Layer(2, am.Identity(), tau=tau, bias=bias, leak=leak)}
+    problem = CertificationProblem.of(
+        am.Network(layers, []), [3.0, -3.0], [bias, bias], "link", every=True
+    )
+    tube = Tube(problem, Executions(0.0, drift, {}, {"visible": noise}), 0.125)
+    for _ in range(24):
+        assert tube.step().all()
+    (low, high), t = tube.boxes["visible"], tube.time * leak / tau
+    slow, fast = np.exp(-t * (1 - drift)), np.exp(-t * (1 + drift))
+    above, below = bias + noise, bias - noise
+    np.testing.assert_allclose(high[0], [above + (3 - above) * slow, above - (3 + above) * fast])
+    np.testing.assert_allclose(low[0], [below + (3 - below) * fast, below - (3 + below) * slow])
+
+
+def test_bounds_close_in_on_a_linear_delay_equation() -> None:
+    """x' = -x - 0.8 x(t - r(t)), 0 <= r <= B; as B tends to 0, exp(-1.8 t) is left."""
+    net = am.Network(
+        {"visible": am.Layer(1, am.Identity())},
+        [am.Dense([[-0.8]], between=("visible", "visible"))],
+    )
+    problem = CertificationProblem.of(net, [1.0], [0.0], "link", every=True)
+    errors = []
+    for staleness in (0.08, 0.04, 0.02):
+        tube = Tube(problem, Executions(staleness), staleness / 20)
+        while tube.time < 1.0:
+            assert tube.step().all()
+        low, high = (float(x[0, 0]) for x in tube.boxes["visible"])
+        assert low < np.exp(-1.8 * tube.time) < high
+        errors.append(high - low)
+    np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.15)  # first order
+
+
+# Exact numbers
+
+
+def exact(values: Array) -> list[Decimal]:
+    return [Decimal(float(x)) for x in values]
+
+
+def softmax_ends(beta: float, lo: list[Decimal], hi: list[Decimal]) -> tuple[Any, Any]:
+    def share(own: Decimal, mu: int, others: list[Decimal]) -> Decimal:
+        rest = sum((Decimal(beta) * (x - own)).exp() for j, x in enumerate(others) if j != mu)
+        return 1 / (1 + rest)
+
+    return (
+        [share(lo[mu], mu, hi) for mu in range(len(lo))],
+        [share(hi[mu], mu, lo) for mu in range(len(lo))],
+    )
+
+
+def products(weights: Array, lo: list[Decimal], hi: list[Decimal]) -> tuple[Any, Any]:
+    low, high = [], []
+    for row in weights:
+        pairs = [(Decimal(float(w)), a, b) for w, a, b in zip(row, lo, hi)]
+        low.append(sum(min(w * a, w * b) for w, a, b in pairs))
+        high.append(sum(max(w * a, w * b) for w, a, b in pairs))
+    return low, high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_hold_in_sixty_digits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate holds what its image makes of a step; the boxes after it hold the exact ones."""
+    rng = np.random.default_rng(seed)
+    xi, beta, drift, offset, noise = rng.normal(size=(3, 4)), 1.3, 0.1, 0.01, 0.02
+    net = am.dense_am(xi, hidden=am.Softmax(beta), tau_hidden=0.1)
+    cue, names = rng.normal(size=4), ("visible", "hidden")
+    problem = CertificationProblem.of(net, cue, xi[0], "link", every=True)
+    each = dict.fromkeys(names, offset), dict.fromkeys(names, noise)
+    tube = Tube(problem, Executions(0.1, drift, *each), 0.025)
+    trials: list[Boxes] = []
+    drive = Tube._drive
+
+    def kept(self: Tube, trial: Boxes, outputs: Any, forces: Any) -> Boxes:
+        trials.append(Boxes(trial))
+        return drive(self, trial, outputs, forces)
+
+    monkeypatch.setattr(Tube, "_drive", kept)
+    with localcontext() as context:
+        context.prec = 60
+        for _ in range(6):
+            step, before = Decimal(tube.unit), tube.boxes
+            outputs = tube._outputs.hull(tube.now)
+            assert tube.step().all()
+            trial = trials[-1]
+            sent = {}
+            for name in names:
+                ends = tuple(exact(x[0]) for x in trial[name])
+                active = softmax_ends(beta, *ends) if name == "hidden" else ends
+                past = tuple(exact(x[0]) for x in outputs[name])  # type: ignore[index]
+                off = Decimal(offset)
+                sent[name] = (
+                    [min(a, b) - off for a, b in zip(active[0], past[0])],
+                    [max(a, b) + off for a, b in zip(active[1], past[1])],
+                )
+            for name, weights, source in (("hidden", xi, "visible"), ("visible", xi.T, "hidden")):
+                low, high = products(weights, *sent[source])
+                layer = net.layers[name]
+                for i in range(layer.size):
+                    tau = Decimal(float(np.broadcast_to(layer.tau, layer.size)[i]))
+                    rates = [1 - Decimal(drift), 1 + Decimal(drift)]
+                    least, most = (1 - (-rate * step / tau).exp() for rate in rates)
+                    drives = low[i] - Decimal(noise), high[i] + Decimal(noise)
+                    for side, sign in ((0, -1), (1, 1)):
+                        x = Decimal(float(before[name][side][0, i]))
+                        gap = sign * (drives[side] - x)
+                        during = x + sign * most * max(gap, Decimal(0))
+                        after = x + sign * (most if gap > 0 else least) * gap
+                        assert sign * during < sign * Decimal(float(trial[name][side][0, i]))
+                        found = Decimal(float(tube.boxes[name][side][0, i]))
+                        assert 0 <= sign * (found - after) < Decimal("1e-12")
+
+
+@pytest.mark.parametrize("kind", ["signs", "real", "int8"])
+def test_weighted_means_are_the_extreme_corners(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    weights = rng.choice([-1.0, 1.0], (5, 7)) if kind == "signs" else rng.normal(size=(5, 7))
+    if kind == "int8":
+        weights = rng.integers(-128, 128, (5, 7)).astype(np.int8)
+    synapse = am.Dense(weights, between=("hidden", "visible"))
+    ((_, link),) = [x for x in links_of(synapse) if x[0] == "visible"]
+    centre, radius, beta = rng.normal(size=5), rng.random(5), 1.7
+    low, high = WeightedMean(link, beta).bounds(((centre - radius)[None], (centre + radius)[None]))
+    with localcontext() as context:
+        context.prec = 60
+        means = []
+        for signs in itertools.product([-1, 1], repeat=5):
+            shares = [(Decimal(beta) * Decimal(float(h))).exp() for h in centre + radius * signs]
+            total = sum(shares)
+            columns = weights.astype(float).T
+            means.append(
+                [sum(map(lambda w, e: Decimal(w) * e, c, shares)) / total for c in columns]
+            )
+        for i, each in enumerate(zip(*means)):
+            for found, end, sign in ((low, min(each), -1), (high, max(each), 1)):
+                beyond = sign * (Decimal(float(found[0, i])) - end)
+                assert 0 <= beyond < Decimal("1e-11") * 128
+
+
+def test_weighted_means_of_far_states_are_the_plain_bounds() -> None:
+    synapse = am.Dense(np.eye(3), between=("hidden", "visible"))
+    ((_, link),) = [x for x in links_of(synapse) if x[0] == "visible"]
+    lo, hi = np.array([[0.0, 1e4, -1e4]]), np.array([[1.0, 1e4, 2e4]])
+    low, high = WeightedMean(link, 1.0).bounds((lo, hi))
+    np.testing.assert_allclose(low, [[0, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(high, [[0, 1, 1]], atol=1e-12)
+
+
+def test_windows_are_hulls_of_what_ended_within_them() -> None:
+    rng, window, steps = np.random.default_rng(0), Window(5), list[tuple[int, Array, Array]]()
+    now = 0
+    for _ in range(60):
+        now += int(rng.choice([1, 1, 2, 4]))
+        lo = rng.normal(size=(2, 3))
+        steps.append((now, lo, lo + rng.random((2, 3))))
+        window.add(now, Boxes({"x": steps[-1][1:]}))
+        kept = [x for x in steps if x[0] > now - 5]
+        hull = window.hull(now)
+        assert hull is not None
+        np.testing.assert_array_equal(hull["x"][0], np.min([x[1] for x in kept], axis=0))
+        np.testing.assert_array_equal(hull["x"][1], np.max([x[2] for x in kept], axis=0))
+    assert window.hull(now + 5) is None
+
+
+# What is certified
+
+
+@pytest.fixture(scope="module")
+def shares() -> dict[tuple[str, str, float], Any]:
+    """Certificates of 20 damaged digits and 12 random patterns."""
+    found = {}
+    for scope in ("link", "broadcast"):
+        net, cues, rests = digits(20, 0.75, 0.12)
+        for staleness in (0.1, 0.3):
+            found["digits", scope, staleness] = certify(
+                net,
+                cues,
+                rests,
+                scope,
+                staleness=staleness,  # type: ignore[arg-type]
+            )
+    net, cues, rests = random(12, 1.0, 0.25)
+    found["random", "link", 0.3] = certify(net, cues, rests, staleness=0.3)
+    return found
+
+
+def test_damaged_cues_are_certified_that_no_unbounded_delay_allows(shares: Any) -> None:
+    net, cues, rests = digits(20, 0.75, 0.12)
+    assert not certify(net, cues, rests).holds.any()
+    assert shares["digits", "link", 0.1].holds.mean() >= 0.5
+    assert shares["digits", "broadcast", 0.1].holds.mean() >= 0.9
+    assert shares["random", "link", 0.3].holds.mean() >= 0.9
+
+
+def test_what_is_certified_shrinks_with_the_staleness_and_the_freedom_of_links(shares: Any) -> None:
+    for scope in ("link", "broadcast"):
+        less, more = (shares["digits", scope, staleness].holds for staleness in (0.1, 0.3))
+        assert not (more & ~less).any()
+    for staleness in (0.1, 0.3):
+        link, broadcast = (shares["digits", x, staleness].holds for x in ("link", "broadcast"))
+        assert not (link & ~broadcast).any()
+        assert link.sum() < broadcast.sum()
+
+
+def test_hearing_shares_together_certifies_more(shares: Any) -> None:
+    net, cues, rests = digits(20, 0.75, 0.12)
+    apart = shares["digits", "link", 0.3].holds
+    together = certify(net, cues, rests, staleness=0.3, together=True).holds
+    assert not (apart & ~together).any()
+    assert apart.sum() < together.sum()
+
+
+def test_no_cue_is_certified_that_is_not_recalled() -> None:
+    net, cues, rests = digits(20, 2.0, 0.31)
+    ends = am.simulate(net, cues).final["visible"]
+    recalled = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
+    assert 0 < recalled.sum() < 20
+    found = certify(net, cues, rests, "broadcast", staleness=0.02)
+    assert found.holds.any()
+    assert not (found.holds & ~recalled).any()
+    assert "spreads too far" in found.message or "own image" in found.message
+
+
+def test_what_holds_for_any_age_holds_for_a_bounded_one() -> None:
+    net, cues, rests = random(8, 1.0, 0.12, memories=30)
+    always = certify(net, cues, rests)
+    assert (
+        always.holds.any() and always.staleness is None and (always.time[always.holds] == 0).all()
+    )
+    bounded = certify(net, cues, rests, staleness=5.0)
+    assert not (always.holds & ~bounded.holds).any()
+    assert (bounded.time[always.holds] == 0).all()
+
+
+def test_an_offset_is_confined_near_the_target() -> None:
+    net, cues, rests = random(6, 1.0, 0.25, memories=30)
+    offset, noise = {"visible": 1e-3}, {"visible": 0.01}
+    found = certify(net, cues, rests, staleness=0.1, offset=offset, noise=noise)
+    assert found.holds.sum() >= 4
+    wide = np.subtract(*found.box["visible"][::-1])[found.holds]
+    assert (wide.max(axis=1) >= 0.02).all()  # noise alone moves units by 0.01 either way
+    assert (found.distance[found.holds] < 1e-3).all()
+    gross = certify(net, cues, rests, staleness=0.1, offset={"visible": 0.5})
+    assert not gross.holds.any()
+
+
+def test_sign_units_at_their_jump() -> None:
+    """From 0, x' = -x + 0.2 + tanh(5 sign x) has a solution to either side."""
+    net = am.Network(
+        {"visible": am.Layer(1, am.Sign(), bias=0.2), "memory": am.Layer(1, am.Tanh(5.0), tau=0)},
+        [am.Dense([[1.0]], between=("memory", "visible"))],
+    )
+    target = {"visible": [1.2 - 2 / (1 + np.exp(10.0))], "memory": [1.0]}
+    found = certify(net, [[0.0], [1e-3]], target, staleness=0.05, tolerance=1e-2)
+    assert found.holds.tolist() == [False, True]
+
+
+def test_algebraic_layers_and_directed_synapses() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.choice([-1.0, 1.0], (10, 24))
+    net = am.Network(
+        {
+            "visible": am.Layer(24, am.Tanh(3.0)),
+            "hidden": am.Layer(10, am.Softmax(1.0), tau=0.0),
+        },
+        [
+            am.Directed(weights, source="visible", target="hidden"),
+            am.Directed(weights.T, source="hidden", target="visible"),
+        ],
+    )
+    cue = am.patterns.corrupt(weights[0], flip=0.25, seed=3).astype(float)
+    rest = am.simulate(net, weights[0], until=am.Settled(1e-11)).final
+    assert not certify(net, cue, rest).holds
+    assert certify(net, cue, rest, staleness=0.2).holds
+
+
+def test_certificates_do_not_depend_on_the_batch() -> None:
+    net, cues, rests = digits(5, 0.75, 0.12)
+    together = certify(net, cues, rests, staleness=0.1)
+    for row in range(5):
+        alone = certify(net, cues[row], {n: x[row] for n, x in rests.items()}, staleness=0.1)
+        assert bool(alone.holds) == together.holds[row]
+        np.testing.assert_allclose(alone.time, together.time[row])
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"staleness": -1.0}, ValueError, "staleness"),
+        ({"staleness": np.nan}, ValueError, "staleness"),
+        ({"staleness": "1"}, TypeError, "staleness"),
+        ({"staleness": 0.1, "drift": 1.0}, ValueError, "drift"),
+        ({"staleness": 0.1, "offset": {"nobody": 0.1}}, ValueError, "'nobody'"),
+        ({"staleness": 0.1, "noise": -0.1}, ValueError, "noise of layer"),
+        ({"staleness": 0.1, "together": 1}, TypeError, "together"),
+        ({"drift": 0.1}, ValueError, "staleness is None"),
+        ({"offset": {"visible": 0.1}}, ValueError, "staleness is None"),
+        ({"together": True}, ValueError, "staleness is None"),
+    ],
+)
+def test_bad_arguments(wrong: Any, error: type[Exception], words: str) -> None:
+    net = am.dense_am(np.eye(4))
+    with pytest.raises(error, match=words):
+        certify(net, np.eye(4)[0], np.eye(4)[0], **wrong)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Boxes that grow without end overflow, and say nothing."""
+    with np.errstate(all="raise", under="ignore"):
+        yield
