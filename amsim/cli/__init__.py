@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import __version__
-from . import demo, doctor, experiment, gallery, lava, mapping, recall, report, run, stability
+from . import demo, doctor, experiment, explore, gallery, lava, mapping, recall, report, run, stability
 from .console import (
     BAD_INPUT,
     DONE,
@@ -95,7 +95,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"amsim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        demo, recall, stability, mapping, run, experiment, report, gallery, doctor, lava,
+        demo, recall, explore, stability, mapping, run, experiment, report, gallery, doctor, lava,
     ):  # fmt: skip
         command.add(commands)
     return parser

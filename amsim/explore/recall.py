@@ -1,0 +1,320 @@
+"""One recall as a page shows it: a cue and some knobs in, numbers to be drawn out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import checks, patterns
+from ..dynamics import EventDriven, FixedPoint, Timing, Trajectory, simulate
+from ..lagrangians import Softmax
+from ..models import dense_am
+from ..network import Network
+from ..stability import certify
+
+Array = NDArray[np.float64]
+
+# What a page can show and a person can wait for.
+MOST_MEMORIES, MOST_UNITS, MOST_PAINTED = 200, 4096, 32
+_MOST_MESSAGES, _MOST_DRAWN, _LONGEST_WAIT = 200_000, 4000, 2.0
+_T1 = 60.0
+_TIMES = np.concatenate([[0.0], np.geomspace(0.02, _T1, 70)])
+# From this overlap on a person would call the pattern recalled.
+_RECALLED = 0.9
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What a person can turn.
+
+    Parameters
+    ----------
+    beta : float
+        Inverse temperature of the memories; in (0, 1e6].
+    tau_hidden : float
+        Time constant of the memories, with 1 for the features; in [0.001, 100].
+    delay, jitter : float
+        Travel time of messages, and how much longer a message takes at most; in [0, 10].
+    drop : float
+        Share of the messages that are lost; in [0, 0.9]. A unit that has been silent for a time of
+        1 then sends again.
+    quantum : float
+        How far an output moves before it is sent; in [0.002, 1].
+    scope : {"broadcast", "link"}
+        Whether a message reaches all its receivers at one time, or each at its own.
+    seed : int
+        Of jitter and losses.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is not usable.
+
+    Examples
+    --------
+    >>> Knobs(beta=0.5, delay=0.2).jitter
+    0.0
+    """
+
+    beta: float
+    tau_hidden: float = 0.1
+    delay: float = 0.0
+    jitter: float = 0.0
+    drop: float = 0.0
+    quantum: float = 0.02
+    scope: str = "broadcast"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (lowest, highest) in RANGES.items():
+            value = checks.number(name, getattr(self, name), at_least=lowest, at_most=highest)
+            object.__setattr__(self, name, value)
+        checks.choice("scope", self.scope, ("broadcast", "link"))
+        seed = checks.count("seed", self.seed, at_least=0, at_most=2**31 - 1)
+        object.__setattr__(self, "seed", seed)
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Knobs:
+        """Knobs from names and values, refused if a name is unknown."""
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ValueError(f"there is no knob {name!r}; there are {', '.join(known)}")
+        if "beta" not in given:
+            raise ValueError("knob beta is missing")
+        return cls(**given)
+
+    @property
+    def timing(self) -> Timing:
+        """The timing of the messages."""
+        return Timing(
+            delay=self.delay,
+            jitter=self.jitter,
+            drop=self.drop,
+            heartbeat=1.0 if self.drop else None,
+            scope="link" if self.scope == "link" else "broadcast",
+        )
+
+
+RANGES = {
+    "beta": (1e-6, 1e6),
+    "tau_hidden": (1e-3, 100.0),
+    "delay": (0.0, 10.0),
+    "jitter": (0.0, 10.0),
+    "drop": (0.0, 0.9),
+    "quantum": (0.002, 1.0),
+}
+
+
+class Explorer:
+    """Recalls of one set of patterns.
+
+    Parameters
+    ----------
+    stored : array_like (K, N) or (K, h, w)
+        At most 200 patterns of at most 4096 numbers; by default ten digits of 8 x 8 pixels.
+        Patterns without a shape are shown as the rectangle that is closest to a square.
+    source : str, optional
+        How Python gets the same patterns, for the lines that repeat a recall.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the patterns are not usable, or too many.
+
+    Examples
+    --------
+    >>> explorer = Explorer()
+    >>> found = explorer.recall(explorer.stored[3], Knobs(beta=0.5))
+    >>> found["recalled"], found["memory"], found["certified"]
+    (True, 3, True)
+    """
+
+    def __init__(self, stored: ArrayLike | None = None, source: str | None = None) -> None:
+        if stored is None:
+            self.source = source or "am.patterns.digits(10, seed=0)"
+            array = patterns.digits(10, seed=0)
+        else:
+            self.source = source or "..."
+            array = checks.array("patterns", stored, empty=False, largest=1e6)
+        if array.ndim not in (2, 3):
+            raise ValueError(
+                f"patterns have shape {array.shape}; give (memories, units), or "
+                f"(memories, height, width)"
+            )
+        self.shape = array.shape[1:] if array.ndim == 3 else _rectangle(array.shape[1])
+        self.stored = checks.owned(array.reshape(len(array), -1))
+        for name, size, most in (
+            ("patterns", len(self.stored), MOST_MEMORIES),
+            ("units", self.stored.shape[1], MOST_UNITS),
+        ):
+            if size > most:
+                raise ValueError(
+                    f"{size} {name} are more than a page can show; give at most {most}"
+                )
+        if not np.abs(self.stored).max() > 0:
+            raise ValueError("all patterns are zero; give some that differ from 0")
+
+    def describe(self) -> dict[str, Any]:
+        """What a page needs before the first recall: patterns, their shape, and knobs."""
+        height, width = self.shape
+        low, high = float(self.stored.min()), float(self.stored.max())
+        knobs = asdict(Knobs(beta=self.beta))
+        return {
+            "memories": np.round(self.stored, 4).tolist(),
+            "shape": [int(height), int(width)],
+            "painted": bool(max(height, width) <= MOST_PAINTED),
+            "low": low,
+            "high": high if high > low else low + 1.0,
+            "knobs": knobs,
+            "first": int(min(3, len(self.stored) - 1)),
+            "source": self.source,
+        }
+
+    @property
+    def beta(self) -> float:
+        """Where memories are told apart: 32 over the mean squared length of the patterns."""
+        return float(f"{32 / np.square(self.stored).sum(axis=1).mean():.2g}")
+
+    def network(self, knobs: Knobs) -> Network:
+        """The memory with these knobs."""
+        hidden = Softmax(beta=knobs.beta)
+        return dense_am(self.stored, hidden=hidden, tau_hidden=knobs.tau_hidden)
+
+    def recall(self, cue: ArrayLike, knobs: Knobs) -> dict[str, Any]:
+        """Recall a cue by messages; all that a page draws, as plain numbers.
+
+        Parameters
+        ----------
+        cue : array_like (N,)
+        knobs : Knobs
+
+        Returns
+        -------
+        dict
+            "status", "message", "end" (when it did), "times" (T,), "states" (T, N), "energy" (T,), "shares" (T, K),
+            "events" (up to 4000 of the "messages"), "memory" (the nearest pattern), its "overlap",
+            "recalled", "certified", "certificate" (in words) and "python".
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the cue is not usable.
+        """
+        units = self.stored.shape[1]
+        state = checks.array("cue", cue, largest=1e6)
+        if state.shape != (units,):
+            raise ValueError(f"the cue has shape {state.shape}, the patterns have ({units},)")
+        net = self.network(knobs)
+        solver = EventDriven(
+            knobs.quantum, knobs.timing, max_events=_MOST_MESSAGES, record_events=True
+        )
+        traj = simulate(
+            net, state, solver=solver, t1=_T1, times=_TIMES, seed=knobs.seed,
+            wall_limit=_LONGEST_WAIT,
+        )  # fmt: skip
+        return {
+            "status": traj.status,
+            "message": traj.message,
+            **self._drawn(net, traj),
+            **self._recalled(traj),
+            **self._certified(net, state, traj, knobs),
+            "python": self.python(state, knobs),
+        }
+
+    def _drawn(self, net: Network, traj: Trajectory) -> dict[str, Any]:
+        """States, energy, shares and messages until the recall ended."""
+        end = float(traj.end_times)
+        kept = slice(np.searchsorted(traj.times, end) + 1)
+        shares = net.layers["hidden"].lagrangian.activation(traj["hidden"])
+        events = traj.events
+        drawn = np.linspace(0, len(events) - 1, min(len(events), _MOST_DRAWN)).astype(int)
+        offset = np.where(events.layer[drawn] == "visible", 0, self.stored.shape[1])
+        return {
+            "end": end,
+            "times": np.round(traj.times[kept], 4).tolist(),
+            "states": np.round(traj["visible"][kept], 3).tolist(),
+            "energy": [float(f"{value:.6g}") for value in traj.energy[kept]],
+            "shares": np.round(shares[kept], 4).tolist(),
+            "messages": len(events),
+            "events": {
+                "times": np.round(events.time[drawn], 4).tolist(),
+                "units": (events.unit[drawn] + offset).tolist(),
+            },
+        }
+
+    def _recalled(self, traj: Trajectory) -> dict[str, Any]:
+        """Which pattern the recall ended next to."""
+        overlaps = traj.overlap(self.stored)[-1]
+        memory = int(np.argmax(overlaps))
+        overlap = float(overlaps[memory])
+        recalled = traj.status == "settled" and overlap > _RECALLED
+        return {"memory": memory, "overlap": overlap, "recalled": recalled}
+
+    def _certified(
+        self, net: Network, cue: Array, traj: Trajectory, knobs: Knobs
+    ) -> dict[str, Any]:
+        """Whether timing can change where the exact network ends."""
+        rest = simulate(net, traj.final["visible"], solver=FixedPoint())
+        if traj.status != "settled" or rest.status != "settled":
+            reason = "The recall did not settle, so there is no state to prove anything about"
+            return {"certified": False, "certificate": f"{reason}."}
+        scope = knobs.timing.scope
+        found = certify(net, cue, target=rest.final, scope=scope)
+        if found.holds:
+            return {"certified": True, "certificate": _CERTIFIED[scope]}
+        # Of one cue: the counts say nothing.
+        reasons = re.sub(r"(^|; )\d+: ", r"\1", found.message.partition("; ")[2])
+        return {"certified": False, "certificate": f"No proof was found: {reasons}."}
+
+    def python(self, cue: Array, knobs: Knobs) -> str:
+        """Lines of Python that repeat the recall."""
+        nearest = int(np.argmin(np.abs(self.stored - cue).sum(axis=1)))
+        changed = np.flatnonzero(self.stored[nearest] != cue)
+        lines = [f"cue = patterns[{nearest}].copy()"]
+        if len(changed):
+            values = cue[changed]
+            same = np.ptp(values) == 0
+            lines.append(f"cue[{changed.tolist()}] = {values[0] if same else values.tolist()}")
+        timing = ", ".join(
+            f"{name}={value!r}"
+            for name, value in (
+                ("delay", knobs.delay),
+                ("jitter", knobs.jitter),
+                ("drop", knobs.drop),
+                ("heartbeat", knobs.timing.heartbeat),
+                ("scope", knobs.scope),
+            )
+            if value and value != "broadcast"
+        )
+        return "\n".join(
+            [
+                "import amsim as am",
+                *(["import numpy as np"] if "np." in self.source else []),
+                f"patterns = {self.source}",
+                *lines,
+                f"net = am.dense_am(patterns, hidden=am.Softmax(beta={knobs.beta!r}), "
+                f"tau_hidden={knobs.tau_hidden!r})",
+                f"solver = am.EventDriven({knobs.quantum!r}, am.Timing({timing}))",
+                f"traj = am.simulate(net, cue, solver=solver, t1={_T1!r}, seed={knobs.seed!r})",
+            ]
+        )
+
+
+_CERTIFIED = {
+    "broadcast": "Whatever the delay of each sender, and whatever is lost while the last value "
+    "holds, exact messages end at this rest state. Quanta are not covered.",
+    "link": "Whatever the delay of each link, and whatever is lost while the last value holds, "
+    "exact messages end at this rest state. Quanta are not covered.",
+}
+
+
+def _rectangle(units: int) -> tuple[int, int]:
+    """Height and width of the rectangle of so many pixels that is closest to a square."""
+    height = next(h for h in range(int(units**0.5), 0, -1) if units % h == 0)
+    return height, units // height
