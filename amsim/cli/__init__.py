@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import __version__
-from . import demo, doctor, experiment, explore, gallery, lava, mapping, recall, report, run, stability
+from . import (
+    demo,
+    doctor,
+    experiment,
+    explore,
+    gallery,
+    lava,
+    mapping,
+    recall,
+    report,
+    run,
+    stability,
+)
 from .console import (
     BAD_INPUT,
     DONE,

@@ -79,7 +79,9 @@ def _explorer(name: str | None) -> Any:
 
     if name is None:
         return Explorer()
+    stored = load(name)
+    rows = f".reshape({len(stored)}, -1)" if stored.ndim == 3 else ""
     try:
-        return Explorer(load(name), f"np.load({str(Path(name))!r})")
+        return Explorer(stored, f"np.load({str(Path(name))!r}).astype(float){rows}")
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 # What a page can show and a person can wait for.
 MOST_MEMORIES, MOST_UNITS, MOST_PAINTED = 200, 4096, 32
-_MOST_MESSAGES, _MOST_DRAWN, _LONGEST_WAIT = 200_000, 4000, 2.0
+_MOST_MESSAGES, _MOST_DRAWN = 200_000, 4000
 _T1 = 60.0
 _TIMES = np.concatenate([[0.0], np.geomspace(0.02, _T1, 70)])
 # From this overlap on a person would call the pattern recalled.
@@ -130,9 +130,9 @@ class Explorer:
     Examples
     --------
     >>> explorer = Explorer()
-    >>> found = explorer.recall(explorer.stored[3], Knobs(beta=0.5))
+    >>> found = explorer.recall(explorer.stored[2], Knobs(beta=0.5))
     >>> found["recalled"], found["memory"], found["certified"]
-    (True, 3, True)
+    (True, 2, True)
     """
 
     def __init__(self, stored: ArrayLike | None = None, source: str | None = None) -> None:
@@ -172,7 +172,7 @@ class Explorer:
             "low": low,
             "high": high if high > low else low + 1.0,
             "knobs": knobs,
-            "first": int(min(3, len(self.stored) - 1)),
+            "first": int(min(2, len(self.stored) - 1)),
             "source": self.source,
         }
 
@@ -197,9 +197,9 @@ class Explorer:
         Returns
         -------
         dict
-            "status", "message", "end" (when it did), "times" (T,), "states" (T, N), "energy" (T,), "shares" (T, K),
-            "events" (up to 4000 of the "messages"), "memory" (the nearest pattern), its "overlap",
-            "recalled", "certified", "certificate" (in words) and "python".
+            "status", "message", "end" (when it did), "times" (T,), "states" (T, N), "energy" (T,),
+            "shares" (T, K), "events" (up to 4000 of the "messages"), "memory" (the nearest
+            pattern), its "overlap", "recalled", "certified", "certificate" (in words) and "python".
 
         Raises
         ------
@@ -214,10 +214,7 @@ class Explorer:
         solver = EventDriven(
             knobs.quantum, knobs.timing, max_events=_MOST_MESSAGES, record_events=True
         )
-        traj = simulate(
-            net, state, solver=solver, t1=_T1, times=_TIMES, seed=knobs.seed,
-            wall_limit=_LONGEST_WAIT,
-        )  # fmt: skip
+        traj = simulate(net, state, solver=solver, t1=_T1, times=_TIMES, seed=knobs.seed)
         return {
             "status": traj.status,
             "message": traj.message,

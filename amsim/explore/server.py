@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif (body := self._body()) is not None:
             try:
                 answer = getattr(self, self._ASKED[self.path])(body)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 self._refuse(HTTPStatus.BAD_REQUEST, str(error))
             else:
                 self._answer(HTTPStatus.OK, answer)

@@ -40,7 +40,7 @@ def widget(stored: ArrayLike | None = None) -> Any:
         ) from error
     explorer = Explorer(stored, source="patterns")
 
-    class Widget(anywidget.AnyWidget):  # type: ignore[misc]
+    class Widget(anywidget.AnyWidget):
         _esm = _PAGE / "explore.js"
         _css = _PAGE / "explore.css"
         described = traitlets.Dict(explorer.describe()).tag(sync=True)

@@ -22,6 +22,7 @@ READ = {
     ("map", "--patterns"): ["--out", "new"],
     ("map", "--chip"): ["--patterns", "stored.npy", "--out", "new"],
     ("map", "--prices"): ["--patterns", "stored.npy", "--out", "new", "--place"],
+    ("explore", "--patterns"): ["--no-browser"],
     ("run", "--plan"): ["--cues", "cues.npy", "--out", "new"],
     ("run", "--cues"): ["--plan", "plan.json", "--out", "new"],
 }

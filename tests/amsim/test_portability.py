@@ -184,7 +184,8 @@ for package in (am, am.hardware, am.experiments):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if ".lava.graph" not in found.name and found.name not in need_lava:
             importlib.import_module(found.name)
-for command in "demo recall stability map run experiment report gallery doctor lava".split():
+commands = "demo recall explore stability map run experiment report gallery doctor lava"
+for command in commands.split():
     assert main([command, "--help"]) == 0
 assert main(["--version"]) == main(["experiment", "list"]) == main(["doctor"]) == 0
 

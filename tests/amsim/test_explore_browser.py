@@ -1,0 +1,169 @@
+"""The page of amsim explore, driven in a real browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+
+import numpy as np
+import pytest
+
+from amsim.explore import Explorer, Server
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+if BROWSER is None:
+    pytest.skip("needs Chromium (Debian: apt-get install chromium)", allow_module_level=True)
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs Playwright: uv run --group browser pytest ..."
+)
+ROOT = "() => document.querySelector('#explore')"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server(Explorer()) as server:
+        server.ready.set()
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def page(browser, server):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.goto(server.url)
+    after(page, 0)
+    yield page
+    assert page.said == []
+    page.close()
+
+
+def answered(page):
+    return int(page.evaluate(f"{ROOT}.dataset.answered ?? 0"))
+
+
+def after(page, number):
+    """Wait until more questions than these were answered, and none is under way."""
+    page.wait_for_function(
+        f"() => Number(document.querySelector('#explore').dataset.answered ?? 0) > {number}",
+        timeout=120_000,
+    )
+    page.wait_for_timeout(100)
+
+
+def verdict(page, name):
+    return page.locator(f".verdict.{name}").inner_text()
+
+
+def test_a_recall_and_what_beta_does_to_it(page):
+    assert "Recalled: memory 2" in verdict(page, "recalled")
+    assert verdict(page, "certified").startswith("Certified")
+    for beta, words in (("0", "Settled, but not recalled"), ("120", "Recalled: memory 2")):
+        before = answered(page)
+        page.locator("input[name=beta]").fill(beta)
+        after(page, before)
+        assert words in verdict(page, "recalled")
+    assert "am.Softmax(beta=" in page.locator("pre").inner_text()
+
+
+def test_drawing_with_the_mouse_and_with_keys(page):
+    page.get_by_role("button", name="Clear").click()
+    page.wait_for_timeout(200)
+    canvas = page.get_by_role("application")
+    box = canvas.bounding_box()
+    pixel = box["width"] / 8
+    before = answered(page)
+    page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 0.5 * pixel)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 7.5 * pixel, steps=20)
+    page.mouse.up()
+    after(page, before)
+    lines = page.locator("pre").inner_text()
+    names: dict = {}
+    exec(lines[: lines.index("net =")], names)
+    drawn = -np.ones((8, 8))
+    drawn[:, 3] = 1
+    np.testing.assert_array_equal(names["cue"].reshape(8, 8), drawn)
+    canvas.focus()
+    before = answered(page)
+    for key in ("ArrowDown", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    after(page, before)
+    lines = page.locator("pre").inner_text()
+    exec(lines[: lines.index("net =")], names)
+    drawn[1, 1] = 1
+    np.testing.assert_array_equal(names["cue"].reshape(8, 8), drawn)
+
+
+def test_a_link_restores_the_state(page, browser, server):
+    before = answered(page)
+    page.locator("input[name=delay]").fill("40")
+    after(page, before)
+    lines = page.locator("pre").inner_text()
+    assert "delay=0.6" in lines
+    page.evaluate(
+        "() => { window.copied = []; navigator.clipboard.writeText = (t) => window.copied.push(t) }"
+    )
+    page.get_by_role("button", name="Copy a link to this state").click()
+    link = page.evaluate("() => window.copied[0]")
+    other = browser.new_page()
+    other.goto(link)
+    after(other, 0)
+    assert other.locator("pre").inner_text() == lines
+    other.close()
+
+
+def test_time_is_played_back(page):
+    page.get_by_role("slider", name="Time", exact=True).fill("0")
+    assert page.locator(".state .note").inner_text() == "t = 0 τ"
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(500)
+    assert page.get_by_role("slider", name="Time", exact=True).input_value() != "0"
+
+
+def test_everything_has_a_name_and_fits_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+    assert width <= 390
+    for kind in ("button", "slider", "combobox", "spinbutton", "img", "application"):
+        for control in page.get_by_role(kind).all():
+            name = control.evaluate(
+                "(e) => e.ariaLabel || e.innerText || (e.labels && e.labels[0]?.innerText)"
+            )
+            assert name, control.evaluate("(e) => e.outerHTML")
+
+
+def test_a_page_without_the_token_learns_nothing(browser, server):
+    page = browser.new_page()
+    page.goto(server.url.partition("#")[0])
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert "token" in alert.inner_text() and page.locator("canvas").count() == 0
+    page.close()
+
+
+def test_another_site_cannot_ask(browser, server):
+    """A page of another origin gets no answer, not even with the token."""
+    page = browser.new_page()
+    page.goto("data:text/html,<p>elsewhere</p>")
+    script = f"""async () => {{
+        try {{
+            const r = await fetch({json.dumps(server.url.partition("#")[0] + "recall")}, {{
+                method: "POST", body: "{{}}", headers: {{"X-Amsim-Token": "{server.token}"}} }});
+            return r.status;
+        }} catch (error) {{ return "refused"; }}
+    }}"""
+    assert page.evaluate(script) == "refused"
+    page.close()
