@@ -200,7 +200,18 @@ def shorten_wait(layout, state, p, t, change):
 
 @inner
 def receive_broadcast(layout, state, q, j, delta, first, last):
-    """Units first to last - 1 of projection q read a value from sender j, larger by delta."""
+    """Some units read a value that has changed.
+
+    Parameters
+    ----------
+    layout, state : Layout, State
+    q, j : int
+        The projection, and the sender within its source.
+    delta : float
+        By how much its value is larger than before.
+    first, last : int
+        Units first to last - 1 of the target.
+    """
     projection, t = layout.projections[q], state.run[0].now
     p = projection.target
     population, levels = layout.populations[p], sends_at_levels(layout, p)

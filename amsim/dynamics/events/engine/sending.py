@@ -81,8 +81,18 @@ def key_of_link(q, receiver):
 def travel(layout, message, q, receiver, own_jitter, own_drop, left):
     """When a message that left at some time arrives, and whether it is lost.
 
-    `receiver` is a unit of the target of projection q, counted there, or ALL; the keys are those of
-    `keys_of_message`.
+    Parameters
+    ----------
+    layout : Layout
+    message : MESSAGE
+    q : int
+        The projection.
+    receiver : int
+        A unit of its target, counted there, or ALL.
+    own_jitter, own_drop : uint64
+        The keys of `keys_of_message`.
+    left : float
+        When it left.
     """
     rules, projection = layout.rules[0], layout.projections[q]
     j = message.unit - layout.populations[projection.source].start
@@ -99,7 +109,16 @@ def travel(layout, message, q, receiver, own_jitter, own_drop, left):
 
 @inner
 def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
-    """Put one packet on its way, or lose it; random numbers depend on unit, message and link."""
+    """Put one packet on its way, or lose it; random numbers depend on unit, message and link.
+
+    Parameters
+    ----------
+    layout, state : Layout, State
+    index : int
+        The message.
+    q, receiver, own_jitter, own_drop : int, int, uint64, uint64
+        As for `travel`.
+    """
     message = state.messages[index]
     arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, message.time)
     if lost:
