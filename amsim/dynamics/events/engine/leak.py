@@ -11,13 +11,12 @@ These crossings are compared by e, without a logarithm or a decay per unit.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ....compiled.jit import inner, inner_elementwise, inner_inlined
-from ....compiled.vectors import smaller
+from ....compiled.jit import inner
 from ....neurons import GROUPS, NORMALISER
+from .rows import add_row, add_row_only, all_crossings, reaches, smallest
 
 _BLOCK = 128
 _REBASE = 16.0  # largest exponent: a gap then has not grown beyond e^16
@@ -33,66 +32,6 @@ def state_at(layout, state, i, t):
     return state.target[i] - state.gap[i] * math.exp(-elapsed * layout.units[i].rate)
 
 
-@inner_elementwise
-def _smallest(numbers):
-    first: Any = np.inf
-    for k in range(len(numbers)):
-        first = smaller(first, numbers[k])
-    return first
-
-
-@inner_inlined
-def _reaches(gap, distance):
-    """Whether a target lies beyond the level; one that is the level itself does not."""
-    return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
-
-
-@inner_elementwise
-def _all_crossings(target, gap, low, high, crossing, shift):
-    """Crossings of units that share their rate."""
-    for k in range(len(target)):
-        rising = gap[k] > 0.0
-        distance = target[k] - ((high[k] if rising else low[k]) + shift)
-        e = gap[k] / distance
-        crossing[k] = e if _reaches(gap[k], distance) else np.inf
-
-
-@inner_elementwise
-def _add_row(row, delta, e, target, gap, low, high, crossing, shift):
-    """Deliver a message to units that share their rate, and find their crossings.
-
-    Parameters
-    ----------
-    row : ndarray of float64 (n,)
-        Weights from the sender.
-    delta : float
-        By how much its output has changed.
-    e : float
-        exp(rate (t - base)) now.
-    target, gap, low, high, crossing : ndarray of float64 (n,)
-        The units, as in `State`.
-    shift : float
-        Of low and high.
-    """
-    for k in range(len(target)):
-        w = row[k] * delta
-        goal, span = target[k] + w, gap[k] + w * e
-        target[k], gap[k] = goal, span
-        rising = span > 0.0
-        distance = goal - ((high[k] if rising else low[k]) + shift)
-        reached = span / distance
-        crossing[k] = reached if _reaches(span, distance) else np.inf
-
-
-@inner_elementwise
-def _add_row_only(row, delta, e, target, gap):
-    """Deliver a message to units whose crossings are not needed."""
-    for k in range(len(target)):
-        w = row[k] * delta
-        target[k] += w
-        gap[k] += w * e
-
-
 @inner
 def _own_crossing(layout, state, p, i):
     """The crossing of unit i of population p."""
@@ -100,7 +39,7 @@ def _own_crossing(layout, state, p, i):
     rising = gap > 0.0
     level = state.high[i] if rising else state.low[i]
     distance = state.target[i] - (level + now.shift)
-    if not _reaches(gap, distance):
+    if not reaches(gap, distance):
         return np.inf
     e = gap / distance
     return e if layout.populations[p].rate > 0.0 else now.base + math.log(e) / layout.units[i].rate
@@ -110,7 +49,7 @@ def _own_crossing(layout, state, p, i):
 def _find_first(layout, state, p):
     """Find the smallest crossing of a population, and when that is."""
     start, stop = layout.populations[p].start, layout.populations[p].stop
-    _set_first(layout, state, p, _smallest(state.crossing[start:stop]))
+    _set_first(layout, state, p, smallest(state.crossing[start:stop]))
 
 
 @inner
@@ -135,7 +74,7 @@ def find_crossings(layout, state, p):
     population = layout.populations[p]
     start, stop = population.start, population.stop
     if population.rate > 0.0:
-        _all_crossings(
+        all_crossings(
             state.target[start:stop],
             state.gap[start:stop],
             state.low[start:stop],
@@ -167,7 +106,7 @@ def first_unit(layout, state, p):
     population, first = layout.populations[p], state.populations[p].first
     for start in range(population.start, population.stop, _BLOCK):
         stop = min(start + _BLOCK, population.stop)
-        if _smallest(state.crossing[start:stop]) == first:
+        if smallest(state.crossing[start:stop]) == first:
             for i in range(start, stop):
                 if state.crossing[i] == first:
                     return i
@@ -200,17 +139,11 @@ def shorten_wait(layout, state, p, t, change):
 
 @inner
 def receive_broadcast(layout, state, q, j, delta, first, last):
-    """Some units read a value that has changed.
+    """Units first to last - 1 of projection q read a value from sender j, larger by delta.
 
     Parameters
     ----------
-    layout, state : Layout, State
-    q, j : int
-        The projection, and the sender within its source.
-    delta : float
-        By how much its value is larger than before.
-    first, last : int
-        Units first to last - 1 of the target.
+    layout, state, q, j, delta, first, last : Layout, State, int, int, float, int, int
     """
     projection, t = layout.projections[q], state.run[0].now
     p = projection.target
@@ -230,11 +163,11 @@ def receive_broadcast(layout, state, q, j, delta, first, last):
         if levels:
             find_crossings(layout, state, p)
     elif not levels:
-        _add_row_only(row, delta, e, target, gap)
+        add_row_only(row, delta, e, target, gap)
     else:
         low, high = state.low[start:stop], state.high[start:stop]
         crossing, shift = state.crossing[start:stop], state.populations[p].shift
-        _add_row(row, delta, e, target, gap, low, high, crossing, shift)
+        add_row(row, delta, e, target, gap, low, high, crossing, shift)
         if others:  # their exponentials have another base now
             find_crossings(layout, state, p)
         _find_first(layout, state, p)

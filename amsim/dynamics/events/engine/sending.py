@@ -83,16 +83,11 @@ def travel(layout, message, q, receiver, own_jitter, own_drop, left):
 
     Parameters
     ----------
-    layout : Layout
-    message : MESSAGE
-    q : int
-        The projection.
-    receiver : int
-        A unit of its target, counted there, or ALL.
+    layout, message, left : Layout, MESSAGE, float
+    q, receiver : int
+        The projection, and a unit of its target, counted there, or ALL.
     own_jitter, own_drop : uint64
         The keys of `keys_of_message`.
-    left : float
-        When it left.
     """
     rules, projection = layout.rules[0], layout.projections[q]
     j = message.unit - layout.populations[projection.source].start
@@ -113,11 +108,8 @@ def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
 
     Parameters
     ----------
-    layout, state : Layout, State
-    index : int
-        The message.
+    layout, state, index : Layout, State, int
     q, receiver, own_jitter, own_drop : int, int, uint64, uint64
-        As for `travel`.
     """
     message = state.messages[index]
     arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, message.time)

@@ -1,0 +1,74 @@
+"""What a message does to a row of units that share their rate: loops for vector units. Compiled."""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....compiled.jit import inner_elementwise, inner_inlined
+from ....compiled.vectors import smaller
+
+
+@inner_inlined
+def reaches(gap, distance):
+    """Whether a target lies beyond the level; one that is the level itself does not."""
+    return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
+
+
+@inner_elementwise
+def all_crossings(target, gap, low, high, crossing, shift):
+    """Crossings of units that share their rate."""
+    for k in range(len(target)):
+        rising = gap[k] > 0.0
+        distance = target[k] - ((high[k] if rising else low[k]) + shift)
+        e = gap[k] / distance
+        crossing[k] = e if reaches(gap[k], distance) else np.inf
+
+
+@inner_elementwise
+def add_row(row, delta, e, target, gap, low, high, crossing, shift):
+    """Deliver a message to units that share their rate, and find their crossings.
+
+    Parameters
+    ----------
+    row : ndarray of float64 (n,)
+        Weights from the sender.
+    delta : float
+        By how much its output has changed.
+    e : float
+        exp(rate (t - base)) now.
+    target, gap, low, high, crossing : ndarray of float64 (n,)
+        The units, as in `State`.
+    shift : float
+        Of low and high.
+    """
+    for k in range(len(target)):
+        w = row[k] * delta
+        goal, span = target[k] + w, gap[k] + w * e
+        target[k], gap[k] = goal, span
+        rising = span > 0.0
+        distance = goal - ((high[k] if rising else low[k]) + shift)
+        reached = span / distance
+        crossing[k] = reached if reaches(span, distance) else np.inf
+
+
+@inner_elementwise
+def add_row_only(row, delta, e, target, gap):
+    """Deliver a message to units whose crossings are not needed."""
+    for k in range(len(target)):
+        w = row[k] * delta
+        target[k] += w
+        gap[k] += w * e
+
+
+@inner_elementwise
+def smallest(numbers):
+    """The smallest number."""
+    first: Any = np.inf
+    for k in range(len(numbers)):
+        first = smaller(first, numbers[k])
+    return first
