@@ -7,3 +7,7 @@ class GuaranteeWarning(UserWarning):
 
 class MissingDependencyError(ImportError):
     """A package that this feature needs is not installed; the message says how to get it."""
+
+
+class SettlingWarning(UserWarning):
+    """Cues that did not come to rest are left out of a gradient; the message says how many."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _ROUNDING = 1000  # units in the last place by which sums over many patterns may differ
+# How far activations are moved for derivatives along a direction, and the central differences.
+_ALONG = 1e-2
+_STENCIL = ((1, 3 / 4), (-1, -3 / 4), (2, -3 / 20), (-2, 3 / 20), (3, 1 / 60), (-3, -1 / 60))
 Shape = tuple[int, ...]
 
 
@@ -48,6 +51,7 @@ class HyperSynapse(ABC):
     7. Where forces have a kink or a step, `kinked` says so; `coupling` is then that of one side.
     8. `parameter_gradient` has one entry for each array that could be learned, in its shape, and
        `learned` names them: attributes that the constructor takes by the same name.
+       `force_gradient` and `pull_back` follow from these, and may be written out.
     9. `check_shapes` raises ValueError, naming the synapse, the layers and their shapes, unless
        they fit; nothing else is checked again.
     10. `check_layers` does the same for what else the layers have, where not all will do.
@@ -165,6 +169,72 @@ class HyperSynapse(ABC):
             By the name of the parameter, in its shape: the gradient of the energies' sum over the
             batch and all copies. For one gradient per cue, call this per cue.
         """
+
+    def pull_back(
+        self, activations: Sequence[Array], directions: Sequence[Array | None]
+    ) -> list[Array | None]:
+        """Derivative of sum_a u_a . force_a by every activation: the transposed coupling times u.
+
+        Parameters
+        ----------
+        activations : sequence of arrays (batch, *copies, n_a)
+            One per slot; exactly one batch axis.
+        directions : sequence of arrays (batch, *copies, n_a), or None
+            u, one per slot; None stands for 0.
+
+        Returns
+        -------
+        list of ndarray (batch, *copies, n_a), or None
+            One per slot; None where no direction contributes.
+        """
+        if self.reads_own or self.directed:
+            return self._pull_back_by_blocks(activations, directions)
+        # Linear in every slot: the derivative by slot b of the force on a, times u_a, is the force
+        # on b with u_a in place of the activation of a.
+        out: list[Array | None] = [None] * len(self.between)
+        for b in range(len(self.between)):
+            for a, u in enumerate(directions):
+                if a != b and u is not None:
+                    part = self.force_on(b, [*activations[:a], u, *activations[a + 1 :]])
+                    out[b] = part if (old := out[b]) is None else old + part
+        return out
+
+    def _pull_back_by_blocks(
+        self, activations: Sequence[Array], directions: Sequence[Array | None]
+    ) -> list[Array | None]:
+        out: list[Array | None] = [None] * len(self.between)
+        for (a, b), block in self.coupling(*activations).items():
+            if (u := directions[a]) is not None:
+                flat = (u.reshape(len(u), 1, -1) @ block)[:, 0]
+                part = flat.reshape(len(u), *activations[b].shape[1:])
+                out[b] = part if (old := out[b]) is None else old + part
+        return out
+
+    def force_gradient(
+        self, activations: Sequence[Array], directions: Sequence[Array]
+    ) -> dict[str, Array]:
+        """Derivative of sum_a u_a . force_a by the parameters, at held activations.
+
+        Parameters
+        ----------
+        activations, directions : sequences of arrays (..., n_a)
+            g and u, one per slot.
+
+        Returns
+        -------
+        dict
+            As `parameter_gradient`, of which this is minus the derivative along u: by central
+            differences of sixth order, unless a class writes it out. They are exact for energies
+            of up to seven slots that are linear in each.
+        """
+        size = max(float(np.abs(u).max()) for u in directions)
+        step = _ALONG / size if size > 0 else 1.0
+        total: dict[str, Array] = {}
+        for shift, weight in _STENCIL:
+            moved = (g + shift * step * u for g, u in zip(activations, directions, strict=True))
+            for name, value in self.parameter_gradient(*moved).items():
+                total[name] = total.get(name, 0.0) - weight / step * value
+        return total
 
     @abstractmethod
     def check_shapes(self, *shapes: Shape) -> None:

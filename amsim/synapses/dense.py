@@ -211,3 +211,9 @@ class Dense(Pairwise):
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
         f, g = (rows(x) for x in activations)
         return {"weights": -(f.T @ g) / permutations(self.between)}
+
+    def force_gradient(
+        self, activations: Sequence[Array], directions: Sequence[Array]
+    ) -> dict[str, Array]:
+        f, g, u, w = (rows(x) for x in (*activations, *directions))
+        return {"weights": (u.T @ g + f.T @ w) / permutations(self.between)}

@@ -11,7 +11,7 @@ import numpy as np
 from .. import checks
 from ..display import fields_repr
 from .base import Array, checked_name, checked_weights, every_copy, rows
-from .dense import Pairwise, project
+from .dense import Pairwise, project, project_back
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,3 +109,14 @@ class Directed(Pairwise):
     def parameter_gradient(self, *activations: Array) -> dict[str, Array]:
         f, g = (rows(x) for x in activations)
         return {"weights": -(f.T @ g) / 2}
+
+    def pull_back(
+        self, activations: Sequence[Array], directions: Sequence[Array | None]
+    ) -> list[Array | None]:
+        u = directions[0]
+        return [None, None if u is None else project_back(u, self.weights)]
+
+    def force_gradient(
+        self, activations: Sequence[Array], directions: Sequence[Array]
+    ) -> dict[str, Array]:
+        return {"weights": rows(directions[0]).T @ rows(activations[1])}

@@ -106,7 +106,7 @@ def test_the_map_is_that_of_the_contract(imports: nx.DiGraph):
     "folder",
     [
         "amsim/dynamics", "amsim/dynamics/events", "amsim/dynamics/events/layout",
-        "amsim/dynamics/events/engine", "amsim/stability", "amsim/binary",
+        "amsim/dynamics/events/engine", "amsim/stability", "amsim/learning", "amsim/binary",
         "hardware", "hardware/lava", "experiments/runner",
     ],
 )  # fmt: skip
