@@ -239,7 +239,7 @@ HIDDEN = [am.RectifiedPower(3), am.Softmax(4.0), am.Entmax(1.5, 1.0)]
 def test_windows_give_the_events_of_the_queue(
     quantum: float, timing: str, hidden: am.Lagrangian, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Delays by link are run in windows; the engine for all timings is the reference."""
+    """Delays by link can be run in windows; the engine for all timings is the reference."""
     patterns = am.patterns.random(30, 24, seed=2)
     net = am.dense_am(patterns / 24**0.5, visible=am.Tanh(2.0), hidden=hidden, tau_hidden=0.3)
     cues = am.patterns.corrupt(patterns[:2], flip=0.25, seed=1)
@@ -248,15 +248,16 @@ def test_windows_give_the_events_of_the_queue(
     def run() -> am.Trajectory:
         return am.simulate(net, cues, solver=solver, times=[0.2, 3.0], until=None, seed=8)
 
-    asked: list[bool] = []
+    chosen: list[bool] = []
     original = build.runs_in_windows
     monkeypatch.setattr(
-        build, "runs_in_windows", lambda layout: asked.append(original(layout)) or asked[-1]
+        build, "runs_in_windows", lambda layout: chosen.append(original(layout)) or True
     )
     fast = run()
     monkeypatch.setattr(build, "runs_in_windows", lambda layout: False)
     slow = run()
-    assert asked == [True]
+    few = quantum > 0.1 and timing != "heartbeat"  # messages in a window: it would not pay
+    assert chosen == [not few]
     assert len(fast.events) == len(slow.events) > 60
     # Unit by unit: messages closer than rounding may change places.
     mine, theirs = (
@@ -275,6 +276,77 @@ def test_windows_give_the_events_of_the_queue(
         np.testing.assert_allclose(fast.stats[name], slow.stats[name], atol=1e-9)
     for name in ("synaptic_operations", "drops", "late"):
         np.testing.assert_array_equal(fast.stats[name], slow.stats[name])
+
+
+def looks_per_delivery(
+    quantum: float, timing: am.Timing, monkeypatch: pytest.MonkeyPatch, *, windows: bool | None
+) -> float:
+    """How many things an engine looks at for every message that comes to a unit."""
+    counted: list[float] = []
+    finish, chosen = engine_run._Run.finish, build.runs_in_windows
+
+    def count(run: Any) -> None:
+        numbers = run.state.run[0]
+        counted.append(float(numbers["steps"] + numbers["operations"]))
+        finish(run)
+
+    rng = np.random.default_rng(0)
+    synapse = am.Directed(0.2 * rng.normal(size=(6, 6)), source="x", target="x")
+    net = am.Network({"x": am.Layer(6, am.Tanh(), bias=0.5)}, [synapse])
+    solver = am.EventDriven(quantum, timing)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_run._Run, "finish", count)
+        if windows is not None:
+            patch.setattr(build, "runs_in_windows", lambda layout: chosen(layout) or windows)
+        traj = am.simulate(net, {"x": rng.normal(size=6)}, solver=solver, t1=8.0, until=None)
+    return counted[0] / float(traj.stats["synaptic_operations"])
+
+
+@pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
+def test_windows_do_not_look_at_messages_again_that_are_on_their_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many short windows during the longest delay: twice the messages are twice the work."""
+    timing = am.Timing(delay=scipy.stats.uniform(0.005, 2.0), drop=0.1, scope="link")
+    looks = [looks_per_delivery(q, timing, monkeypatch, windows=True) for q in (4e-5, 2e-5, 1e-5)]
+    assert max(looks) < 1.1 * min(looks) < 4.0
+
+
+@pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
+@pytest.mark.parametrize("quantum", [1e-2, 1e-4])
+@pytest.mark.parametrize("least", [0.0, 1e-5, 3e-3, 0.1])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"heartbeat": 5.0, "drop": 0.3},
+        {"jitter": 0.4},
+        {"jitter": scipy.stats.expon(0, 0.1), "drop": 0.3},
+    ],
+    ids=str,
+)
+def test_no_delays_by_link_cost_much_more_than_a_queue(
+    quantum: float, least: float, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery through the queue takes as long as some tens of looks at a link."""
+    timing = am.Timing(delay=scipy.stats.uniform(least, 2.0), scope="link", **options)
+    assert looks_per_delivery(quantum, timing, monkeypatch, windows=None) < 40
+
+
+def test_a_silence_is_one_long_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long after the last message, units are not looked at as often as messages may travel."""
+    counted: list[int] = []
+    finish = engine_run._Run.finish
+
+    def count(run: Any) -> None:
+        counted.append(int(run.state.run["steps"][0]))
+        finish(run)
+
+    monkeypatch.setattr(engine_run._Run, "finish", count)
+    net = am.dense_am(am.patterns.random(3, 8, seed=2) / 8, hidden=am.Softmax(2.0))
+    timing, units, t1 = am.Timing(delay=0.05, scope="link"), 11, 3000.0
+    am.simulate(net, np.ones(8), solver=am.EventDriven(0.01, timing), times=[t1], until=None)
+    assert counted[0] < 0.1 * units * t1 / 0.05
 
 
 @pytest.mark.parametrize("hidden", [am.Tanh(), am.Softmax(1.0)], ids=repr)

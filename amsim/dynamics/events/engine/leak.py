@@ -33,7 +33,7 @@ def state_at(layout, state, i, t):
 
 
 @inner
-def _own_crossing(layout, state, p, i):
+def own_crossing(layout, state, p, i):
     """The crossing of unit i of population p."""
     now, gap = state.populations[p], state.gap[i]
     rising = gap > 0.0
@@ -84,7 +84,7 @@ def find_crossings(layout, state, p):
         )
     else:
         for i in range(start, stop):
-            state.crossing[i] = _own_crossing(layout, state, p, i)
+            state.crossing[i] = own_crossing(layout, state, p, i)
     _find_first(layout, state, p)
 
 
@@ -92,7 +92,7 @@ def find_crossings(layout, state, p):
 def find_crossing(layout, state, p, i):
     """Find the crossing of unit i after its levels or its target have changed."""
     before, first = state.crossing[i], state.populations[p].first
-    after = _own_crossing(layout, state, p, i)
+    after = own_crossing(layout, state, p, i)
     state.crossing[i] = after
     if after <= first:
         _set_first(layout, state, p, after)

@@ -62,12 +62,12 @@ def run_events(layout, state, stop, effort):
     """Events up to time `stop`, until the cue is quiet, or for about `effort` operations."""
     units, run, rules = state.units, state.run[0], layout.rules[0]
     populations, projections = layout.populations, layout.projections
-    before, steps = run.operations, 0
+    before = run.operations + run.steps
     if not run.begun:
         begin(layout, state)
     while True:
-        steps += 20
-        if run.operations - before + steps > effort:
+        run.steps += 20
+        if run.operations + run.steps - before > effort:
             return BUSY
         if run.messages >= rules.limit:
             return MANY

@@ -71,6 +71,7 @@ RUN = np.dtype(
         ("packets", np.int64),
         ("order", np.int64),  # of the next packet
         ("operations", np.int64),
+        ("steps", np.int64),  # what an engine has looked at: its cost, up to a factor
         ("drops", np.int64),
         ("late", np.int64),
         ("begun", np.bool_),  # whether levels are set

@@ -10,15 +10,20 @@ is read in its order.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ....compiled.jit import compiled, inner
 from ....neurons import GROUPS
 from .clocks import set_first_levels
+from .leak import own_crossing
 from .sending import key_of_link, keys_of_message
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
 from .window_group import group_through_window
 from .window_unit import CLOSED, arrival_of, sort_by_time, through_window
+
+SPARE = 8  # messages for which each unit has room
 
 
 @inner
@@ -32,30 +37,65 @@ def _fill_flight(layout, state, windows, place, m):
 
 
 @inner
+def _append_flight(layout, state, windows, m):
+    """Message m is the last one that its unit has on its way."""
+    i, place = state.messages[m].unit, windows.sending[state.messages[m].unit].cursor
+    sending = windows.sending[i]
+    _fill_flight(layout, state, windows, place, m)
+    if len(windows.held) > 0:
+        number, fate = sending.gone + place - sending.first + 1, windows.fates[place]
+        fate.jitter, fate.drop = keys_of_message(layout, i, number)
+    sending.cursor += 1
+    windows.flights[sending.cursor].time = np.inf
+
+
+@inner
+def _list_anew(layout, state, windows):
+    """List all messages that may be on their way, with room for as many of each unit again.
+
+    On average a unit has room for its share of all: this is not done again before so many messages
+    were sent.
+    """
+    units, window, sent = len(state.units), windows.window[0], state.run[0].messages
+    spare = (sent - window.oldest) // units + SPARE
+    place = 0
+    for i in range(units):
+        sending = windows.sending[i]
+        sending.first = sending.cursor = place
+        place += state.units[i].number - sending.gone + spare
+        sending.stop = place
+        windows.flights[sending.cursor].time = np.inf
+    for m in range(window.oldest, sent):
+        _append_flight(layout, state, windows, m)
+    window.listed = sent
+
+
+@inner
 def _list_flights(layout, state, windows, begun):
-    """List the messages that may be on their way, by sender."""
-    messages, window, sent = state.messages, windows.window[0], state.run[0].messages
-    while window.oldest < sent:
+    """List the messages that may be on their way, by sender; those that were are there already."""
+    messages, window, run = state.messages, windows.window[0], state.run[0]
+    while window.oldest < window.listed:
         oldest = messages[window.oldest]
         if oldest.time + 1.001 * window.longest >= begun:
             break
         windows.sending[oldest.unit].gone += 1
+        windows.sending[oldest.unit].first += 1
         window.oldest += 1
-    place = slot = 0
-    for i in range(len(state.units)):
-        sending = windows.sending[i]
-        sending.first = sending.cursor = place
-        place += state.units[i].number - sending.gone + 1
-    for m in range(window.oldest, sent):
-        sending = windows.sending[messages[m].unit]
-        _fill_flight(layout, state, windows, sending.cursor, m)
-        if len(windows.held) > 0:
-            number = sending.gone + sending.cursor - sending.first + 1
-            fate = windows.fates[sending.cursor]
-            fate.jitter, fate.drop = keys_of_message(layout, messages[m].unit, number)
-        sending.cursor += 1
-    for i in range(len(state.units)):
-        windows.flights[windows.sending[i].cursor].time = np.inf
+    while window.listed < run.messages:
+        sending = windows.sending[messages[window.listed].unit]
+        if sending.cursor + 1 >= sending.stop:
+            _list_anew(layout, state, windows)
+            run.steps += run.messages - window.oldest
+        else:
+            _append_flight(layout, state, windows, window.listed)
+            window.listed += 1
+    _list_senders(layout, windows)
+
+
+@inner
+def _list_senders(layout, windows):
+    """List the units that have messages on their way, by projection."""
+    slot = 0
     for q in range(len(layout.projections)):
         source = layout.populations[layout.projections[q].source]
         for i in range(source.start, source.stop):
@@ -65,6 +105,44 @@ def _list_flights(layout, state, windows, begun):
                 sender.flights = sending.first - sending.gone
                 slot += 1
         windows.slots[q + 1] = slot
+
+
+@inner
+def _first_event(layout, state, begun):
+    """No unit sends before this time if nothing arrives."""
+    first, heartbeat = np.inf, layout.rules[0].heartbeat
+    for i in range(len(state.units)):
+        p = layout.units[i].population
+        if layout.populations[p].kind in GROUPS:
+            first = min(first, state.populations[p].due)
+        elif np.isnan(state.units[i].fixed):
+            crossing = own_crossing(layout, state, p, i)
+            first = min(first, begun + math.log(crossing) / layout.units[i].rate)
+        if np.isnan(state.units[i].fixed):
+            first = min(first, state.units[i].sent_at + heartbeat)
+    return first
+
+
+@inner
+def _end_of_window(layout, state, windows, stop, begun):
+    """Nothing that is sent in a window arrives in it; one that begins with a silence is longer."""
+    window, run = windows.window[0], state.run[0]
+    end = begun + window.width
+    if windows.slots[len(layout.projections)] == 0:
+        silence = max(_first_event(layout, state, begun) - begun, 0.0)
+        end = begun + min(silence * (1.0 - 1e-9) + window.width, window.widest)
+        run.steps += len(state.units)
+    return min(end, stop, run.check)
+
+
+@inner
+def _looks(layout, windows):
+    """Units, and links that may bring something, that a window goes through."""
+    looks = len(layout.units)
+    for q in range(len(layout.projections)):
+        target = layout.populations[layout.projections[q].target]
+        looks += (windows.slots[q + 1] - windows.slots[q]) * (target.stop - target.start)
+    return looks
 
 
 @inner
@@ -93,7 +171,7 @@ def _send_all(layout, state, windows):
 def run_windows(layout, state, windows, stop, effort):
     """Events up to time `stop`, as `run_events`; a window may stay open if room is needed."""
     run, window, units = state.run[0], windows.window[0], len(state.units)
-    before, steps = run.operations, 0
+    before = run.operations + run.steps
     if not run.begun:
         set_first_levels(layout, state)
     while True:
@@ -101,15 +179,15 @@ def run_windows(layout, state, windows, stop, effort):
         if window.unit == CLOSED:
             if run.messages >= layout.rules[0].limit:
                 return MANY
-            if run.operations - before + steps > effort:
+            if run.operations + run.steps - before > effort:
                 return BUSY
             if run.check <= begun:
                 return QUIET
             if begun >= stop:
                 return STOPPED
-            steps += len(layout.links) + units
-            window.end = min(begun + window.width, stop, run.check)
             _list_flights(layout, state, windows, begun)
+            window.end = _end_of_window(layout, state, windows, stop, begun)
+            run.steps += _looks(layout, windows)
             window.unit = window.leaving = 0
             window.now = begun
         while window.unit < units:
@@ -143,7 +221,7 @@ def count_late_and_lost(layout, state, windows):
     for i in range(len(sending)):
         sending[i].gone = 0
     windows.window[0].oldest = 0
-    _list_flights(layout, state, windows, -np.inf)
+    _list_anew(layout, state, windows)
     for q in range(len(layout.projections)):
         projection = layout.projections[q]
         source = layout.populations[projection.source]

@@ -109,6 +109,7 @@ def _gather_uncertain(layout, state, windows, slot, place, link, until, count):
     while flights[stop].time + delay < until:
         stop += 1
     run, earliest = state.run[0], until
+    run.steps += stop - first
     for k in range(stop - 1, first - 1, -1):
         arrival = arrival_of(layout, windows, k, delay, link)
         if arrival < until and arrival <= earliest:

@@ -13,6 +13,7 @@ from ..layout import Layout
 from ..layout.arrays import Floats, Ints, Records
 from .state import CROWDED, FLOODED, FULL, State
 from .window_group import GROUP_CELLS
+from .window_loop import SPARE
 from .window_unit import CELLS, CLOSED
 
 _ROOM = 16  # messages per unit and window
@@ -29,8 +30,10 @@ FATE = np.dtype(
 # that are gone were still on their way.
 SENDER = np.dtype([("unit", np.int64), ("flights", np.int64), ("gone", np.int64)])
 # Of each unit: messages that have arrived everywhere, or nowhere; where its others begin in
-# `flights`, and where the next one goes.
-SENDING = np.dtype([("gone", np.int64), ("first", np.int64), ("cursor", np.int64)])
+# `flights`, where the next one goes, and where its room ends.
+SENDING = np.dtype(
+    [("gone", np.int64), ("first", np.int64), ("cursor", np.int64), ("stop", np.int64)]
+)
 OUT = np.dtype(
     [
         ("time", np.float64),
@@ -43,12 +46,14 @@ OUT = np.dtype(
 WINDOW = np.dtype(
     [
         ("width", np.float64),  # the smallest delay, or less
+        ("widest", np.float64),  # that one may be which begins without messages on their way
         ("longest", np.float64),  # delay with its jitter
         ("end", np.float64),
         ("now", np.float64),  # the time up to which `unit` has come
         ("unit", np.int64),  # whose turn it is; CLOSED while no window is open
         ("leaving", np.int64),  # messages in `out`
-        ("oldest", np.int64),  # message that may be on its way
+        ("oldest", np.int64),  # message that may be on its way,
+        ("listed", np.int64),  # and the first that is not in `flights` yet
         ("gathered", np.int64),  # units of a group whose arrivals are here,
         ("count", np.int64),  # how many these are,
         ("cells", np.int64),  # into how many cells they were put,
@@ -70,7 +75,7 @@ class Windows(NamedTuple):
     held_before: Floats
     senders: Records  # with messages on their way, by projection,
     slots: Ints  # which begin here
-    flights: Records  # by sender, ended by one that never arrives
+    flights: Records  # by sender, each ended by one that never arrives
     fates: Records
     sending: Records
     arrivals: Records  # of one unit,
@@ -90,12 +95,13 @@ def begin_windows(layout: Layout, state: State) -> Windows:
     sources = layout.projections["source"]
     room = max(_ARRIVALS, 2 * units * len(sources))
     window = np.zeros(1, WINDOW)
-    window["width"] = min(layout.delays.min(), _LONGEST / populations["fastest"].max())
+    window["widest"] = _LONGEST / populations["fastest"].max()
+    window["width"] = min(layout.delays.min(), window["widest"][0])
     window["longest"] = layout.delays.max() + layout.jitter.max(initial=0.0)
     window["unit"] = window["cell"] = CLOSED
     owned = room if np.isin(populations["kind"], neurons.GROUPS).any() else 0
     uncertain = layout.rules["drop"][0] > 0 or len(layout.jitter) > 0
-    flights = 2 * len(state.messages)
+    flights = 2 * len(state.messages) + (SPARE + 2) * units
     return Windows(
         received=np.zeros(len(layout.links), np.int32),
         held=_by_receiver(layout, state.units["first"]) if uncertain else np.zeros(0),
