@@ -4,6 +4,7 @@ from .basins import radius, radius_bound
 from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
+from .read_times import read_time
 from .readout import distance_to_rest, reach, t_read
 from .spectrum import delay_spectrum
 from .stability_report import StabilityReport, analyse
@@ -27,6 +28,7 @@ __all__ = [
     "radius",
     "radius_bound",
     "reach",
+    "read_time",
     "t_read",
 ]
 

@@ -12,6 +12,7 @@ from ..synapses import Array
 from .box_search import HOLDS, OPEN, REASONS, BoxSearch
 from .boxes import Boxes
 from .certification_problem import CertificationProblem, Scope
+from .intervals import Image
 from .tubes import Executions, Tube
 
 _FINE, _SHORTEST, _LONGEST = (
@@ -21,8 +22,8 @@ _FINE, _SHORTEST, _LONGEST = (
 )  # steps in the staleness; in the slowest tau, at most, least
 _DOUBLED = (2.0, 4.0)  # slowest taus after which steps are twice as long
 _HORIZON = 15.0  # slowest taus
-_WIDE = 4.0  # times the range of start and target
 _EVERY, _LATER = 0.25, 0.1  # between looks: of the slowest tau, and of the time
+_WIDE = 4.0  # times the range of start and target
 SPREAD, SWALLOWED, LATE, UNPROVEN = range(len(REASONS) + 2, len(REASONS) + 6)
 TUBE_REASONS = {
     **REASONS,
@@ -97,7 +98,7 @@ class TubeSearch:
 
     def _look(self, rows: Array, tube: Tube, widest: Array) -> Array:
         """Which tubes have to go on; of the others, what became of them."""
-        swallowed = tube.swallowed()
+        swallowed = self._hopeless(tube)
         spread = ~(tube.boxes.width() <= widest) & ~swallowed
         visited = tube.visited()
         self._give_up(rows[swallowed], visited.take(swallowed), SWALLOWED)
@@ -108,6 +109,10 @@ class TubeSearch:
             part = replace(part, map=tube.map.take(going))
             going[going] = ~self._hand_over(rows[going], part, tube.time)
         return going
+
+    def _hopeless(self, tube: Tube) -> Array:
+        """Which tubes can never be handed over; (batch,)."""
+        return tube.swallowed()
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
         """Whether all that happens from boxes on is proven; (batch,)."""
@@ -132,6 +137,54 @@ class TubeSearch:
     def _widest(self, tube: Tube) -> Array:
         """Width at which a tube is given up, for each cue."""
         return _WIDE * np.maximum(_range(tube.boxes.hull(self.problem.target)), 1e-30)
+
+
+@dataclass
+class Confinement(BoxSearch):
+    """Boxes that grow until they are invariant, whether the update contracts on them or not."""
+
+    def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
+        self.outcome[rows] = HOLDS
+
+
+@dataclass
+class ReadSearch(TubeSearch):
+    """Tubes until executions keep within a limit of the target in the visible layer.
+
+    `time` is since when they have done so.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.since = np.where(self._off(self.problem, self.problem.start) <= self.limit, 0, np.inf)
+
+    def _off(self, part: CertificationProblem, boxes: Boxes) -> Array:
+        visible = (part.visible,)
+        return boxes.of(visible).deviation(part.target.of(visible))
+
+    def _step(self, rows: Array, tube: Tube, stride: int) -> Array:
+        proven = super()._step(rows, tube, stride)
+        far = ~(self._off(self.problem.take(rows), tube.last) <= self.limit[rows])
+        self.since[rows[far]] = tube.time
+        self.since[rows] = np.minimum(self.since[rows], tube.time)
+        return proven
+
+    def _hopeless(self, tube: Tube) -> Array:
+        lo, hi = tube.boxes[self.problem.visible]
+        return np.asarray(tube.swallowed() & ((hi - lo).max(axis=1) > 2 * self.limit.max()))
+
+    def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
+        near = self._off(part, part.start) <= self.limit[rows]
+        done = np.zeros(len(rows), bool)
+        if near.any():
+            search = Confinement(part.take(near), self.scope, self.limit[rows[near]])
+            search.run()
+            self.iterations[rows[near]] += search.iterations
+            kept = self._off(part.take(near), search.found) <= self.limit[rows[near]]
+            done[near] = (search.outcome == HOLDS) & kept
+            self._store(rows[done], search.found.take(done[near]))
+        self.outcome[rows[done]], self.time[rows[done]] = HOLDS, self.since[rows[done]]
+        return done
 
 
 def slowest_tau(problem: CertificationProblem) -> float:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.stability import certify
+from amsim.stability import certify, read_time
 from amsim.stability.boxes import Boxes
 from amsim.stability.certification_problem import CertificationProblem
 from amsim.stability.links import links_of
@@ -399,6 +399,74 @@ def test_certificates_do_not_depend_on_the_batch() -> None:
         alone = certify(net, cues[row], {n: x[row] for n, x in rests.items()}, staleness=0.1)
         assert bool(alone.holds) == together.holds[row]
         np.testing.assert_allclose(alone.time, together.time[row])
+
+
+# Read times
+
+
+def test_a_reading_waits_for_the_slowest_unit() -> None:
+    """Flipped units start 2 away: they need ln(2 / margin) whatever the delays."""
+    net, cues, rests = random(3, 1.0, 0.25, memories=30)
+    for margin in (0.2, 0.05):
+        least = np.log(2 / margin)
+        times = read_time(net, cues, rests, 0.1, margin)
+        assert ((times > least) & (times < least + 0.15)).all()
+    assert (read_time(net, cues, rests, 0.1, 2.5) == 0).all()
+    assert np.isinf(read_time(net, -cues, rests, 0.1, 0.05)).all()
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_event_driven_runs_keep_the_margin_from_the_read_time_on(scope: Any) -> None:
+    """Delays and jitter within the staleness, quanta of each layer as offsets."""
+    net, cues, rests = random(4, 1.0, 0.25, memories=30)
+    quantum, margin, staleness = {"visible": 2e-3, "hidden": 1e-4}, 0.05, 0.1
+    times = read_time(net, cues, rests, staleness, margin, scope, offset=quantum)
+    found = certify(net, cues, rests, scope, staleness=staleness, offset=quantum)
+    assert np.isfinite(times).all() and found.holds.all()
+    timing = am.Timing(delay=0.06, jitter=0.04, scope=scope)
+    moments = np.linspace(0, 8, 161)
+    run = am.simulate(net, cues, solver=am.EventDriven(quantum, timing), times=moments, until=None)
+    states = run["visible"]
+    for row in range(4):
+        late = moments >= times[row]
+        assert np.abs(states[late, row] - rests["visible"][row]).max() <= margin
+        before = np.abs(states[~late, row] - rests["visible"][row]).max(axis=1)
+        assert before[-1] > 0.8 * margin  # not much earlier would do
+        lo, hi = (x[row] for x in found.box["visible"])
+        held = states[moments >= found.time[row], row]
+        assert ((held >= lo) & (held <= hi)).all()
+
+
+def test_integer_runs_keep_to_the_box() -> None:
+    """States in multiples of u, x += round(a (F - x)): the noise is u / 2a."""
+    net, cues, rests = random(3, 1.0, 0.25, memories=30)
+    xi = net.synapses[0].weights.astype(float)
+    unit, share, step, late = 2.0**-8, 2.0**-16, 0.02, 3
+    fraction = {n: 1 - np.exp(-step / float(net.layers[n].tau.max())) for n in net.layers}
+    noise = {n: unit / (2 * a) for n, a in fraction.items()}
+    offset, staleness = {"hidden": share / 2}, (late + 1) * step
+    found = certify(net, cues, rests, staleness=staleness, noise=noise, offset=offset)
+    assert found.holds.any()
+    times = read_time(net, cues, rests, staleness, 0.25, noise=noise, offset=offset)
+    rng = np.random.default_rng(0)
+    for row in np.flatnonzero(found.holds):
+        v, h = np.round(cues[row] / unit) * unit, np.round(xi @ cues[row] / unit) * unit
+        past = [(v, net.layers["hidden"].lagrangian.activation(h))] * late
+        for moment in range(400):
+            ages = [rng.integers(0, late, size) for size in (xi.shape, xi.T.shape)]
+            seen = [np.array([x[i] for x in past]) for i in range(2)]
+            heard = [np.take_along_axis(x, a, 0) for x, a in zip(seen, ages)]
+            drives = (xi.T * heard[1]).sum(axis=1), (xi * heard[0]).sum(axis=1)
+            v = v + np.round(fraction["visible"] * (drives[0] - v) / unit) * unit
+            h = h + np.round(fraction["hidden"] * (drives[1] - h) / unit) * unit
+            shares = np.round(net.layers["hidden"].lagrangian.activation(h) / share) * share
+            past = [*past[1:], (v, shares)]
+            time = (moment + 1) * step
+            if time >= found.time[row]:
+                lo, hi = (x[row] for x in found.box["visible"])
+                assert ((v >= lo) & (v <= hi)).all()
+            if time >= times[row]:
+                assert np.abs(v - rests["visible"][row]).max() <= 0.25
 
 
 # Arguments
