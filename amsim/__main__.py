@@ -7,8 +7,10 @@ whenever it comes.
 import signal
 import sys
 from contextlib import suppress
+from types import FrameType
 
-_SIGNALS = signal.SIGINT, signal.SIGTERM
+# Functions whose exceptions Python shows and drops: called when an object goes.
+_DROPPED = "__del__", "cb"
 
 
 def main() -> int:
@@ -19,8 +21,10 @@ def main() -> int:
     int
         As `amsim.cli.main`.
     """
+    ours = [x for x in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(x) != signal.SIG_IGN]
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for each in ours:
+            signal.signal(each, _interrupt)
         from amsim.cli import main as run
 
         return run()
@@ -29,9 +33,20 @@ def main() -> int:
             sys.stderr.write("amsim: interrupted\n")
         return 130
     finally:
-        for each in _SIGNALS:  # all is said: a second one ends the process at once
-            if signal.getsignal(each) is signal.default_int_handler:
-                signal.signal(each, signal.SIG_DFL)
+        for each in ours:  # all is said: another one ends the process at once
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, a moment later where Python would drop it and the command go on."""
+    while frame is not None:
+        if frame.f_code.co_name in _DROPPED:
+            from threading import Timer
+
+            Timer(0.01, signal.raise_signal, [number]).start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

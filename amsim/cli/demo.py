@@ -6,9 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .console import count, note, seed
-from .files import add_output, prepare, write
+from .files import add_output, output, write
 from .outcome import COLUMNS_HELP, FILES, OUTCOMES, Task, rows_of, summarise
-from .recall import SOLVERS, network_of, perform, settled
+from .recall import SOLVERS, network_of, perform, simulated, weights_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +49,13 @@ def add(commands: Any) -> None:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    folder = prepare(args.out, (*FILES, CROWDED), args.force)
+    with output(args.out, (*FILES, CROWDED), args.force) as folder:
 
-    def crowded(task: Task, _: Trajectory) -> dict[str, Any]:
-        return _among_many(args.seed, folder / CROWDED)
+        def crowded(task: Task, _: Trajectory) -> dict[str, Any]:
+            return _among_many(args.seed, folder / CROWDED)
 
-    return perform(_task(args.seed, _STORED, _FLIP), folder, args.json, also=(crowded, _integers))
+        also = crowded, _integers
+        return perform(_task(args.seed, _STORED, _FLIP), folder, args.json, also=also)
 
 
 def _task(seed: int, stored: int, flip: float) -> Task:
@@ -85,8 +86,8 @@ def _among_many(seed: int, path: Path) -> dict[str, Any]:
     from .. import plot
 
     task = _task(seed, _CROWD, _MORE_FLIP)
-    traj, weights = settled(task)
-    rows = rows_of(task, traj, weights)
+    traj = simulated(task)
+    rows = rows_of(task, traj, weights_of(task, traj))
     near = task.cues @ task.patterns.T / task.patterns.shape[1]
     own = near.diagonal().copy()
     near[range(_CUES), range(_CUES)] = -np.inf

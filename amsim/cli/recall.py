@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,7 @@ from .console import (
     emit,
     note,
 )
-from .files import Floats, add_memories, add_output, load, prepare, write, writing
+from .files import Floats, add_memories, add_output, load, output, write, writing
 from .outcome import (
     COLUMNS_HELP,
     FIGURE,
@@ -85,10 +88,10 @@ def _recall(args: argparse.Namespace) -> int:
             f"{args.cues} has shape {cues.shape}, {args.patterns} has shape {stored.shape}; "
             f"cues need shape (cues, {stored.shape[1]})"
         )
-    folder = prepare(args.out, FILES, args.force)
     names = ("patterns", "cues", "beta", "tau_hidden", "similarity", "solver")
     parameters = {name: getattr(args, name) for name in names}
-    return perform(Task("recall", stored, _rows(cues), parameters), folder, args.json)
+    with output(args.out, FILES, args.force) as folder:
+        return perform(Task("recall", stored, _rows(cues), parameters), folder, args.json)
 
 
 def _rows(cues: Floats) -> Floats:
@@ -104,63 +107,105 @@ def perform(task: Task, folder: Path, json: bool, *, also: Sequence[Also] = ()) 
     began = datetime.now(timezone.utc)
     cues, stored = count(task.cues, "cue"), count(task.patterns, "pattern")
     note(f"recalling {cues} from {stored} ...")
-    traj, weights = settled(task)
-    if traj.status == "interrupted":
-        size = sum(state[0].nbytes for state in traj.final.values()) * traj.settle_times.size
-        note(traj.message)
-        note(
-            f"writing what was reached, about {len(traj.times) * size / 1e6:.0f} MB, to {folder}; "
-            f"Ctrl-C again drops it"
-        )
-    results = rows_of(task, traj, weights)
-    # The states first: they took the time.
-    with writing(folder / TRAJECTORY):
-        traj.save(folder / TRAJECTORY, force=True)
-    more: dict[str, Any] = {}
-    files = [folder / name for name in FILES]
-    interrupted = traj.status == "interrupted"
+    traj = simulated(task)
+    status, message = traj.status, traj.message
+    written: list[str] = []
+    with _naming(written):
+        if status == "interrupted":
+            note(message)
+            task, traj = _reached(task, traj)
+            note(f"writing {_size(traj)} to {folder}; Ctrl-C again ends that, too")
+        results = rows_of(task, traj, weights_of(task, traj))
+        # The states first: they took the time.
+        with writing(folder / TRAJECTORY):
+            traj.save(folder / TRAJECTORY, force=True)
+        written.append(TRAJECTORY)
+        more, interrupted = _more(task, traj, () if status == "interrupted" else also)
+        files = [*(folder / name for name in FILES), *more.pop("files", ())]
+        stats = {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")}
+        record = {
+            "command": task.command,
+            "status": status,
+            "message": message,
+            "summary": summarise(task, traj, results),
+            "parameters": task.parameters,
+            "results": results,
+            **more,
+            "stats": stats,
+            **_circumstances(began),
+            "files": [str(path) for path in files],
+        }
+        write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
+        written.append(RECORD)
+        figure = draw(task, traj, results)
+        write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
+    emit(as_json(record) if json else table(record))
+    if interrupted or status == "interrupted":
+        note("interrupted; what was reached is written")
+        return INTERRUPTED
+    if status != "settled":
+        note("warning: not every cue settled; try another --beta, or am.simulate with a larger t1")
+    return _CODES.get(status, DONE)
+
+
+@contextmanager
+def _naming(written: list[str]) -> Iterator[None]:
+    """Say which files there are, and which are not, if Ctrl-C comes while they are written."""
     try:
-        for step in () if interrupted else also:
+        yield
+    except KeyboardInterrupt:
+        missing = ", ".join(name for name in FILES if name not in written)
+        note(f"{', '.join(written) or 'nothing'} was written, {missing} not")
+        raise
+
+
+def _more(task: Task, traj: Trajectory, also: Sequence[Also]) -> tuple[dict[str, Any], bool]:
+    """What further steps add to a record, and whether Ctrl-C ended them."""
+    more: dict[str, Any] = {}
+    files: list[Path] = []
+    try:
+        for step in also:
             more |= step(task, traj)
             files += more.pop("files", ())
     except KeyboardInterrupt:
-        interrupted = True
-    record = {
-        "command": task.command,
-        "status": traj.status,
-        "message": traj.message,
-        "summary": summarise(task, traj, results),
-        "parameters": task.parameters,
-        "results": results,
-        **more,
-        "stats": {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")},
-        **_circumstances(began),
-        "files": [str(path) for path in files],
-    }
-    write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
-    figure = draw(task, traj, results)
-    write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
-    emit(as_json(record) if json else table(record))
-    if interrupted:
-        note("interrupted; what was reached is written")
-        return INTERRUPTED
-    if traj.status != "settled":
-        note("warning: not every cue settled; try another --beta, or am.simulate with a larger t1")
-    return _CODES.get(traj.status, DONE)
+        return {**more, "files": files}, True
+    return {**more, "files": files}, False
 
 
-def settled(task: Task) -> tuple[Trajectory, Floats]:
-    """Return the trajectory, and the weights (cues, memories) in the final states."""
+def _reached(task: Task, traj: Trajectory) -> tuple[Task, Trajectory]:
+    """The cues that had begun when a run was interrupted: the first ones, in their order."""
+    import numpy as np
+
+    begun = np.flatnonzero((traj.statuses != "interrupted") | (traj.end_times > traj.times[0]))
+    if not len(begun):
+        raise KeyboardInterrupt  # there is nothing to be written
+    cues = np.arange(begun[-1] + 1)
+    own = None if task.own is None else task.own[cues]
+    return replace(task, cues=task.cues[cues], own=own), traj.select(cues)
+
+
+def _size(traj: Trajectory) -> str:
+    """What was reached, in words."""
+    numbers = sum(state.size for state in traj.final.values()) * (len(traj.times) + 1)
+    return f"{count(traj.codes, 'cue')}, about {8 * numbers / 1e6:.0f} MB,"
+
+
+def simulated(task: Task) -> Trajectory:
+    """Recall the cues of a task."""
     from ..dynamics import FixedPoint, simulate
 
     chosen = task.parameters
     special = {"exponential": None, "fixed-point": FixedPoint()}
+    solver = special.get(chosen["solver"], chosen["solver"])
     try:
-        network = network_of(task)
-        traj = simulate(network, task.cues, solver=special.get(chosen["solver"], chosen["solver"]))
+        return simulate(network_of(task), task.cues, solver=solver)
     except ValueError as error:  # the combination of arrays and options
         raise UserError(str(error)) from error
-    return traj, network.activations(traj.final)["hidden"]
+
+
+def weights_of(task: Task, traj: Trajectory) -> Floats:
+    """The weights (cues, memories) in the final states."""
+    return network_of(task).activations(traj.final)["hidden"]
 
 
 def network_of(task: Task) -> Network:

@@ -232,6 +232,8 @@ class Solution:
         Whether dx/dt is the force over tau at all times, so that states can be interpolated.
     note : str
         What else to say in the message.
+    part : callable, optional
+        The solution of some of the cues at the same times, where that is made without all of them.
     """
 
     times: Array
@@ -248,6 +250,47 @@ class Solution:
     crossings: NDArray[Any] | None = None
     smooth: bool = True
     note: str = ""
+    part: Callable[[Array], Solution] | None = None
+
+    def select(self, cues: NDArray[np.int64]) -> Solution:
+        """The same of some of the cues, at the same times."""
+        record, final = self.record, self.final
+        found = replace(
+            self,
+            record=lambda name, rows: record(name, rows)[:, cues],
+            final=lambda name, rows: final(name, rows)[:, cues],
+            codes=self.codes[cues],
+            ends=self.ends[cues],
+            rhs=self.rhs[cues],
+            accepted=None,
+            rejected=None,
+            stats=of_cues(self.stats, cues),
+            events=lines_of(self.events, cues),
+            crossings=lines_of(self.crossings, cues),
+            part=None,
+        )
+        if self.part is None:
+            return found
+        light = self.part(cues)
+        return replace(found, record=light.record, final=light.final)
+
+
+def of_cues(statistic: Any, cues: NDArray[np.int64]) -> Any:
+    """Arrays (*batch) of some of the cues, (n,), also in a dict; other statistics are as before."""
+    if isinstance(statistic, dict):
+        return {name: of_cues(part, cues) for name, part in statistic.items()}
+    return statistic.reshape(-1)[cues] if isinstance(statistic, np.ndarray) else statistic
+
+
+def lines_of(found: Any, cues: NDArray[np.int64]) -> Any:
+    """Events or crossings of some of the cues, which get new numbers; sorted as they were."""
+    if found is None:
+        return None
+    place = np.full(max(cues.max(), found.cue.max(initial=0)) + 1, -1)
+    place[cues] = np.arange(len(cues))
+    lines = found[place[found.cue] >= 0].copy()
+    lines.cue = place[lines.cue]
+    return lines
 
 
 Solve = Callable[[Problem], Solution]

@@ -220,7 +220,7 @@ class Run:
 
 
 class Outcome(NamedTuple):
-    """What became of B cues."""
+    """What became of B cues; every field has a row for each."""
 
     cues: Any  # (B,) records of the type adams.CUE
     ends: Array  # (B,) last time
@@ -318,11 +318,20 @@ def _joined(outcomes: list[Outcome]) -> Outcome:
     return Outcome._make(np.concatenate(parts) for parts in zip(*padded, strict=True))
 
 
-def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Array) -> Solution:
+def _solution(
+    kind: type[Run], problem: Problem, outcome: Outcome, outputs: Array, times: Array | None = None
+) -> Solution:
     """Trim the record (B, T, width) to what happened; cues that stopped hold their last state."""
     cues, ends, fixed, start = outcome.cues, outcome.ends, outcome.fixed, outcome.start
     finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
-    times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
+    if times is None:
+        times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
+
+    def part(cues: Array) -> Solution:
+        chosen = Outcome._make(field[cues] for field in outcome)
+        rows = outputs[:, : len(times)][_consecutive(cues)]
+        return _solution(kind, problem.select(cues), chosen, rows, times)
+
     last = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
     record = _Record(outputs, len(times), outcome, last)
     return Solution(
@@ -334,7 +343,14 @@ def _solution(kind: type[Run], problem: Problem, outcome: Outcome, outputs: Arra
         rhs=cues["evaluated"].copy(),
         accepted=int(cues["accepted"].sum()),
         rejected=int(cues["rejected"].sum()),
+        part=part,
     )
+
+
+def _consecutive(cues: Array) -> Any:
+    """The same as a slice, which copies nothing, if the cues follow each other."""
+    first, count = int(cues[0]), len(cues)
+    return slice(first, first + count) if (np.diff(cues) == 1).all() else cues
 
 
 class _Record:

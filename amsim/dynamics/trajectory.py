@@ -33,6 +33,8 @@ from .problem import (
     Reader,
     Solution,
     Stored,
+    lines_of,
+    of_cues,
 )  # fmt: skip
 from .sliding import sliding_units
 
@@ -142,10 +144,11 @@ class Trajectory(RunResult, Mapping[str, Array]):
         crossings: Any = None,
         between: Callable[[Array], dict[str, Array]] | None = None,
         directed: Sequence[str] = (),
+        some: Callable[[NDArray[np.int64]], Trajectory] | None = None,
     ) -> None:
         self.times = times
         self.events, self.crossings = events, crossings
-        self._between = between
+        self._between, self._some = between, some
         self.settle_times = settle_times.reshape(batch)
         self.end_times = end_times.reshape(batch)
         self.stats = stats
@@ -189,6 +192,9 @@ class Trajectory(RunResult, Mapping[str, Array]):
             crossings=solution.crossings,
             between=_interpolation(problem, solution),
             directed=problem.network.directed,
+            some=lambda cues: cls.from_solution(
+                problem.select(cues), solution.select(cues), cues.shape, wall_time
+            ),
         )
 
     def __getitem__(self, name: str) -> Array:
@@ -217,7 +223,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         """All arrays and words: what computes them holds the network, and functions of the time."""
         computed = {"message": self.message} | ({} if self.directed else {"energy": self.energy})
         state = {**self.__dict__, **computed, "_compute_energy": None, "_compute_message": None,
-                 "_between": None}  # fmt: skip
+                 "_between": None, "_some": None}  # fmt: skip
         for name in ("_record", "_final"):
             read = state[name]
             state[name] = Stored({layer: read(layer, slice(None)) for layer in self._layers})
@@ -322,6 +328,67 @@ class Trajectory(RunResult, Mapping[str, Array]):
         found = self._between(np.atleast_1d(moments))
         axes = (*moments.shape, *self._batch)
         return {name: found[name].reshape(*axes, *shape) for name, shape in self._layers.items()}
+
+    def select(self, cues: ArrayLike) -> Trajectory:
+        """The run of some of the cues alone, at the same times.
+
+        Parameters
+        ----------
+        cues : bool array_like (*batch) or int array_like
+            A mask, or different positions in the flattened batch.
+
+        Returns
+        -------
+        Trajectory
+            With one batch axis, and with the steps of these cues alone unknown (None). What
+            interrupted thousands of cues is small without those that had not begun.
+
+        Raises
+        ------
+        ValueError
+            If the trajectory has no such cues, or none are chosen.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> patterns = am.patterns.random(3, 16, seed=0)
+        >>> traj = am.simulate(am.dense_am(patterns), patterns)
+        >>> traj["visible"].shape[1:], traj.select([0, 2])["visible"].shape[1:]
+        ((3, 16), (2, 16))
+        """
+        axes = self._batch if np.ndim(cues) > 1 else self.codes.reshape(-1).shape
+        mask = checks.units("cues", cues, axes)
+        if mask.shape != axes:
+            raise ValueError(f"cues is a mask of shape {mask.shape}, the cues have {axes}")
+        chosen = np.flatnonzero(mask)
+        if not len(chosen):
+            raise ValueError("cues chooses none of the trajectory: choose one at least")
+        if self._some is not None:
+            return self._some(chosen)
+        return self._stored_part(chosen)
+
+    def _stored_part(self, cues: NDArray[np.int64]) -> Trajectory:
+        """The same of a file or a copy, whose words are those of the whole run."""
+        stats = of_cues(self.stats, cues)
+        counts = {"rhs": int(stats["rhs_per_cue"].sum()), "accepted": None, "rejected": None}
+        words = f"{len(cues)} of {self.codes.size} cues of a run: {self.message}"
+        return Trajectory(
+            times=self.times,
+            layers=self._layers,
+            record=Stored({n: self._record(n, slice(None))[:, cues] for n in self._layers}),
+            final=Stored({n: self._final(n, slice(None))[:, cues] for n in self._layers}),
+            energy=lambda: self.energy.reshape(len(self.times), -1)[:, cues],
+            codes=self.codes.reshape(-1)[cues],
+            settle_times=self.settle_times.reshape(-1)[cues],
+            end_times=self.end_times.reshape(-1)[cues],
+            message=lambda: words,
+            stats={**stats, **counts},
+            batch=cues.shape,
+            time_label=self.time_label,
+            events=lines_of(self.events, cues),
+            crossings=lines_of(self.crossings, cues),
+            directed=self.directed,
+        )
 
     def overlap(self, patterns: ArrayLike, layer: str | None = None) -> Array:
         """Overlap x . xi / D of the states x of a layer with patterns (K, D): (T, *batch, K).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .trajectory import Trajectory
 
 FORMAT = "amsim trajectory 2"
+_OF_SOME = re.compile(r"\d+ of \d+ cues of a run: ")  # the words are those of all its cues
 _COUNTS = ("rhs", "accepted", "rejected")
 _EVENTS = {"time": "f", "layer": "U", "unit": "i", "value": "f", "cue": "i"}
 
@@ -88,7 +90,8 @@ def _read(archive: Archive) -> dict[str, Any]:
     _check_values(arrays)
     _check_settled(arrays, layers)
     begins = _beginnings(arrays["codes"])
-    _require(meta["message"].startswith(begins), "its 'message' does not fit its 'codes'")
+    fits = meta["message"].startswith(begins) or _OF_SOME.match(meta["message"])
+    _require(bool(fits), "its 'message' does not fit its 'codes'")
     stats = _stats(meta["stats"], arrays["rhs_per_cue"])
     events = None
     if "events" in archive:

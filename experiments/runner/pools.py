@@ -82,7 +82,7 @@ def local(jobs: int) -> Iterator[Pool]:
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP", "NUMBA")}
     executor = ProcessPoolExecutor(jobs, initializer=_start, initargs=(os.getpid(),), env=threads)
     try:
-        yield Pool(executor, lambda: jobs, renew=local)
+        yield Pool(_Undisturbed(executor), lambda: jobs, renew=local)
     finally:
         executor.shutdown(wait=True, kill_workers=True)
 
@@ -177,6 +177,27 @@ class _InProcess(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+class _Undisturbed(Executor):
+    """Hands work on; processes that are started for it never see Ctrl-C, which comes to all."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor, self._posix = executor, hasattr(signal, "pthread_sigmask")
+        if self._posix:
+            from multiprocessing import resource_tracker
+
+            resource_tracker.ensure_running()  # its start would let go what is held back
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if not self._posix:
+            return self._executor.submit(fn, *args, **kwargs)
+        # Processes inherit what is held back; here it comes a moment later.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._executor.submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(driver: int) -> None:

@@ -484,6 +484,59 @@ class TestInterrupt:
         assert 0 < traj.times[-1] < 100
         assert {path.name for path in (arrays.folder / "out").iterdir()} == FILES
 
+    def test_cues_that_had_not_begun_are_left_out(self, arrays, capsys, monkeypatch):
+        from amsim.dynamics.two_layer import TwoLayerRun
+
+        calls, real = iter(range(9)), TwoLayerRun.prepare
+
+        def stop(run):
+            if next(calls) == 2:
+                raise KeyboardInterrupt
+            return real(run)
+
+        monkeypatch.setattr(TwoLayerRun, "prepare", stop)
+        np.save(arrays.folder / "cues.npy", am.patterns.random(50, 36, seed=1))
+        assert main(recall(arrays.folder, "--solver", "exponential", "--json")) == 130
+        out, err = capsys.readouterr()
+        record = strict_json(out)
+        assert record["status"] == "interrupted"
+        assert "32 of 50 cues had settled, 18 had not begun (cues 32 to 49)" in record["message"]
+        assert record["message"] in err and "writing 32 cues, about " in err
+        assert [row["cue"] for row in record["results"]] == list(range(32))
+        assert {row["status"] for row in record["results"]} == {"settled"}
+        traj = am.Trajectory.load(arrays.folder / "out" / "trajectory.npz")
+        assert traj["visible"].shape == (len(traj.times), 32, 36)
+
+    @pytest.mark.parametrize("fails", ["draw", "as_json", "rows_of"])
+    def test_again_while_files_are_written(self, arrays, capsys, monkeypatch, fails):
+        def stop(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(f"amsim.cli.recall.{fails}", stop)
+        assert main(recall(arrays.folder)) == 130
+        said = capsys.readouterr().err.splitlines()
+        files = {
+            "draw": ["trajectory.npz", "run.json"], "as_json": ["trajectory.npz"], "rows_of": []
+        }[fails]  # fmt: skip
+        missing = [name for name in ("recall.png", "trajectory.npz", "run.json")]
+        missing = [name for name in missing if name not in files]
+        words = f"{', '.join(files) or 'nothing'} was written, {', '.join(missing)} not"
+        assert said[-2:] == [f"amsim: {words}", "amsim: interrupted"]
+        out = arrays.folder / "out"
+        assert out.exists() == bool(files)
+        assert not files or {path.name for path in out.iterdir()} == set(files)
+
+    def test_before_anything_was_reached(self, arrays, capsys, monkeypatch):
+        from amsim.dynamics.two_layer import TwoLayerRun
+
+        def stop(run):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(TwoLayerRun, "prepare", stop)
+        assert main(recall(arrays.folder, "--solver", "exponential")) == 130
+        assert "nothing was written" in capsys.readouterr().err
+        assert not (arrays.folder / "out").exists()
+
     def test_elsewhere(self, arrays, capsys, monkeypatch):
         def stop(*_, **__):
             raise KeyboardInterrupt
@@ -545,6 +598,29 @@ def test_signal_while_python_imports(name, number):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "amsim: interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_signal_where_python_drops_exceptions():
+    """In what is called when an object goes: the command ends a moment later, by the same line."""
+    code = (
+        "import os, runpy, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import amsim.cli\n"
+        "class Going:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(0)\n"
+        "def slow(argv=None):\n"
+        "    Going()\n"
+        "    time.sleep(20)\n"
+        "amsim.cli.main = slow\n"
+        "runpy.run_module('amsim', run_name='__main__', alter_sys=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "amsim: interrupted\n")
 
 
 class TestMissing:

@@ -585,3 +585,61 @@ def test_trajectories_compare_as_objects() -> None:
     assert (first == first, first == second, first != second) == (True, False, True)
     assert first != dict(first)
     assert len({first, second, first}) == 2
+
+
+def _all_of(traj: am.Trajectory) -> dict[str, Array]:
+    """Every array of a trajectory, by name."""
+    found = {name: traj[name] for name in traj} | {f"final {n}": x for n, x in traj.final.items()}
+    for name in ("energy", "codes", "settle_times", "end_times"):
+        found[name] = getattr(traj, name)
+    return found
+
+
+@pytest.mark.parametrize("source", ["run", "copy", "driven"])
+def test_some_cues_alone_are_what_they_are_among_the_others(source: str) -> None:
+    patterns = am.patterns.random(3, 16, seed=0)
+    cues = am.patterns.corrupt(np.tile(patterns, (12, 1)), flip=0.2, seed=1).reshape(4, 9, 16)
+    net = am.dense_am(patterns, hidden=am.Softmax(beta=0.3))
+    options: dict[str, Any] = {}
+    if source == "driven":
+        options["inputs"] = am.PiecewiseConstant([2.0], [0.1 * patterns[0]])
+        options["watch"] = {"up": lambda time, states: states["visible"][0]}
+    traj = am.simulate(net, cues, **options)
+    if source == "copy":
+        traj = pickle.loads(pickle.dumps(traj))
+    chosen = np.arange(36).reshape(4, 9) % 5 == 2
+    for cues in (chosen, np.flatnonzero(chosen)):
+        part = traj.select(cues)
+        np.testing.assert_array_equal(part.times, traj.times)
+        for name, array in _all_of(part).items():
+            whole = _all_of(traj)[name]
+            expected = whole[:, chosen] if name in ("energy", *traj) else whole[chosen]
+            np.testing.assert_allclose(array, expected, rtol=1e-13, atol=1e-13, err_msg=name)
+        assert part.stats["rhs"] == traj.stats["rhs_per_cue"][chosen].sum()
+    if source == "driven":
+        times = [traj.crossings.time[traj.crossings.cue == cue] for cue in np.flatnonzero(chosen)]
+        np.testing.assert_array_equal(part.crossings.time, np.concatenate(times))
+        assert part.crossings.cue.max(initial=0) < len(times)
+
+
+def test_some_cues_are_saved_and_read(tmp_path: Path) -> None:
+    patterns = am.patterns.random(3, 16, seed=0)
+    traj = am.simulate(am.dense_am(patterns, hidden=am.Softmax(0.3)), patterns)
+    path = traj.select([0, 2]).save(tmp_path / "two.npz")
+    two = am.Trajectory.load(path)
+    assert two.message.startswith("2 of 2 cues settled by t = ")
+    one = am.Trajectory.load(two.select([1]).save(tmp_path / "one.npz"))
+    assert one.message == f"1 of 2 cues of a run: {two.message}"
+    np.testing.assert_array_equal(one["visible"][:, 0], traj["visible"][:, 2])
+
+
+def test_cues_that_there_are_not_cannot_be_selected() -> None:
+    traj = am.simulate(am.dense_am([[1.0, -1.0]]), np.ones((3, 2)))
+    for cues, words in (
+        ([], "chooses none"),
+        ([3], "3"),
+        (np.ones((2, 2), bool), r"mask of shape \(2, 2\), the cues have \(3,\)"),
+        ([1, 1], "different indices"),
+    ):
+        with pytest.raises((ValueError, IndexError), match=words):
+            traj.select(cues)

@@ -155,6 +155,16 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, marks):
     check(out, options, run(Design.of(EXPERIMENT, **options), out, resume=True))
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
+def test_processes_are_started_with_ctrl_c_held_back():
+    """Else one that still imports would show a traceback of its own."""
+    ours = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with open_pool(2, None, None) as pool:
+        held = pool.executor.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+        assert signal.SIGINT in held - ours
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == ours
+
+
 def test_stopped_workers_are_told_of_and_again(tmp_path, marks):
     """The driver waits, says so, and keeps what is finished at Ctrl-C."""
     out = tmp_path / "run"
