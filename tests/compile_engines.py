@@ -31,12 +31,14 @@ def general_recalls() -> None:
 
 
 def events() -> None:
-    """Messages by a heap, and in windows."""
+    """Messages by a heap, in windows, and over shared links."""
     tanh = am.dense_am(PATTERNS, hidden=am.Tanh(0.1))
     for net in (tanh, am.dense_am(PATTERNS, hidden=am.Softmax(0.5))):
         for delay in (0.0, 0.2):
             timing = am.Timing(delay=delay, scope="link")
             am.simulate(net, PATTERNS[0], solver=am.EventDriven(1e-2, timing), t1=2.0)
+    timing = am.Timing(fabric=am.Fabric())
+    am.simulate(tanh, PATTERNS[0], solver=am.EventDriven(1e-2, timing), t1=2.0)
 
 
 def the_rest() -> None:

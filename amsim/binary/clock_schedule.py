@@ -107,6 +107,7 @@ def _check(timing: Any) -> None:
         (isinstance(timing.delay, Mapping), "a delay by layers", "give one array"),
         (timing.on_drop != "hold", "on_drop='zero'", "a two-state unit has no zero"),
         (timing.tau_spread != 0, "tau_spread", "vary the clocks: Periodic(period, drift=...)"),
+        (timing.fabric is not None, "a fabric", "their messages have a delay each; leave it out"),
     ):  # fmt: skip
         if unusable:
             raise ValueError(f"{what} is not for two-state units: {remedy}")

@@ -1,7 +1,7 @@
 """Simulation of recall over time: `simulate` and its solvers."""
 
 from .brian import Brian2
-from .events import EventDriven, Periodic, Poisson, Timing
+from .events import EventDriven, Fabric, Link, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .gradient_descent import GradientDescent
@@ -19,8 +19,10 @@ __all__ = [
     "EventDriven",
     "ExponentialHeun",
     "ExponentialIntegrator",
+    "Fabric",
     "FixedPoint",
     "GradientDescent",
+    "Link",
     "Noise",
     "Periodic",
     "PiecewiseConstant",

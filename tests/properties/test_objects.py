@@ -123,6 +123,8 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: am.Timing(delay=np.ones((2, 2)), clock=am.Poisson(1.0)),
     lambda: am.Poisson(2.0),
     lambda: am.Periodic(2.0),
+    lambda: am.Link(2.0, fifo=3),
+    lambda: am.Fabric({"visible": [0, 1, 0], "hidden": 1}, hop={"x": am.Link(2.0)}, route="mesh"),
     lambda: binary.BinaryMemory(PATTERNS.astype(int)),
     lambda: binary.TwoStateNetwork(np.eye(2)[::-1]),
     lambda: binary.SequenceMemory(PATTERNS.astype(int)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,15 @@ from .options import EventDriven
 _EFFORT = 50_000_000
 # Messages by link that may be on their way in the queue: 6 GB. Growth or long delays can fill any
 # memory long before max_events messages were sent.
-_ON_THE_WAY = 1 << 27
+ON_THE_WAY = 1 << 27
 
 _Labels = tuple[list[str], Ints, Ints]  # see `_labels`
 
 
-def solve(problem: Problem, options: EventDriven) -> Solution:
-    """Run all cues of the batch, one after the other."""
+def solve(
+    problem: Problem, options: EventDriven, begin: Callable[..., Run] | None = None
+) -> Solution:
+    """Run all cues of the batch, one after the other; `begin` makes the run of one, a `Run`."""
     if problem.unforeseen:
         raise ValueError(
             "EventDriven: an input depends on time by a function; units are exact between "
@@ -49,10 +51,10 @@ def solve(problem: Problem, options: EventDriven) -> Solution:
         )
     layout = lay_out(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
     progress = Progress(problem.t1, problem.batch, problem.deadline)
-    runs: list[_Run | _NotBegun] = []
+    runs: list[Run | _NotBegun] = []
     try:
         for b, start in enumerate(starts(problem)):
-            run = _Run(problem, layout, *start, jumps_of(problem, b))
+            run = (begin or Run)(problem, layout, *start, jumps_of(problem, b))
             runs.append(run)
             try:
                 run.to_end(progress, problem.batch - b)
@@ -81,7 +83,7 @@ class _NotBegun:
         self.outputs = np.empty((0, len(first)))
 
 
-class _Run:
+class Run:
     """One cue: its arrays, and what became of it."""
 
     def __init__(
@@ -235,7 +237,7 @@ class _Run:
             messages = np.concatenate([state.messages, np.zeros_like(state.messages)])
             self.state = state._replace(messages=messages)
             return
-        spare = max(_ON_THE_WAY, int(self.layout.rules["limit"][0])) - len(state.queue)
+        spare = max(ON_THE_WAY, int(self.layout.rules["limit"][0])) - len(state.queue)
         if spare <= 0:
             self.code, self.flooded = MAX_EVENTS, True
             return
@@ -244,7 +246,7 @@ class _Run:
 
 
 def _solution(
-    problem: Problem, layout: Layout, options: EventDriven, runs: list[_Run | _NotBegun]
+    problem: Problem, layout: Layout, options: EventDriven, runs: list[Run | _NotBegun]
 ) -> Solution:
     """Trim the record to what happened; cues that stopped hold their last state."""
     codes = np.array([run.code for run in runs])
@@ -277,7 +279,7 @@ def _solution(
     )
 
 
-def _note(runs: list[_Run | _NotBegun]) -> str:
+def _note(runs: list[Run | _NotBegun]) -> str:
     """Which cues ended although they had not sent so many messages."""
     flooded = sum(run.flooded for run in runs)
     if not flooded:
@@ -306,14 +308,14 @@ def _labels(network: Network, layout: Layout) -> _Labels:
     return names, label, index
 
 
-def _messages(labels: _Labels, runs: list[_Run | _NotBegun]) -> dict[str, NDArray[np.int64]]:
+def _messages(labels: _Labels, runs: list[Run | _NotBegun]) -> dict[str, NDArray[np.int64]]:
     """Messages per layer, (B,)."""
     names, label, _ = labels
     counts = [np.bincount(label[run.messages["unit"]], minlength=len(names)) for run in runs]
     return dict(zip(names, np.array(counts).T, strict=True))
 
 
-def _events(labels: _Labels, runs: list[_Run | _NotBegun]) -> NDArray[Any]:
+def _events(labels: _Labels, runs: list[Run | _NotBegun]) -> NDArray[Any]:
     """Every message, cue by cue, in the order in which they were sent."""
     names, label, index = labels
     words = np.array(names)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ... import checks
 from ...display import fields_repr
+from .links import Fabric
 
 
 @runtime_checkable
@@ -119,6 +120,8 @@ class Timing:
     clock : Poisson or Periodic, optional
         When a unit may look at its output and send. By default it sends at the very moment at which
         its output has moved by a quantum.
+    fabric : Fabric, optional
+        Links with bandwidth that units share, on the way before all of this; see docs/fabric.md.
 
     Raises
     ------
@@ -148,6 +151,7 @@ class Timing:
     arrival: Literal["timestamp", "latest"] = "timestamp"
     tau_spread: float = 0.0
     clock: Poisson | Periodic | None = None
+    fabric: Fabric | None = None
 
     __repr__ = fields_repr
 
@@ -169,6 +173,8 @@ class Timing:
                 f"Timing: clock is {self.clock!r}; use Poisson(rate), Periodic(period), or None "
                 f"for units that send without a clock"
             )
+        if self.fabric is not None:
+            checks.instance("Timing: fabric", self.fabric, Fabric, "Fabric(...) or None")
         checks.choice("Timing: scope", self.scope, ("broadcast", "link"))
         checks.choice("Timing: on_drop", self.on_drop, ("hold", "zero"))
         checks.choice("Timing: arrival", self.arrival, ("timestamp", "latest"))

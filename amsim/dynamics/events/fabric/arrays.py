@@ -1,0 +1,159 @@
+"""The arrays of shared links: `Ways`, which a run only reads, and `Traffic`, which it writes.
+
+The ways of a group's messages are a tree. Its nodes are servers; an edge leads to the next server,
+or to a part, which is a projection to the receivers of one group. Links that serve nobody (their
+bandwidth has no end) are no nodes: edges have their latency.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ....compiled.bundle import bundle
+from ..layout.arrays import Ints, Records
+
+WAIT, DROP, COALESCE = range(3)
+POLICIES = ("wait", "drop", "coalesce")
+UNLIMITED = 2**62
+
+SERVER = np.dtype(
+    [
+        ("service", np.float64),  # mean time
+        ("spread", np.float64),  # and the share of it that is exponential
+        ("places", np.int64),
+        ("on_full", np.int64),
+    ],
+    align=True,
+)
+NODE = np.dtype(
+    [
+        ("server", np.int64),
+        ("work", np.float64),  # services of one message
+        ("first", np.int64),  # its edges, to last - 1
+        ("last", np.int64),
+        ("table", np.int64),  # of its units in `Traffic.table`, or -1
+    ],
+    align=True,
+)
+EDGE = np.dtype([("child", np.int64), ("latency", np.float64)])  # a node, or -1 - part
+# Where the messages of a population's units in one group begin.
+ROOT = np.dtype(
+    [
+        ("first", np.int64),  # its edges
+        ("last", np.int64),
+        ("entry", np.int64),  # the server for which its units wait, or -1
+    ],
+    align=True,
+)
+PART = np.dtype(
+    [
+        ("projection", np.int64),
+        ("number", np.int64),  # among the parts of its projection: the place of its registers
+        ("first", np.int64),  # runs of its receivers
+        ("last", np.int64),
+    ],
+    align=True,
+)
+RUN_OF_UNITS = np.dtype([("first", np.int64), ("last", np.int64)])  # counted in the population
+UNIT_WAY = np.dtype([("root", np.int64), ("rank", np.int64)])  # its number among those of the root
+WAY_RULES = np.dtype(
+    [
+        ("room", np.int64),  # packets and slots that one event may need
+        ("table", np.int64),  # entries of `Traffic.table`
+        ("counts", np.bool_),  # whether news under way keep a cue from settling
+        ("seed", np.uint64),  # of times of service
+    ],
+    align=True,
+)
+
+SERVER_STATE = np.dtype(
+    [
+        ("head", np.int64),  # slots of its messages; the first one is served
+        ("tail", np.int64),
+        ("count", np.int64),  # messages in it,
+        ("held", np.int64),  # and with those that come for sure
+        ("first", np.int64),  # slots of those that wait for a place
+        ("last", np.int64),
+        ("waiting", np.int64),
+        ("blocked", np.bool_),  # served, but there is no place where it should go
+        ("arrived", np.int64),
+        ("started", np.int64),
+        ("served", np.int64),
+        ("dropped", np.int64),
+        ("coalesced", np.int64),
+        ("most", np.int64),  # messages in it at one time
+        ("changed", np.float64),  # when `count` changed,
+        ("area", np.float64),  # and its integral until then
+        ("ends", np.float64),  # of the present service
+        ("busy", np.float64),  # times of service that began,
+        ("wait", np.float64),  # and of waiting for them
+        ("sojourn", np.float64),  # of messages that are gone
+        ("stopped", np.float64),  # time for which it was blocked
+    ],
+    align=True,
+)
+SLOT = np.dtype(
+    [
+        ("message", np.int64),
+        ("node", np.int64),  # where it is, or where it goes; of a unit that waits, the unit
+        ("next", np.int64),  # slot in the same line, or of the free ones
+        ("parent", np.int64),  # slot of the message that is blocked by this one; -1: a unit waits
+        ("left", np.int64),  # copies of it that have no place yet
+        ("latency", np.float64),  # of the edge to its node
+        ("arrived", np.float64),
+    ],
+    align=True,
+)
+# A unit that waits for a place: what levels it had, and where its output went.
+HELD = np.dtype(
+    [
+        ("waiting", np.bool_),
+        ("up", np.float64),
+        ("down", np.float64),
+        ("direction", np.float64),
+    ],
+    align=True,
+)
+# Of every message: its number among those of its unit, and whether it is news.
+MARK = np.dtype([("number", np.int64), ("news", np.bool_)], align=True)
+TALLY = np.dtype(
+    [
+        ("news", np.int64),  # packets with news, and units that wait to tell some
+        ("since", np.float64),  # when the last news will have arrived if nobody waits
+        ("free", np.int64),  # first free slot, or -1,
+        ("used", np.int64),  # slots that were ever used,
+        ("slots", np.int64),  # and that are in use
+        ("requests", np.int64),  # units that had to wait
+    ],
+    align=True,
+)
+# What a packet is besides a look of a unit: the end of a service, or a way between two servers.
+SERVED, ON_A_LINK = -3, -4
+
+
+@bundle
+class Ways(NamedTuple):
+    """Who serves the messages of whom; the same for all cues."""
+
+    servers: Records  # of SERVER
+    nodes: Records  # of NODE
+    edges: Records  # of EDGE
+    roots: Records  # of ROOT
+    parts: Records  # of PART
+    runs: Records  # of RUN_OF_UNITS
+    units: Records  # of UNIT_WAY
+    rules: Records  # (1,) of WAY_RULES
+
+
+@bundle
+class Traffic(NamedTuple):
+    """What is under way in one cue."""
+
+    servers: Records  # of SERVER_STATE
+    slots: Records  # of SLOT
+    table: Ints  # by node and unit: the slot of its message that waits there, or -1
+    held: Records  # of HELD, by unit
+    marks: Records  # of MARK, by message
+    tally: Records  # (1,) of TALLY

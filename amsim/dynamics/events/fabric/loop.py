@@ -1,0 +1,138 @@
+"""The engine for shared links: the general engine with servers on the way of messages. Compiled."""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....compiled.jit import compiled, inner
+from ....neurons import GROUPS, SIGN
+from ..engine.clocks import begin, next_tick
+from ..engine.groups import next_of_group
+from ..engine.leak import find_crossings, first_unit, receive, receive_broadcast
+from ..engine.loop import moved, update_register
+from ..engine.queue import pop, push
+from ..engine.state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
+from .arrays import ON_A_LINK, SERVED
+from .serving import ask_to_say, end_service, enter, note
+
+
+@inner
+def _read(layout, state, ways, c, index, receiver, lost):
+    """Message `index` reaches the registers of a part of its receivers, or of one of them."""
+    part, run = ways.parts[c], state.run[0]
+    q = part.projection
+    projection = layout.projections[q]
+    population = layout.populations[projection.target]
+    j = state.messages[index].unit - layout.populations[projection.source].start
+    if projection.weights < 0:
+        state.populations[projection.target].shift = state.messages[index].value
+        if not layout.rules[0].clocked:
+            state.populations[projection.target].scan = population.start
+        return
+    place = part.number if receiver == ALL else receiver
+    delta = update_register(layout, state, q, index, place, lost)
+    if receiver != ALL:
+        place = projection.weights + j * (population.stop - population.start) + receiver
+        change = layout.weights[place] * delta / population.leak
+        run.operations += 1
+        receive(layout, state, population.start + receiver, change)
+    elif delta != 0.0:
+        for r in range(part.first, part.last):
+            first, last = ways.runs[r].first, ways.runs[r].last
+            run.operations += last - first
+            receive_broadcast(layout, state, q, j, delta, first, last)
+
+
+@inner
+def _look(layout, state, traffic, unit, what, number):
+    """A unit looks at its output, at a tick or a heartbeat: whether it sends, and what."""
+    rules, t = layout.rules[0], state.run[0].now
+    value, direction = moved(layout, state, unit, t)
+    silent = t - state.units[unit].sent_at
+    sends = direction != 0.0 or silent >= rules.heartbeat * (1.0 - 1e-12)
+    waits = traffic.held[unit].waiting
+    if what == TICK:
+        next_tick(layout, state, unit, number + 1)
+    else:
+        last = t if sends or waits else state.units[unit].sent_at
+        push(state, last + rules.heartbeat, BEAT, 0, unit, False)
+    return sends and not waits, value, direction
+
+
+@compiled
+def run_fabric(layout, state, ways, traffic, stop, effort):
+    """Events up to time `stop`, until the cue is quiet, or for about `effort` operations."""
+    units, run, rules, tally = state.units, state.run[0], layout.rules[0], traffic.tally[0]
+    populations, room = layout.populations, ways.rules[0].room
+    before, steps = run.operations, 0
+    if not run.begun:
+        begin(layout, state)
+    while True:
+        steps += 20
+        if run.operations - before + steps > effort:
+            return BUSY
+        if run.messages >= rules.limit:
+            return MANY
+        if (
+            run.messages >= len(state.messages)
+            or run.packets + room > len(state.queue)
+            or tally.slots + room > len(traffic.slots)
+        ):
+            return FULL
+        p, due = 0, np.inf
+        for other in range(len(populations)):
+            scanned = state.populations[other].scan == populations[other].stop
+            turn = state.populations[other].due if scanned else run.now
+            if turn < due:
+                p, due = other, turn
+        arrival = state.queue[0].time if run.packets > 0 else np.inf
+        # Of equal times, what is under way comes before messages, and both before the end.
+        t = max(min(due, arrival, run.check), run.now)
+        if t > stop:
+            run.now = stop
+            return STOPPED
+        run.now = t
+        sender, value, direction = -1, 0.0, 0.0
+        if arrival <= t:
+            packet = state.queue[0]
+            what, index, unit, lost = packet.what, packet.index, packet.unit, packet.lost
+            pop(state)
+            if what >= 0:
+                _read(layout, state, ways, what, index, unit, lost)
+                note(layout, state, traffic, index, -1)
+            elif what == SERVED:
+                end_service(layout, state, ways, traffic, unit)
+            elif what == ON_A_LINK:
+                enter(layout, state, ways, traffic, unit, index)
+            else:
+                sends, value, direction = _look(layout, state, traffic, unit, what, index)
+                if sends:
+                    sender = unit
+        elif due <= t:
+            population, now = populations[p], state.populations[p]
+            if now.scan < population.stop:
+                # After a shift outputs may have jumped beyond their levels.
+                while sender < 0 and now.scan < population.stop:
+                    value, direction = moved(layout, state, now.scan, t)
+                    if direction != 0.0:
+                        sender = now.scan
+                    now.scan += 1
+                if now.scan == population.stop:
+                    find_crossings(layout, state, p)
+            elif population.kind in GROUPS:
+                sender, direction = next_of_group(layout, state, p, t)
+                value = units[sender].up if direction > 0.0 else units[sender].down
+                if sender >= 0:
+                    now.due = t
+            else:
+                sender = first_unit(layout, state, p)
+                direction = 1.0 if state.gap[sender] > 0.0 else -1.0
+                value = units[sender].up if direction > 0.0 else units[sender].down
+        else:
+            return QUIET
+        if sender >= 0:
+            if populations[layout.units[sender].population].kind == SIGN and direction != 0.0:
+                value = direction
+            ask_to_say(layout, state, ways, traffic, sender, value, direction)

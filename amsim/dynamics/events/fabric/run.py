@@ -1,0 +1,149 @@
+"""Runs over shared links: the engine of `loop.py`, and what became of every link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....compiled.jit import announced, require_compiler
+from ...problem import Problem, Solution
+from .. import run as events
+from ..engine.state import PACKET, State
+from ..layout import Layout
+from ..layout.arrays import Floats
+from ..options import EventDriven
+from . import loop
+from .arrays import HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
+from .ways import lay_ways
+
+_STATS = ("arrived", "served", "dropped", "coalesced", "inside", "most", "mean_wait",
+          "mean_number", "time_spent", "utilisation", "blocked")  # fmt: skip
+
+
+def solve(problem: Problem, options: EventDriven) -> Solution:
+    """Run all cues of the batch, one after the other."""
+    begin = _Begin(options)
+    solution = events.solve(problem, options, begin)
+    for name in _STATS:
+        solution.stats[f"link_{name}"] = {
+            link: solution.stats.pop(f"link_{name} {link}") for link in begin.names
+        }
+    return solution
+
+
+class _Begin:
+    """Makes the runs of all cues, which share their ways."""
+
+    def __init__(self, options: EventDriven) -> None:
+        self.options, self.ready = options, False
+        self.names: list[str] = []
+
+    def __call__(self, problem: Problem, layout: Layout, *cue: Floats) -> FabricRun:
+        if not self.ready:
+            fabric = self.options.timing.fabric
+            assert fabric is not None
+            counts = problem.tolerance > 0 and not problem.naive
+            laid = lay_ways(problem.network, layout, fabric, problem.seed, counts)
+            self.layout, self.ways, self.names = laid
+            self.ready = True
+        return FabricRun(self.ways, self.names, problem, self.layout, *cue)
+
+
+class FabricRun(events.Run):
+    """One cue over shared links."""
+
+    def __init__(
+        self, ways: Ways, names: list[str], problem: Problem, layout: Layout, *cue: Floats
+    ) -> None:
+        super().__init__(problem, layout, *cue)
+        self.ways, self.names = ways, names
+        self.traffic = _begin_traffic(ways, self.state)
+
+    def finish(self) -> None:
+        """Keep the last state and what was counted, of every link, too."""
+        super().finish()
+        for name, server in zip(self.names, self.traffic.servers, strict=True):
+            for what, value in _counted(server, self.traffic.slots, self.end).items():
+                self.stats[f"link_{what} {name}"] = value
+        self.stats["held_back"] = int(self.traffic.tally["requests"][0])
+        del self.traffic
+
+    def _prepare(self) -> None:
+        require_compiler("the event engine")
+        with announced("the event engine", loop.run_fabric):
+            self._run(0.0, -1)
+
+    def _run(self, stop: float, effort: int) -> int:
+        arrays = self.layout, self.state, self.ways, self.traffic
+        return int(loop.run_fabric(*arrays, stop, effort))
+
+    def _jump(self) -> None:
+        super()._jump()
+        tally = self.traffic.tally[0]
+        tally["since"] = self.now + self.layout.rules[0]["transit"]
+        if tally["news"] > 0:
+            self.state.run["check"] = np.inf
+
+    def _grow(self, ended: int) -> None:
+        """Make room for what is full, messages, packets or slots; or give up."""
+        state, traffic, tally = self.state, self.traffic, self.traffic.tally[0]
+        room = int(self.ways.rules["room"][0])
+        if state.run["messages"][0] == len(state.messages):
+            self.state = state._replace(messages=_twice(state.messages))
+            self.traffic = traffic._replace(marks=_twice(traffic.marks))
+        elif tally["slots"] + room > len(traffic.slots):
+            self.traffic = traffic._replace(slots=_twice(traffic.slots))
+        else:
+            most = max(events.ON_THE_WAY, int(self.layout.rules["limit"][0]))
+            if len(state.queue) >= most:
+                super()._grow(ended)
+                return
+            more = np.zeros(max(room, len(state.queue)), PACKET)
+            self.state = state._replace(queue=np.concatenate([state.queue, more]))
+
+
+def _twice(array: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([array, np.zeros_like(array)])
+
+
+def _begin_traffic(ways: Ways, state: State) -> Traffic:
+    """Nothing is under way."""
+    servers, tally = np.zeros(len(ways.servers), SERVER_STATE), np.zeros(1, TALLY)
+    tally["free"] = -1
+    return Traffic(
+        servers=servers,
+        slots=np.zeros(256 + int(ways.rules["room"][0]), SLOT),
+        table=np.full(int(ways.rules["table"][0]), -1),
+        held=np.zeros(len(ways.units), HELD),
+        marks=np.zeros(len(state.messages), MARK),
+        tally=tally,
+    )
+
+
+def _counted(server: Any, slots: NDArray[Any], end: float) -> dict[str, float]:
+    """What a server tells of itself at the end of a run."""
+    count, started = int(server["count"]), int(server["started"])
+    spent, k = float(server["sojourn"]), int(server["head"])
+    for _ in range(count):
+        spent += end - float(slots["arrived"][k])
+        k = int(slots["next"][k])
+    area = float(server["area"] + count * (end - server["changed"]))
+    left = max(float(server["ends"]) - end, 0.0) if count else 0.0
+    stopped = float(server["stopped"])
+    if server["blocked"]:
+        stopped += end - float(server["ends"])
+    return {
+        "arrived": int(server["arrived"]),
+        "served": int(server["served"]),
+        "dropped": int(server["dropped"]),
+        "coalesced": int(server["coalesced"]),
+        "inside": count,
+        "most": int(server["most"]),
+        "mean_wait": float(server["wait"]) / started if started else 0.0,
+        "mean_number": area / end if end > 0 else 0.0,
+        "time_spent": spent,
+        "utilisation": (float(server["busy"]) - left) / end if end > 0 else 0.0,
+        "blocked": stopped / end if end > 0 else 0.0,
+    }
