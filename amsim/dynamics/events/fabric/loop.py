@@ -20,7 +20,18 @@ from .serving import ask_to_say, end_service, enter, note
 
 @inner
 def _read(layout, state, ways, c, index, receiver, lost):
-    """Message `index` reaches the registers of a part of its receivers, or of one of them."""
+    """Message `index` reaches the registers of a part of its receivers, or of one of them.
+
+    Parameters
+    ----------
+    layout, state, ways : bundles of arrays
+    c, index : int
+        A part, and a message.
+    receiver : int
+        The one of them, counted in its population, or ALL.
+    lost : bool
+        Whether the message was lost; they then read 0.
+    """
     part, run = ways.parts[c], state.run[0]
     q = part.projection
     projection = layout.projections[q]

@@ -135,7 +135,16 @@ def enter(layout, state, ways, traffic, n, index):
 
 @inner
 def _go(layout, state, ways, traffic, n, index, latency):
-    """A message goes to node n."""
+    """A message goes to node n.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    n, index : int
+        A node, and a message.
+    latency : float
+        On the way to it.
+    """
     note(layout, state, traffic, index, 1)
     if latency > 0.0:
         push(state, state.run[0].now + latency, ON_A_LINK, index, n, False)
@@ -166,7 +175,16 @@ def _wait_for(traffic, s, index, n, parent, latency):
 
 @inner
 def _deliver_later(layout, state, ways, traffic, c, index, latency):
-    """What comes after the last link: delay, jitter and loss, as without a fabric."""
+    """What comes after the last link: delay, jitter and loss, as without a fabric.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    c, index : int
+        A part, and a message.
+    latency : float
+        On the way to it.
+    """
     part, rules, message = ways.parts[c], layout.rules[0], state.messages[index]
     q, left = part.projection, state.run[0].now + latency
     own_jitter, own_drop = keys_of_message(layout, message.unit, traffic.marks[index].number)
@@ -186,7 +204,16 @@ def _deliver_later(layout, state, ways, traffic, c, index, latency):
 
 @inner
 def forward(layout, state, ways, traffic, e, index, parent):
-    """A message takes edge e; False if it has to wait, in the place of slot `parent`."""
+    """A message takes edge e; False if it has to wait, in the place of slot `parent`.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    e, index : int
+        An edge, and a message.
+    parent : int
+        Slot of the message in the link before; -1 where a place is kept, or a unit sends.
+    """
     edge = ways.edges[e]
     if edge.child < 0:
         c = -1 - edge.child
@@ -205,7 +232,18 @@ def forward(layout, state, ways, traffic, e, index, parent):
 
 @inner
 def say(layout, state, ways, traffic, i, value, direction, news):
-    """Unit i sends its output `value` now; where senders wait, a place is kept for it."""
+    """Unit i sends its output `value` now; where senders wait, a place is kept for it.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    i : int
+        The unit.
+    value, direction : float
+        Its output, and where that moves.
+    news : bool
+        Whether no cue may settle before it is read.
+    """
     p, run = layout.units[i].population, state.run[0]
     index = write_message(layout, state, i, value, direction)
     mark = traffic.marks[index]
@@ -228,7 +266,18 @@ def say(layout, state, ways, traffic, i, value, direction, news):
 
 @inner
 def _hold(layout, state, ways, traffic, i, direction, entry):
-    """Unit i has to wait for a place: it has no levels until then."""
+    """Unit i has to wait for a place: it has no levels until then.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    i : int
+        The unit.
+    direction : float
+        Where its output moves.
+    entry : int
+        The server.
+    """
     p, unit, held = layout.units[i].population, state.units[i], traffic.held[i]
     held.waiting, held.up, held.down, held.direction = True, unit.up, unit.down, direction
     unit.up, unit.down = np.inf, -np.inf
@@ -244,7 +293,16 @@ def _hold(layout, state, ways, traffic, i, direction, entry):
 
 @inner
 def ask_to_say(layout, state, ways, traffic, i, value, direction):
-    """Unit i wants to send: it does so now, or when there is a place."""
+    """Unit i wants to send: it does so now, or when there is a place.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    i : int
+        The unit.
+    value, direction : float
+        Its output, and where that moves.
+    """
     entry = ways.roots[ways.units[i].root].entry
     if entry >= 0:
         if is_full(ways, traffic, entry):
