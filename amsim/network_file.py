@@ -73,7 +73,7 @@ def save(network: Network, path: str | Path, *, force: bool) -> Path:
         path = path.with_name(f"{path.name}.npz")
     refuse_existing(path, force=force)
     if in_json:
-        text = json.dumps(_document(network, _as_lists), allow_nan=False).encode() + b"\n"
+        text = json.dumps(document_of(network, _as_lists), allow_nan=False).encode() + b"\n"
         if len(text) > MOST_JSON:
             raise ValueError(
                 f"{path} would have {len(text):,} bytes, more than {MOST_JSON:,}: save as .npz"
@@ -87,7 +87,7 @@ def save(network: Network, path: str | Path, *, force: bool) -> Path:
         arrays[name] = array
         return name
 
-    document = json.dumps(_document(network, beside), allow_nan=False)
+    document = json.dumps(document_of(network, beside), allow_nan=False)
     write_atomically(path, lambda file: np.savez(file, json=np.array(document), **arrays))
     return path
 
@@ -99,7 +99,7 @@ def load(
     path = checks.path("path", path)
     with naming_damage(path, "a network", "Network.save"):
         if path.suffix.lower() == ".json":
-            return _network(parse_json(read_text(path, MOST_JSON)), _from_lists, layer, network)
+            return network_of(parse_json(read_text(path, MOST_JSON)), _from_lists, layer, network)
         with open_archive(path, max_bytes=max_bytes) as archive:
             read: set[str] = {"json"}
 
@@ -107,15 +107,16 @@ def load(
                 if not isinstance(name, str) or name not in archive or name == "json":
                     raise ValueError(f"{where} is the array {checks.shown(name)}, which it lacks")
                 read.add(name)
-                return _known_dtype(where, archive[name])
+                return known_dtype(where, archive[name])
 
-            found = _network(archive.json(), from_beside, layer, network)
+            found = network_of(archive.json(), from_beside, layer, network)
             if more := sorted(set(archive) - read):
                 raise ValueError(f"{more} are none of its arrays")
             return found
 
 
-def _document(network: Network, put: Put) -> dict[str, Any]:
+def document_of(network: Network, put: Put) -> dict[str, Any]:
+    """A network as JSON, with its arrays put elsewhere."""
     return {
         "format": FORMAT,
         "layers": {n: _value(f"layers.{n}", x, put) for n, x in network.layers.items()},
@@ -144,7 +145,8 @@ def _value(where: str, value: Any, put: Put) -> Any:
     return {"class": kind.__name__, **{n: _value(f"{where}.{n}", x, put) for n, x in parts.items()}}
 
 
-def _network(document: Any, take: Take, layer: type[Layer], network: type[Network]) -> Network:
+def network_of(document: Any, take: Take, layer: type[Layer], network: type[Network]) -> Network:
+    """The network of a document, with its arrays taken from elsewhere."""
     if not isinstance(document, Mapping) or "format" not in document:
         raise ValueError("its JSON is that of something else")
     if document["format"] != FORMAT:
@@ -198,7 +200,7 @@ def _from_lists(where: str, found: Any) -> Array:
     return given if given.dtype == bool else checks.array(where, given, dtype=given.dtype)
 
 
-def _known_dtype(where: str, array: Array) -> Array:
+def known_dtype(where: str, array: Array) -> Array:
     """An array of a type that is written here, in this machine's order of bytes."""
     if array.dtype.str[1:] not in _DTYPES:
         raise ValueError(f"{where} has dtype {array.dtype}, which no network has")

@@ -71,6 +71,11 @@ class Neuron:
     memory: str = ""
     exponent: int = 1
 
+    @property
+    def chip(self) -> str:
+        """The kind of integer unit that it is in a network of any layers; empty if none."""
+        return self.feature or self.memory or {SIGMOID: "sigmoid"}.get(self.kind, "")
+
 
 def _power(of: RectifiedPower) -> Neuron:
     whole = of.n == int(of.n)

@@ -64,6 +64,7 @@ def measure(
 
     net = am.dense_am(stored, hidden=am.Softmax(beta))
     plan = hw.compile(net, weight_bits=weight_bits, quantum=quantum)
+    assert isinstance(plan, hw.Plan)
     comparison = hw.compare(plan, cues)
     run = hw.run(plan, cues)
     cost = hw.estimate(hw.place(plan), run, prices=_PRICES)

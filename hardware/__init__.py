@@ -15,6 +15,7 @@ from .compare import Comparison, compare, compare_bit_widths
 from .cost import Estimate, estimate
 from .cost_table import CostRow, CostTable, compare_costs
 from .errors import LimitError, MappingError, NotPublicError, RangeError
+from .graphs.plan import GraphPlan
 from .placement import Placement, place
 from .plan import Job, Plan
 from .planner import compile
@@ -30,6 +31,7 @@ __all__ = [
     "CostRow",
     "CostTable",
     "Estimate",
+    "GraphPlan",
     "Job",
     "Limit",
     "LimitError",

@@ -8,10 +8,12 @@ the name of the backend. Nothing ever falls back to another backend.
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, cast
 
 from amsim import checks
 
+from .graphs.job import GraphJob
+from .graphs.plan import GraphPlan
 from .plan import Job, Plan
 from .trace import Trace
 
@@ -49,6 +51,12 @@ class Backend(Protocol):
     def __call__(self, plan: Plan, job: Job, record: tuple[str, ...], /) -> Trace: ...
 
 
+class GraphBackend(Protocol):
+    """Runs a job of a `GraphPlan`, by the rules of `Backend` and with the signals of its turns."""
+
+    def __call__(self, plan: GraphPlan, job: GraphJob, record: tuple[str, ...], /) -> Trace: ...
+
+
 def find(name: str) -> Backend:
     """The backend of a name.
 
@@ -78,6 +86,23 @@ def find(name: str) -> Backend:
             f"reinstall the package that registers it"
         ) from error
     return backend
+
+
+def find_for_graphs(name: str) -> GraphBackend:
+    """The backend of a name, for a `GraphPlan`.
+
+    Raises
+    ------
+    BackendUnavailable
+        If it is not there, or takes plans of two layers alone.
+    """
+    backend = find(name)
+    if name != "emulator":
+        raise BackendUnavailable(
+            f"backend {name!r} takes plans of features and memories (am.dense_am) alone; networks "
+            f"of other layers run on 'emulator'"
+        )
+    return cast(GraphBackend, backend)
 
 
 def available() -> tuple[str, ...]:

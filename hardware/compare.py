@@ -14,9 +14,10 @@ from amsim import Dense, GuaranteeWarning, Network, Settled, checks, simulate
 from amsim.display import fields_repr
 
 from .float_schedule import float_schedule
+from .graphs.plan import GraphPlan
 from .jobs import MOST_STEPS
 from .plan import Plan, require_plan
-from .planner import compile
+from .planner import compile_two_layers
 from .run import run
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Comparison:
         return causes(self)
 
 
-def compare(plan: Plan, cues: ArrayLike, *, steps: int | None = None) -> Comparison:
+def compare(plan: Plan | GraphPlan, cues: ArrayLike, *, steps: int | None = None) -> Comparison:
     """Recall cues by the ODE and by the integers, and say where they differ.
 
     Parameters
@@ -119,7 +120,7 @@ def compare(plan: Plan, cues: ArrayLike, *, steps: int | None = None) -> Compari
     >>> bool(comparison.same_basin.all()), bool(comparison.total.max() < 1e-3)
     (True, True)
     """
-    require_plan(plan)
+    plan = require_plan(plan, "hardware.compare")
     rounded = rounded_network(plan)
     steps = 10 * plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
     integers = run(plan, cues, steps=steps)
@@ -155,7 +156,8 @@ def compare_bit_widths(
     `hardware.figures.bit_widths` draws the result.
     """
     checks.instance("widths", widths, Iterable, "a list of weight_bits")
-    return [compare(compile(network, weight_bits=bits, **options), cues) for bits in widths]
+    plans = (compile_two_layers(network, weight_bits=bits, **options) for bits in widths)
+    return [compare(plan, cues) for plan in plans]
 
 
 def rounded_network(plan: Plan) -> Network:

@@ -19,7 +19,7 @@ from .cost import Estimate, estimate
 from .cost_report import scaled
 from .errors import LimitError, NotPublicError
 from .placement import Placement, place
-from .planner import compile
+from .planner import compile_two_layers
 from .run import Result, run
 
 
@@ -152,7 +152,7 @@ def compare_costs(
     rows = []
     for bits in weight_bits:
         for quantum in quanta:
-            plan = compile(network, weight_bits=bits, quantum=quantum)
+            plan = compile_two_layers(network, weight_bits=bits, quantum=quantum)
             result = run(plan, cues)
             rows += [_row(table, bits, quantum, result, prices, cores) for table in tables]
     return CostTable(tuple(rows))

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .graphs.job import GraphJob
+from .graphs.machine import GraphMachine
+from .graphs.plan import GraphPlan
 from .plan import Integers, Job, Plan
 from .schedule import CONNECTIONS, STARTS, STATES, Interpreter
 from .trace import Trace
@@ -48,6 +51,9 @@ class Machine(Interpreter):
         names = set().union(*(turn.functions for turn in set(plan.schedule)))
         functions = {name: attrgetter(name)(plan) for name in names}
         super().__init__(plan.schedule, values, functions, self._received(), self._inputs_of)
+        self.count = len(job.visible)
+        # Periods after which the driven inputs no longer change.
+        self.driven = max(len(job.input_visible), len(job.input_hidden)) - 1
         kinds = dict.fromkeys(turn.counted for turn in plan.schedule)
         self.messages = {kind: np.zeros(len(job.visible), np.int64) for kind in kinds}
 
@@ -112,10 +118,10 @@ class Machine(Interpreter):
         }
 
 
-def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
+def emulate(plan: Plan | GraphPlan, job: Job | GraphJob, record: tuple[str, ...] = ()) -> Trace:
     """Run a job; see `hardware.run`, which prepares it and decodes the result."""
     start = time.perf_counter()
-    machine = Machine(plan, job)
+    machine = machine_of(plan, job)
     whole = job.steps // plan.period
     if record:
         signals, settled = _recorded(machine, record)
@@ -137,11 +143,22 @@ def emulate(plan: Plan, job: Job, record: tuple[str, ...] = ()) -> Trace:
     )
 
 
-def _recorded(machine: Machine, record: tuple[str, ...]) -> tuple[dict[str, Integers], Integers]:
+def machine_of(plan: Plan | GraphPlan, job: Job | GraphJob) -> Machine | GraphMachine:
+    """What carries out the schedule of a plan."""
+    if isinstance(plan, GraphPlan):
+        assert isinstance(job, GraphJob)
+        return GraphMachine(plan, job)
+    assert isinstance(job, Job)
+    return Machine(plan, job)
+
+
+def _recorded(
+    machine: Machine | GraphMachine, record: tuple[str, ...]
+) -> tuple[dict[str, Integers], Integers]:
     """Signals after every step of the job, and `settled` as in `_until_rest`."""
     signals: dict[str, list[Integers]] = {name: [] for name in record}
     length, before = machine.plan.period, machine.state()
-    moving = np.zeros(len(machine.job.visible), np.int64)  # first period without a change
+    moving = np.zeros(machine.count, np.int64)  # first period without a change
     for t in range(machine.job.steps):
         machine.step(t)
         for name in record:
@@ -154,7 +171,7 @@ def _recorded(machine: Machine, record: tuple[str, ...]) -> tuple[dict[str, Inte
     return {name: np.array(rows) for name, rows in signals.items()}, settled
 
 
-def _until_rest(machine: Machine, periods: int) -> Integers:
+def _until_rest(machine: Machine | GraphMachine, periods: int) -> Integers:
     """Run whole periods; those after everything came to rest are counted, not computed.
 
     Returns
@@ -162,13 +179,12 @@ def _until_rest(machine: Machine, periods: int) -> Integers:
     settled : ndarray of int (B,)
         Steps after which nothing of a cue changed any more, -1 where something still did.
     """
-    job, period_steps = machine.job, machine.plan.period
-    if _terms(machine.plan, job) >= _WORTH_COMPILING:
+    period_steps = machine.plan.period
+    if isinstance(machine, Machine) and _terms(machine.plan, machine.job) >= _WORTH_COMPILING:
         from .compiled import until_rest
 
         return until_rest(machine, periods)
-    driven = max(len(job.input_visible), len(job.input_hidden)) - 1
-    moving = np.zeros(len(machine.job.visible), np.int64)  # first period without a change
+    moving = np.zeros(machine.count, np.int64)  # first period without a change
     for period in range(periods):
         before = machine.state()
         counted = {kind: count.copy() for kind, count in machine.messages.items()}
@@ -176,7 +192,7 @@ def _until_rest(machine: Machine, periods: int) -> Integers:
             machine.step(t)
         moves = _moved(before, machine.state(), period)
         moving[moves] = period + 1
-        if not moves.any() and period >= driven:
+        if not moves.any() and period >= machine.driven:
             for kind, count in machine.messages.items():
                 count += (periods - 1 - period) * (count - counted[kind])
             break

@@ -10,21 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .plan import TANH_BITS, Integers, Job, Normaliser, Plan
+from .exact_arithmetic import Ints, Overflow, Widths, boltzmann, log_sum, output, relaxed, scaled
+from .plan import Integers, Job, Plan
 from .schedule import STARTS, Interpreter
 
-Ints = list[int]
-
-STATE_BITS, PRODUCT_BITS, WORD_BITS = 24, 40, 32
-_ONE = 1 << 16
-
-
-class Overflow(ArithmeticError):  # noqa: N818
-    """A value does not fit the bits that the chip has for it."""
+__all__ = ["Overflow", "Recall", "recall"]
 
 
 @dataclass
-class Recall:
+class Recall(Widths):
     """One cue. Values of all units after every step, as lists of int.
 
     Attributes
@@ -34,27 +28,12 @@ class Recall:
     c : list of int
     out : list of list of int
         What is sent in every step, by the population whose turn it is.
-    largest : dict of str to int
-        The largest absolute value that each kind of value reached.
     """
 
     v: list[list[int]] = field(default_factory=list)
     h: list[list[int]] = field(default_factory=list)
     c: list[int] = field(default_factory=list)
     out: list[list[int]] = field(default_factory=list)
-    largest: dict[str, int] = field(default_factory=dict)
-
-    def fit(self, name: str, value: int, bits: int = STATE_BITS) -> int:
-        """The value, if it fits a signed integer of so many bits."""
-        if not -(1 << (bits - 1)) < value < 1 << (bits - 1):
-            raise Overflow(f"{name}: {value} does not fit {bits} bits")
-        if abs(value) > self.largest.get(name, 0):
-            self.largest[name] = abs(value)
-        return value
-
-    def product(self, x: int, y: int) -> int:
-        """x y, before its shift."""
-        return self.fit("product", x * y, PRODUCT_BITS + 1)
 
 
 def recall(plan: Plan, job: Job, cue: int = 0) -> Recall:
@@ -103,17 +82,17 @@ def _functions(seen: Recall, plan: Plan) -> dict[str, Callable[..., Ints]]:
             0 if held else seen.fit("arriving", x * 2**visible.gain) + int(bias) + y
             for held, x, bias, y in zip(clamped, arriving, visible.bias, driven, strict=True)
         ]
-        return _relaxed(seen, "visible", v, drive, visible.decay, held=clamped)
+        return relaxed(seen, "visible", v, drive, visible.decay, held=clamped)
 
     def change(v: Ints, sent: Ints) -> Ints:
         return [_feature_message(seen, plan, x, y) for x, y in zip(v, sent, strict=True)]
 
     def relax_memories(h: Ints, total: Ints, driven: Ints) -> Ints:
         drive = [x + int(b) + y for x, b, y in zip(total, hidden.bias, driven, strict=True)]
-        return _relaxed(seen, "hidden", h, drive, hidden.decay, held=[0] * len(h))
+        return relaxed(seen, "hidden", h, drive, hidden.decay, held=[0] * len(h))
 
     def logit(h: Ints) -> Ints:
-        return [seen.fit("logit", _scaled(seen, x, hidden.mantissa, hidden.shift)) for x in h]
+        return [seen.fit("logit", scaled(seen, x, hidden.mantissa, hidden.shift)) for x in h]
 
     functions: dict[str, Callable[..., Ints]] = {
         "visible.relax": relax_features,
@@ -121,22 +100,24 @@ def _functions(seen: Recall, plan: Plan) -> dict[str, Callable[..., Ints]]:
         "visible.add": lambda one, other: [x + y for x, y in zip(one, other, strict=True)],
         "hidden.relax": relax_memories,
         "hidden.logit": logit,
-        "hidden.output": lambda h: [_power(seen, plan, x) for x in h],
+        "hidden.output": lambda h: [
+            seen.fit("message of hidden", output(seen, hidden, x)) for x in h
+        ],
     }
     if normaliser is not None:
         n = normaliser
 
         def exponentials(bits: int) -> Callable[..., Ints]:
-            return lambda a, c: _boltzmann(seen, a, c[0], n.logit_bits, bits)
+            return lambda a, c: boltzmann(seen, a, c[0], n.logit_bits, bits)
 
-        def log_sum(c: Ints, total: Ints) -> Ints:
-            return [_log_sum(seen, n, seen.fit("c", c[0]), total[0])]
+        def summed(c: Ints, total: Ints) -> Ints:
+            return [log_sum(seen, n, seen.fit("c", c[0]), total[0])]
 
         functions |= {
             "normaliser.rise": lambda c: [c[0] + n.headroom],
             "normaliser.exponential": exponentials(n.sum_bits),
             "normaliser.probability": exponentials(n.p_bits),
-            "normaliser.log_sum": log_sum,
+            "normaliser.log_sum": summed,
         }
     return functions
 
@@ -165,96 +146,6 @@ def _connections(seen: Recall, plan: Plan) -> dict[str, Callable[[Any, Any], Int
     }
 
 
-def _towards_zero(x: int, divisor: int) -> int:
-    return x // divisor if x >= 0 else -(-x // divisor)
-
-
-def _rounded(x: int, divisor: int) -> int:
-    """x / divisor for x >= 0 to the nearest integer, halves up."""
-    return (2 * x + divisor) // (2 * divisor)
-
-
-def _relaxed(
-    seen: Recall, name: str, states: Ints, targets: Ints, mantissas: Integers, held: Ints
-) -> Ints:
-    """States a step nearer to their targets, but for those that are held."""
-    moved = list(states)
-    for i, (x, target) in enumerate(zip(states, targets, strict=True)):
-        if held[i]:
-            continue
-        seen.fit(f"target of {name}", target)
-        drive = seen.fit(f"drive of {name}", target - x)
-        share = _towards_zero(seen.product(drive, int(mantissas[i])), 4096)
-        moved[i] = seen.fit(name, x + share)
-    return moved
-
-
-def _scaled(seen: Recall, x: int, mantissa: int, shift: int) -> int:
-    size = _rounded(seen.product(abs(x), mantissa), 2**shift)
-    return size if x >= 0 else -size
-
-
 def _feature_message(seen: Recall, plan: Plan, v: int, sent: int) -> int:
-    visible = plan.visible
-    if visible.kind == "identity":
-        g = _scaled(seen, v, visible.mantissa, visible.shift)
-    elif v == 0:
-        g = 0
-    else:
-        size = visible.level
-        if visible.kind == "tanh":
-            octaves = _scaled(
-                seen, min(abs(v), visible.saturation), visible.mantissa, visible.shift
-            )
-            size = _rounded(seen.product(_tanh(seen, octaves), visible.level), _ONE)
-        g = size if v > 0 else -size
-    change = seen.fit("message of visible", g - sent)
-    return change if abs(change) >= visible.threshold else 0
-
-
-def _exp2(seen: Recall, x: int, fraction: int, bits: int) -> int:
-    whole = x // 2**fraction
-    f = (x - whole * 2**fraction) * 2 ** (16 - fraction)
-    bend = seen.fit("word", f * (_ONE - f), WORD_BITS + 1) // _ONE
-    slope = 19961 + seen.fit("word", 5129 * f, WORD_BITS + 1) // _ONE
-    mantissa = _ONE + f - _rounded(seen.fit("word", bend * slope, WORD_BITS + 1), _ONE)
-    places = whole + bits - 16
-    value = mantissa << places if places >= 0 else _rounded(mantissa, 1 << -places)
-    return seen.fit("exponential", value)
-
-
-def _log2(seen: Recall, x: int, fraction: int) -> int:
-    octave: int = x.bit_length() - 1
-    f = seen.fit("product", x * _ONE, PRODUCT_BITS + 1) // 2**octave - _ONE
-    bend = seen.fit("word", f * (_ONE - f), WORD_BITS + 1) // _ONE
-    slope = 27713 + seen.fit("word", -10435 * f, WORD_BITS + 1) // _ONE
-    f += seen.fit("word", bend * slope, WORD_BITS + 1) // _ONE
-    return (octave << fraction) + _rounded(f, 1 << (16 - fraction))
-
-
-def _tanh(seen: Recall, octaves: int) -> int:
-    u = _exp2(seen, -octaves, TANH_BITS, 16)
-    slope = -52944 + seen.fit("word", 21165 * u, WORD_BITS + 1) // _ONE
-    inverse = 64873 + seen.fit("word", u * slope, WORD_BITS + 1) // _ONE
-    error = _ONE - seen.fit("word", (_ONE + u) * inverse, WORD_BITS + 2) // _ONE
-    error += seen.fit("word", error * error, WORD_BITS + 1) // _ONE
-    inverse += seen.fit("word", inverse * error, WORD_BITS + 1) // _ONE
-    return seen.fit("word", (_ONE - u) * inverse, WORD_BITS + 1) // _ONE
-
-
-def _power(seen: Recall, plan: Plan, h: int) -> int:
-    base = _scaled(seen, max(h, 0), plan.hidden.mantissa, plan.hidden.shift)
-    result = base
-    for _ in range(plan.hidden.power - 1):
-        seen.fit("base of the power", base, 16)
-        result = _rounded(seen.fit("word", result * base, WORD_BITS + 1), 2**15)
-    return seen.fit("message of hidden", _rounded(result, 2**plan.hidden.down))
-
-
-def _boltzmann(seen: Recall, logit: Ints, c: int, fraction: int, bits: int) -> Ints:
-    return [_exp2(seen, seen.fit("logit - c", a - c), fraction, bits) for a in logit]
-
-
-def _log_sum(seen: Recall, n: Normaliser, c: int, total: int) -> int:
-    change = _log2(seen, max(total, n.floor), n.logit_bits) - n.sum_bits * 2**n.logit_bits
-    return seen.fit("c", c + change)
+    change = seen.fit("message of visible", output(seen, plan.visible, v) - sent)
+    return change if abs(change) >= plan.visible.threshold else 0

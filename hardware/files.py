@@ -34,11 +34,15 @@ from amsim.files import (
 )
 
 from . import domain, origin, ranges
+from .graphs import bounds
+from .graphs.files import restore as restore_graph
+from .graphs.files import to_parts as graph_parts
+from .graphs.plan import GraphPlan
 from .plan import Hidden, Normaliser, Plan, Visible
 from .units import values
 
 Arrays = dict[str, Any]  # of NumPy, by name
-_FORMAT = "amsim plan 1"
+_FORMAT, _GRAPH_FORMAT = "amsim plan 1", "amsim graph plan 1"
 _LAYERS = ("visible", "hidden")
 _LAGRANGIANS: dict[str, type[am.Lagrangian]] = {
     kind.__name__: kind
@@ -162,12 +166,12 @@ def _same_names(where: str, found: Any, expected: Collection[str]) -> None:
         raise ValueError(f"{where} has {checks.shown(unknown[0])}, which is not known")
 
 
-def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
+def save(plan: Plan | GraphPlan, path: str | Path, *, force: bool = False) -> Path:
     """Write ``<name>.json`` and ``<name>.npz``.
 
     Parameters
     ----------
-    plan : Plan
+    plan : Plan or GraphPlan
     path : str or Path
         Of the JSON file; its suffix has to be ".json".
     force : bool, default False
@@ -189,14 +193,17 @@ def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
     beside = path.with_suffix(".npz")
     for each in (path, beside):
         refuse_existing(each, force=force)
-    scalars, arrays = to_parts(plan)
-    proven = [{**asdict(signal), "bits": signal.bits} for signal in ranges.check(plan)]
+    if isinstance(plan, GraphPlan):
+        form, (scalars, arrays), signals = _GRAPH_FORMAT, graph_parts(plan), bounds.check(plan)
+    else:
+        form, (scalars, arrays), signals = _FORMAT, to_parts(plan), ranges.check(plan)
+    proven = [{**asdict(signal), "bits": signal.bits} for signal in signals]
     # What is not compressed can be read whatever its size.
     large = sum(array.nbytes for array in arrays.values()) > MAX_BYTES // 2
     packed = np.savez if large else np.savez_compressed
     write_atomically(beside, lambda file: packed(file, **arrays))
     document = {
-        "format": _FORMAT,
+        "format": form,
         "verified_on_hardware": False,
         **scalars,
         "ranges": proven,
@@ -207,7 +214,7 @@ def save(plan: Plan, path: str | Path, *, force: bool = False) -> Path:
     return path
 
 
-def load(path: str | Path) -> Plan:
+def load(path: str | Path) -> Plan | GraphPlan:
     """Read what `save` wrote, check every number, and prove the ranges again.
 
     Raises
@@ -220,11 +227,14 @@ def load(path: str | Path) -> Plan:
     """
     path = checks.path("path", path)
     try:
-        document = _document(path)
+        form, document = _document(path)
         names = document.pop("arrays")
         beside = path.with_name(_arrays_file(path, names["file"]))
         if digest(beside) != names["sha256"]:
             raise ValueError("its arrays are those of another plan, or are damaged")
+        if form == _GRAPH_FORMAT:
+            with open_archive(beside) as archive:
+                return restore_graph(document, {name: archive[name] for name in archive})
         expected = array_names(document)
         with open_archive(beside) as archive:
             _same_names("the file of arrays", archive, expected)
@@ -259,8 +269,8 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def _document(path: Path) -> dict[str, Any]:
-    """The JSON, without what only a reader needs."""
+def _document(path: Path) -> tuple[str, dict[str, Any]]:
+    """The format and the JSON, without what only a reader needs."""
     content = read_text(path)
     try:
         document = parse_json(content)
@@ -268,13 +278,14 @@ def _document(path: Path) -> dict[str, Any]:
         raise ValueError(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or "format" not in document:
         raise ValueError("it is JSON of something else; amsim map and Plan.save write plans")
-    if document["format"] != _FORMAT:
+    form = document["format"]
+    if form not in (_FORMAT, _GRAPH_FORMAT):
         raise ValueError(f"its format is {checks.shown(document['format'])}, not {_FORMAT!r}")
     if document.get("verified_on_hardware", False) is not False:
         raise ValueError("verified_on_hardware must be false: no plan has run on a chip")
     for name in ("format", "verified_on_hardware", "ranges"):
         document.pop(name, None)
-    return document
+    return form, document
 
 
 def require_folder(path: Path) -> None:

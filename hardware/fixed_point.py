@@ -21,6 +21,13 @@ def mantissa_of(ratio: float) -> tuple[int, int]:
     return math.floor(ratio * 2.0**shift), shift
 
 
+def multiplier(ratio: float) -> tuple[int, int]:
+    """(mantissa, shift) with mantissa / 2**shift as close to ratio as 16 bits allow."""
+    mantissa, shift = mantissa_of(ratio)
+    nearest = round(ratio * 2.0**shift)
+    return (nearest, shift) if nearest < 1 << MANTISSA_BITS else (mantissa, shift)
+
+
 def decay_mantissas(layer: str, tau: Floats, dt: float) -> Integers:
     """Mantissas of the leak over one period, 4096 for algebraic units."""
     with np.errstate(over="ignore"):  # of damaged files: a leak within less than any period

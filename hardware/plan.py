@@ -7,6 +7,7 @@ where recalls start.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from amsim.display import fields_repr, short, table, tabled
 
 from .chips import CHIPS
 from .domain import Choice, Count, Positive, Table
+from .errors import MappingError
 from .schedule import Turn, turns
 from .units import TANH_BITS, Hidden, Integers, Normaliser, Owner, Visible
 
@@ -28,8 +30,37 @@ __all__ = ["TANH_BITS", "Hidden", "Integers", "Job", "Normaliser", "Plan", "Visi
 MOST_STEPS = 1 << 24  # of a recall, as a plan may ask for it
 
 
+class AnyPlan:
+    """What the plan of any network has.
+
+    Attributes
+    ----------
+    network : Network
+    chip : str
+    weight_bits : int
+    dt : float
+    steps : int
+    """
+
+    network: Network
+    chip: str
+    weight_bits: int
+    dt: float
+    steps: int
+
+    @property
+    @abstractmethod
+    def period(self) -> int:
+        """Steps in a period."""
+
+    @property
+    @abstractmethod
+    def scales(self) -> dict[str, float]:
+        """Integers per unit of state of every layer."""
+
+
 @dataclass(frozen=True, eq=False)
-class Plan(Owner):
+class Plan(Owner, AnyPlan):
     """What a chip, the emulator or Lava needs to run a network; made by `hardware.compile`.
 
     Its arrays are read-only, since the proof that nothing overflows is of these numbers.
@@ -97,6 +128,11 @@ class Plan(Owner):
         return len(self.schedule)
 
     @property
+    def scales(self) -> dict[str, float]:
+        """Integers per unit of state of every layer."""
+        return {"visible": self.visible.scale, "hidden": self.hidden.scale}
+
+    @property
     def units(self) -> tuple[int, int]:
         """Numbers of memories and of features, (K, D)."""
         count, size = self.weights.shape
@@ -140,7 +176,12 @@ class Plan(Owner):
         """
         from .files import load
 
-        return load(path)
+        plan = load(path)
+        if not isinstance(plan, Plan):
+            raise ValueError(
+                f"{path} is a plan of other layers: read it with hardware.GraphPlan.load"
+            )
+        return plan
 
     def golden(
         self,
@@ -204,7 +245,19 @@ class Job:
     __repr__ = fields_repr
 
 
-def require_plan(plan: object) -> None:
-    """Raise a TypeError for what is not a `Plan`."""
+def require_plan(plan: object, what: str) -> Plan:
+    """The plan; a TypeError for what is none, a MappingError for one of other layers.
+
+    Parameters
+    ----------
+    plan : object
+    what : str
+        What is asked for, for the message.
+    """
+    if isinstance(plan, AnyPlan) and not isinstance(plan, Plan):
+        raise MappingError(
+            f"{what} takes plans of features and memories (am.dense_am) alone, got {plan!r}"
+        )
     if not isinstance(plan, Plan):
         raise TypeError(f"plan must be a hardware.Plan, got {type(plan).__name__}")
+    return plan

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +15,13 @@ from . import domain, ranges
 from .chips import CHIPS
 from .chips import chip as chip_named
 from .errors import LimitError, RangeError
+from .graphs import bounds
+from .graphs import planner as graph_planner
+from .graphs import spec as graph_spec
+from .graphs.plan import GraphPlan, check_domain
 from .plan import MOST_STEPS, Integers, Plan
 from .scales import Request, fit
-from .spec import Floats, TwoLayer, read
+from .spec import Floats, TwoLayer, is_two_layers, read
 
 _STEPS_PER_TAU = 20
 _HORIZON = 16.0
@@ -30,16 +35,18 @@ def compile(
     dt: float | None = None,
     *,
     quantum: float = 0.0,
-    cue_limit: float | None = None,
+    cue_limit: float | Mapping[str, float] | None = None,
     input_limits: Mapping[str, float] | None = None,
-) -> Plan:
+) -> Plan | GraphPlan:
     """Turn a network into integers for a chip, and prove that nothing overflows.
 
     Parameters
     ----------
     network : Network
         Layers "visible" (Identity, Tanh or Sign features) and "hidden" (Softmax, ReLU or
-        RectifiedPower(whole n) memories) joined by one Dense synapse, as `amsim.dense_am` builds.
+        RectifiedPower(whole n) memories) joined by one Dense synapse, as `amsim.dense_am` builds,
+        become a `Plan`. Any other layers of these kinds and Sigmoid, joined by Dense and Directed
+        synapses, become a `GraphPlan`.
     chip : str, default "loihi2"
         One of `hardware.CHIPS`. For a chip of your own compile for "loihi2"; `hardware.place` and
         `hardware.validate` take your table.
@@ -48,18 +55,20 @@ def compile(
         such as -1 and +1, are exact.
     dt : float, optional
         Time of one period, in the unit of tau; 1/20 of the smallest time constant of the features
-        by default.
+        (of the cued layers) by default.
     quantum : float, default 0
-        Features announce changes of their output of at least this size; 0 announces every change
-        of the integer.
-    cue_limit : float, optional
-        Largest absolute value of a feature in a cue; that of the patterns by default.
+        Features (with a `GraphPlan` all layers but those of a softmax) announce changes of their
+        output of at least this size; 0 announces every change of the integer.
+    cue_limit : float, or mapping of layer names to float, optional
+        Largest absolute value of a feature in a cue; that of the patterns by default, or, of a
+        `GraphPlan`, of the weights between the first layer and others (1 if there are none). A
+        mapping says which layers of a `GraphPlan` a cue gives; the first one by default.
     input_limits : mapping of layer names to float, optional
         Largest absolute value of driven inputs (`run(..., inputs=...)`); 0 by default.
 
     Returns
     -------
-    Plan
+    Plan or GraphPlan
 
     Raises
     ------
@@ -81,20 +90,34 @@ def compile(
     >>> plan.weights.shape, plan.weight_scale, plan.period
     ((5, 64), 1.0, 6)
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be an amsim.Network, got {type(network).__name__}")
+    planner = compile_two_layers if is_two_layers(network) else compile_graph
+    return planner(
+        network,
+        chip,
+        weight_bits,
+        dt,
+        quantum=quantum,
+        cue_limit=cue_limit,  # type: ignore[arg-type] # a mapping is refused by number
+        input_limits=input_limits,
+    )
+
+
+def compile_two_layers(
+    network: Network,
+    chip: str = "loihi2",
+    weight_bits: int = 8,
+    dt: float | None = None,
+    *,
+    quantum: float = 0.0,
+    cue_limit: float | None = None,
+    input_limits: Mapping[str, float] | None = None,
+) -> Plan:
+    """`compile` for features and memories."""
     spec = read(network)
-    table = chip_named(chip)
-    if not isinstance(chip, str) or chip not in CHIPS:
-        raise ValueError(
-            f"chip {table.name!r} is a table of your own, and a plan has the integers of a "
-            f"published chip: compile for 'loihi2', and give your table to hardware.place or "
-            f"hardware.validate, which say whether the plan fits"
-        )
-    if not table.programmable:
-        raise LimitError(
-            f"{chip} has fixed integrate-and-fire neurons and cannot run graded messages; "
-            f"chip='loihi2' can. {chip} is here for prices only"
-        )
-    inputs = _input_limits(input_limits)
+    _check_chip(chip)
+    inputs = _input_limits(input_limits, ("visible", "hidden"))
     weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
     weights, weight_scale = quantise(spec.patterns, weight_bits)
     quantum = checks.number("quantum", quantum, at_least=0.0)
@@ -110,12 +133,74 @@ def compile(
         input_visible=inputs["visible"],
         input_hidden=inputs["hidden"],
     )
-    plan = _fitted(request)
-    _check_quantum(quantum, plan)
+    with _beyond_floats(float(np.abs(spec.patterns).max())):
+        plan = fit(request)
+    _check_quantum(quantum, plan.visible.output_scale)
     ranges.prove(plan)  # first: of a network that does not fit, it names the signal
-    plan = replace(plan, steps=_steps(spec, plan))
+    longest = max(float(np.max(spec.visible.tau)), float(np.max(spec.hidden.tau)))
+    plan = replace(plan, steps=_steps(longest, plan))
     domain.check(plan)
     return plan
+
+
+def compile_graph(
+    network: Network,
+    chip: str = "loihi2",
+    weight_bits: int = 8,
+    dt: float | None = None,
+    *,
+    quantum: float = 0.0,
+    cue_limit: float | Mapping[str, float] | None = None,
+    input_limits: Mapping[str, float] | None = None,
+) -> GraphPlan:
+    """`compile` for any other layers."""
+    graph = graph_spec.read(network)
+    _check_chip(chip)
+    inputs = _input_limits(input_limits, tuple(network.layers))
+    weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
+    weights = []
+    for synapse, values in zip(network.synapses, graph.weights, strict=True):
+        if not values.any():
+            raise ValueError(f"all weights of synapse {synapse.name!r} are 0: leave it out")
+        weights.append(quantise(values, weight_bits))
+    quantum = checks.number("quantum", quantum, at_least=0.0)
+    cues = _cue_limits(graph, cue_limit)
+    request = graph_planner.Request(
+        graph=graph,
+        chip=chip,
+        weight_bits=weight_bits,
+        weights=tuple(weights),
+        dt=_graph_dt(network, cues) if dt is None else checks.number("dt", dt, above=0.0),
+        quantum=quantum,
+        cue_limits=cues,
+        input_limits=inputs,
+    )
+    with _beyond_floats(max(float(np.abs(each).max()) for each in graph.weights)):
+        plan = graph_planner.fit(request)
+    for units in plan.layers.values():
+        if units.normaliser is None:
+            _check_quantum(quantum, units.output_scale)
+    bounds.prove(plan)
+    longest = max(float(np.max(layer.tau)) for layer in network.layers.values())
+    plan = replace(plan, steps=_steps(longest, plan))
+    check_domain(plan)
+    return plan
+
+
+def _check_chip(chip: str) -> None:
+    """Raise for what no plan can be made for."""
+    table = chip_named(chip)
+    if not isinstance(chip, str) or chip not in CHIPS:
+        raise ValueError(
+            f"chip {table.name!r} is a table of your own, and a plan has the integers of a "
+            f"published chip: compile for 'loihi2', and give your table to hardware.place or "
+            f"hardware.validate, which say whether the plan fits"
+        )
+    if not table.programmable:
+        raise LimitError(
+            f"{chip} has fixed integrate-and-fire neurons and cannot run graded messages; "
+            f"chip='loihi2' can. {chip} is here for prices only"
+        )
 
 
 def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
@@ -164,22 +249,50 @@ def _dt(spec: TwoLayer, dt: float | None) -> float:
     return float(np.min(tau)) / _STEPS_PER_TAU
 
 
-def _fitted(request: Request) -> Plan:
+@contextmanager
+def _beyond_floats(size: float) -> Iterator[None]:
+    """Say what is wrong where numbers leave the range of floats."""
     try:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            return fit(request)
+            yield
     except RangeError:
         raise
     except (ArithmeticError, ValueError) as error:
-        size = float(np.abs(request.spec.patterns).max())
         raise ValueError(
             f"patterns up to {size:.3g}, with these biases and this beta, lead to numbers beyond "
             f"the range of floats ({error}): scale the network towards sizes of 1"
         ) from error
 
 
-def _steps(spec: TwoLayer, plan: Plan) -> int:
-    longest = max(float(np.max(spec.visible.tau)), float(np.max(spec.hidden.tau)))
+def _graph_dt(network: Network, cued: Mapping[str, float]) -> float:
+    """1/20 of the smallest time constant of the cued layers, or of all if those are algebraic."""
+    every = [network.layers[name].tau for name in cued]
+    every = [tau for tau in every if tau.any()] or [x.tau for x in network.dynamic.values()]
+    return min(float(np.min(tau)) for tau in every) / _STEPS_PER_TAU
+
+
+def _cue_limits(graph: graph_spec.Graph, limit: object) -> dict[str, float]:
+    """Largest absolute value of a cue, by the layers that it gives."""
+    layers = tuple(graph.network.layers)
+    if isinstance(limit, Mapping):
+        if not limit:
+            raise ValueError("cue_limit names no layer: give those of a cue, and their limits")
+        for name in limit:
+            if name not in layers:
+                raise ValueError(f"cue_limit names {name!r}; the layers are {', '.join(layers)}")
+        numbers = limit.items()
+        return {n: checks.number(f"cue_limit[{n!r}]", x, at_least=0.0) for n, x in numbers}
+    if limit is not None:
+        return {layers[0]: checks.number("cue_limit", limit, at_least=0.0)}
+    touching = [
+        float(np.abs(weights).max())
+        for synapse, weights in zip(graph.network.synapses, graph.weights, strict=True)
+        if layers[0] in synapse.between and len(set(synapse.between)) > 1
+    ]
+    return {layers[0]: max(touching, default=1.0)}
+
+
+def _steps(longest: float, plan: Plan | GraphPlan) -> int:
     steps = plan.period * math.ceil(_HORIZON * longest / plan.dt)
     if steps > MOST_STEPS:
         raise ValueError(
@@ -197,8 +310,8 @@ def _cue_limit(spec: TwoLayer, limit: float | None) -> float:
     )
 
 
-def _check_quantum(quantum: float, plan: Plan) -> None:
-    most = domain.WIDE / plan.visible.output_scale
+def _check_quantum(quantum: float, output_scale: float) -> None:
+    most = domain.WIDE / output_scale
     if quantum > most:
         raise ValueError(
             f"quantum must be at most {most:.4g} for this network, got {quantum:g}: no output of a "
@@ -206,13 +319,13 @@ def _check_quantum(quantum: float, plan: Plan) -> None:
         )
 
 
-def _input_limits(limits: Mapping[str, float] | None) -> dict[str, float]:
-    known = {"visible": 0.0, "hidden": 0.0}
+def _input_limits(limits: Mapping[str, float] | None, layers: tuple[str, ...]) -> dict[str, float]:
+    known = dict.fromkeys(layers, 0.0)
     if limits is None:
         return known
     checks.instance("input_limits", limits, Mapping, "a mapping of layer names to numbers")
     for name, limit in limits.items():
         if name not in known:
-            raise ValueError(f"input_limits names {name!r}; the layers are visible, hidden")
+            raise ValueError(f"input_limits names {name!r}; the layers are {', '.join(layers)}")
         known[name] = checks.number(f"input_limits[{name!r}]", limit, at_least=0.0)
     return known

@@ -169,20 +169,23 @@ def signals(plan: Plan, known: Bounds | None = None) -> tuple[Signal, ...]:
             found.append(signal("base of the power", known.base, kernels.POWER_BITS + 1, COARSER))
         found.append(signal("messages of hidden", known.output, message, COARSER))
     else:
-        found += _normaliser_signals(plan, plan.normaliser, known, state, message)
+        logits, count = (known.logit, known.logit_change), len(plan.weights)
+        found += normaliser_signals(plan.normaliser, count, logits, (state, message))
+        p = probability_sum(plan.normaliser, count)
+        found.append(signal("messages of hidden", p, message, "store fewer memories"))
     return tuple(found)
 
 
-def _exact(values: NDArray[Any]) -> Exact:
+def exact(values: NDArray[Any]) -> Exact:
     """The same integers as those of Python."""
     return values.astype(object)
 
 
 def _product(size: Exact, mantissa: Integers | int) -> int:
-    return int(np.max(size * (mantissa if isinstance(mantissa, int) else _exact(mantissa))))
+    return int(np.max(size * (mantissa if isinstance(mantissa, int) else exact(mantissa))))
 
 
-def _sums(weights: NDArray[np.int8], values: Exact, of: Callable[[Floats], Floats]) -> Exact:
+def sums(weights: NDArray[np.int8], values: Exact, of: Callable[[Floats], Floats]) -> Exact:
     """Compute of(weights) @ values for values >= 0, exactly; `of` has results >= 0."""
     limbs: list[Floats] = []
     while values.any() or not limbs:
@@ -192,15 +195,17 @@ def _sums(weights: NDArray[np.int8], values: Exact, of: Callable[[Floats], Float
     rows = range(0, len(weights), _ROWS)
     parts = [of(weights[row : row + _ROWS].astype(np.float64)) @ factors for row in rows]
     places = [1 << _LIMB * place for place in range(len(limbs))]
-    sums = _exact(np.concatenate(parts).astype(np.int64))
-    return np.asarray(sums @ np.array(places, dtype=object))
+    summed = exact(np.concatenate(parts).astype(np.int64))
+    return np.asarray(summed @ np.array(places, dtype=object))
 
 
-def _rising(weights: Floats) -> Floats:
+def rising(weights: Floats) -> Floats:
+    """The positive part."""
     return np.maximum(weights, 0)
 
 
-def _falling(weights: Floats) -> Floats:
+def falling(weights: Floats) -> Floats:
+    """The size of the negative part."""
     return np.maximum(-weights, 0)
 
 
@@ -212,7 +217,7 @@ def _largest_weights(plan: Plan) -> Integers:
 
 
 def _limit(plan: Plan) -> Exact:
-    return _exact(plan.visible.limit)
+    return exact(plan.visible.limit)
 
 
 def _output_argument(plan: Plan) -> Exact:
@@ -224,20 +229,20 @@ def bounds(plan: Plan) -> Bounds:
     """Bounds of every unit's signals for a plan whose features stay within `visible.limit`."""
     visible, hidden = plan.visible, plan.hidden
     powers = plan.normaliser is None
-    message = _exact(visible.output(_limit(plan)))
-    total = _sums(plan.weights, message, np.abs)
-    state = total + _exact(np.abs(hidden.bias)) + hidden.input_limit
+    message = exact(visible.output(_limit(plan)))
+    total = sums(plan.weights, message, np.abs)
+    state = total + exact(np.abs(hidden.bias)) + hidden.input_limit
     base = int(np.max(kernels.scale(state, hidden.mantissa, hidden.shift))) if powers else 0
     # A larger base is refused, and its powers would have no end.
     fits = hidden.power == 1 or base < 1 << kernels.POWER_BITS
     output = hidden.output(state) if powers and fits else 0 * state
     arriving = _arriving_at_visible(plan, output)
-    target = (arriving << visible.gain) + _exact(np.abs(visible.bias)) + visible.input_limit
+    target = (arriving << visible.gain) + exact(np.abs(visible.bias)) + visible.input_limit
     visible_drive = target + _limit(plan)
     sent = _message_change(plan, visible_drive, message)
-    change = _sums(plan.weights, sent, np.abs) + 2 * hidden.input_limit
-    drive = np.minimum(2 * state, -(-(change + 1) * 4096 // _exact(hidden.decay)) + 1)
-    moved = kernels.decay(drive, _exact(hidden.decay))
+    change = sums(plan.weights, sent, np.abs) + 2 * hidden.input_limit
+    drive = np.minimum(2 * state, -(-(change + 1) * 4096 // exact(hidden.decay)) + 1)
+    moved = kernels.decay(drive, exact(hidden.decay))
     return Bounds(
         message=message,
         octaves=_octaves(plan),
@@ -264,16 +269,16 @@ def _octaves(plan: Plan) -> int:
 def _arriving_at_visible(plan: Plan, output: Exact) -> Exact:
     """Bound on |W^T p| or |W^T f| and on its partial sums; `output` bounds f."""
     if plan.normaliser is not None:
-        largest = _exact(_largest_weights(plan))
-        return largest * _probability_sum(plan.normaliser, len(plan.weights))
+        largest = exact(_largest_weights(plan))
+        return largest * probability_sum(plan.normaliser, len(plan.weights))
     rows = plan.weights.T
-    return np.maximum(_sums(rows, output, _rising), _sums(rows, output, _falling))
+    return np.maximum(sums(rows, output, rising), sums(rows, output, falling))
 
 
 def _message_change(plan: Plan, drive: Exact, message: Exact) -> Exact:
     """Bound on the change of `sent` in one period."""
     visible = plan.visible
-    moved = kernels.decay(drive, _exact(visible.decay))
+    moved = kernels.decay(drive, exact(visible.decay))
     if visible.kind == "identity":
         change = kernels.scale(moved, visible.mantissa, visible.shift) + 1
     elif visible.kind == "tanh":
@@ -281,7 +286,7 @@ def _message_change(plan: Plan, drive: Exact, message: Exact) -> Exact:
         scaled = (moved * visible.mantissa).astype(np.float64)
         octaves = scaled / 2.0 ** (visible.shift + TANH_BITS) + 2.0**-TANH_BITS
         steepest = visible.level * (octaves * math.log(2) / 2 * 1.01 + 1e-3)
-        change = _exact(np.ceil(np.minimum(steepest, domain.WIDE)).astype(np.int64)) + 2
+        change = exact(np.ceil(np.minimum(steepest, domain.WIDE)).astype(np.int64)) + 2
     else:
         change = 2 * message
     return np.asarray(np.minimum(2 * message, change + 2 * (visible.threshold - 1)))
@@ -304,46 +309,63 @@ def headroom_needed(logit_change: int, logit_bits: int) -> int:
     return math.ceil(logit_change / (1 << logit_bits) + 0.1) << logit_bits
 
 
-def _probability_sum(normaliser: Normaliser, count: int) -> int:
+def probability_sum(normaliser: Normaliser, count: int) -> int:
     """Bound on sum p after a last round that starts within one octave."""
     last = 1 + count / 2 ** (normaliser.sum_bits - 1)
-    exact: float = last * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) ** 2
-    return math.ceil(exact * 2.0**normaliser.p_bits + count / 2)
+    largest: float = last * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) ** 2
+    return math.ceil(largest * 2.0**normaliser.p_bits + count / 2)
 
 
-def _normaliser_signals(
-    plan: Plan, normaliser: Normaliser, known: Bounds, state: int, message: int
+def normaliser_signals(
+    normaliser: Normaliser,
+    count: int,
+    logits: tuple[int, int],
+    available: tuple[int, int],
+    where: str = "",
 ) -> list[Signal]:
-    count = len(plan.weights)
+    """The signals of a softmax and its normaliser.
+
+    Parameters
+    ----------
+    normaliser : Normaliser
+    count : int
+        Of softmax units.
+    logits : (int, int)
+        Bounds on a logit and on its change in a period.
+    available : (int, int)
+        Bits of a state and of a message.
+    where : str
+        What stands in front of the names.
+
+    Raises
+    ------
+    ValueError
+        If the normaliser cannot follow such logits.
+    """
+    (logit, change), (state, message) = logits, available
     total = math.ceil(1.5 * 2**_LOG2_ERROR * (1 + _EXP2_ERROR) * 2**normaliser.sum_bits) + count
     above = math.ceil((math.log2(count) + 2) * (1 << normaliser.logit_bits))
-    c = known.logit + above + normaliser.headroom
-    headroom = headroom_needed(known.logit_change, normaliser.logit_bits)
+    c = logit + above + normaliser.headroom
+    headroom = headroom_needed(change, normaliser.logit_bits)
     if normaliser.headroom < headroom:
         raise ValueError(
-            f"normaliser.headroom is {normaliser.headroom}, below the proven rise {headroom}"
+            f"{where}normaliser.headroom is {normaliser.headroom}, below the proven rise {headroom}"
         )
     if not count <= normaliser.floor <= 1 << (normaliser.sum_bits - 1):
         # Below, rounding could hide a sum; above, c would not fall by an octave in a round.
         raise ValueError(
-            f"normaliser.floor is {normaliser.floor}, it has to be from the number of memories, "
-            f"{count}, to {1 << (normaliser.sum_bits - 1)}"
+            f"{where}normaliser.floor is {normaliser.floor}, it has to be from the number of "
+            f"memories, {count}, to {1 << (normaliser.sum_bits - 1)}"
         )
-    if normaliser.rounds < rounds_needed(normaliser, known.logit_change):
+    if normaliser.rounds < rounds_needed(normaliser, change):
         raise ValueError(
-            f"normaliser.rounds is {normaliser.rounds}, which cannot follow the logits; "
-            f"{rounds_needed(normaliser, known.logit_change)} can"
+            f"{where}normaliser.rounds is {normaliser.rounds}, which cannot follow the logits; "
+            f"{rounds_needed(normaliser, change)} can"
         )
     return [
-        Signal("logits", known.logit, state, SOFTER),
-        Signal("c of the normaliser", c, message, SOFTER),
-        Signal("logit - c", known.logit + c, state, SOFTER),
-        Signal("sum arriving at the normaliser", total, state, "store fewer memories"),
-        Signal("messages in a round", total, message, "store fewer memories"),
-        Signal(
-            "messages of hidden",
-            _probability_sum(normaliser, count),
-            message,
-            "store fewer memories",
-        ),
+        Signal(f"{where}logits", logit, state, SOFTER),
+        Signal(f"{where}c of the normaliser", c, message, SOFTER),
+        Signal(f"{where}logit - c", logit + c, state, SOFTER),
+        Signal(f"{where}sum arriving at the normaliser", total, state, "store fewer memories"),
+        Signal(f"{where}messages in a round", total, message, "store fewer memories"),
     ]

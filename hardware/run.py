@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,7 +13,11 @@ from numpy.typing import ArrayLike
 from amsim import checks
 from amsim.results import RunResult, Variables
 
-from .backends import find
+from .backends import find, find_for_graphs
+from .graphs.job import chosen_signals
+from .graphs.job import prepare as prepare_graph
+from .graphs.plan import GraphPlan
+from .graphs.turns import signals as graph_signals
 from .jobs import Clamp, Floats, Inputs, prepare, signals
 from .plan import Integers, Plan, require_plan
 from .schedule import SIGNALS
@@ -28,7 +32,7 @@ class Result(RunResult):
 
     Attributes
     ----------
-    plan : Plan
+    plan : Plan or GraphPlan
     backend : str
     batch : tuple of int
         Axes of the cues in front of the units.
@@ -38,7 +42,7 @@ class Result(RunResult):
         Always False: nothing in this package has run on a chip.
     """
 
-    plan: Plan
+    plan: Plan | GraphPlan
     backend: str
     batch: tuple[int, ...]
     trace: Trace
@@ -48,18 +52,21 @@ class Result(RunResult):
 
     @cached_property
     def integers(self) -> dict[str, Integers]:
-        """States after the last step, (*batch, n), under "visible", "hidden", "normaliser"."""
+        """States after the last step, (*batch, n), by layer, and of normalisers."""
         return {name: self._batched(state) for name, state in self.trace.final.items()}
 
     @cached_property
     def final(self) -> dict[str, Floats]:
         """States after the last step in the units of the network, (*batch, n)."""
-        layers = ("visible", "hidden")
-        return {name: self.integers[name] / getattr(self.plan, name).scale for name in layers}
+        return {name: self.integers[name] / scale for name, scale in self.plan.scales.items()}
 
     @property
     def messages(self) -> dict[str, Integers]:
-        """Messages sent, (*batch): from "visible", "hidden", in "rounds", from "normaliser"."""
+        """Messages sent, (*batch), by what they are counted as.
+
+        From "visible", "hidden", in "rounds" and from "normaliser"; with a `GraphPlan` from every
+        layer, and "hidden.rounds" and "hidden.normaliser" of a softmax.
+        """
         return {name: count.reshape(self.batch) for name, count in self.trace.messages.items()}
 
     @property
@@ -89,7 +96,7 @@ class Result(RunResult):
         if name not in self.trace.signals:
             raise ValueError(
                 f"{name!r} was not recorded; pass record=({name!r},) to run (there are "
-                f"{', '.join(SIGNALS)})"
+                f"{', '.join(every_signal(self.plan))})"
             )
         rows = self.trace.signals[name]
         return rows.reshape(len(rows), *self.batch, rows.shape[-1])
@@ -146,7 +153,7 @@ class Result(RunResult):
             axes = ("step", *self._batch_axes(), *self._unit_axes(name.removesuffix("_out"), 1))
             rows = self.states(name)
             of_layer = name in self.final
-            found[name] = (axes, rows / getattr(self.plan, name).scale if of_layer else rows)
+            found[name] = (axes, rows / self.plan.scales[name] if of_layer else rows)
         return found
 
     def _batched(self, state: Integers) -> Integers:
@@ -154,8 +161,8 @@ class Result(RunResult):
 
 
 def run(
-    plan: Plan,
-    cues: ArrayLike,
+    plan: Plan | GraphPlan,
+    cues: Mapping[str, ArrayLike] | ArrayLike,
     *,
     backend: str = "emulator",
     steps: int | None = None,
@@ -167,16 +174,18 @@ def run(
 
     Parameters
     ----------
-    plan : Plan
-    cues : array_like (*batch, D)
-        States of the features at t = 0; the memories start at rest for them.
+    plan : Plan or GraphPlan
+    cues : array_like (*batch, D), or mapping of layer names to them
+        States of the features at t = 0 (of a `GraphPlan`: of its `cued` layers); the others start
+        at rest for them.
     backend : str, default "emulator"
         "emulator", "lava", "lava-float", "lava-fused", or one that a package registered.
     steps : int, optional
         `plan.steps` by default.
     record : bool, name or names, default ()
         Signals to keep after every step: "visible", "hidden", "normaliser" (all with True), and
-        the messages "visible_out", "hidden_out", "normaliser_out".
+        the messages "visible_out", "hidden_out", "normaliser_out". Of a `GraphPlan` the names of
+        its layers, with "hidden.normaliser" and "hidden.rounds_out" of a softmax.
     clamp : mask or indices, or mapping of "visible" to them, optional
         Features that keep the value of the cue; a mask may have the axes of the batch.
     inputs : mapping of layer names to array_like, PiecewiseConstant or callable, optional
@@ -211,8 +220,20 @@ def run(
     >>> print(f"{am.patterns.overlap(result.final['visible'], patterns)[0]:.3f}")
     1.000
     """
-    require_plan(plan)
+    if isinstance(plan, GraphPlan):
+        graph = find_for_graphs(backend)
+        chosen = chosen_signals(plan, record)
+        given, batch = prepare_graph(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
+        return Result(plan=plan, backend=backend, batch=batch, trace=graph(plan, given, chosen))
+    require_plan(plan, "hardware.run")
     function = find(backend)
     chosen = signals(plan, record)
+    if isinstance(cues, Mapping):
+        raise TypeError("cue must be an array of features: the plan has no other cued layers")
     job, batch = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
     return Result(plan=plan, backend=backend, batch=batch, trace=function(plan, job, chosen))
+
+
+def every_signal(plan: Plan | GraphPlan) -> tuple[str, ...]:
+    """What can be recorded."""
+    return graph_signals(plan) if isinstance(plan, GraphPlan) else SIGNALS

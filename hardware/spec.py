@@ -47,6 +47,16 @@ class TwoLayer:
     exponent: int
 
 
+def is_two_layers(network: Network) -> bool:
+    """Whether a network is of features and memories, joined by one Dense synapse."""
+    if set(network.layers) != {"visible", "hidden"} or len(network.synapses) != 1:
+        return False
+    (synapse,) = network.synapses
+    rows = [neuron(network.layers[name].lagrangian) for name in ("visible", "hidden")]
+    known = all(row is not None for row in rows) and bool(rows[0].feature and rows[1].memory)  # type: ignore[union-attr]
+    return known and isinstance(synapse, Dense) and set(synapse.between) == set(network.layers)
+
+
 def read(network: Network) -> TwoLayer:
     """Find features and memories.
 
@@ -66,7 +76,7 @@ def read(network: Network) -> TwoLayer:
         )
     visible, hidden = network.layers["visible"], network.layers["hidden"]
     for name, layer in network.layers.items():
-        _check_layer(name, layer)
+        check_layer(name, layer)
     feature, memory = _feature(visible.lagrangian), _memory(hidden.lagrangian)
     return TwoLayer(
         network=network,
@@ -81,7 +91,8 @@ def read(network: Network) -> TwoLayer:
     )
 
 
-def _check_layer(name: str, layer: Layer) -> None:
+def check_layer(name: str, layer: Layer) -> None:
+    """Raise MappingError for a layer with other axes or another leak than a chip has."""
     if len(layer.shape) != 1:
         raise MappingError(f"layer {name!r} has shape {layer.shape}: only one axis can be mapped")
     if layer.leak != 1:

@@ -13,6 +13,7 @@ from . import ranges
 from .chips import Chip, Limit
 from .chips import chip as chip_named
 from .errors import LimitError
+from .graphs.plan import GraphPlan
 from .plan import Plan, require_plan
 from .units import kept_bits
 
@@ -74,7 +75,9 @@ class Validation:
         return "\n".join([*rows, "verified_on_hardware: false"])
 
 
-def validate(plan: Plan, chip: str | Path | Chip | None = None, *, chips: int = 1) -> Validation:
+def validate(
+    plan: Plan | GraphPlan, chip: str | Path | Chip | None = None, *, chips: int = 1
+) -> Validation:
     """Compare a plan with the limits of its chip.
 
     Parameters
@@ -105,7 +108,7 @@ def validate(plan: Plan, chip: str | Path | Chip | None = None, *, chips: int = 
     >>> all(check.fits is not False for check in hw.validate(plan).checks)
     True
     """
-    require_plan(plan)
+    plan = require_plan(plan, "hardware.validate")
     table = chip_named(plan.chip if chip is None else chip)
     found = _checks(plan, table, checks.count("chips", chips))
     for check in found:

@@ -13,7 +13,8 @@ from amsim import checks
 from ..chips import Chip, System
 from ..chips import chip as chip_named
 from ..errors import LimitError
-from ..plan import Plan
+from ..graphs.plan import GraphPlan
+from ..plan import Plan, require_plan
 from ..run import Result
 from ..validate import validate
 from . import mesh as meshes
@@ -27,7 +28,7 @@ _LEAST_BITS = 2
 
 
 def place(
-    plan: Plan,
+    plan: Plan | GraphPlan,
     chip: str | Path | Chip | None = None,
     *,
     system: str | None = None,
@@ -73,7 +74,9 @@ def place(
     >>> hw.place(plan)
     Placement(400 x 200, oheo-gulch, n_cores=2, n_chips=1, verified_on_hardware=False)
     """
-    checks.instance("plan", plan, Plan, "what hardware.compile returns")
+    if not isinstance(plan, GraphPlan):
+        checks.instance("plan", plan, Plan, "what hardware.compile returns")
+    plan = require_plan(plan, "hardware.place")
     number = checks.seed_number(seed)
     if cores is not None:
         cores = checks.count("cores", cores)
