@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plan import Plan
+from ..plan import Plan, require_plan
 from ..run import Result
 from .split import Rates
 
@@ -60,7 +60,8 @@ def dense(plan: Plan) -> Counts:
 
 def of_run(run: Result) -> Counts:
     """What was sent in a run; unit by unit where its messages were recorded, else evenly."""
-    memories, features = run.plan.units
+    plan = require_plan(run.plan, "hardware.place")
+    memories, features = plan.units
     mean = {name: float(np.mean(count)) for name, count in run.messages.items()}
     signals = run.trace.signals
     visible = np.full(features, mean["visible"] / features)
@@ -70,7 +71,7 @@ def of_run(run: Result) -> Counts:
         visible = _sent(signals["visible_out"])
     if "hidden_out" in signals:
         out = signals["hidden_out"]
-        to_features = np.array([turn.counted == "hidden" for turn in run.plan.schedule])
+        to_features = np.array([turn.counted == "hidden" for turn in plan.schedule])
         last = np.resize(to_features, len(out))
         hidden, rounds = _sent(out[last]), _sent(out[~last])
     return Counts(visible, hidden, rounds, mean.get("normaliser", 0.0))
