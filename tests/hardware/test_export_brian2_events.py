@@ -214,6 +214,9 @@ sys.path.append(sys.argv[2])
 from test_export_brian2_events import LATE, LOOP, am, export
 brian2.set_device("cpp_standalone", build_on_run=False)
 brian2.prefs.codegen.cpp.extra_compile_args_gcc = ["-O0", "-w"]
+# The headers that all files of the program include are compiled once.
+make = "g++ -O0 -w -I. objects.h && make CXX='g++ -include objects.h'"
+brian2.prefs.devices.cpp_standalone.make_cmd_unix = make
 cue = [0.5, -1.0, 0.2]
 model = export.brian2(LOOP, "events", LATE, cue=cue, quantum=0.02, dt=1e-3, record_every=0.1)
 model.run(2 * brian2.second)
