@@ -1,5 +1,6 @@
 """Settings for all tests, made before NumPy is imported."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -30,3 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if workers and not hasattr(config, "workerinput") and config.args == config.getini("testpaths"):
         step = Path(__file__).with_name("compile_engines.py")
         subprocess.run([sys.executable, step], check=True)
+
+
+def pytest_collection_finish() -> None:
+    """Brian2 collects garbage before each run: among all modules and tests, longer than it runs."""
+    gc.freeze()
