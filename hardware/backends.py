@@ -97,10 +97,14 @@ def find_for_graphs(name: str) -> GraphBackend:
         If it is not there, or takes plans of two layers alone.
     """
     backend = find(name)
+    if name in ("lava", "lava-fused"):
+        from . import lava
+
+        return lambda plan, job, record: lava.run_graph(plan, job, record, backend=name)
     if name != "emulator":
         raise BackendUnavailable(
             f"backend {name!r} takes plans of features and memories (am.dense_am) alone; networks "
-            f"of other layers run on 'emulator'"
+            f"of other layers run on 'emulator', 'lava' and 'lava-fused'"
         )
     return cast(GraphBackend, backend)
 

@@ -1,6 +1,6 @@
 """The integer network in Lava: processes to wire, and a session that cannot hang."""
 
-from .backend import build, config, run
+from .backend import build, config, run, run_graph
 from .float_recall_steps import float_steps
 from .install import require_lava
 from .self_test import self_test
@@ -15,6 +15,7 @@ __all__ = [
     "float_steps",
     "require_lava",
     "run",
+    "run_graph",
     "self_test",
 ]
 

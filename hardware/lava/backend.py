@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..graphs.job import GraphJob
+from ..graphs.plan import GraphPlan
 from ..jobs import Clamp, Inputs, prepare, signals
-from ..plan import Job, Plan
+from ..plan import Job, Plan, require_plan
 from ..trace import Trace
 from .float_recall_steps import float_steps
 from .install import require_lava
 from .session import Session, remove_log_handlers
+from .shared_graph import SharedGraph
 from .shared_job import SharedJob
 
 # Backend: tag of the models, and whether populations are processes of their own.
@@ -74,6 +77,7 @@ def build(
     ...     session.run(plan.steps)
     ...     features = memory.v.get() / plan.visible.scale
     """
+    require_plan(plan, "hardware.lava.build")
     job, axes = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
     chosen = signals(plan, record)
     require_lava()
@@ -157,6 +161,40 @@ def run(
         seconds=seconds,
         settled=settled,
     )
+
+
+def run_graph(
+    plan: GraphPlan,
+    job: GraphJob,
+    record: tuple[str, ...] = (),
+    *,
+    backend: str = "lava",
+    timeout: float = 60.0,
+) -> Trace:
+    """Run a job of a network of any layers; as `run`, in every step that is asked for.
+
+    Parameters
+    ----------
+    plan : GraphPlan
+    job : GraphJob
+    record : tuple of str
+    backend : "lava" or "lava-fused"
+    timeout : float
+        Seconds without a step after which the run is given up.
+    """
+    models = config(backend)
+    from .layers.processes import LayerGraph
+
+    start = time.perf_counter()
+    fused = backend == "lava-fused"
+    periods = FUSED_PERIODS if fused else 1
+    with _RegistryRestored():
+        shared = SharedGraph(plan, job, record, periods=periods)
+        with Session(LayerGraph(plan, shared), models, timeout=timeout) as session:
+            built = time.perf_counter()
+            session.run(-(-job.steps // (periods * plan.period)) if fused else job.steps)
+            seconds = {"build": built - start, "run": time.perf_counter() - built}
+    return shared.trace(seconds)
 
 
 def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) -> Any:

@@ -1,0 +1,1 @@
+from hardware.lava.shared_graph import *
