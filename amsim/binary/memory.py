@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .clock_schedule import schedule
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
 from .inputs import Signs
 from .recall_result import INTERRUPTED, Integers, Recall
-from .replay import energies_and_flips
+from .replay import Recorder
 from .tables import BAND, FieldTable, Table, field_table, value_table
 
 # Multiply-adds between two looks at Ctrl-C, if no cue settles: some tenths of a second.
@@ -174,9 +174,7 @@ class BinaryMemory:
         seed : int, SeedSequence or Generator
             Each cue has its own stream, chosen by its position.
         record : bool
-            Whether to keep the energy after every check, and the flips. What was reached before
-            Ctrl-C is computed again for that, which takes longer than it had taken; Ctrl-C again
-            leaves out what is missing (NaN).
+            Whether to keep the energy after every check, and the flips.
 
         Returns
         -------
@@ -218,52 +216,52 @@ class BinaryMemory:
             heat = self._heat(temperature, rule == "gradient")
             parts = (self._memories, self._values, self._fields(rule), heat)
 
-            def run(log: Integers, count: int) -> tuple[Signs, Integers]:
-                """The first cues to their end, or to Ctrl-C; the log gets the first flips."""
-                from . import clocked, kernels, loops
+            seeds: Any = np.zeros(len(rows), np.uint64)
+            if shuffled or temperature:
+                seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
+            states, results = rows.copy(), np.zeros((len(rows), 4), dtype=np.int64)
+            results[:, 0] = INTERRUPTED
+            from . import clocked, kernels, loops
 
-                states, results = rows.copy(), np.zeros((len(rows), 4), dtype=np.int64)
-                results[:, 0] = INTERRUPTED
-                seeds: Any = np.zeros(len(rows), np.uint64)
-                if shuffled or temperature:
-                    seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
-                fields, size = kernels.new_fields(*self.shape), self.shape[1]
-                # Some cues at a time, so that Ctrl-C is noticed, whether they settle or not.
-                some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
-                at = 0
-                try:
-                    for at in range(0, count, some):
-                        cues = slice(at, min(at + some, count))
-                        given, result = (*parts, states[cues], seeds[cues], fields), results[cues]
-                        if plan is not None:
-                            room = clocked.new_units(size, len(plan.unit))
-                            clocked.at_ticks(*given, room, log, plan, len(free), result)
-                        elif parallel:
-                            past = np.empty((2, staleness + 1, size), np.int8)
-                            loops.all_at_once(
-                                *given, past, staleness, max_sweeps, log, free, result
-                            )
-                        else:
-                            units = loops.new_units(size, len(free), staleness)
-                            loops.one_by_one(
-                                *given, units, staleness, max_sweeps, log, free, shuffled, result
-                            )
-                        if record:
-                            log = log[result[:, 3].sum() :]
-                except KeyboardInterrupt:
-                    states[at:], results[at:] = rows[at:], (INTERRUPTED, 0, 0, 0)
-                return states, results
+            fields, size = kernels.new_fields(*self.shape), self.shape[1]
 
-            states, results = run(np.empty((0, 2), dtype=np.int64), len(rows))
+            def update(cues: slice, log: Integers) -> Integers:
+                """Some cues to their end; the log gets the first flips. How many there were."""
+                states[cues], result = rows[cues], results[cues]
+                given = *parts, states[cues], seeds[cues].copy(), fields
+                if plan is not None:
+                    room = clocked.new_units(size, len(plan.unit))
+                    clocked.at_ticks(*given, room, log, plan, len(free), result)
+                elif parallel:
+                    past = np.empty((2, staleness + 1, size), np.int8)
+                    loops.all_at_once(*given, past, staleness, max_sweeps, log, free, result)
+                else:
+                    units = loops.new_units(size, len(free), staleness)
+                    loops.one_by_one(
+                        *given, units, staleness, max_sweeps, log, free, shuffled, result
+                    )
+                return np.array(result[:, 3])
+
+            recorder = Recorder(self._memories, self._values) if record else None
+            nothing = np.empty((0, 2), dtype=np.int64)
+            # Some cues at a time, so that Ctrl-C is noticed, whether they settle or not.
+            some = max(1, _CHECKS // (math.prod(self.shape) * min(max_sweeps, _CHECKS)))
+            at = 0
+            try:
+                for at in range(0, len(rows), some):
+                    cues = slice(at, at + some)
+                    if recorder is None:
+                        update(cues, nothing)
+                    else:
+                        recorder.run(partial(update, cues), rows[cues])
+            except KeyboardInterrupt:
+                states[at:], results[at:] = rows[at:], (INTERRUPTED, 0, 0, 0)
+                if recorder is not None:
+                    recorder.rest(rows[at:])
             recorded = None
-            if record:  # the same again, now that the number of flips is known
-                log = np.empty((results[:, 3].sum(), 2), dtype=np.int64)
-                states, results = run(log, int(np.sum(results[:, 0] != INTERRUPTED)))
+            if recorder is not None:
                 every = len(free) if parallel else 1
-                sums, events = energies_and_flips(
-                    self._memories, self._values, rows, results, log[: results[:, 3].sum()], every
-                )
-                recorded = self._energy(*sums).reshape(-1, *batch), events
+                recorded = recorder.record(self._energy, results[:, 2], every)
         codes, period, checked, flips = (column.reshape(batch) for column in results.T)
         return Recall(
             final=states.astype(np.float64).reshape(*batch, -1),

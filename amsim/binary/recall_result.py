@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,6 +43,41 @@ class Flips:
     unit: Integers
 
     __repr__ = fields_repr
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """Energies of B cues where they changed, and the flips that changed them.
+
+    Attributes
+    ----------
+    at_flips : ndarray (B + F,)
+        Of each cue, and after each of its flips.
+    events : Flips
+    counts : ndarray of int (B,)
+        Flips of each cue.
+    every : int
+        Checks from one energy to the next.
+    checks : int
+        The most that a cue had.
+    """
+
+    at_flips: Floats
+    events: Flips
+    counts: Integers
+    every: int
+    checks: int
+
+    def energy(self) -> Floats:
+        """Of the cues and after `every` checks, (T, B)."""
+        ends = self.every * np.arange(self.checks // self.every + 1)
+        energy = np.empty((len(ends), len(self.counts)))
+        first = np.cumsum(self.counts + 1) - self.counts - 1
+        parts = np.split(self.events.check, np.cumsum(self.counts)[:-1])
+        for b, part in enumerate(parts):
+            # After a number of checks, the flips of the checks below it have happened.
+            energy[:, b] = self.at_flips[first[b] + np.searchsorted(part, ends)]
+        return energy
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +124,7 @@ class Recall(RunResult):
     checks_per_sweep: int
     wall_time: float
     times: Floats | None = None
-    recorded: tuple[Floats, Flips] | None = field(default=None, repr=False)
+    recorded: Record | None = field(default=None, repr=False)
     remedies: tuple[str, str] = field(default=REMEDIES, repr=False)
     STATUSES: ClassVar = STATUSES
 
@@ -110,15 +146,15 @@ class Recall(RunResult):
         counts = {"flips": self.flips, "checks": self.checks, "period": self.period}
         return {**counts, "wall_time": self.wall_time}
 
-    @property
+    @cached_property
     def energy(self) -> Floats:
         """Energies; needs ``record=True``."""
-        return self._record()[0]
+        return self._record().energy().reshape(-1, *self.codes.shape)
 
     @property
     def events(self) -> Flips:
         """Flips; needs ``record=True``."""
-        return self._record()[1]
+        return self._record().events
 
     @property
     def message(self) -> str:
@@ -146,13 +182,12 @@ class Recall(RunResult):
     def _recorded_variables(self) -> Variables:
         if self.recorded is None:
             return {}
-        energy, events = self.recorded
-        found: Variables = {"energy": (("check", *self._batch_axes()), energy)}
+        found: Variables = {"energy": (("check", *self._batch_axes()), self.energy)}
         for name in ("cue", "check", "unit"):
-            found[f"flip_{name}"] = (("flip",), getattr(events, name))
+            found[f"flip_{name}"] = (("flip",), getattr(self.events, name))
         return found
 
-    def _record(self) -> tuple[Floats, Flips]:
+    def _record(self) -> Record:
         if self.recorded is None:
             raise ValueError(
                 "energies and flips were not kept: BinaryMemory.recall keeps them with record=True"

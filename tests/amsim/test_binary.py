@@ -448,27 +448,57 @@ def test_ctrl_c_keeps_the_cues_that_have_ended(
             assert_array_equal(part.events.unit, whole.events.unit[whole.events.cue < kept])
 
 
-def test_ctrl_c_while_energies_are_computed_leaves_them_out(
+def test_ctrl_c_while_energies_are_computed_leaves_out_these_cues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The second one leaves no energies of cues that were not reached."""
     from amsim.binary import kernels
+    from amsim.binary import memory as module
 
     memory = BinaryMemory(am.patterns.random(4, 24, seed=1))
     cues = am.patterns.corrupt(am.patterns.random(4, 24, seed=1), flip=0.2, seed=2)
     whole = memory.recall(cues, record=True)
-    calls, real = iter(range(4)), kernels.energies_along
+    monkeypatch.setattr(module, "_CHECKS", 1)  # a cue at a time
+    for again in (False, True):
+        calls, real = iter(range(8)), kernels.energies_along
 
-    def interrupted(*given: Any) -> None:
-        if next(calls) == 2:
-            raise KeyboardInterrupt
-        real(*given)
+        def interrupted(
+            *given: Any, calls: Any = calls, real: Any = real, again: bool = again
+        ) -> None:
+            call = next(calls)
+            if call == 2 or (again and call == 4):
+                raise KeyboardInterrupt
+            real(*given)
 
-    monkeypatch.setattr(kernels, "energies_along", interrupted)
-    part = memory.recall(cues, record=True)
-    assert part.status == whole.status
-    assert_array_equal(part.final, whole.final)
-    assert_array_equal(part.energy[:, :2], whole.energy[:, :2])
-    assert np.isnan(part.energy[:, 2:]).all()
+        with monkeypatch.context() as patch:
+            patch.setattr(kernels, "energies_along", interrupted)
+            part = memory.recall(cues, record=True)
+        assert part.statuses.tolist() == ["settled", "settled", "interrupted", "interrupted"]
+        assert_array_equal(part.final, [*whole.final[:2], *cues[2:]])
+        length = len(part.energy)
+        assert_array_equal(part.energy[:, :2], whole.energy[:length, :2])
+        first = np.full(2, np.nan) if again else whole.energy[0, 2:]
+        assert_array_equal(part.energy[:, 2:], np.tile(first, (length, 1)))
+
+
+@pytest.mark.parametrize("order", ["random", "parallel"])
+def test_a_record_with_too_little_room_is_made_again(
+    order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from amsim.binary import replay
+
+    memory = BinaryMemory(am.patterns.random(4, 24, seed=1))
+    cues = am.patterns.random(7, 24, seed=2)
+    options: dict[str, Any] = {"order": order, "temperature": 30.0, "max_sweeps": 20, "seed": 3}
+    whole = memory.recall(cues, record=True, **options)
+    monkeypatch.setattr(replay, "_ROOM", 0)
+    again = memory.recall(cues, record=True, **options)
+    assert whole.flips.max() > 48  # more than there is room for at first
+    for name in ("final", "flips", "energy"):
+        assert_array_equal(getattr(again, name), getattr(whole, name))
+    for name in ("cue", "check", "unit"):
+        assert_array_equal(getattr(again.events, name), getattr(whole.events, name))
+    assert_array_equal(whole.final, memory.recall(cues, **options).final)
 
 
 # Clamped units
