@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 LARGEST_COUNT = 2**53  # beyond, whole numbers are no longer exact as floats
+_PART = 2**20  # values that are checked at a time
 LARGEST_ARRAY = 2**31  # values; 16 GB of float64
 LARGEST = 1e100  # products of two, and their sums over many units, are finite
 SMALLEST = 1e-100
@@ -75,13 +76,35 @@ def array(
         raise ValueError(f"{what} must not be empty, got shape {given.shape}")
     with np.errstate(over="ignore"):
         numbers: NDArray[Any] = given.astype(dtype, copy=False)
-    if finite and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+    if (
+        finite
+        and numbers.dtype.kind == "f"
+        and not all(np.isfinite(x).all() for x in parts(numbers))
+    ):
         raise ValueError(f"{what} must be finite, but contains NaN or infinity")
-    if largest is not None and numbers.size and np.abs(numbers).max() > largest:
+    if largest is not None and any(np.abs(x).max() > largest for x in parts(numbers)):
         raise ValueError(
             f"{what} must lie within +-{largest:g}, beyond which products overflow; rescale"
         )
     return numbers
+
+
+def parts(numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """An array in parts of some MB, so that nothing of its size is made beside it."""
+    if numbers.size <= _PART:
+        yield from (numbers,) if numbers.size else ()
+        return
+    rows = max(1, _PART * len(numbers) // numbers.size)
+    for first in range(0, len(numbers), rows):
+        yield numbers[first : first + rows]
+
+
+def is_mapped(numbers: NDArray[Any]) -> bool:
+    """Whether an array is a file that may be read only, as of ``np.load(path, mmap_mode="r")``."""
+    base: Any = numbers
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap) and not (numbers.flags.writeable or base.flags.writeable)
 
 
 def plain(what: str, value: Any) -> NDArray[Any]:

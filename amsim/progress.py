@@ -31,9 +31,9 @@ class Progress:
             bar_format="{desc}: t = {n:.3g} of {total:.3g} |{bar}|{postfix} [{elapsed}]",
         )
 
-    def update(self, reached: float, running: int) -> None:
+    def update(self, reached: float, running: int, besides: str = "") -> None:
         """Show the time that the slowest running cue has reached."""
-        self._bar.show(reached, f"{self._cues - running} of {self._cues} cues done")
+        self._bar.show(reached, f"{self._cues - running} of {self._cues} cues done{besides}")
         if time.monotonic() > self._deadline:
             raise KeyboardInterrupt
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,27 @@ Kind = type[np.floating[Any]]
 
 # A block of memories and its logits stay in a core's cache, but products of few rows are slow.
 _CACHED, _FEWEST = 1 << 17, 64
+
+
+class Partial(NamedTuple):
+    """What some of the memories contribute to the attention of B queries."""
+
+    peak: Array  # (B, 1) largest logit
+    total: Array  # (B, 1) sum of exp(logit - peak)
+    sums: Array  # (B, D) sum of exp(logit - peak) xi
+
+    def joined(self, other: Partial) -> Partial:
+        """The contribution of both."""
+        peak = np.maximum(self.peak, other.peak)
+        own, others = np.exp(self.peak - peak), np.exp(other.peak - peak)
+        return Partial(
+            peak, own * self.total + others * other.total, own * self.sums + others * other.sums
+        )
+
+    @property
+    def average(self) -> Array:
+        """The attention, if these are all memories."""
+        return self.sums / self.total
 
 
 def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Kind) -> Array:
@@ -31,26 +52,44 @@ def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Ki
     -------
     ndarray of float64 (B, D)
     """
-    cues, units = queries.shape
     scaled: Array = (beta * queries).astype(kind)
-    shift: Array = (beta * bias).astype(kind)
-    peak: Array = np.full((cues, 1), -np.inf, kind)
-    total = np.zeros((cues, 1))
-    average = np.zeros((cues, units))
-    step = max(_FEWEST, _CACHED // max(cues, units))
+    step = max(_FEWEST, _CACHED // max(queries.shape))
+    return partial_attention(scaled, weights, beta * bias, step).average
+
+
+def partial_attention(scaled: Array, weights: Array, shift: Array, step: int) -> Partial:
+    """The attention of queries to some memories, `step` of them at a time.
+
+    Parameters
+    ----------
+    scaled : ndarray (..., B, D)
+        beta q; its type is that of the products. Further axes in front are products of their own.
+    weights : ndarray (K, D)
+    shift : ndarray of float64 (K,) or (..., B, K)
+        beta b.
+    step : int
+
+    Returns
+    -------
+    Partial
+        Of float64 (..., B, 1) and (..., B, D).
+    """
+    kind, rows = scaled.dtype, scaled.shape[:-1]
+    peak: Array = np.full((*rows, 1), -np.inf, kind)
+    total, sums = np.zeros((*rows, 1)), np.zeros(scaled.shape)
     for first in range(0, len(weights), step):
         block: Array = weights[first : first + step].astype(kind, copy=False)
         logits: Array = scaled @ block.T
-        logits += shift[first : first + step]
-        higher = np.maximum(peak, logits.max(axis=1, keepdims=True))
+        logits += shift[..., first : first + step].astype(kind)
+        higher = np.maximum(peak, logits.max(axis=-1, keepdims=True))
         logits -= higher
         np.exp(logits, out=logits)
         old = np.exp(np.subtract(peak, higher, dtype=np.float64))
-        total = old * total + logits.sum(axis=1, keepdims=True)
-        average *= old
-        average += logits @ block
+        total = old * total + logits.sum(axis=-1, keepdims=True)
+        sums *= old
+        sums += logits @ block
         peak = higher
-    return average / total
+    return Partial(peak.astype(np.float64), total, sums)
 
 
 def largest_products(rows: Array, weights: Array) -> Array:

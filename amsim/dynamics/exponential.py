@@ -62,9 +62,12 @@ class ExponentialIntegrator:
         """Solve where no input jumps."""
         # Imported here: numba takes longer to load than the rest of amsim together.
         from .run import Run, integrate
+        from .streamed import StreamedRun
         from .two_layer import TwoLayerRun
 
         kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
+        if StreamedRun.applies(problem):
+            kind = StreamedRun
         kinked = any(layer.lagrangian.kinked for layer in problem.network.layers.values())
         share = _SHARE_KINKED if kinked else _SHARE
         return integrate(kind, problem, share * self.rtol, share * self.atol, self.max_steps)

@@ -120,6 +120,10 @@ class Run:
         """Multiply-adds of one step of one cue, roughly."""
         return float(self.steps.x.shape[1]) ** 2
 
+    def besides(self) -> str:
+        """What else a person who waits may want to know."""
+        return ""
+
     def compile(self) -> None:
         """Compile or load what is not yet."""
         with _LOADING:
@@ -189,13 +193,18 @@ class Run:
         """Use the drives of the cues that predict_running listed."""
         adams.finish_running(*self.arguments(size, drives))
 
+    @property
+    def tolerance(self) -> float:
+        """Residual of what has settled."""
+        return self.problem.tolerance
+
     def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
         """What the function `outermost` is called with."""
         problem = self.problem
         return (
             self.steps, self.segments, self.running, size,
             self.steps.used if drives is None else drives, self.rtol, self.atol,
-            problem.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
+            self.tolerance, problem.t1, problem.times, self.outputs, self.scratch,
         )  # fmt: skip
 
     def outcome(self) -> Outcome:
@@ -298,7 +307,8 @@ class _Crew:
             with self.showing:
                 self.reached[part.start] = float(run.steps.past[:, 0].min())
                 ended = part.stop - part.start - running
-                self.progress.update(min(self.reached.values()), self.left - ended)
+                reached = min(self.reached.values())
+                self.progress.update(reached, self.left - ended, run.besides())
         with self.showing:
             self.reached.pop(part.start, None)
             self.left -= part.stop - part.start

@@ -74,8 +74,8 @@ class TwoLayerRun(Run):
             return 1
         size, group = _SWEEP / _loop(problem).weights.size, TOGETHER
         most = min(_TOGETHER, max(1, int(size) if size < group else int(size) // group * group))
-        traits = _traits(problem.select(np.arange(first, min(first + most, problem.batch))))
-        return int((traits == traits[0]).all(axis=1).cumprod().sum())
+        kinds = traits(problem.select(np.arange(first, min(first + most, problem.batch))))
+        return int((kinds == kinds[0]).all(axis=1).cumprod().sum())
 
     @staticmethod
     def width(problem: Problem) -> int:
@@ -100,10 +100,7 @@ class TwoLayerRun(Run):
         layers, (batch, units) = problem.network.layers, self.steps.used.shape
         row = neuron(layers[self.hidden].lagrangian)
         assert row is not None  # see `applies`
-        external = np.zeros((batch, units)) + layers[self.visible].bias
-        external += problem.inputs_at(0.0).get(self.visible, 0.0)
-        if self.clamped.size:
-            np.copyto(external, self.start[:, :units], where=self.clamped)
+        external = self.external()
         self.memories = memory_force.Memories(
             weights=weights,
             back=back,
@@ -117,14 +114,27 @@ class TwoLayerRun(Run):
             external=external,
             clamped=self.clamped,
         )
-        serves = self.rtol >= _FLOAT32_RTOL and weights.dtype != np.float64
-        self.single = serves and bool(float32_serves(problem, self.loop).all())
+        self.single = self.is_single(weights)
         self.outermost = memory_force.sweep_of(row.kind)
         self.drives = np.zeros((batch, units))
         self.narrow = self.wide = self.allocate(np.float32 if self.single else np.float64)
         if self.single and problem.tolerance:
             self.wide = self.allocate(np.float64)  # for `refine`
         return super().prepare()
+
+    def external(self) -> Array:
+        """What drives the features besides, (B, D); of those that are clamped their value."""
+        problem, (batch, units) = self.problem, self.steps.used.shape
+        external = np.zeros((batch, units)) + problem.network.layers[self.visible].bias
+        external += problem.inputs_at(0.0).get(self.visible, 0.0)
+        if self.clamped.size:
+            np.copyto(external, self.start[:, :units], where=self.clamped)
+        return external
+
+    def is_single(self, weights: Array) -> bool:
+        """Whether products are float32, until cues are as near to rest as these can tell."""
+        serves = self.rtol >= _FLOAT32_RTOL and weights.dtype != np.float64
+        return serves and bool(float32_serves(self.problem, self.loop).all())
 
     def work_per_cue(self) -> float:
         return 2.0 * self.loop.weights.size
@@ -153,11 +163,16 @@ class TwoLayerRun(Run):
         """Call the compiled loop."""
         return memory_force.sweep(*self.arguments(count))
 
-    def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
-        # What is left out of the softmax must not hide that a unit is not at rest.
-        problem, tolerance = self.problem, (1.0 - _NEGLIGIBLE) * self.problem.tolerance
+    @property
+    def tolerance(self) -> float:
+        """What is left out of the softmax must not hide that a unit is not at rest."""
+        tolerance = (1.0 - _NEGLIGIBLE) * self.problem.tolerance
         if self.single and tolerance:
             tolerance = max(tolerance, _FLOAT32_RESIDUAL * self.loop.largest_back)
+        return tolerance
+
+    def arguments(self, size: int, drives: Array | None = None) -> tuple[Any, ...]:
+        problem, tolerance = self.problem, self.tolerance
         return (
             self.steps, self.segments, self.memories, self.rtol, self.atol, tolerance, problem.t1,
             problem.times, self.outputs, self.scratch, self.narrow, self.wide, not self.single,
@@ -233,7 +248,7 @@ def _wide(weights: Array) -> Array:
     return weights.view() if missing <= 0 else np.pad(weights, [(0, 0), (0, missing)])
 
 
-def _traits(problem: Problem) -> NDArray[np.bool_]:
+def traits(problem: Problem) -> NDArray[np.bool_]:
     """What decides how a cue is integrated, (B, 2): the precision of products, and its start."""
     loop = _loop(problem)
     moved = np.zeros(problem.batch, bool)

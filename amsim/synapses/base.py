@@ -267,19 +267,22 @@ def permutations(between: tuple[str, ...]) -> int:
 def checked_weights(
     weights: ArrayLike, kind: str, what: str = "weights", *, ndim: int | None = None
 ) -> Array:
-    """A read-only copy of finite weights, as int8 or float32 if they are, else as float64."""
+    """A read-only copy of finite weights, as int8 or float32 if they are, else as float64.
+
+    A file that is mapped into memory to be read stays where it is.
+    """
     given = checks.plain(f"{kind}: {what}", weights)
     dtype = given.dtype if given.dtype in (np.int8, np.float32) else np.float64
-    return checks.owned(
-        checks.array(
-            f"{kind}: {what}",
-            given,
-            ndim=ndim,
-            dtype=dtype,
-            empty=False,
-            largest=checks.LARGEST if dtype == np.float64 else None,
-        )
+    checked = checks.array(
+        f"{kind}: {what}",
+        given,
+        ndim=ndim,
+        dtype=dtype,
+        empty=False,
+        largest=checks.LARGEST if dtype == np.float64 else None,
     )
+    stays = checks.is_mapped(checked) and checked.flags.c_contiguous
+    return checked if stays else checks.owned(checked)
 
 
 def checked_name(name: Any, kind: str, default: str) -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .. import checks
 from ..display import fields_repr
 from .base import (
     Array,
@@ -119,8 +120,8 @@ class Pairwise(HyperSynapse):
 
 
 def compacted(weights: Array) -> Array:
-    """Weights as int8 where that is exact, else as they are."""
-    if weights.dtype == np.int8:
+    """Weights as int8 where that is exact, else as they are; those in a file stay there."""
+    if weights.dtype == np.int8 or checks.is_mapped(weights):
         return weights
     out = np.empty(weights.shape, np.int8)
     step = _rows_per_block(weights)
@@ -141,7 +142,9 @@ class Dense(Pairwise):
     ----------
     weights : array_like of shape (K, D)
         Row mu holds the weights of unit mu of the first layer. Copied; int8 and float32 are kept
-        as they are, anything else becomes float64.
+        as they are, anything else becomes float64. Not copied is a file that is mapped to be read,
+        ``np.load(path, mmap_mode="r")``, of int8, float32 or float64. It must not change, and
+        Python crashes where it has become shorter.
     between : tuple of two str
         The layers with K and with D units. A layer connected to itself,
         between=("v", "v"), has E = -g^T W g / 2 and the force W g; W has to be symmetric
