@@ -108,6 +108,7 @@ def _check(timing: Any) -> None:
         (timing.on_drop != "hold", "on_drop='zero'", "a two-state unit has no zero"),
         (timing.tau_spread != 0, "tau_spread", "vary the clocks: Periodic(period, drift=...)"),
         (timing.fabric is not None, "a fabric", "their messages have a delay each; leave it out"),
+        (bool(timing.faults), "a fault", "clamp units, or leave faults out"),
     ):  # fmt: skip
         if unusable:
             raise ValueError(f"{what} is not for two-state units: {remedy}")

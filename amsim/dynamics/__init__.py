@@ -1,7 +1,7 @@
 """Simulation of recall over time: `simulate` and its solvers."""
 
 from .brian import Brian2
-from .events import EventDriven, Fabric, Link, Periodic, Poisson, Timing
+from .events import EventDriven, Fabric, Fault, Link, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .gradient_descent import GradientDescent
@@ -20,6 +20,7 @@ __all__ = [
     "ExponentialHeun",
     "ExponentialIntegrator",
     "Fabric",
+    "Fault",
     "FixedPoint",
     "GradientDescent",
     "Link",

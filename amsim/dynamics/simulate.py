@@ -252,7 +252,7 @@ def _solve(solver: Solver | EventDriven | Brian2 | str | None) -> Solve:
         solver = Brian2() if solver == "brian2" else ScipyODE(solver)
     # The options of these are data; what runs them is imported when it is needed, since numba and
     # Brian2 take longer to load than the rest of amsim together.
-    if isinstance(solver, EventDriven) and solver.timing.fabric is not None:
+    if isinstance(solver, EventDriven) and solver.timing.shares:
         from .events.fabric import run as shared
 
         return partial(shared.solve, options=solver)

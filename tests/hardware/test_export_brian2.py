@@ -327,6 +327,7 @@ JITTER = {"delay": 0.1, "jitter": 0.1}
                 ("heartbeat", 1.0),
                 ("clock", am.Poisson(10.0)),
                 ("fabric", am.Fabric()),
+                ("faults", (am.Fault("dead", links=["bus"]),)),
             )
         ),
         (one(am.Layer(3, am.Tanh())), {"solver": "events", "quantum": {"x": 0.1}}, "one number"),

@@ -107,7 +107,14 @@ def _check_sends(name: str, layer: Layer) -> None:
 
 
 def _check_timing(timing: Timing, events: bool) -> None:
-    absent = {"jitter": 0.0, "drop": 0.0, "heartbeat": None, "clock": None, "fabric": None}
+    absent = {
+        "jitter": 0.0,
+        "drop": 0.0,
+        "heartbeat": None,
+        "clock": None,
+        "fabric": None,
+        "faults": (),
+    }
     delayed = not (isinstance(timing.delay, (int, float)) and timing.delay == 0)
     if not events:
         for name, there in (("delay", delayed), ("tau_spread", timing.tau_spread != 0)):

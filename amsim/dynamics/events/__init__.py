@@ -1,8 +1,18 @@
 """Asynchronous recall: units that leak between events and send when their output has moved."""
 
+from .faults import Fault
 from .links import Fabric, Link
 from .options import EventDriven
 from .settling import distance_bound
 from .timing import Periodic, Poisson, Timing
 
-__all__ = ["EventDriven", "Fabric", "Link", "Periodic", "Poisson", "Timing", "distance_bound"]
+__all__ = [
+    "EventDriven",
+    "Fabric",
+    "Fault",
+    "Link",
+    "Periodic",
+    "Poisson",
+    "Timing",
+    "distance_bound",
+]

@@ -152,9 +152,7 @@ class Run:
         shifts = layout.projections["weights"] < 0  # their registers are not used
         used = layout.projections["register"][shifts].min(initial=len(error))
         self.messages = state.messages[: run["messages"]].copy()
-        assert messages_keep_apart(
-            layout, self.messages, self.start, self.farthest_targets(), state.units["first"]
-        ), "messages of a unit are closer than possible"
+        assert self._keep_apart(), "messages of a unit are closer than possible"
         self.stats: dict[str, float] = {
             "synaptic_operations": int(run["operations"]),
             "drops": int(run["drops"]),
@@ -164,6 +162,10 @@ class Run:
             "register_error": float(error[:used].max(initial=0.0)),
         }
         del self.state, self.windows
+
+    def _keep_apart(self) -> bool:
+        first, farthest = self.state.units["first"], self.farthest_targets()
+        return messages_keep_apart(self.layout, self.messages, self.start, farthest, first)
 
     def states(self) -> Floats:
         """All states now, those of normalisers last."""

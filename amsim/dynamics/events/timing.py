@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ... import checks
 from ...display import fields_repr
+from .faults import Fault
 from .links import Fabric
 
 
@@ -122,6 +123,8 @@ class Timing:
         its output has moved by a quantum.
     fabric : Fabric, optional
         Links with bandwidth that units share, on the way before all of this; see docs/fabric.md.
+    faults : sequence of Fault, default none
+        Units and links that fail during a run.
 
     Raises
     ------
@@ -152,6 +155,7 @@ class Timing:
     tau_spread: float = 0.0
     clock: Poisson | Periodic | None = None
     fabric: Fabric | None = None
+    faults: Sequence[Fault] = ()
 
     __repr__ = fields_repr
 
@@ -175,9 +179,21 @@ class Timing:
             )
         if self.fabric is not None:
             checks.instance("Timing: fabric", self.fabric, Fabric, "Fabric(...) or None")
+        if isinstance(self.faults, Fault) or not isinstance(self.faults, Sequence):
+            raise TypeError(
+                f"Timing: faults must be a sequence of Fault(...), got {checks.shown(self.faults)}"
+            )
+        for fault in self.faults:
+            checks.instance("Timing: a fault", fault, Fault, "Fault(...)")
+        object.__setattr__(self, "faults", tuple(self.faults))
         checks.choice("Timing: scope", self.scope, ("broadcast", "link"))
         checks.choice("Timing: on_drop", self.on_drop, ("hold", "zero"))
         checks.choice("Timing: arrival", self.arrival, ("timestamp", "latest"))
+
+    @property
+    def shares(self) -> bool:
+        """Whether messages need the engine with shared links, in which links and units may fail."""
+        return self.fabric is not None or bool(self.faults)
 
 
 def _delay(value: Any, name: str = "delay") -> Any:

@@ -63,7 +63,8 @@ WAY_RULES = np.dtype(
         ("room", np.int64),  # packets and slots that one event may need
         ("table", np.int64),  # entries of `Traffic.table`
         ("counts", np.bool_),  # whether news under way keep a cue from settling
-        ("seed", np.uint64),  # of times of service
+        ("seed", np.uint64),  # of times of service,
+        ("seed_fault", np.uint64),  # and of what babblers say
     ],
     align=True,
 )
@@ -77,6 +78,7 @@ SERVER_STATE = np.dtype(
         ("first", np.int64),  # slots of those that wait for a place
         ("last", np.int64),
         ("waiting", np.int64),
+        ("dead", np.bool_),
         ("blocked", np.bool_),  # served, but there is no place where it should go
         ("arrived", np.int64),
         ("started", np.int64),
@@ -113,9 +115,17 @@ HELD = np.dtype(
         ("up", np.float64),
         ("down", np.float64),
         ("direction", np.float64),
+        ("mute", np.bool_),  # it has failed, and has no levels;
+        ("stuck", np.bool_),  # what it says last is not its output, but
+        ("value", np.float64),
     ],
     align=True,
 )
+# What fails: a unit or a server, and the value that it says, or its rate.
+FAULT = np.dtype(
+    [("kind", np.int64), ("at", np.float64), ("which", np.int64), ("value", np.float64)], align=True
+)
+SILENT, STUCK, BABBLING, DEAD = range(4)
 # Of every message: its number among those of its unit, and whether it is news.
 MARK = np.dtype([("number", np.int64), ("news", np.bool_)], align=True)
 TALLY = np.dtype(
@@ -129,8 +139,9 @@ TALLY = np.dtype(
     ],
     align=True,
 )
-# What a packet is besides a look of a unit: the end of a service, or a way between two servers.
-SERVED, ON_A_LINK = -3, -4
+# What a packet is besides a look of a unit: the end of a service, a way between two servers, a
+# fault, or a message of a babbler.
+SERVED, ON_A_LINK, FAILS, BABBLE = -3, -4, -5, -6
 
 
 @bundle
@@ -144,6 +155,7 @@ class Ways(NamedTuple):
     parts: Records  # of PART
     runs: Records  # of RUN_OF_UNITS
     units: Records  # of UNIT_WAY
+    faults: Records  # of FAULT
     rules: Records  # (1,) of WAY_RULES
 
 

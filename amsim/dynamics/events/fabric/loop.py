@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ....compiled.jit import compiled, inner
+from ....compiled.streams import mixed, unit_interval
 from ....neurons import GROUPS, SIGN
 from ..engine.clocks import begin, next_tick
 from ..engine.groups import next_of_group
@@ -14,8 +17,8 @@ from ..engine.leak import find_crossings, first_unit, receive, receive_broadcast
 from ..engine.loop import moved, update_register
 from ..engine.queue import pop, push
 from ..engine.state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
-from .arrays import ON_A_LINK, SERVED
-from .serving import ask_to_say, end_service, enter, note
+from .arrays import BABBLE, BABBLING, DEAD, FAILS, ON_A_LINK, SERVED, SILENT, STUCK
+from .serving import ask_to_say, end_service, enter, kill, mute, note, stick
 
 
 @inner
@@ -63,13 +66,39 @@ def _look(layout, state, traffic, unit, what, number):
     value, direction = moved(layout, state, unit, t)
     silent = t - state.units[unit].sent_at
     sends = direction != 0.0 or silent >= rules.heartbeat * (1.0 - 1e-12)
-    waits = traffic.held[unit].waiting
+    waits = traffic.held[unit].waiting or traffic.held[unit].mute
     if what == TICK:
         next_tick(layout, state, unit, number + 1)
     else:
         last = t if sends or waits else state.units[unit].sent_at
         push(state, last + rules.heartbeat, BEAT, 0, unit, False)
     return sends and not waits, value, direction
+
+
+@inner
+def _babble(layout, state, ways, traffic, unit, k):
+    """When message number k of a babbling unit is due."""
+    u = unit_interval(mixed(mixed(ways.rules[0].seed_fault, np.uint64(unit)), np.uint64(k)))
+    due = state.run[0].now - math.log(u) / traffic.held[unit].value
+    push(state, due, BABBLE, k, unit, False)
+
+
+@inner
+def _fail(layout, state, ways, traffic, f):
+    """Fault number f happens."""
+    fault, tally, run = ways.faults[f], traffic.tally[0], state.run[0]
+    if fault.kind == SILENT:
+        mute(layout, state, ways, traffic, fault.which)
+    elif fault.kind == STUCK:
+        stick(layout, state, ways, traffic, fault.which, fault.value)
+    elif fault.kind == BABBLING and not traffic.held[fault.which].mute:
+        traffic.held[fault.which].value = fault.value
+        _babble(layout, state, ways, traffic, fault.which, 0)
+    elif fault.kind == DEAD:
+        kill(layout, state, ways, traffic, fault.which)
+    if ways.rules[0].counts:
+        tally.since = run.now + layout.rules[0].transit
+        run.check = np.inf if tally.news > 0 else tally.since
 
 
 @compiled
@@ -79,6 +108,8 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
     populations, room = layout.populations, ways.rules[0].room
     before, steps = run.operations, 0
     if not run.begun:
+        for f in range(len(ways.faults)):
+            push(state, ways.faults[f].at, FAILS, f, 0, False)
         begin(layout, state)
     while True:
         steps += 20
@@ -117,6 +148,14 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
                 end_service(layout, state, ways, traffic, unit)
             elif what == ON_A_LINK:
                 enter(layout, state, ways, traffic, unit, index)
+            elif what == FAILS:
+                _fail(layout, state, ways, traffic, index)
+            elif what == BABBLE:
+                if not traffic.held[unit].mute:
+                    value, direction = moved(layout, state, unit, t)
+                    if not traffic.held[unit].waiting:
+                        sender = unit
+                    _babble(layout, state, ways, traffic, unit, index + 1)
             else:
                 sends, value, direction = _look(layout, state, traffic, unit, what, index)
                 if sends:

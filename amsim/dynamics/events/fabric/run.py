@@ -15,7 +15,7 @@ from ..layout import Layout
 from ..layout.arrays import Floats
 from ..options import EventDriven
 from . import loop
-from .arrays import HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
+from .arrays import BABBLING, HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
 from .ways import lay_ways
 
 _STATS = ("arrived", "served", "dropped", "coalesced", "inside", "most", "mean_wait",
@@ -42,10 +42,8 @@ class _Begin:
 
     def __call__(self, problem: Problem, layout: Layout, *cue: Floats) -> FabricRun:
         if not self.ready:
-            fabric = self.options.timing.fabric
-            assert fabric is not None
             counts = problem.tolerance > 0 and not problem.naive
-            laid = lay_ways(problem.network, layout, fabric, problem.seed, counts)
+            laid = lay_ways(problem.network, layout, self.options.timing, problem.seed, counts)
             self.layout, self.ways, self.names = laid
             self.ready = True
         return FabricRun(self.ways, self.names, problem, self.layout, *cue)
@@ -78,6 +76,18 @@ class FabricRun(events.Run):
     def _run(self, stop: float, effort: int) -> int:
         arrays = self.layout, self.state, self.ways, self.traffic
         return int(loop.run_fabric(*arrays, stop, effort))
+
+    def _check(self) -> None:
+        faults = self.ways.faults["at"]
+        if len(faults) and self.now < faults.max():  # at rest, but not for good
+            self.state.run["check"] = np.inf
+            return
+        super()._check()
+
+    def _keep_apart(self) -> bool:
+        """Units that babble do not."""
+        babblers = self.ways.faults["kind"] == BABBLING
+        return bool(babblers.any()) or super()._keep_apart()
 
     def _jump(self) -> None:
         super()._jump()

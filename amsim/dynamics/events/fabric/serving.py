@@ -105,6 +105,11 @@ def enter(layout, state, ways, traffic, n, index):
     rules, server = ways.servers[node.server], traffic.servers[node.server]
     server.arrived += 1
     place = -1
+    if server.dead:
+        server.dropped += 1
+        server.held -= 1
+        note(layout, state, traffic, index, -1)
+        return
     if rules.on_full == COALESCE:
         place = node.table + ways.units[state.messages[index].unit].rank
         if traffic.table[place] >= 0:
@@ -156,7 +161,7 @@ def _go(layout, state, ways, traffic, n, index, latency):
 def is_full(ways, traffic, s):
     """Whether one has to wait for a place of server s."""
     server = traffic.servers[s]
-    return server.waiting > 0 or server.held >= ways.servers[s].places
+    return not server.dead and (server.waiting > 0 or server.held >= ways.servers[s].places)
 
 
 @inner
@@ -265,6 +270,16 @@ def say(layout, state, ways, traffic, i, value, direction, news):
 
 
 @inner
+def _take_levels(layout, state, i):
+    """Unit i has no levels at which it would send."""
+    p, unit = layout.units[i].population, state.units[i]
+    unit.up, unit.down = np.inf, -np.inf
+    state.high[i], state.low[i] = np.inf, -np.inf
+    if sends_at_levels(layout, p) and state.populations[p].scan == layout.populations[p].stop:
+        find_crossing(layout, state, p, i)
+
+
+@inner
 def _hold(layout, state, ways, traffic, i, direction, entry):
     """Unit i has to wait for a place: it has no levels until then.
 
@@ -278,12 +293,9 @@ def _hold(layout, state, ways, traffic, i, direction, entry):
     entry : int
         The server.
     """
-    p, unit, held = layout.units[i].population, state.units[i], traffic.held[i]
+    unit, held = state.units[i], traffic.held[i]
     held.waiting, held.up, held.down, held.direction = True, unit.up, unit.down, direction
-    unit.up, unit.down = np.inf, -np.inf
-    state.high[i], state.low[i] = np.inf, -np.inf
-    if sends_at_levels(layout, p) and state.populations[p].scan == layout.populations[p].stop:
-        find_crossing(layout, state, p, i)
+    _take_levels(layout, state, i)
     _wait_for(traffic, entry, -1, i, -1, 0.0)
     traffic.tally[0].requests += 1
     if ways.rules[0].counts:
@@ -318,7 +330,9 @@ def _say_at_last(layout, state, ways, traffic, i):
     held, tally = traffic.held[i], traffic.tally[0]
     held.waiting = False
     value, direction = output(layout, state, i, state.run[0].now), 0.0
-    if layout.populations[layout.units[i].population].kind == SIGN:
+    if held.stuck:
+        value = held.value
+    elif layout.populations[layout.units[i].population].kind == SIGN:
         direction = held.direction if value == 0.0 else math.copysign(1.0, value)
         value = direction
     elif value >= held.up:
@@ -326,6 +340,8 @@ def _say_at_last(layout, state, ways, traffic, i):
     elif value <= held.down:
         direction = -1.0
     say(layout, state, ways, traffic, i, value, direction, True)
+    if held.mute:
+        _take_levels(layout, state, i)
     if ways.rules[0].counts:
         tally.news -= 1
         if tally.news == 0:
@@ -336,7 +352,7 @@ def _say_at_last(layout, state, ways, traffic, i):
 def _grant(layout, state, ways, traffic, s):
     """A place of server s is free: who waits for it? Returns a server that is unblocked, or -1."""
     server = traffic.servers[s]
-    if server.waiting == 0 or server.held >= ways.servers[s].places:
+    if server.waiting == 0 or (server.held >= ways.servers[s].places and not server.dead):
         return -1
     k = server.first
     slot = traffic.slots[k]
@@ -379,6 +395,8 @@ def _leave(layout, state, ways, traffic, s):
 def end_service(layout, state, ways, traffic, s):
     """Server s has served its first message, which goes on if there are places for it."""
     server = traffic.servers[s]
+    if server.dead:  # what was served is gone
+        return
     k = server.head
     slot = traffic.slots[k]
     index, node = slot.message, ways.nodes[slot.node]
@@ -390,3 +408,65 @@ def end_service(layout, state, ways, traffic, s):
         server.blocked = True
     else:
         _leave(layout, state, ways, traffic, s)
+
+
+@inner
+def mute(layout, state, ways, traffic, i):
+    """Unit i sends nothing any more, but what waits for a place."""
+    traffic.held[i].mute = True
+    _take_levels(layout, state, i)
+
+
+@inner
+def stick(layout, state, ways, traffic, i, value):
+    """Unit i says `value`, and then nothing.
+
+    Parameters
+    ----------
+    layout, state, ways, traffic : bundles of arrays
+    i : int
+    value : float
+    """
+    held, entry = traffic.held[i], ways.roots[ways.units[i].root].entry
+    held.mute = held.stuck = True
+    held.value = value
+    if held.waiting:
+        return
+    if entry >= 0:
+        if is_full(ways, traffic, entry):
+            _hold(layout, state, ways, traffic, i, 0.0, entry)
+            return
+        traffic.servers[entry].held += 1
+    say(layout, state, ways, traffic, i, value, 0.0, True)
+    _take_levels(layout, state, i)
+
+
+@inner
+def kill(layout, state, ways, traffic, s):
+    """Server s loses what is in it, and all that comes; nobody waits for it any more."""
+    server, now = traffic.servers[s], state.run[0].now
+    if server.dead:
+        return
+    server.dead = True
+    k = server.head if server.count > 0 else -1
+    if k >= 0 and server.blocked:  # it was served, and only its copies have to get away
+        server.tail = k
+        k = traffic.slots[k].next
+        traffic.slots[server.tail].next = -1
+    elif k >= 0:
+        server.busy -= server.ends - now
+        server.ends = now
+    while k >= 0:
+        slot = traffic.slots[k]
+        node, following, index = ways.nodes[slot.node], slot.next, slot.message
+        if node.table >= 0:
+            traffic.table[node.table + ways.units[state.messages[index].unit].rank] = -1
+        _count(state, server, -1)
+        server.sojourn += now - slot.arrived
+        server.dropped += 1
+        server.held -= 1
+        note(layout, state, traffic, index, -1)
+        _free_slot(traffic, k)
+        k = following
+    while server.waiting > 0:
+        _leave(layout, state, ways, traffic, _grant(layout, state, ways, traffic, s))

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .... import checks
 from ....compiled import draws
 from ....network import Network
+from ..faults import KINDS
 from ..layout import Layout
 from ..layout.arrays import Ints, Records
 from ..layout.populations import unit_slices
 from ..links import Fabric, Link
+from ..timing import Timing
 from .arrays import (
     EDGE,
+    FAULT,
     NODE,
     PART,
     POLICIES,
@@ -133,7 +137,7 @@ class _Builder:
 
 
 def lay_ways(
-    network: Network, layout: Layout, fabric: Fabric, seed: int, counts: bool
+    network: Network, layout: Layout, timing: Timing, seed: int, counts: bool
 ) -> tuple[Layout, Ways, list[str]]:
     """The ways of all messages, and a layout with a register for each part of their receivers.
 
@@ -141,9 +145,10 @@ def lay_ways(
     ----------
     network : Network
     layout : Layout
-    fabric : Fabric
+    timing : Timing
+        With a fabric, or faults, or both.
     seed : int
-        Of times of service.
+        Of times of service, and of faults.
     counts : bool
         Whether news under way keep a cue from settling.
 
@@ -154,7 +159,7 @@ def lay_ways(
     names : list of str
         Of the servers.
     """
-    builder = _Builder(network, layout, fabric)
+    builder = _Builder(network, layout, timing.fabric or Fabric())
     units = np.zeros(len(layout.units), UNIT_WAY)
     roots: list[_Node] = []
     for p, population in enumerate(layout.populations):
@@ -164,6 +169,7 @@ def lay_ways(
             units["root"][members], units["rank"][members] = len(roots), np.arange(len(members))
             roots.append(builder.root(p, int(a), len(members)))
     ways = _Arrays(builder, roots).ways(units, seed, counts, layout)
+    ways = ways._replace(faults=_faults(network, timing, list(builder.names)))
     return _with_registers(layout, builder), ways, list(builder.names)
 
 
@@ -220,6 +226,7 @@ class _Arrays:
         check_no_circle(self.flows, list(builder.names))
         rules = np.zeros(1, WAY_RULES)
         rules["counts"], rules["seed"] = counts, draws.stream(seed, draws.SERVICE)
+        rules["seed_fault"] = draws.stream(seed, draws.FAULT)
         rules["table"] = self.table
         ways = Ways(
             servers=np.array([_server(link) for link in builder.links], SERVER),
@@ -229,6 +236,7 @@ class _Arrays:
             parts=np.array(builder.parts, PART),
             runs=np.array(builder.runs, RUN_OF_UNITS),
             units=units,
+            faults=np.zeros(0, FAULT),
             rules=rules,
         )
         rules["room"] = 2 * _fan(ways, builder, bool(layout.rules[0]["link"])) + 8
@@ -276,6 +284,30 @@ def _with_registers(layout: Layout, builder: _Builder) -> Layout:
         projection["register_sender"], projection["register_receiver"] = count, 1
         place += int(source["stop"] - source["start"]) * int(count)
     return layout._replace(projections=projections)
+
+
+def _faults(network: Network, timing: Timing, names: list[str]) -> Records:
+    """A row for each unit or link that fails."""
+    slices, rows = unit_slices(network), []
+    for fault in timing.faults:
+        kind, value = KINDS.index(fault.kind), fault.value or fault.rate or 0.0
+        for layer, chosen in (fault.units or {}).items():
+            if layer not in slices:
+                raise ValueError(
+                    f"Fault: units names a layer {layer!r}; the network has {', '.join(slices)}"
+                )
+            what = f"Fault: units of layer {layer!r}"
+            mask = checks.units(what, chosen, network.layers[layer].shape)
+            which = slices[layer].start + np.flatnonzero(mask)
+            rows += [(kind, fault.at, int(i), value) for i in which]
+        for name in fault.links or ():
+            if name not in names:
+                raise ValueError(
+                    f"Fault: no link {name!r} has a bandwidth that messages share; there are "
+                    f"{', '.join(map(repr, names[:20])) or 'none'}"
+                )
+            rows.append((kind, fault.at, names.index(name), 0.0))
+    return np.array(rows, FAULT)
 
 
 def _groups(network: Network, layout: Layout, fabric: Fabric) -> tuple[Ints, list[str]]:

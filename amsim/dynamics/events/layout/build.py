@@ -48,6 +48,6 @@ def lay_out(
         jitter=jitter,
         links=np.zeros(0, LINK),
     )
-    if options.timing.fabric is None and runs_in_windows(layout):
+    if not options.timing.shares and runs_in_windows(layout):
         return layout._replace(links=links_by_receiver(layout))
     return layout
