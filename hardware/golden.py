@@ -6,6 +6,7 @@ docs/integers.md documents the arrays of the file, and suffices to compute them.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from amsim.files import refuse_existing, write_atomically
 
 from .emulator import Machine
 from .files import require_folder, to_parts
+from .graphs.golden import contents as graph_contents
+from .graphs.job import prepare as prepare_graph
+from .graphs.plan import GraphPlan
 from .jobs import prepare
-from .plan import Integers, Plan
+from .plan import Integers, Job, Plan
 from .schedule import SIGNALS
 
 FORMAT = "amsim golden vectors 2"
@@ -34,8 +38,8 @@ _INTERMEDIATES = {
 
 
 def write_golden(
-    plan: Plan,
-    cues: ArrayLike,
+    plan: Plan | GraphPlan,
+    cues: Mapping[str, ArrayLike] | ArrayLike,
     path: str | Path,
     *,
     steps: int | None = None,
@@ -48,14 +52,24 @@ def write_golden(
         raise ValueError(f"{path}: golden vectors are saved as .npz")
     require_folder(path)
     refuse_existing(path, force=force)
-    job, _ = prepare(plan, cues, steps=steps, **job_options)
+    if isinstance(plan, GraphPlan):
+        given, _ = prepare_graph(plan, cues, steps=steps, **job_options)
+        arrays = graph_contents(plan, given)
+    else:
+        arrays = _contents(plan, prepare(plan, cues, steps=steps, **job_options)[0])  # type: ignore[arg-type]
+    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    return path
+
+
+def _contents(plan: Plan, job: Job) -> dict[str, Any]:
+    """The arrays of the file, by name."""
     softmax = plan.normaliser is not None
     scalars, arrays = to_parts(plan)
     head = {"format": FORMAT, "period": plan.period, "verified_on_hardware": False, **scalars}
     start = {"start.visible": job.visible, "start.hidden": job.hidden}
     if softmax:
         start["start.normaliser"] = job.log_sum
-    contents: dict[str, Any] = {
+    return {
         "json": np.array(json.dumps(head)),
         **{n: x for n, x in arrays.items() if not n.startswith("network.")},
         **start,
@@ -64,8 +78,6 @@ def write_golden(
         "input.hidden": job.input_hidden,
         **_signals(Machine(plan, job)),
     }
-    write_atomically(path, lambda file: np.savez_compressed(file, **contents))
-    return path
 
 
 def _signals(machine: Machine) -> dict[str, Integers]:

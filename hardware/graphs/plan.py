@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from amsim import Network
 from amsim.display import fields_repr, short, table, tabled
@@ -278,6 +278,37 @@ class GraphPlan(AnyPlan):
                 f"{path} is a plan of features and memories: read it with hardware.Plan.load"
             )
         return plan
+
+    def golden(
+        self,
+        cues: Mapping[str, ArrayLike] | ArrayLike,
+        path: str | Path,
+        *,
+        steps: int | None = None,
+        force: bool = False,
+        **job_options: Any,
+    ) -> Path:
+        """Write inputs, and every signal after every step, to a .npz file; see docs/integers.md.
+
+        Parameters
+        ----------
+        cues : as of `hardware.run`
+        path : str or Path
+        steps : int, optional
+            `steps` of the plan by default.
+        force : bool, default False
+            Whether an existing file may be replaced.
+        **job_options
+            `clamp` and `inputs`, as in `hardware.run`.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        from ..golden import write_golden
+
+        return write_golden(self, cues, path, steps=steps, force=force, **job_options)
 
     def report(self) -> str:
         """Sizes, schedule, and the proven range of every signal."""

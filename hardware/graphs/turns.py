@@ -180,6 +180,16 @@ def signals(plan: GraphPlan) -> tuple[str, ...]:
     return tuple(names)
 
 
+def begins(plan: GraphPlan) -> dict[str, int]:
+    """The step of a period in which the turns of each layer begin."""
+    found: dict[str, int] = {}
+    for phase, step in enumerate(plan.schedule):
+        for turn in step:
+            if turn.sends and turn.population in plan.layers:
+                found.setdefault(turn.population, phase)
+    return found
+
+
 def kinds(plan: GraphPlan) -> tuple[str, ...]:
     """What messages are counted as."""
     counted = (turn.counted for step in plan.schedule for turn in step if turn.counted)

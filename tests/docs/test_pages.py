@@ -68,6 +68,57 @@ def test_the_page_on_integers_suffices(tmp_path, monkeypatch):
     assert {kind for _, kind in kinds} == {"softmax", "power"}
 
 
+def test_the_page_suffices_for_any_layers(tmp_path, monkeypatch):
+    """Its code replays the golden vectors of twenty graphs, every signal of every step."""
+    monkeypatch.chdir(tmp_path)
+    recall = run("docs/integers.md")[0]["recall_layers"]
+    rng, kinds, count = np.random.default_rng(0), set(), 0
+    while count < 20:
+        try:
+            plan = random_plans.graph_plan(rng, random_plans.graph(rng))
+        except hw.RangeError:
+            continue
+        if plan.period > 60:
+            continue
+        count += 1
+        kinds |= {units.kind for units in plan.layers.values()}
+        cues = random_plans.graph_cues(rng, plan, 2)
+        inputs = random_plans.jumping_inputs(rng, plan, 2)
+        clamp = {name: rng.random(units.size) < 0.2 for name, units in plan.layers.items()}
+        steps = 3 * plan.period - 1
+        path = plan.golden(cues, "golden.npz", steps=steps, force=True, clamp=clamp, inputs=inputs)
+        with np.load(path) as file:
+            golden = {name: file[name] for name in file.files}
+        replay_layers(recall, golden, count % 2, steps)
+    assert kinds == {"identity", "tanh", "sign", "sigmoid", "power", "softmax"}
+
+
+def replay_layers(recall, golden, cue, steps):
+    plan = json.loads(str(golden["json"]))
+    for name, part in plan["layers"].items():
+        for array in ("decay", "bias"):
+            part[array] = golden[f"layers.{name}.{array}"].tolist()
+    for each in plan["projections"]:
+        each["weights"] = golden[f"projections.{each['name']}.weights"].tolist()
+    start = {n[6:]: x[cue].tolist() for n, x in golden.items() if n.startswith("start.")}
+
+    def inputs(period):
+        rows = {name: golden[f"input.{name}"] for name in plan["layers"]}
+        return {name: x[min(period, len(x) - 1), cue].tolist() for name, x in rows.items()}
+
+    signals = [name for name in golden if name.startswith("signal.")]
+    for t, (now, out) in enumerate(recall(plan, start, inputs, steps)):
+        for name in signals:
+            np.testing.assert_array_equal(golden[name][t, cue], now[name[7:]], err_msg=name)
+        for name, part in plan["layers"].items():
+            np.testing.assert_array_equal(golden[name][t, cue], now[f"{name}.x"], err_msg=name)
+            softmax = part["normaliser"] is not None
+            kinds = (name, *((f"{name}.rounds", f"{name}.normaliser") if softmax else ()))
+            for kind in kinds:
+                sent = out.get(kind, 0)
+                np.testing.assert_array_equal(golden[f"{kind}_out"][t, cue], sent, err_msg=kind)
+
+
 def replay(recall, golden, cue, steps):
     plan = json.loads(str(golden["json"]))
     for name in ("visible", "hidden"):
