@@ -16,6 +16,7 @@ import io
 import json
 import random
 import shutil
+import sys
 import tempfile
 import time
 import zlib
@@ -109,8 +110,8 @@ def find(name):
 
 
 def fuzz(edits, seed, kinds=("record", "log", "data", "signed data")):
-    """Count what became of so many edits; raise AssertionError at the first that is a fault."""
-    rng, ends = random.Random(seed), Counter()
+    """What became of each command after each edit; AssertionError at the first that is a fault."""
+    rng = random.Random(seed)
     with (
         tempfile.TemporaryDirectory() as place,
         mock.patch("experiments.find", find),
@@ -133,14 +134,23 @@ def fuzz(edits, seed, kinds=("record", "log", "data", "signed data")):
                 assert code != 2 or len(said) == 1, (kind, name, said)
                 assert all(text.isprintable() for text in said), (kind, name, said)
                 assert seconds < LIMIT, (kind, name, seconds)
-                ends[kind, name, code] += 1
-    return ends
+                yield kind, name, code
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--edits", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    ends, start = Counter(), time.monotonic()
+    for commands, end in enumerate(fuzz(given.edits, given.seed), 1):
+        ends[end] += 1
+        if commands % 30 == 0 or commands == 3 * given.edits:
+            done = f"{commands // 3} of {given.edits} edits, {time.monotonic() - start:.0f} s"
+            print(done, file=sys.stderr, flush=True)
+    for (kind, name, code), count in sorted(ends.items()):
+        print(f"{kind:12} {name:7} exit code {code}: {count}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--edits", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    for (kind, name, code), count in sorted(fuzz(given.edits, given.seed).items()):
-        print(f"{kind:12} {name:7} exit code {code}: {count}")
+    main()

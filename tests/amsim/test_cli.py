@@ -657,8 +657,8 @@ class TestMissing:
             "amsim: error: missing or broken: numba, integrator; the list says what to do\n"
         )
 
-    @pytest.mark.parametrize("command", ["demo", "doctor"])
-    def test_no_folder_for_compiled_code(self, tmp_path, command):
+    def test_no_folder_for_compiled_code(self, tmp_path):
+        """Commands that compile, in one process: it compiles once for both."""
         code = (
             "import sys, tempfile\n"
             "import numba\n"
@@ -668,13 +668,17 @@ class TestMissing:
             "    if str(dir) == 'out': return real(dir=dir)\n"
             "    raise PermissionError(13, 'Permission denied')\n"
             "tempfile.TemporaryFile = refuse\n"
-            "sys.exit(main(sys.argv[1:]))\n"
+            "recall = 'recall --patterns stored.npy --cues stored.npy --out out'\n"
+            "sys.exit(main(['doctor']) or main(recall.split()))\n"
         )
-        out = ["--out", "out"] if command == "demo" else []
-        done = child(command, *out, code=code, cwd=tmp_path)
+        np.save(tmp_path / "stored.npy", am.patterns.random(2, 9, seed=0))
+        done = child(code=code, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
-        assert ("NUMBA_CACHE_DIR" in done.stdout) == (command == "doctor")
+        assert "compiling the integrator" in done.stderr
+        diagnosis, recalled = done.stdout.split("everything that amsim needs works")
+        assert "NUMBA_CACHE_DIR" in diagnosis
+        assert "2 of 2 cues settled" in recalled and "NUMBA_CACHE_DIR" not in recalled
 
 
 class TestDoctor:
