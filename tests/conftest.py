@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same draws in every run: a change is not held up by a fault that it did not make. To look for
-# such faults: `uv run pytest --hypothesis-profile=search`.
-settings.register_profile("steady", derandomize=True)
-settings.register_profile("search", derandomize=False, print_blob=True)
+# The same draws in every run, however busy the machine is: a change is not held up by a fault that
+# it did not make. To look for such faults: `uv run pytest --hypothesis-profile=search`.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", UNTIMED, derandomize=True)
+settings.register_profile("search", UNTIMED, derandomize=False, print_blob=True)
 settings.load_profile("steady")
 
 # The arrays of tests are small: on a busy machine the threads of BLAS wait for each other, and a

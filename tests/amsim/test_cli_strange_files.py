@@ -48,7 +48,8 @@ def folder(tmp_path_factory):
     hw.compile(am.dense_am(stored, hidden=am.Softmax(1.0))).save(folder / "plan.json")
     for ending in ("npy", "json", "toml"):
         for name, content in (
-            ("empty", b""), ("noise", os.urandom(4096)), ("text", b"[" * 100_000),
+            ("empty", b""), ("text", b"[" * 100_000),
+            ("noise", np.random.default_rng(0).bytes(4096)),
             ("cut", (folder / "stored.npy").read_bytes()[:100]),
             ("latin", "é".encode("latin-1") * 10),
         ):  # fmt: skip

@@ -111,7 +111,7 @@ def test_what_is_seen_is_compared_with_what_is_proven() -> None:
     assert all(name.startswith(("products", "weights", "octaves")) for name in missing)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_random_graphs(seed: int) -> None:
     """`benchmarks/graphs.py` draws 500 of these, and compares Lava, too."""
@@ -203,7 +203,7 @@ def rounded(plan: hw.GraphPlan) -> am.Network:
     return am.Network(plan.network.layers, found)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_integers_rest_where_the_equations_do(seed: int) -> None:
     """|I + sum W g - x| of what rests is within the bound that the plan states, unit by unit."""

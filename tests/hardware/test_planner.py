@@ -21,7 +21,7 @@ GRAY = am.patterns.digits_gray(20)
 NORMAL = np.random.default_rng(0).standard_normal((20, 48))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_accepted_plans_do_not_overflow(seed: int) -> None:
     """`benchmarks/overflow.py` draws 100,000 of these."""
