@@ -94,7 +94,8 @@ def simulate(
     noise : float, mapping of layer names to array_like, or Noise, optional
         Noise in the state, by its temperature T: a unit with leak 1 and no synapse has the
         stationary variance T. By layer it may differ by unit and by cue; `Noise` also gives it a
-        correlation time. The run then goes to t1, which must be given, by `ExponentialHeun`.
+        correlation time. The run then goes to t1, which must be given, by `ExponentialHeun` or, if
+        that is the solver, by `EventDriven`.
     missing : bool array_like, broadcast to the cue, or "nan", optional
         Units of layer "visible" that the cue does not know; "nan" are those that are NaN. They are
         left out of the similarity with which a memory of `dense_am` begins, and start where that
@@ -230,7 +231,8 @@ def _solver_with_noise(solver: Solver | EventDriven | Brian2 | str | None) -> An
     if isinstance(solver, type) or not getattr(solver, "takes_noise", False):
         name = solver if isinstance(solver, str) else type(solver).__name__
         raise ValueError(
-            f"noise: {name} draws none in the state: leave solver out, or pass ExponentialHeun()"
+            f"noise: {name} draws none in the state: leave solver out, or pass ExponentialHeun() "
+            f"or EventDriven()"
         )
     return solver
 

@@ -313,7 +313,7 @@ def test_interrupted_cues_keep_what_was_reached(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("solver", ["RK45", "brian2", am.ExponentialIntegrator(), am.FixedPoint(),
-                                    am.EventDriven(), am.ScipyODE()])  # fmt: skip
+                                    am.ScipyODE()])  # fmt: skip
 def test_other_solvers_refuse_noise_by_name(solver: Any) -> None:
     name = solver if isinstance(solver, str) else type(solver).__name__
     with pytest.raises(ValueError, match=f"^noise: {name} draws none"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ... import checks
 from .timing import Timing, checked_quantum
@@ -38,6 +38,10 @@ class EventDriven:
         Its quantum is quantum / beta.
     normaliser_tau, normaliser_delay : float, default 0.01 and 0.0
         Time constant of that neuron, and travel time of its messages.
+    noise_step : float, optional
+        With `noise` of `simulate`: the length of the slots in which it is a constant input, in the
+        unit of tau. By default a fiftieth of the smallest tau or, if that is smaller, of the
+        correlation time of the noise; these are also the longest slots.
     record_events : bool, default False
         Whether to keep every message as `Trajectory.events`.
 
@@ -45,8 +49,8 @@ class EventDriven:
     -----
     Layers need tau > 0, a leak, one of the Lagrangians Identity, Tanh, Sigmoid, ReLU,
     RectifiedPower, Exponential, Sign, Softmax or Entmax, and `Dense` or `Directed` synapses; inputs
-    are constant or `PiecewiseConstant`. See docs/events.md for the semantics and the rule of
-    settling.
+    are constant or `PiecewiseConstant`; noise is that of `ExponentialHeun`, in slots. See
+    docs/events.md for the semantics and the rule of settling.
 
     Examples
     --------
@@ -65,7 +69,9 @@ class EventDriven:
     normaliser: Literal["exact", "neuron"] = "exact"
     normaliser_tau: float = 0.01
     normaliser_delay: float = 0.0
+    noise_step: float | None = None
     record_events: bool = False
+    takes_noise: ClassVar = True
 
     def __post_init__(self) -> None:
         checks.instance("EventDriven: timing", self.timing, Timing, "Timing(...)")
@@ -84,6 +90,10 @@ class EventDriven:
             ),
         }.items():
             object.__setattr__(self, name, value)
+        if self.noise_step is not None:
+            step = checks.number("EventDriven: noise_step", self.noise_step,
+                                 at_least=checks.SMALLEST)  # fmt: skip
+            object.__setattr__(self, "noise_step", step)
 
     def quantum_of(self, layer: str) -> float:
         """The quantum of a layer."""

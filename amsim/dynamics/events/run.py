@@ -24,11 +24,12 @@ from ..problem import (
 )  # fmt: skip
 from .bounds import messages_keep_apart
 from .cue import begin_state, jumps_of, outputs_in, registers_of, starts, states_in
-from .engine import leak, loop, window_loop, windows
+from .engine import leak, loop, slots, window_loop, windows
 from .engine.state import CROWDED, FLOODED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
 from .layout import Layout, lay_out
 from .layout.arrays import Floats, Ints
 from .layout.populations import unit_slices
+from .noise import Path, Schedule, slot_length
 from .options import EventDriven
 
 # Unit updates between two looks at Ctrl-C: some tenths of a second.
@@ -49,12 +50,17 @@ def solve(
             "EventDriven: an input depends on time by a function; units are exact between "
             "jumps at known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
         )
-    layout = lay_out(problem.network, options, problem.seed, problem.tolerance > 0, problem.naive)
+    layout = lay_out(
+        problem.network, options, problem.seed, problem.tolerance > 0, problem.naive,
+        slot_length(problem, options),
+    )  # fmt: skip
+    schedule = Schedule.of(problem, layout)
     progress = Progress(problem.t1, problem.batch, problem.deadline)
     runs: list[Run | _NotBegun] = []
     try:
         for b, start in enumerate(starts(problem)):
-            run = (begin or Run)(problem, layout, *start, jumps_of(problem, b))
+            noise = schedule.begin(b) if schedule is not None else None
+            run = (begin or Run)(problem, layout, *start, jumps_of(problem, b), noise)
             runs.append(run)
             try:
                 run.to_end(progress, problem.batch - b)
@@ -94,9 +100,10 @@ class Run:
         target: Floats,
         fixed: Floats,
         jumps: Floats,
+        noise: Path | None,
     ) -> None:
         self.problem, self.layout, self.start, self.target = problem, layout, x, target
-        self.jumps, self.jumped = jumps, 0
+        self.jumps, self.jumped, self.noise = jumps, 0, noise
         self.state = begin_state(problem.network, layout, x, target, fixed)
         self.windows: windows.Windows | None = None
         if len(layout.links):
@@ -142,8 +149,8 @@ class Run:
     def finish(self) -> None:
         """Keep the last state and what was counted, and let the working arrays go."""
         layout, state, run = self.layout, self.state, self.state.run[0]
-        self.end, last = self.now, self.states()
-        self.last = last[: len(self.start)]
+        self.end, last = self.now, states_in(layout, state)
+        self.last = self.states()[: len(self.start)]
         if self.windows is not None:
             windows.settle_registers(layout, state, self.windows)
             if len(self.windows.held):
@@ -172,7 +179,7 @@ class Run:
         states = states_in(self.layout, self.state)
         if self.now == 0.0:
             states[: len(self.start)] = self.start  # without the rounding of a difference
-        return states
+        return states if self.noise is None else self.noise.states(self.now, states)
 
     def outputs_in(self, states: Floats) -> Floats:
         """All outputs in given states."""
@@ -180,8 +187,9 @@ class Run:
         return outputs_in(self.problem.network, self.layout, shift, states)
 
     def farthest_targets(self) -> Floats:
-        """How far inputs alone may have moved the targets from 0."""
-        return np.asarray(np.abs(self.target) + np.abs(self.jumps).sum(axis=0))
+        """How far inputs and noise alone may have moved the targets from 0."""
+        farthest = np.abs(self.target) + np.abs(self.jumps).sum(axis=0)
+        return np.asarray(farthest if self.noise is None else farthest + self.noise.slots.farthest)
 
     def _jump(self) -> None:
         """Let the inputs jump: the targets of their units move with them."""
@@ -216,17 +224,24 @@ class Run:
 
     def _prepare(self) -> None:
         """Set levels; compile, or load what was compiled, on an engine that has no more to do."""
-        engine = loop.run_events if self.windows is None else window_loop.run_windows
+        plain, by_link = loop.run_events, window_loop.run_windows
+        if self.noise is not None:
+            plain, by_link = slots.run_noisy_events, slots.run_noisy_windows
         require_compiler("the event engine")
-        with announced("the event engine", engine):
+        with announced("the event engine", plain if self.windows is None else by_link):
             self._run(0.0, -1)
 
     def _run(self, stop: float, effort: int) -> int:
         """Call the engine."""
-        if self.windows is None:
-            return int(loop.run_events(self.layout, self.state, stop, effort))
-        arrays = self.layout, self.state, self.windows
-        return int(window_loop.run_windows(*arrays, stop, effort))
+        layout, state, by_link = self.layout, self.state, self.windows
+        if self.noise is not None:
+            noise = self.noise.slots
+            if by_link is None:
+                return int(slots.run_noisy_events(layout, state, noise, stop, effort))
+            return int(slots.run_noisy_windows(layout, state, by_link, noise, stop, effort))
+        if by_link is None:
+            return int(loop.run_events(layout, state, stop, effort))
+        return int(window_loop.run_windows(layout, state, by_link, stop, effort))
 
     def _grow(self, ended: int) -> None:
         """Make room for twice as many messages or packets, or give up."""

@@ -114,7 +114,7 @@ def first_unit(layout, state, p):
 
 
 @inner
-def _rebase(layout, state, p, t):
+def rebase(layout, state, p, t):
     """Count the exponentials of a population from t on if they have grown large."""
     population, now = layout.populations[p], state.populations[p]
     elapsed = t - now.base
@@ -152,7 +152,7 @@ def receive_broadcast(layout, state, q, j, delta, first, last):
     begin = projection.weights + j * (population.stop - population.start) + first
     row, delta = layout.weights[begin : begin + stop - start], delta / population.leak
     target, gap = state.target[start:stop], state.gap[start:stop]
-    others = _rebase(layout, state, p, t) and stop - start < population.stop - population.start
+    others = rebase(layout, state, p, t) and stop - start < population.stop - population.start
     elapsed = t - state.populations[p].base
     e = math.exp(elapsed * population.rate)
     if not population.rate > 0.0:
@@ -179,7 +179,7 @@ def receive_broadcast(layout, state, q, j, delta, first, last):
 def receive(layout, state, i, change):
     """The target of unit i moves by `change`."""
     p, t = layout.units[i].population, state.run[0].now
-    rebased = _rebase(layout, state, p, t)
+    rebased = rebase(layout, state, p, t)
     state.target[i] += change
     state.gap[i] += change * math.exp((t - state.populations[p].base) * layout.units[i].rate)
     if not sends_at_levels(layout, p):

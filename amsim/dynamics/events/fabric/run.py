@@ -12,7 +12,6 @@ from ...problem import Problem, Solution
 from .. import run as events
 from ..engine.state import PACKET, State
 from ..layout import Layout
-from ..layout.arrays import Floats
 from ..options import EventDriven
 from . import loop
 from .arrays import BABBLING, HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
@@ -40,7 +39,7 @@ class _Begin:
         self.options, self.ready = options, False
         self.names: list[str] = []
 
-    def __call__(self, problem: Problem, layout: Layout, *cue: Floats) -> FabricRun:
+    def __call__(self, problem: Problem, layout: Layout, *cue: Any) -> FabricRun:
         if not self.ready:
             counts = problem.tolerance > 0 and not problem.naive
             laid = lay_ways(problem.network, layout, self.options.timing, problem.seed, counts)
@@ -53,7 +52,7 @@ class FabricRun(events.Run):
     """One cue over shared links."""
 
     def __init__(
-        self, ways: Ways, names: list[str], problem: Problem, layout: Layout, *cue: Floats
+        self, ways: Ways, names: list[str], problem: Problem, layout: Layout, *cue: Any
     ) -> None:
         super().__init__(problem, layout, *cue)
         self.ways, self.names = ways, names
@@ -74,8 +73,13 @@ class FabricRun(events.Run):
             self._run(0.0, -1)
 
     def _run(self, stop: float, effort: int) -> int:
-        arrays = self.layout, self.state, self.ways, self.traffic
-        return int(loop.run_fabric(*arrays, stop, effort))
+        def to(end: float) -> int:
+            arrays = self.layout, self.state, self.ways, self.traffic
+            return int(loop.run_fabric(*arrays, end, effort))
+
+        if self.noise is None:
+            return to(stop)
+        return self.noise.run(to, stop, self.layout, self.state)
 
     def _check(self) -> None:
         faults = self.ways.faults["at"]

@@ -73,6 +73,7 @@ RULES = np.dtype(
         ("heartbeat", np.float64),  # infinite without
         ("poisson", np.float64),  # rate of looks, 0 for periodic clocks
         ("tick_jitter", np.float64),
+        ("slot", np.float64),  # length of a slot of noise, infinite without noise
         ("transit", np.float64),  # after which no message is on its way any more
         ("limit", np.int64),  # messages
         ("fan", np.int64),  # packets of one message

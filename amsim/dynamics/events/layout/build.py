@@ -15,7 +15,12 @@ from .rules import check_clock, rules_of, units_of
 
 
 def lay_out(
-    network: Network, options: EventDriven, seed: int, settles: bool, naive: bool = False
+    network: Network,
+    options: EventDriven,
+    seed: int,
+    settles: bool,
+    naive: bool = False,
+    slot: float = np.inf,
 ) -> Layout:
     """Lay out a network; raises ValueError where the engines cannot run it.
 
@@ -29,6 +34,8 @@ def lay_out(
         Whether a cue may end before the time limit,
     naive : bool
         and whether it may while messages are under way.
+    slot : float
+        Length of the slots of noise, if there is noise.
     """
     check(network, options)
     check_clock(network, options.timing)
@@ -41,7 +48,7 @@ def lay_out(
     layout = Layout(
         populations=populations,
         projections=projections,
-        rules=rules_of(options, seed, settles, transit, fan),
+        rules=rules_of(options, seed, settles, transit, fan, slot),
         units=units_of(populations, rate, options.timing, seed),
         weights=weights,
         delays=delays,

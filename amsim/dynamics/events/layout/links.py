@@ -34,7 +34,7 @@ def runs_in_windows(layout: Layout) -> bool:
         heartbeat / _MOST_WINDOWS,
         jitter / _MOST_LOOKS,
     )
-    return bool(layout.delays.min() >= shortest)
+    return bool(min(layout.delays.min(), rules["slot"]) >= shortest)
 
 
 def links_by_receiver(layout: Layout) -> Records:

@@ -30,7 +30,9 @@ def check_clock(network: Network, timing: Timing) -> None:
         )
 
 
-def rules_of(options: EventDriven, seed: int, settles: bool, transit: float, fan: int) -> Records:
+def rules_of(
+    options: EventDriven, seed: int, settles: bool, transit: float, fan: int, slot: float
+) -> Records:
     """One row of RULES."""
     timing, rules = options.timing, np.zeros(1, RULES)
     clock = timing.clock
@@ -45,6 +47,7 @@ def rules_of(options: EventDriven, seed: int, settles: bool, transit: float, fan
         "heartbeat": math.inf if timing.heartbeat is None else timing.heartbeat,
         "poisson": clock.rate if isinstance(clock, Poisson) else 0.0,
         "tick_jitter": clock.jitter if isinstance(clock, Periodic) else 0.0,
+        "slot": slot,
         "transit": transit,
         "limit": options.max_events,
         "fan": fan,
