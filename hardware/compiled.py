@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .emulator import Machine
 
 _KINDS = ("identity", "tanh", "sign")
+_CHUNK = 2e9  # multiply-adds between two looks at Ctrl-C
 _BLOCK = 64  # cues at a time, a multiple of those whose products are computed together
 
 
@@ -122,27 +123,35 @@ def until_rest(machine: Machine, periods: int) -> Integers:
     """
     plan, job = machine.plan, machine.job
     visible, hidden = plan.visible, plan.hidden
-    counts = np.zeros((len(job.visible), len(KINDS)), np.int64)
-    moving = np.zeros(len(job.visible), np.int64)
-    arguments = (
-        *machine.state(),
-        counts,
-        moving,
-        _wide(machine.rows),
-        _wide(machine.columns),
-        visible.bias.copy(),  # to numba, arrays that are read-only are of another type
-        np.ascontiguousarray(visible.decay * ~job.clamped),  # as are those in another order
-        hidden.bias.copy(),
-        hidden.decay[None].copy(),
-        job.input_visible,
-        job.input_hidden,
-        features(plan),
-        memories(plan),
-        _block(len(job.visible), *plan.units),
-    )
-    with announced("the emulator", _recall, *arguments, 0):
-        _recall(*arguments, 0)  # compiled, or loaded, by a recall of no periods
-    _recall(*arguments, periods)
+    batch = len(job.visible)
+    counts, moving = np.zeros((batch, len(KINDS)), np.int64), np.zeros(batch, np.int64)
+    rows, columns = _wide(machine.rows), _wide(machine.columns)
+    # As many cues at a time as take some tenths of a second, so that Ctrl-C is noticed.
+    most = int(_CHUNK / (periods * rows.size)) if periods else batch
+    size = min(batch, max(1, most // TOGETHER) * TOGETHER)
+    block = _block(size, *plan.units)
+
+    def arguments(cues: slice) -> tuple[Any, ...]:
+        # To numba, arrays that are read-only are of another type, as are those in another order.
+        return (
+            *(each[cues] for each in (*machine.state(), counts, moving)),
+            rows,
+            columns,
+            visible.bias.copy(),
+            np.ascontiguousarray(visible.decay * ~job.clamped[cues]),
+            hidden.bias.copy(),
+            hidden.decay[None].copy(),
+            *(each[:, cues].copy() for each in (job.input_visible, job.input_hidden)),
+            features(plan),
+            memories(plan),
+            block,
+        )
+
+    first = arguments(slice(0, size))
+    with announced("the emulator", _recall, *first, 0):
+        _recall(*first, 0)  # compiled, or loaded, by a recall of no periods
+    for start in range(0, batch, size):
+        _recall(*arguments(slice(start, start + size)), periods)
     for kind, count in zip(KINDS, counts.T, strict=True):
         if kind in machine.messages:
             machine.messages[kind] += count

@@ -71,13 +71,13 @@ class Record:
     def energy(self) -> Floats:
         """Of the cues and after `every` checks, (T, B)."""
         ends = self.every * np.arange(self.checks // self.every + 1)
-        energy = np.empty((len(ends), len(self.counts)))
+        energy = np.empty((len(self.counts), len(ends)))
         first = np.cumsum(self.counts + 1) - self.counts - 1
         parts = np.split(self.events.check, np.cumsum(self.counts)[:-1])
         for b, part in enumerate(parts):
             # After a number of checks, the flips of the checks below it have happened.
-            energy[:, b] = self.at_flips[first[b] + np.searchsorted(part, ends)]
-        return energy
+            energy[b] = self.at_flips[first[b] + np.searchsorted(part, ends)]
+        return energy.T
 
 
 @dataclass(frozen=True, eq=False)

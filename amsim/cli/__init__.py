@@ -79,8 +79,8 @@ def _guarded(argv: Sequence[str] | None) -> int:
         return code
     except UserError as error:
         return fail(BAD_INPUT, str(error))
-    except KeyboardInterrupt:
-        note("interrupted")
+    except KeyboardInterrupt as error:
+        note("; ".join(("interrupted", *map(str, error.args))))
         return INTERRUPTED
     except MemoryError as error:
         return fail(BAD_INPUT, f"not enough memory ({error}); use fewer cues at a time")

@@ -121,16 +121,43 @@ def prepare(out: str, files: Sequence[str], force: bool) -> Path:
 
 @contextmanager
 def output(out: str, files: Sequence[str], force: bool) -> Iterator[Path]:
-    """`prepare`; what was made for work that fails goes again, if it is still empty."""
+    """`prepare`; what was made for work that fails goes again, if it is still empty.
+
+    Ctrl-C says which of the files were written before it came.
+    """
     made = [path for path in (Path(out), *Path(out).parents) if not path.exists()]
     folder = prepare(out, files, force)
+    before = {name: _stamp(folder / name) for name in files}
     try:
         yield folder
-    except BaseException:
+    except BaseException as error:
+        written = [name for name in files if _stamp(folder / name) != before[name]]
         for path in made:  # the innermost first
             with suppress(OSError):
                 path.rmdir()
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(_written(written, files)) from None
         raise
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one that takes its place."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _written(names: Sequence[str], files: Sequence[str]) -> str:
+    if not names:
+        return "nothing was written"
+    missing = [name for name in files if name not in names]
+    return "; ".join(
+        f"{what}: {', '.join(some)}"
+        for what, some in (("written", names), ("not written", missing))
+        if some
+    )
 
 
 def write(path: Path, save: Callable[[BinaryIO], object]) -> None:

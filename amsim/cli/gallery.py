@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..files import as_json
 from ..gallery import FIGURES
 from .console import DONE, UserError, emit, note
-from .files import add_output, prepare, write
+from .files import add_output, output, write
 
 _HELP = """\
   amsim gallery
@@ -37,7 +38,17 @@ def _gallery(args: argparse.Namespace) -> int:
     for name in names:
         if name not in FIGURES:
             raise UserError(f"there is no figure {name!r}; choose from {', '.join(FIGURES)}")
-    folder = prepare(args.out, [f"{name}.png" for name in names], args.force)
+    with output(args.out, [f"{name}.png" for name in names], args.force) as folder:
+        written = _drawn(names, folder)
+    if args.json:
+        emit(as_json(written))
+    else:
+        emit("\n".join(f"{entry['file']}  {entry['shows']}" for entry in written.values()))
+    return DONE
+
+
+def _drawn(names: list[str], folder: Path) -> dict[str, dict[str, str]]:
+    """Draw and write figures; what they show, and where."""
     from ..gallery import draw
 
     written = {}
@@ -46,8 +57,4 @@ def _gallery(args: argparse.Namespace) -> int:
         figure, path = draw(name), folder / f"{name}.png"
         write(path, partial(figure.savefig, format="png", dpi=150))
         written[name] = {"file": str(path), "shows": FIGURES[name][1]}
-    if args.json:
-        emit(as_json(written))
-    else:
-        emit("\n".join(f"{entry['file']}  {entry['shows']}" for entry in written.values()))
-    return DONE
+    return written

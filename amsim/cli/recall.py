@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -109,36 +107,32 @@ def perform(task: Task, folder: Path, json: bool, *, also: Sequence[Also] = ()) 
     note(f"recalling {cues} from {stored} ...")
     traj = simulated(task)
     status, message = traj.status, traj.message
-    written: list[str] = []
-    with _naming(written):
-        if status == "interrupted":
-            note(message)
-            task, traj = _reached(task, traj)
-            note(f"writing {_size(traj)} to {folder}; Ctrl-C again ends that, too")
-        results = rows_of(task, traj, weights_of(task, traj))
-        # The states first: they took the time.
-        with writing(folder / TRAJECTORY):
-            traj.save(folder / TRAJECTORY, force=True)
-        written.append(TRAJECTORY)
-        more, interrupted = _more(task, traj, () if status == "interrupted" else also)
-        files = [*(folder / name for name in FILES), *more.pop("files", ())]
-        stats = {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")}
-        record = {
-            "command": task.command,
-            "status": status,
-            "message": message,
-            "summary": summarise(task, traj, results),
-            "parameters": task.parameters,
-            "results": results,
-            **more,
-            "stats": stats,
-            **_circumstances(began),
-            "files": [str(path) for path in files],
-        }
-        write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
-        written.append(RECORD)
-        figure = draw(task, traj, results)
-        write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
+    if status == "interrupted":
+        note(message)
+        task, traj = _reached(task, traj)
+        note(f"writing {_size(traj)} to {folder}; Ctrl-C again ends that, too")
+    results = rows_of(task, traj, weights_of(task, traj))
+    # The states first: they took the time.
+    with writing(folder / TRAJECTORY):
+        traj.save(folder / TRAJECTORY, force=True)
+    more, interrupted = _more(task, traj, () if status == "interrupted" else also)
+    files = [*(folder / name for name in FILES), *more.pop("files", ())]
+    stats = {name: traj.stats[name] for name in ("rhs", "accepted", "rejected", "wall_time")}
+    record = {
+        "command": task.command,
+        "status": status,
+        "message": message,
+        "summary": summarise(task, traj, results),
+        "parameters": task.parameters,
+        "results": results,
+        **more,
+        "stats": stats,
+        **_circumstances(began),
+        "files": [str(path) for path in files],
+    }
+    write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
+    figure = draw(task, traj, results)
+    write(folder / FIGURE, lambda file: figure.savefig(file, format="png", dpi=200))
     emit(as_json(record) if json else table(record))
     if interrupted or status == "interrupted":
         note("interrupted; what was reached is written")
@@ -146,17 +140,6 @@ def perform(task: Task, folder: Path, json: bool, *, also: Sequence[Also] = ()) 
     if status != "settled":
         note("warning: not every cue settled; try another --beta, or am.simulate with a larger t1")
     return _CODES.get(status, DONE)
-
-
-@contextmanager
-def _naming(written: list[str]) -> Iterator[None]:
-    """Say which files there are, and which are not, if Ctrl-C comes while they are written."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        missing = ", ".join(name for name in FILES if name not in written)
-        note(f"{', '.join(written) or 'nothing'} was written, {missing} not")
-        raise
 
 
 def _more(task: Task, traj: Trajectory, also: Sequence[Also]) -> tuple[dict[str, Any], bool]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..files import as_json
 from .console import DONE, UserError, emit
-from .files import prepare, write
+from .files import output, write
 
 _HELP = """\
   amsim report runs/asynchrony
@@ -42,8 +42,8 @@ def _report(args: argparse.Namespace) -> int:
     except (RecordError, OSError) as error:
         raise UserError(" ".join(str(error).split())) from error
     path = Path(args.out)
-    folder = prepare(str(path.parent), [path.name], args.force)
-    write(folder / path.name, lambda file: file.write(text.encode()))
+    with output(str(path.parent), [path.name], args.force) as folder:
+        write(folder / path.name, lambda file: file.write(text.encode()))
     if args.json:
         emit(as_json({"file": str(path), "runs": args.folders}))
     else:

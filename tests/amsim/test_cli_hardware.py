@@ -120,6 +120,53 @@ def test_a_failed_run_leaves_a_folder_that_was_there(files: Path) -> None:
     assert not (files / "deep").exists()
 
 
+@pytest.mark.parametrize(
+    ("fails", "command", "said"),
+    [
+        ("hardware.compile", "map --patterns stored.npy --out new/o", "; nothing was written"),
+        (
+            "hardware.files.json.dumps", "map --patterns stored.npy --out new/o",
+            "; written: plan.npz; not written: plan.json",
+        ),
+        (
+            "hardware.run", "run --plan plan/plan.json --cues cues.npy --out new/o",
+            "; nothing was written",
+        ),
+        (
+            "amsim.cli.run.as_json", "run --plan plan/plan.json --cues cues.npy --out new/o",
+            "; written: states.npz; not written: result.json",
+        ),
+        ("amsim.gallery.draw", "gallery landscape --out new/o", "; nothing was written"),
+        (
+            "amsim.stability.analyse",
+            "stability --patterns stored.npy --cue cue.npy --beta 2", "",
+        ),
+        ("amsim.doctor.diagnose", "doctor", ""),
+    ],
+)  # fmt: skip
+def test_ctrl_c_ends_with_one_line_about_files(
+    fails: str,
+    command: str,
+    said: str,
+    files: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    assert main(mapped()) == 0
+    np.save("cue.npy", np.load("cues.npy")[0])
+    capsys.readouterr()
+    monkeypatch.setattr(fails, interrupted)
+    assert main(command.split()) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == f"amsim: interrupted{said}"
+    assert [line for line in err.splitlines() if "interrupted" in line] == err.splitlines()[-1:]
+    assert Path("new").exists() == ("; written" in said)
+
+
 def test_demo_interrupted_in_the_integers_keeps_the_ode(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 import amsim as am
 import hardware as hw
-from hardware import emulator, exact, random_plans, schedule
+from hardware import compiled, emulator, exact, random_plans, schedule
 from hardware.jobs import prepare
 from hardware.plan import Job
 from hardware.schedule import Compute, Receive, Turn
@@ -289,3 +290,26 @@ def test_the_table_is_the_schedule() -> None:
     for turn in plan.schedule:
         for operation in turn.operations:
             assert str(operation) in text
+
+
+def test_some_cues_at_a_time_end_in_the_same_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that Ctrl-C is noticed between them."""
+    patterns = am.patterns.random(6, 32, seed=0)
+    net = am.dense_am(patterns, hidden=am.Softmax(0.5))
+    plan = hw.compile(net, input_limits={"visible": 0.01})
+    cues = am.patterns.corrupt(np.tile(patterns, (10, 1)), flip=0.1, seed=1)
+    inputs = {"visible": 0.01 * np.tile(patterns, (10, 1))}
+    monkeypatch.setattr(emulator, "_WORTH_COMPILING", 0)
+    whole = hw.run(plan, cues, inputs=inputs)
+    calls = []
+    monkeypatch.setattr(compiled, "_CHUNK", 1.0)
+    real = compiled._recall
+    monkeypatch.setattr(compiled, "_recall", lambda *given: [calls.append(1), real(*given)])
+    monkeypatch.setattr(compiled, "announced", lambda *_: nullcontext())
+    parts = hw.run(plan, cues, inputs=inputs)
+    assert len(calls) == 1 + 60 // 4
+    for name, integers in whole.integers.items():
+        np.testing.assert_array_equal(parts.integers[name], integers)
+    np.testing.assert_array_equal(parts.settle_times, whole.settle_times)
+    for kind, count in whole.stats["messages"].items():
+        np.testing.assert_array_equal(parts.stats["messages"][kind], count)
