@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_experiments import EXPERIMENT
 
+from experiments.runner import pools
 from experiments.runner.design import Design
 from experiments.runner.files import RecordError, in_use, read_record
 from experiments.runner.pools import open_pool
@@ -316,7 +317,8 @@ def test_a_scheduler_that_goes_is_one_error_without_logs_of_dask(tmp_path, marks
     assert read_record(out)["units"]["measured"] == lines(out) >= 2
 
 
-def test_a_scheduler_that_answers_late_is_told_of_and_waited_for():
+def test_a_scheduler_that_answers_late_is_told_of_and_waited_for(monkeypatch):
+    monkeypatch.setattr(pools, "_POLL_INTERVAL", 0.2)
     distributed = pytest.importorskip("distributed", reason="Dask is in the extra 'cluster'")
     with (
         distributed.LocalCluster(
@@ -326,7 +328,7 @@ def test_a_scheduler_that_answers_late_is_told_of_and_waited_for():
         open_pool(scheduler=cluster.scheduler_address) as pool,
     ):  # fmt: skip
         assert pool.width() == 1
-        cluster.loop.add_callback(time.sleep, 4)
+        cluster.loop.add_callback(time.sleep, 1.5)
         assert pool.poll().endswith("does not answer")
-        assert pool.width() == 1
+        assert pool.width() == 1  # as last heard of
         until(lambda: pool.poll().endswith("has 1 worker threads"))
