@@ -183,21 +183,28 @@ class _Undisturbed(Executor):
     """Hands work on; processes that are started for it never see Ctrl-C, which comes to all."""
 
     def __init__(self, executor: Executor) -> None:
-        self._executor, self._posix = executor, hasattr(signal, "pthread_sigmask")
-        if self._posix:
+        self._executor = executor
+        if hasattr(signal, "pthread_sigmask"):
             from multiprocessing import resource_tracker
 
             resource_tracker.ensure_running()  # its start would let go what is held back
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        if not self._posix:
+        with _ctrl_c_held_back():
             return self._executor.submit(fn, *args, **kwargs)
-        # Processes inherit what is held back; here it comes a moment later.
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Processes inherit what is held back; here it comes a moment later."""
+    if hasattr(signal, "pthread_sigmask"):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return self._executor.submit(fn, *args, **kwargs)
+            yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        yield
 
 
 def _start(driver: int) -> None:

@@ -68,14 +68,13 @@ def test_the_stubs_know_what_windows_lacks() -> None:
         assert POSIX[module] == []
 
 
-def uses(
-    node: ast.AST, modules: dict[str, str], known: frozenset[str] = frozenset()
-) -> Iterator[str]:
+def uses(node: ast.AST, modules: dict[str, str]) -> Iterator[str]:
     """What Windows lacks and a source names, unless below `if hasattr(module, "name")`.
 
+    What is below such a condition never runs on Windows, if Windows lacks this name.
     `modules` are those of Python's library by their names in the source.
     """
-    asked, guard = [], set()
+    asked, guarded = [], False
     match node:
         case ast.Import(names):
             asked = [(each.name, "") for each in names]
@@ -86,15 +85,16 @@ def uses(
         case ast.If(
             ast.Call(ast.Name("hasattr"), [ast.Name(module), ast.Constant(str(name))])
         ) | ast.IfExp(ast.Call(ast.Name("hasattr"), [ast.Name(module), ast.Constant(str(name))])):
-            guard = {f"{modules.get(module)}.{name}"}
-    for module, name in asked:
-        missing = module in POSIX and (name in POSIX[module] or not POSIX[module])
-        if missing and f"{module}.{name}" not in known:
-            yield f"{module}.{name}".strip(".")
+            guarded = lacks(modules.get(module, ""), name)
+    yield from (f"{module}.{name}".strip(".") for module, name in asked if lacks(module, name))
     for field, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from uses(child, modules, known | guard if field == "body" else known)
+            if isinstance(child, ast.AST) and not (guarded and field == "body"):
+                yield from uses(child, modules)
+
+
+def lacks(module: str, name: str) -> bool:
+    return module in POSIX and (name in POSIX[module] or not POSIX[module])
 
 
 def uses_of(source: str) -> list[str]:
@@ -112,7 +112,8 @@ def uses_of(source: str) -> list[str]:
         ("from os import path, killpg", ["os.killpg"]),
         ("import fcntl", ["fcntl"]),
         ("from resource import getrusage", ["resource.getrusage"]),
-        ("import os, signal\nif hasattr(os, 'wait'): os.wait(signal.SIGHUP)", ["signal.SIGHUP"]),
+        ("import os, signal\nif hasattr(os, 'wait'): os.wait(signal.SIGHUP)", []),
+        ("import os\nif hasattr(os, 'getpid'): os.wait()", ["os.wait"]),
         ("import os\nuid = os.getuid() if hasattr(os, 'getuid') else 0", []),
         ("import os\nuid = 0 if hasattr(os, 'getuid') else os.getuid()", ["os.getuid"]),
         ("import os\nos.kill(os.getpid(), 2)\nfork()", []),
