@@ -23,8 +23,10 @@ class Progress:
     From `deadline` on, by `time.monotonic()`, it interrupts the run as Ctrl-C does.
     """
 
-    def __init__(self, t1: float, cues: int, deadline: float = math.inf) -> None:
-        self._cues, self._deadline = cues, deadline
+    def __init__(
+        self, t1: float, cues: int, deadline: float = math.inf, shown: bool = True
+    ) -> None:
+        self._cues, self._deadline, self._shown = cues, deadline, shown
         self._bar = Bar(
             total=t1,
             desc="recall",
@@ -33,7 +35,8 @@ class Progress:
 
     def update(self, reached: float, running: int, besides: str = "") -> None:
         """Show the time that the slowest running cue has reached."""
-        self._bar.show(reached, f"{self._cues - running} of {self._cues} cues done{besides}")
+        if self._shown:  # by one of several processes
+            self._bar.show(reached, f"{self._cues - running} of {self._cues} cues done{besides}")
         if time.monotonic() > self._deadline:
             raise KeyboardInterrupt
 

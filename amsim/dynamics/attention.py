@@ -35,7 +35,7 @@ class Partial(NamedTuple):
         return self.sums / self.total
 
 
-def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Kind) -> Array:
+def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Kind) -> Partial:
     """softmax(beta (Xi q + b)) Xi for every row q; nothing of the size rows x memories is made.
 
     Parameters
@@ -50,11 +50,12 @@ def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Ki
 
     Returns
     -------
-    ndarray of float64 (B, D)
+    Partial
+        Of float64 (B, 1) and (B, D); its `average` is the attention.
     """
     scaled: Array = (beta * queries).astype(kind)
     step = max(_FEWEST, _CACHED // max(queries.shape))
-    return partial_attention(scaled, weights, beta * bias, step).average
+    return partial_attention(scaled, weights, beta * bias, step)
 
 
 def partial_attention(scaled: Array, weights: Array, shift: Array, step: int) -> Partial:

@@ -106,11 +106,8 @@ def _follow(network: Network, given: Container[str]) -> set[str]:
 
 def _is_attention(problem: Problem) -> bool:
     """Whether one update of the features is attention with the memories as keys and values."""
-    loop = problem.loop
-    if loop is None or update_order(problem.network) != [loop.hidden, loop.visible]:
-        return False
-    hidden = problem.network.layers[loop.hidden]
-    return type(hidden.lagrangian) is Softmax and len(hidden.shape) == 1 and loop.back is None
+    loop = problem.attention_loop
+    return loop is not None and update_order(problem.network) == [loop.hidden, loop.visible]
 
 
 class Iteration(ABC):
@@ -123,6 +120,7 @@ class Iteration(ABC):
         self.counts = np.zeros(problem.batch, np.int64)
         self.running = np.arange(problem.batch)
         self.last, self.rows, self.recorded = start.copy(), [start], record
+        self.shown = problem.ranks is None or problem.ranks.rank == 0
 
     @abstractmethod
     def move(self) -> tuple[Array, Array]:
@@ -142,7 +140,7 @@ class Iteration(ABC):
 
     def solve(self, max_updates: int) -> Solution:
         """Update until all cues have settled."""
-        progress = Progress(max_updates, self.problem.batch, self.problem.deadline)
+        progress = Progress(max_updates, self.problem.batch, self.problem.deadline, self.shown)
         try:
             for update in range(1, max_updates + 1):
                 if not len(self.running):
@@ -150,8 +148,9 @@ class Iteration(ABC):
                 self.update()
                 progress.update(update, len(self.running))
             self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
-        except KeyboardInterrupt:
-            pass  # reported as a status: what was reached is not lost
+        except KeyboardInterrupt:  # reported as a status: what was reached is not lost
+            if self.problem.ranks is not None:
+                self.problem.ranks.abort()
         finally:
             progress.close()
         return self.solution()
@@ -289,6 +288,11 @@ class _Attention(Iteration):
         super().__init__(problem, start, record)
         self.before = start.copy()  # the last update
         self.change = np.full(problem.batch, np.inf)
+        if problem.ranks is not None:
+            limits = np.array([self.beta, problem.tolerance])
+            problem.ranks.check(
+                loop.weights, limits, start, self.external, self.memories.bias, self.clamped
+            )
         self.exact = np.ones(problem.batch, bool)
         if problem.tolerance:
             self.exact = ~float32_serves(problem, loop)
@@ -312,9 +316,17 @@ class _Attention(Iteration):
         )
         for part, weights, kind in products:
             if part.any():
-                queries = features[part]
-                found[part] += attention(queries, weights, self.beta, self.memories.bias, kind)
+                found[part] += self.attention(features[part], weights, kind)
         return np.asarray(found)
+
+    def attention(self, queries: Array, weights: Array, kind: Kind) -> Array:
+        """The attention of queries to all memories; of several processes each reads its own."""
+        ranks, bias = self.problem.ranks, self.memories.bias
+        if ranks is None:
+            return attention(queries, weights, self.beta, bias, kind).average
+        rows = ranks.rows(len(weights))
+        own = attention(queries, weights[rows], self.beta, bias[rows], kind)
+        return ranks.joined(own).average
 
     def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
         """Where products are float64, and neither features nor memories move any more."""
@@ -336,7 +348,12 @@ class _Attention(Iteration):
         moves = np.concatenate([states - last, last - before])
         weights = self.synapse.compact
         kind = np.float64 if weights.dtype == np.float64 else np.float32
-        found = largest_products(moves.astype(kind), weights).reshape(2, -1).max(axis=0)
+        ranks = self.problem.ranks
+        rows = slice(None) if ranks is None else ranks.rows(len(weights))
+        products = largest_products(moves.astype(kind), weights[rows])
+        if ranks is not None:
+            products = ranks.largest(products)
+        found = products.reshape(2, -1).max(axis=0)
         first = self.counts[cues] == 0
         if self.hidden in self.problem.given and first.any():
             moved = self.seen_by(last[first]) - self.problem.given[self.hidden][cues[first]]

@@ -13,12 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..lagrangians import Softmax
 from ..network import Network
 from ..starts import algebraic_start
 from ..synapses import Array
 from .inputs import Drive
 from .loops import Loop, loop_of
 from .noise import Disturbance
+from .ranks import Ranks
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
@@ -87,6 +89,8 @@ class Problem:
         When `Progress` interrupts the run, by `time.monotonic()`.
     noise : Disturbance or None
         What drives the state besides; for solvers that say `takes_noise`.
+    ranks : Ranks or None
+        The processes that share the memories, where there are several.
     """
 
     network: Network
@@ -105,6 +109,7 @@ class Problem:
     t0: float = 0.0
     deadline: float = np.inf
     noise: Disturbance | None = None
+    ranks: Ranks | None = None
 
     @cached_property
     def batch(self) -> int:
@@ -128,6 +133,15 @@ class Problem:
         loop = None if self.driven else loop_of(self.network)
         free = loop is not None and loop.hidden not in self.clamped | self.inputs
         return loop if free else None
+
+    @property
+    def attention_loop(self) -> Loop | None:
+        """The loop, if it is features and memories that share a softmax, by one Dense."""
+        loop = self.loop
+        if loop is None or loop.back is not None:
+            return None
+        hidden = self.network.layers[loop.hidden]
+        return loop if type(hidden.lagrangian) is Softmax and len(hidden.shape) == 1 else None
 
     @cached_property
     def tau(self) -> Array:

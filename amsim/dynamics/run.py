@@ -271,7 +271,8 @@ class _Crew:
     ) -> None:
         self.kind, self.problem, self.limits = kind, problem, (rtol, atol, max_steps)
         self.outputs = np.empty((problem.batch, len(problem.times), kind.width(problem)))
-        self.progress = Progress(problem.t1, problem.batch, problem.deadline)
+        shown = problem.ranks is None or problem.ranks.rank == 0
+        self.progress = Progress(problem.t1, problem.batch, problem.deadline, shown)
         self.reached: dict[int, float] = {}  # times of the parts that are under way
         self.left = problem.batch  # cues of parts that have not ended
         self.showing = Lock()

@@ -27,7 +27,8 @@ from .halting import Settled
 from .heun import ExponentialHeun
 from .noise import Noise
 from .pieces import solve_watched
-from .problem import INTERRUPTED, Input, Solve, Solver
+from .problem import INTERRUPTED, Input, Problem, Solve, Solver
+from .ranks import Ranks
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
 from .watch import Callback, Function, Watch, Watcher, checked_watches
@@ -55,6 +56,7 @@ def simulate(
     wall_limit: float | None = None,
     seed: Seed = 0,
     workers: int = 1,
+    comm: Any = None,
 ) -> Trajectory:
     """Integrate tau dx/dt = -dE/dg from a cue until it settles.
 
@@ -115,6 +117,10 @@ def simulate(
     workers : int, default 1
         Threads that share the cues of a batch, with `ExponentialIntegrator`; the result is the
         same to the bit. Each takes some cues at a time, 16 where memories act on Identity features.
+    comm : mpi4py.MPI.Comm, optional
+        Processes that make this call together and get the same result: each reads its own rows of
+        the memories, which share a softmax. For `ExponentialIntegrator` and `FixedPoint`; the last
+        digits depend on the number of processes.
 
     Returns
     -------
@@ -173,6 +179,9 @@ def simulate(
         problem = replace(problem, deadline=clock.monotonic() + limit)
     if problem.workers > 1:
         _check_workers(solver)
+    if comm is not None:
+        _check_shared(solver, problem, wall_limit is not None)
+        problem = replace(problem, ranks=Ranks(comm))
     if until is not None and until.certified:
         check_certifiable(problem)
         solve = partial(solve_certified, solve)
@@ -280,6 +289,27 @@ def _check_workers(solver: Solver | EventDriven | Brian2 | str | None) -> None:
         raise ValueError(
             f"workers: {shown(solver)} runs in one thread: leave workers out, use "
             f"ExponentialIntegrator(), or call simulate for parts of the batch in processes"
+        )
+
+
+def _check_shared(
+    solver: Solver | EventDriven | Brian2 | str | None, problem: Problem, limited: bool
+) -> None:
+    """Raise ValueError where processes cannot share the memories."""
+    if not (solver is None or isinstance(solver, ExponentialIntegrator | FixedPoint)):
+        raise ValueError(
+            f"comm: {shown(solver)} runs in one process: leave comm out, or use "
+            f"ExponentialIntegrator() or FixedPoint()"
+        )
+    if limited:
+        raise ValueError(
+            "comm: processes would reach a wall_limit at different steps: leave it out, and end "
+            "the run by t1"
+        )
+    if problem.attention_loop is None:
+        raise ValueError(
+            "comm: processes share memories with a softmax that one Dense joins to Identity "
+            "features, with constant inputs: leave comm out for other networks"
         )
 
 

@@ -42,14 +42,9 @@ class StreamedRun(TwoLayerRun):
 
     @staticmethod
     def applies(problem: Problem) -> bool:
-        """Whether the memories share a softmax and are mapped from a file."""
-        loop = problem.loop
-        return (
-            loop is not None
-            and loop.back is None
-            and type(problem.network.layers[loop.hidden].lagrangian) is Softmax
-            and checks.is_mapped(loop.weights)
-        )
+        """Whether memories with one softmax are mapped from a file, or shared by processes."""
+        loop, shared = problem.attention_loop, problem.ranks is not None
+        return loop is not None and (shared or checks.is_mapped(loop.weights))
 
     @staticmethod
     def together(problem: Problem, first: int) -> int:
@@ -65,6 +60,12 @@ class StreamedRun(TwoLayerRun):
         self.fixed = self.clamped_units()
         self.rows = max(1, _BLOCK // self.loop.weights.shape[1])  # of a block
         self.passes, self.began = 0, time.monotonic()
+        self.mine, ranks = slice(0, len(self.loop.weights)), self.problem.ranks
+        if ranks is not None:
+            self.mine = ranks.rows(len(self.loop.weights))
+            limits = np.array([self.beta, self.rate, self.rtol, self.atol, self.problem.t1])
+            given = self.start, self.outside, self.bias, self.clamped, self.problem.times
+            ranks.check(self.loop.weights, limits, *given)
         return Run.prepare(self)
 
     @property
@@ -81,6 +82,15 @@ class StreamedRun(TwoLayerRun):
 
     def drive(self, cues: Array, times: Array, states: Array) -> Array:
         """Xi^T f(Xi y + b) + a of the running cues; of the quiet ones how memories move, too."""
+        try:
+            return self.driven_by(cues, times, states)
+        except BaseException:
+            if self.problem.ranks is not None:
+                self.problem.ranks.abort()
+            raise
+
+    def driven_by(self, cues: Array, times: Array, states: Array) -> Array:
+        """What `drive` returns."""
         units = self.outside.shape[1]
         decay = np.exp(-self.rate * times)
         found: Array = self.outside[cues] + self.attend(cues, states[:, -units:], decay)
@@ -104,6 +114,8 @@ class StreamedRun(TwoLayerRun):
             return partial_attention(scaled, self.loop.weights[rows], shift, self.rows)
 
         total = reduce(Partial.joined, self.each_part(part))
+        if self.problem.ranks is not None:
+            total = self.problem.ranks.joined(total)
         return np.asarray(total.average.reshape(-1, queries.shape[1])[: len(queries)])
 
     def furthest(self, cues: Array, moves: Array, decay: Array) -> Array:
@@ -121,7 +133,8 @@ class StreamedRun(TwoLayerRun):
                 np.maximum(largest, np.abs(change).max(axis=1), out=largest)
             return largest
 
-        return np.asarray(reduce(np.maximum, self.each_part(part)))
+        found = reduce(np.maximum, self.each_part(part))
+        return found if self.problem.ranks is None else self.problem.ranks.largest(found)
 
     def grouped(self, rows: Array, kind: Any = None) -> Array:
         """Rows (B, N) as (groups, 16, N), with zeros behind, in the precision of products."""
@@ -138,8 +151,9 @@ class StreamedRun(TwoLayerRun):
     def each_part(self, part: Any) -> Iterator[Any]:
         """What `part` finds for each part of the memories, in their order, by all threads."""
         self.passes += 1
-        count, step = len(self.loop.weights), _BLOCKS * self.rows
-        every = (slice(first, min(first + step, count)) for first in range(0, count, step))
+        stop, step = self.mine.stop, _BLOCKS * self.rows
+        firsts = range(self.mine.start, stop, step)
+        every = (slice(first, min(first + step, stop)) for first in firsts)
         workers = self.problem.workers
         if workers == 1:
             yield from map(part, every)

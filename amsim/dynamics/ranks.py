@@ -1,0 +1,85 @@
+"""One run by several processes of MPI: each reads its own rows of the memories."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from ..synapses import Array
+from .attention import Partial
+
+# Rows of the memories that every process compares with the others.
+_SAMPLED = 64
+
+
+class Ranks:
+    """The processes of a communicator of mpi4py, which take the same steps.
+
+    What they find together is combined in the order of the ranks, so that all of them have the same
+    bits.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        Or what else has `rank`, `size`, `allgather`, `Allgather` and `Abort`.
+
+    Raises
+    ------
+    TypeError
+        If it is no communicator.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        needed = ("rank", "size", "allgather", "Allgather", "Abort")
+        if isinstance(comm, type) or not all(hasattr(comm, name) for name in needed):
+            raise TypeError("comm must be a communicator, such as mpi4py.MPI.COMM_WORLD")
+        self.comm, self.rank, self.size = comm, int(comm.rank), int(comm.size)
+
+    def rows(self, count: int) -> slice:
+        """The memories that this process reads, of so many."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def check(self, weights: Array, *others: Array) -> None:
+        """Raise ValueError, in every process, unless all of them have the same problem."""
+        rows = weights[:: max(1, len(weights) // _SAMPLED)]
+        digest = hashlib.sha256(f"{weights.shape} {weights.dtype}".encode())
+        digest.update(np.ascontiguousarray(rows).tobytes())
+        problem = hashlib.sha256()
+        for other in others:
+            problem.update(f"{other.shape}".encode() + np.ascontiguousarray(other).tobytes())
+        found = self.comm.allgather((digest.hexdigest(), problem.hexdigest()))
+        for rank, (memories, rest) in enumerate(found):
+            if memories != found[0][0]:
+                raise ValueError(
+                    f"comm: rank {rank} has other memories than rank 0; give all ranks one file, "
+                    f"or copies of it"
+                )
+            if rest != found[0][1]:
+                raise ValueError(
+                    f"comm: rank {rank} has other cues, parameters or times than rank 0; give all "
+                    f"ranks the same"
+                )
+
+    def abort(self) -> None:
+        """End all processes: the others would wait for this one for ever."""
+        if self.size > 1:
+            self.comm.Abort(1)
+
+    def joined(self, own: Partial) -> Partial:
+        """The attention to the memories of all processes."""
+        packed = np.concatenate([own.peak, own.total, own.sums], axis=-1)
+        parts = (np.split(x, [1, 2], axis=-1) for x in self._gathered(packed))
+        return reduce(Partial.joined, (Partial(*part) for part in parts))
+
+    def largest(self, own: Array) -> Array:
+        """The largest of the numbers of all processes, one by one."""
+        return np.asarray(self._gathered(own).max(axis=0))
+
+    def _gathered(self, own: Array) -> Array:
+        """The arrays of all processes, (size, *shape); refused if their steps differ."""
+        found = np.empty((self.size, *own.shape))
+        self.comm.Allgather(np.ascontiguousarray(own), found)
+        return found

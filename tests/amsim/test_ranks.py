@@ -1,0 +1,184 @@
+"""Processes that share memories take the same steps as one, and refuse what would not fit."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import amsim as am
+from amsim.dynamics.ranks import Ranks
+
+UNITS = 24
+PATTERNS = am.patterns.random(700, UNITS, seed=3)
+CUES = am.patterns.corrupt(PATTERNS[:5], flip=0.1, noise=0.2, seed=1)
+
+
+class Room:
+    """Threads that stand for the processes of a communicator."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.barrier = size, threading.Barrier(size, timeout=60)
+        self.left: list[Any] = [None] * size
+
+    def run(self, work: Any) -> list[Any]:
+        """What `work(comm)` returns or raises, for each rank."""
+        found: list[Any] = [None] * self.size
+
+        def one(rank: int) -> None:
+            try:
+                found[rank] = work(Comm(self, rank))
+            except Exception as error:
+                found[rank] = error
+
+        threads = [threading.Thread(target=one, args=(rank,)) for rank in range(self.size)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+
+class Comm:
+    def __init__(self, room: Room, rank: int) -> None:
+        self.room, self.rank, self.size, self.aborted = room, rank, room.size, False
+
+    def allgather(self, own: Any) -> list[Any]:
+        self.room.left[self.rank] = own
+        self.room.barrier.wait()
+        every = list(self.room.left)
+        self.room.barrier.wait()
+        return every
+
+    def Allgather(self, own: Any, found: Any) -> None:  # noqa: N802
+        found[:] = self.allgather(own.copy())
+
+    def Abort(self, code: int) -> None:  # noqa: N802
+        self.aborted = True
+        self.room.barrier.abort()
+
+
+def memory(tau: float, patterns: Any = PATTERNS) -> am.Network:
+    return am.dense_am(patterns, hidden=am.Softmax(0.8), tau_hidden=tau)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+@pytest.mark.parametrize("solver", [None, am.FixedPoint()], ids=["ode", "updates"])
+def test_all_ranks_have_the_result_of_one_process(size: int, tau: float, solver: Any) -> None:
+    net = memory(tau)
+    alone = am.simulate(net, CUES, solver=solver, t1=30.0)
+    found = Room(size).run(lambda comm: am.simulate(net, CUES, solver=solver, t1=30.0, comm=comm))
+    for traj in found:
+        assert traj.status == alone.status == "settled"
+        for name in net.layers:
+            np.testing.assert_array_equal(traj[name], found[0][name])
+            np.testing.assert_allclose(traj.final[name], alone.final[name], rtol=0, atol=1e-6)
+
+
+def test_each_rank_reads_its_own_rows() -> None:
+    for count, size in ((700, 3), (5, 7), (10**7, 64)):
+        room = Room(size)
+        rows = [Ranks(Comm(room, rank)).rows(count) for rank in range(size)]
+        assert [r for part in rows for r in (part.start, part.stop)][1:-1:2] == [
+            part.start for part in rows[1:]
+        ]
+        assert rows[0].start == 0 and rows[-1].stop == count
+        assert max(r.stop - r.start for r in rows) <= count // size + 1
+
+
+def test_clamps_inputs_and_starts() -> None:
+    net = memory(0.1)
+    start = {"visible": CUES, "hidden": np.linspace(-1, 1, 3500).reshape(5, 700)}
+    options: dict[str, Any] = {"clamp": np.arange(UNITS) < 4, "inputs": np.linspace(-1, 1, UNITS)}
+    solver = am.ExponentialIntegrator(rtol=1e-10, atol=1e-12)
+    given = {"t1": 5.0, "until": None, "solver": solver, **options}
+    alone = am.simulate(net, start, **given)
+    for traj in Room(2).run(lambda comm: am.simulate(net, start, comm=comm, **given)):
+        for name in net.layers:
+            np.testing.assert_allclose(traj[name], alone[name], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", [None, am.FixedPoint()], ids=["ode", "updates"])
+def test_ranks_with_something_else_are_named(solver: Any) -> None:
+    def memories(comm: Comm) -> Any:
+        net = memory(0.1, PATTERNS * (1 - 2 * (comm.rank == 1)))
+        return am.simulate(net, CUES, solver=solver, comm=comm)
+
+    def cues(comm: Comm) -> Any:
+        return am.simulate(memory(0.1), CUES + (comm.rank == 2), solver=solver, comm=comm)
+
+    for work, words in ((memories, "rank 1 has other memories"), (cues, "rank 2 has other cues")):
+        found = Room(3).run(work)
+        assert all(isinstance(each, ValueError) and words in str(each) for each in found)
+
+
+def test_a_failure_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others would wait for ever."""
+    from amsim.dynamics.streamed import StreamedRun
+
+    attend = StreamedRun.attend
+
+    def fails(run: StreamedRun, *given: Any) -> Any:
+        if run.problem.ranks is not None and run.problem.ranks.rank == 1:
+            raise MemoryError("no room")
+        return attend(run, *given)
+
+    monkeypatch.setattr(StreamedRun, "attend", fails)
+    found = Room(2).run(lambda comm: am.simulate(memory(0.1), CUES, comm=comm))
+    assert isinstance(found[1], MemoryError)
+    assert isinstance(found[0], threading.BrokenBarrierError)  # MPI would have ended the process
+
+
+def test_what_cannot_be_shared_is_refused() -> None:
+    comm = Comm(Room(1), 0)
+    for options, words in (
+        ({"solver": "RK45"}, "runs in one process"),
+        ({"solver": am.EventDriven()}, "runs in one process"),
+        ({"wall_limit": 5.0}, "wall_limit"),
+        ({"inputs": lambda t: 0.0 * t}, "constant inputs"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            am.simulate(memory(0.1), CUES, comm=comm, **options)
+    with pytest.raises(ValueError, match="memories with a softmax"):
+        am.simulate(am.dense_am(PATTERNS, hidden=am.ReLU()), CUES, comm=comm)
+    for wrong in (1, "world", Comm):
+        with pytest.raises(TypeError, match="communicator"):
+            am.simulate(memory(0.1), CUES, comm=wrong)
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from mpi4py import MPI
+import amsim as am
+
+comm = MPI.COMM_WORLD
+patterns = np.load(sys.argv[1], mmap_mode="r")
+cues = am.patterns.corrupt(patterns[:5], flip=0.1, noise=0.2, seed=1)
+net = am.dense_am(patterns, hidden=am.Softmax(0.8))
+traj = am.simulate(net, cues, comm=comm)
+same = comm.allgather(traj.final["visible"].tobytes())
+if comm.rank == 0:
+    alone = am.simulate(net, cues)
+    print(len(set(same)), abs(traj.final["visible"] - alone.final["visible"]).max() < 1e-6)
+"""
+
+
+def test_processes_of_mpi(tmp_path: Any) -> None:
+    pytest.importorskip("mpi4py", reason="needs mpi4py: uv run --extra mpi pytest ...")
+    mpiexec = shutil.which("mpiexec", path=f"{sys.prefix}/bin") or shutil.which("mpiexec")
+    if mpiexec is None:
+        pytest.skip("needs mpiexec, which comes with the extra mpi")
+    np.save(tmp_path / "patterns.npy", PATTERNS)
+    (tmp_path / "recall.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [mpiexec, "-n", "2", sys.executable, "-m", "mpi4py", "recall.py", "patterns.npy"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["1", "True"], done.stderr
