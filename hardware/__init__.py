@@ -16,6 +16,7 @@ from .cost import Estimate, estimate
 from .cost_table import CostRow, CostTable, compare_costs
 from .errors import LimitError, MappingError, NotPublicError, RangeError
 from .graphs.plan import GraphPlan
+from .integers import Integers
 from .placement import Placement, place
 from .plan import Job, Plan
 from .planner import compile
@@ -32,6 +33,7 @@ __all__ = [
     "CostTable",
     "Estimate",
     "GraphPlan",
+    "Integers",
     "Job",
     "Limit",
     "LimitError",

@@ -1,19 +1,24 @@
-"""Learning: weights from patterns by rules, and gradients of losses on what recalls end with."""
+"""Learning: weights from patterns by rules, gradients of losses, training."""
 
 from .gradients import gradient
 from .losses import CrossEntropy, Loss, SquaredError
+from .optimiser import SGD
 from .result import LossGradient
 from .rules import hebbian, pseudo_inverse, storkey
+from .training import Training, train
 
 __all__ = [
+    "SGD",
     "CrossEntropy",
     "Loss",
     "LossGradient",
     "SquaredError",
+    "Training",
     "gradient",
     "hebbian",
     "pseudo_inverse",
     "storkey",
+    "train",
 ]
 
 

@@ -85,6 +85,11 @@ class SquaredError:
     def _distance(self, states: Mapping[str, Array]) -> Array:
         return _chosen(self.units, states[self.layer]) - self.target
 
+    def select(self, cues: NDArray[np.int64]) -> SquaredError:
+        """The same for some of the cues, by their indices along the first axis of the target."""
+        target = self.target if self.target.ndim < 2 else self.target[cues]
+        return SquaredError(self.layer, target, self.units)
+
     def for_network(self, network: Network, batch: tuple[int, ...]) -> SquaredError:
         """The same for flattened states (B, units), checked; `gradient` calls it."""
         index = _index("SquaredError", network, self.layer, self.units)
@@ -166,6 +171,11 @@ class CrossEntropy:
         if self.labels.dtype.kind in "iu":
             return x, (np.arange(x.shape[-1]) == self.labels[..., None]).astype(np.float64)
         return x, self.labels
+
+    def select(self, cues: NDArray[np.int64]) -> CrossEntropy:
+        """The same for some of the cues, by their indices along the first axis of the labels."""
+        alone = self.labels.ndim < (1 if self.labels.dtype.kind in "iu" else 2)
+        return CrossEntropy(self.layer, self.labels if alone else self.labels[cues], self.units)
 
     def for_network(self, network: Network, batch: tuple[int, ...]) -> CrossEntropy:
         """The same for flattened states (B, units), checked; `gradient` calls it."""

@@ -152,6 +152,7 @@ MAKERS: list[Callable[[], Any]] = [
     estimate,
     costs,
     lambda: costs().rows[0],
+    hw.Integers,
     lambda: hw.compare(plan(), CUES),
     lambda: hw.CHIPS["loihi2"],
     lambda: next(iter(hw.CHIPS["loihi2"].limits.values())),

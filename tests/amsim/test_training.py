@@ -1,0 +1,159 @@
+"""Training: what it descends, that it can be resumed to the same bits, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import amsim as am
+from amsim.errors import SettlingWarning
+from amsim.learning import SGD, SquaredError, gradient, train
+
+Array = npt.NDArray[Any]
+RNG = np.random.default_rng(0)
+CUES = np.concatenate([RNG.choice([-1.0, 1.0], (24, 3)), np.zeros((24, 1))], axis=1)
+LOSS = SquaredError("visible", CUES[:, :1] * CUES[:, 1:2], units=[3])
+OPTIONS: dict[str, Any] = {"clamp": [0, 1, 2], "solver": am.FixedPoint(), "batch_size": 7}
+
+
+def network() -> am.Network:
+    weights = np.random.default_rng(1).normal(size=(8, 4))
+    return am.dense_am(weights, visible=am.Tanh(), hidden=am.Tanh(1.5))
+
+
+def same(one: am.Network, other: am.Network) -> bool:
+    first, second = one.parameters(), other.parameters()
+    return all(np.array_equal(x, second[n][k]) for n, p in first.items() for k, x in p.items())
+
+
+def test_a_product_of_two_units_is_learned() -> None:
+    found = train(network(), CUES, LOSS, epochs=40, optimiser=SGD(0.05), **OPTIONS)
+    assert found.losses[-1] < 0.1 * found.losses[0]
+    assert found.left_out.sum() == 0
+    shown = am.simulate(found.network, CUES, clamp=[0, 1, 2], solver=am.FixedPoint())
+    assert (np.sign(shown.final["visible"][:, 3]) == CUES[:, 0] * CUES[:, 1]).all()
+    assert found.network.layers["hidden"].lagrangian == am.Tanh(1.5)  # beta is not trained unasked
+
+
+def test_one_step_is_the_mean_gradient_times_the_rate() -> None:
+    net = network()
+    options = {**OPTIONS, "batch_size": 24}
+    found = train(net, CUES, LOSS, epochs=1, optimiser=SGD(0.1), **options)
+    step = gradient(net, CUES, LOSS, clamp=[0, 1, 2], solver=am.FixedPoint())
+    for name, part in step.parameters.items():
+        for key in {*part} - {"beta"}:
+            expected = net.parameters()[name][key] - 0.1 * part[key] / 24
+            np.testing.assert_allclose(found.network.parameters()[name][key], expected, rtol=1e-12)
+    assert found.losses[0] == pytest.approx(step.loss / 24)
+
+
+def test_momentum_is_that_of_the_formula() -> None:
+    one = {"a": {"x": np.array([1.0])}}
+    sgd = SGD(0.5, 0.8)
+    first, state = sgd.update(one, sgd.init(one), one)
+    second, _ = sgd.update(one, state, one)
+    assert first["a"]["x"][0] == -0.5 and second["a"]["x"][0] == pytest.approx(-0.9)
+
+
+class Count(NamedTuple):
+    step: Array
+    means: dict[str, dict[str, Array]]
+    nothing: tuple[()] = ()
+
+
+class Averaging:
+    """As optax writes optimisers: a state of named tuples, mappings and nothing."""
+
+    def init(self, params: Any) -> Count:
+        return Count(np.zeros((), np.int32), SGD().init(params))
+
+    def update(self, updates: Any, state: Count, params: Any) -> tuple[Any, Count]:
+        means = {n: {k: state.means[n][k] / 2 + x for k, x in p.items()} for n, p in
+                 updates.items()}  # fmt: skip
+        steps = {n: {k: -0.05 * x for k, x in p.items()} for n, p in means.items()}
+        return steps, Count(state.step + 1, means)
+
+
+@pytest.mark.parametrize("optimiser", [SGD(0.05), Averaging()], ids=["SGD", "named tuples"])
+def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path, optimiser: Any) -> None:
+    def value(net: am.Network) -> float:
+        return float(np.abs(net.parameters()["hidden-visible"]["weights"]).sum())
+
+    options = {**OPTIONS, "optimiser": optimiser, "validate": value, "seed": 3}
+    whole = train(network(), CUES, LOSS, epochs=4, **options)
+    path = tmp_path / "training.npz"
+    train(network(), CUES, LOSS, epochs=2, checkpoint=path, **options)
+    rest = train(network(), CUES, LOSS, epochs=4, checkpoint=path, **options)
+    assert same(whole.network, rest.network) and whole.best == rest.best
+    for name in ("losses", "left_out", "validation"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(rest, name))
+    other = train(network(), CUES, LOSS, epochs=4, **{**options, "seed": 4})
+    assert not same(whole.network, other.network)
+    with pytest.raises(ValueError, match="seed 3, not 4"):
+        train(network(), CUES, LOSS, epochs=4, checkpoint=path, **{**options, "seed": 4})
+    smaller = am.dense_am(np.ones((2, 4)), visible=am.Tanh(), hidden=am.Tanh())
+    with pytest.raises(ValueError, match="shapes of this network"):
+        train(smaller, CUES, LOSS, epochs=4, checkpoint=path, **options)
+    path.write_bytes(b"none")
+    with pytest.raises(ValueError, match=r"training\.npz"):
+        train(network(), CUES, LOSS, epochs=4, checkpoint=path, **options)
+
+
+def test_patience_stops_and_the_best_network_is_returned() -> None:
+    values = iter([3.0, 1.0, 2.0, 2.0, 0.0])
+    seen: list[am.Network] = []
+
+    def value(net: am.Network) -> float:
+        seen.append(net)
+        return next(values)
+
+    found = train(network(), CUES, LOSS, epochs=9, validate=value, patience=2, **OPTIONS)
+    assert (found.stopped, found.best, len(found.losses)) == ("patience", 1, 4)
+    assert same(found.network, seen[1])
+
+
+def test_only_what_is_named_learns() -> None:
+    found = train(network(), CUES, LOSS, epochs=1, learn={"hidden": ["beta"]}, **OPTIONS)
+    before, after = network().parameters(), found.network.parameters()
+    assert after["hidden"]["beta"] != before["hidden"]["beta"]
+    np.testing.assert_array_equal(
+        after["hidden-visible"]["weights"], before["hidden-visible"]["weights"]
+    )
+
+
+def test_cues_that_do_not_settle_are_counted_and_not_used() -> None:
+    options = {**OPTIONS, "solver": am.FixedPoint(1), "batch_size": 24}
+    with (
+        pytest.warns(SettlingWarning, match="0 of 24 cues"),
+        pytest.raises(ValueError, match="in epoch 0 no cue settled"),
+    ):
+        train(network(), CUES, LOSS, epochs=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"loss": lambda rows: LOSS}, TypeError, "an object with select"),
+        ({"patience": 2}, ValueError, "patience is about validate"),
+        ({"learn": {"h": ["bias"]}}, ValueError, "learn names 'h'"),
+        ({"learn": {"hidden": ["tau"]}}, ValueError, "what can be trained is bias, beta"),
+        ({"speed": 1}, TypeError, "no argument 'speed'"),
+        ({"epochs": 0}, ValueError, "epochs must be"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    given = {"loss": LOSS, **OPTIONS, **options}
+    with pytest.raises(kind, match=message):
+        train(network(), CUES, given.pop("loss"), **given)
+
+
+def test_rates_are_checked() -> None:
+    for wrong in ({"rate": 0.0}, {"momentum": 1.0}):
+        with pytest.raises(ValueError, match="SGD"):
+            SGD(**wrong)
