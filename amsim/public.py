@@ -37,6 +37,7 @@ from .lagrangians import (
     Spherical,
     Tanh,
 )
+from .mismatch import Mismatch
 from .models import dense_am
 from .network import Layer, Network
 from .results import RunResult
@@ -79,6 +80,7 @@ __all__ = [
     "Link",
     "Manhattan",
     "Memories",
+    "Mismatch",
     "MissingDependencyError",
     "MultiBody",
     "Network",

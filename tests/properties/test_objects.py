@@ -124,6 +124,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: am.Poisson(2.0),
     lambda: am.Periodic(2.0),
     lambda: am.Link(2.0, fifo=3),
+    lambda: am.Mismatch(weights=0.1),
     lambda: am.Fault("stuck", units={"visible": [0]}, value=1.0),
     lambda: am.Fabric({"visible": [0, 1, 0], "hidden": 1}, hop={"x": am.Link(2.0)}, route="mesh"),
     lambda: binary.BinaryMemory(PATTERNS.astype(int)),
