@@ -11,8 +11,10 @@ Python's integers, whose widths are checked (`hardware.graphs.exact`).
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from hardware import exact, random_plans
 from hardware.graphs import bounds, turns
 from hardware.graphs import exact as graph_exact
 from hardware.graphs.job import prepare
+
+# "import lava" must not find the file of that name beside this one.
+sys.path[0] = str(Path(__file__).parent / "lava_empty")
 
 PERIODS = 4
 

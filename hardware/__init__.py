@@ -17,7 +17,7 @@ from .cost_table import CostRow, CostTable, compare_costs
 from .errors import LimitError, MappingError, NotPublicError, RangeError
 from .graphs.plan import GraphPlan
 from .integers import Integers
-from .placement import Placement, place
+from .placement import GraphPlacement, Placement, place
 from .plan import Job, Plan
 from .planner import compile
 from .run import Result, run
@@ -32,6 +32,7 @@ __all__ = [
     "CostRow",
     "CostTable",
     "Estimate",
+    "GraphPlacement",
     "GraphPlan",
     "Integers",
     "Job",

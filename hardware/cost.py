@@ -27,6 +27,7 @@ from .chips import Chip
 from .chips import chip as chip_named
 from .cost_lines import PARTS, USED, Line, Range, lines_of, total
 from .placement import Placement
+from .placement.layers import GraphPlacement
 from .placement.result import check_run
 from .run import Result
 
@@ -37,7 +38,7 @@ class Estimate:
 
     Attributes
     ----------
-    placement : Placement
+    placement : Placement or GraphPlacement
     prices : Chip
         Whose prices were taken.
     steps : int
@@ -46,7 +47,7 @@ class Estimate:
         Always False.
     """
 
-    placement: Placement
+    placement: Placement | GraphPlacement
     prices: Chip
     steps: int
     lines: tuple[Line, ...]
@@ -93,13 +94,13 @@ class Estimate:
 
 
 def estimate(
-    placement: Placement, run: Result, prices: str | Path | Chip | None = None
+    placement: Placement | GraphPlacement, run: Result, prices: str | Path | Chip | None = None
 ) -> Estimate:
     """What the recalls of a run would cost on a placement.
 
     Parameters
     ----------
-    placement : Placement
+    placement : Placement or GraphPlacement
     run : Result
         Of the same plan. What is sent decides the costs.
     prices : str, Path or Chip, optional
@@ -129,10 +130,11 @@ def estimate(
     >>> print(f"{1e6 * low:.0f} to {1e6 * high:.0f} uJ, {1e3 * cost.latency[1]:.1f} ms")
     123 to 193 uJ, 1.8 ms
     """
-    if not isinstance(placement, Placement):
+    if not isinstance(placement, Placement | GraphPlacement):
         raise TypeError(
             f"placement must be what hardware.place returns, got {type(placement).__name__}"
         )
-    check_run(placement.plan, run)
+    if isinstance(placement, Placement):
+        check_run(placement.plan, run)
     table = placement.chip if prices is None else chip_named(prices)
     return Estimate(placement, table, run.steps, lines_of(placement, run, table))

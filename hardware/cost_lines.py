@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from .chips import CHIPS, Chip
 from .errors import NotPublicError
+from .graphs.turns import kinds
 from .placement import Placement, mesh, traffic
+from .placement.layers import GraphPlacement, counts_of, listeners
 from .placement.mesh import Floats, Integers
 from .run import Result
 from .schedule import KINDS, STATES
@@ -53,7 +56,7 @@ USED = (
 )
 
 
-def lines_of(placement: Placement, run: Result, table: Chip) -> tuple[Line, ...]:
+def lines_of(placement: Placement | GraphPlacement, run: Result, table: Chip) -> tuple[Line, ...]:
     """All lines of an estimate.
 
     Raises
@@ -62,11 +65,17 @@ def lines_of(placement: Placement, run: Result, table: Chip) -> tuple[Line, ...]
         If a price that is needed is not public; the message names all of them.
     """
     check_prices(table, placement)
-    counts = traffic.of_run(run)
+    if isinstance(placement, GraphPlacement):
+        sent = counts_of(placement.plan, run)
+        synapses, flows = _graph_synapses(placement, sent), placement.flows_of(sent)
+    else:
+        counts = traffic.of_run(run)
+        synapses, flows = _synapses(placement, counts), placement.flows_of(counts).kinds
+    operations = ("synaptic operations",) * 2
     lines = [
-        _synapses(placement, counts, table),
+        _line(*operations, *synapses, table, "synapse_energy", "synapse_time"),
         *_updates(placement, run, table),
-        *_mesh(placement, counts, run, table),
+        *_mesh(placement, flows, run, table),
         _line("barrier", "barriers", run.steps, run.steps, table, None, "barrier_time"),
     ]
     low, high = total([line.time for line in lines])
@@ -75,7 +84,7 @@ def lines_of(placement: Placement, run: Result, table: Chip) -> tuple[Line, ...]
     return (*lines, Line("static", "power of the chips", placement.n_chips, 0.0, joules, None))
 
 
-def check_prices(table: Chip, placement: Placement) -> None:
+def check_prices(table: Chip, placement: Placement | GraphPlacement) -> None:
     """Raise unless every price that is needed is there."""
     needed = [name for name in USED if placement.n_chips > 1 or name not in _CROSSINGS]
     missing = []
@@ -96,26 +105,36 @@ def check_prices(table: Chip, placement: Placement) -> None:
         )
 
 
-def _synapses(placement: Placement, counts: traffic.Counts, table: Chip) -> Line:
+def _graph_synapses(placement: GraphPlacement, sent: Mapping[str, Floats]) -> tuple[float, float]:
+    """Weights that messages meet: all of them, and those in the core that holds most listeners."""
+    plan, hears = placement.plan, listeners(placement.plan)
+    total = most = 0.0
+    for kind, count in sent.items():
+        name, _, part = kind.partition(".")
+        targets = {"rounds": (), "normaliser": (name,)}.get(part, hears[name])
+        per_core = [sum(held.units.get(x, 0) for x in targets) for held in placement.held]
+        one = part == "rounds"  # the normaliser
+        total += float(count.sum()) * (1 if one else sum(plan.layers[x].size for x in targets))
+        most += float(count.sum()) * (1 if one else max(per_core))
+    return total, most
+
+
+def _synapses(placement: Placement, counts: traffic.Counts) -> tuple[float, float]:
+    """As `_graph_synapses`."""
     memories, features = placement.plan.units
     most_features = max(load.features for load in placement.loads)
     most_memories = max(load.memories for load in placement.loads)
     from_features, from_memories = counts.visible.sum(), counts.hidden.sum()
     rounds = counts.rounds.sum()
-    return _line(
-        "synaptic operations",
-        "synaptic operations",
+    return (
         (from_features + counts.normaliser) * memories + from_memories * features + rounds,
         (from_features + counts.normaliser) * most_memories
         + from_memories * most_features
         + rounds,
-        table,
-        "synapse_energy",
-        "synapse_time",
     )
 
 
-def _updates(placement: Placement, run: Result, table: Chip) -> list[Line]:
+def _updates(placement: Placement | GraphPlacement, run: Result, table: Chip) -> list[Line]:
     """Active and idle updates, in total and on the core that takes longest in each phase."""
     turns, units = _turns(placement)
     period = placement.plan.period
@@ -139,8 +158,10 @@ def _updates(placement: Placement, run: Result, table: Chip) -> list[Line]:
     ]
 
 
-def _turns(placement: Placement) -> tuple[Integers, Integers]:
-    """Which population computes in which phase, (period, 3), and their units by core, (3, n)."""
+def _turns(placement: Placement | GraphPlacement) -> tuple[Integers, Integers]:
+    """Which population computes in which phase, (period, p), and their units by core, (p, n)."""
+    if isinstance(placement, GraphPlacement):
+        return _graph_turns(placement)
     turns = [[turn.population == name for name in STATES] for turn in placement.plan.schedule]
     loads = placement.loads
     units = [
@@ -151,18 +172,32 @@ def _turns(placement: Placement) -> tuple[Integers, Integers]:
     return np.array(turns, dtype=np.int64), np.array(units, dtype=np.int64)
 
 
-def _mesh(placement: Placement, counts: traffic.Counts, run: Result, table: Chip) -> list[Line]:
-    flows = placement.flows_of(counts)
-    links = mesh.links(placement.mesh, placement.routers, flows.total)
+def _graph_turns(placement: GraphPlacement) -> tuple[Integers, Integers]:
+    layers = tuple(placement.plan.layers)
+    populations = (*layers, *(f"{name}.normaliser" for name in layers))
+    computes = [
+        {turn.population for turn in step if turn.sends} for step in placement.plan.schedule
+    ]
+    turns = [[name in now for name in populations] for now in computes]
+    units = [[held.units.get(name, 0) for held in placement.held] for name in layers]
+    units += [[int(name in held.normalisers) for held in placement.held] for name in layers]
+    return np.array(turns, dtype=np.int64), np.array(units, dtype=np.int64)
+
+
+def _mesh(
+    placement: Placement | GraphPlacement, flows: Mapping[str, Floats], run: Result, table: Chip
+) -> list[Line]:
+    every = np.asarray(sum(flows.values()), np.float64)
+    links = mesh.links(placement.mesh, placement.routers, every)
     across, down = links.hops
     steps = _steps_of_kinds(placement, run)
     ways = [
         (min(flow.sum(), steps[kind]), _longest(placement, flow, table))
-        for kind, flow in flows.kinds.items()
+        for kind, flow in flows.items()
         if flow.any()
     ]
     rows = [
-        ("deliveries to cores", flows.total.sum(), sum(n for n, _ in ways), "delivery"),
+        ("deliveries to cores", every.sum(), sum(n for n, _ in ways), "delivery"),
         ("hops east-west", across, sum(n * way[0] for n, way in ways), "hop_x"),
         ("hops north-south", down, sum(n * way[1] for n, way in ways), "hop_y"),
     ]
@@ -177,16 +212,25 @@ def _mesh(placement: Placement, counts: traffic.Counts, run: Result, table: Chip
     ]
 
 
-def _steps_of_kinds(placement: Placement, run: Result) -> dict[str, int]:
+def _steps_of_kinds(placement: Placement | GraphPlacement, run: Result) -> dict[str, int]:
     """Steps of the run in which messages of each kind may be sent."""
     whole, rest = divmod(run.steps, placement.plan.period)
+    if isinstance(placement, GraphPlacement):
+        found = dict.fromkeys(kinds(placement.plan), 0)
+        for phase, step in enumerate(placement.plan.schedule):
+            for turn in step:
+                if turn.counted:
+                    found[turn.counted] += whole + (phase < rest)
+        return found
     steps = dict.fromkeys(KINDS, 0)
     for phase, turn in enumerate(placement.plan.schedule):
         steps[turn.counted] += whole + (phase < rest)
     return steps
 
 
-def _longest(placement: Placement, flow: Floats, table: Chip) -> tuple[int, int, int]:
+def _longest(
+    placement: Placement | GraphPlacement, flow: Floats, table: Chip
+) -> tuple[int, int, int]:
     """Hops east-west, north-south and between chips of the way that takes longest."""
     sender, receiver = np.nonzero(flow)
     hops = np.abs(placement.routers[sender] - placement.routers[receiver])

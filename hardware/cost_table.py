@@ -18,8 +18,8 @@ from .chips import chip as chip_named
 from .cost import Estimate, estimate
 from .cost_report import scaled
 from .errors import LimitError, NotPublicError
-from .placement import Placement, place
-from .planner import compile_two_layers
+from .placement import GraphPlacement, Placement, place
+from .planner import compile
 from .run import Result, run
 
 
@@ -33,7 +33,7 @@ class CostRow:
     weight_bits : int
     quantum : float
     run : Result
-    placement : Placement or None
+    placement : Placement, GraphPlacement or None
         None where it does not fit.
     estimate : Estimate or None
         None where it does not fit, or a price is not public.
@@ -45,7 +45,7 @@ class CostRow:
     weight_bits: int
     quantum: float
     run: Result
-    placement: Placement | None
+    placement: Placement | GraphPlacement | None
     estimate: Estimate | None
     note: str = ""
 
@@ -152,7 +152,7 @@ def compare_costs(
     rows = []
     for bits in weight_bits:
         for quantum in quanta:
-            plan = compile_two_layers(network, weight_bits=bits, quantum=quantum)
+            plan = compile(network, weight_bits=bits, quantum=quantum)
             result = run(plan, cues)
             rows += [_row(table, bits, quantum, result, prices, cores) for table in tables]
     return CostTable(tuple(rows))

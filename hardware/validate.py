@@ -13,6 +13,7 @@ from . import ranges
 from .chips import Chip, Limit
 from .chips import chip as chip_named
 from .errors import LimitError
+from .graphs import bounds
 from .graphs.plan import GraphPlan
 from .plan import Plan, require_plan
 from .units import kept_bits
@@ -108,7 +109,8 @@ def validate(
     >>> all(check.fits is not False for check in hw.validate(plan).checks)
     True
     """
-    plan = require_plan(plan, "hardware.validate")
+    if not isinstance(plan, GraphPlan):
+        plan = require_plan(plan, "hardware.validate")
     table = chip_named(plan.chip if chip is None else chip)
     found = _checks(plan, table, checks.count("chips", chips))
     for check in found:
@@ -120,8 +122,10 @@ def validate(
     return Validation(table.name, found)
 
 
-def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
+def _checks(plan: Plan | GraphPlan, table: Chip, chips: int) -> tuple[Check, ...]:
     limits = table.limits
+    if isinstance(plan, GraphPlan):
+        return _graph_checks(plan, table, chips)
     memories, features = plan.units
     softmax = plan.normaliser is not None
     units = memories + features + softmax
@@ -149,10 +153,37 @@ def _checks(plan: Plan, table: Chip, chips: int) -> tuple[Check, ...]:
     )
 
 
-def _widths(plan: Plan) -> tuple[int, int, int]:
+def _graph_checks(plan: GraphPlan, table: Chip, chips: int) -> tuple[Check, ...]:
+    """Those of any layers; what a single core holds of them says `hardware.place`."""
+    cores = chips * int(table.limits["cores"].value or 0)
+    softmaxes = sum(units.normaliser is not None for units in plan.layers.values())
+    units = softmaxes + sum(units.size for units in plan.layers.values())
+    weights = sum(each.weights.size for each in plan.projections)
+    fewer = "take fewer units or weight_bits, or place it on more chips (hardware.place)"
+    where = "a chip" if chips == 1 else f"{chips} chips"
+    message, state, product = _widths(plan)
+    return (
+        Check(f"units of {where}", units, _times(table.limits["neurons_per_core"], cores), fewer),
+        Check(
+            f"synaptic bytes of {where}",
+            math.ceil(weights * plan.weight_bits / 8),
+            _times(table.limits["synapse_bytes_per_core"], cores),
+            fewer,
+        ),
+        Check(
+            "weight bits", plan.weight_bits, table.limits["weight_bits"], "take fewer weight_bits"
+        ),
+        Check("message bits", message, _known(table, "message_bits"), "take a smaller cue_limit"),
+        Check("state bits", state, _known(table, "state_bits"), ranges.COARSER),
+        Check("product bits", product, _known(table, "product_bits"), ranges.COARSER),
+    )
+
+
+def _widths(plan: Plan | GraphPlan) -> tuple[int, int, int]:
     """Bits of the widest message, state or sum, and product."""
     bits = {"message": 1, "product": 1, "": 1}
-    for signal in ranges.check(plan):
+    signals = bounds.check(plan) if isinstance(plan, GraphPlan) else ranges.check(plan)
+    for signal in signals:
         kind = next(word for word in bits if word in signal.name)
         bits[kind] = max(bits[kind], signal.bits)
     return bits["message"], bits[""], bits["product"]

@@ -14,13 +14,14 @@ from ..chips import Chip, System
 from ..chips import chip as chip_named
 from ..errors import LimitError
 from ..graphs.plan import GraphPlan
-from ..plan import Plan, require_plan
+from ..plan import Plan
 from ..run import Result
 from ..validate import validate
 from . import mesh as meshes
 from . import traffic
 from .arrange import arrange
 from .core import Load, Sizes
+from .layers import GraphPlacement, place_graph
 from .result import Placement, check_run, cores_per_chip, sizes_of
 from .split import DoesNotFit, Rates, split
 
@@ -35,12 +36,12 @@ def place(
     cores: int | None = None,
     run: Result | None = None,
     seed: checks.Seed = 0,
-) -> Placement:
+) -> Placement | GraphPlacement:
     """Distribute the units of a plan over neuro-cores, and the cores over the mesh.
 
     Parameters
     ----------
-    plan : Plan
+    plan : Plan or GraphPlan
     chip : str, Path or Chip, optional
         A name, a .toml file or a table; the chip that the plan was made for by default.
         "loihi1" cannot run these neurons, and can be asked for to compare costs.
@@ -57,7 +58,7 @@ def place(
 
     Returns
     -------
-    Placement
+    Placement or GraphPlacement
 
     Raises
     ------
@@ -76,15 +77,19 @@ def place(
     """
     if not isinstance(plan, GraphPlan):
         checks.instance("plan", plan, Plan, "what hardware.compile returns")
-    plan = require_plan(plan, "hardware.place")
     number = checks.seed_number(seed)
     if cores is not None:
         cores = checks.count("cores", cores)
     table = chip_named(plan.chip if chip is None else chip)
+    candidates = table.systems if system is None else (table.system(system),)
+    if isinstance(plan, GraphPlan):
+        placement = place_graph(plan, table, candidates, cores, run, number)
+        if table.programmable:
+            validate(plan, table, chips=placement.n_chips)
+        return placement
     if run is not None:
         check_run(plan, run)
     sizes = sizes_of(plan)
-    candidates = table.systems if system is None else (table.system(system),)
     counts = traffic.dense(plan) if run is None else traffic.of_run(run)
     loads, found = _loads(sizes, table, candidates, counts.rates, cores)
     per_chip = int(cores_per_chip(table, found).value or 0)

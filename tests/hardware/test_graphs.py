@@ -500,10 +500,9 @@ def test_backends_that_take_two_layers_say_so(backend: str) -> None:
         hw.run(plan, np.zeros(6), backend=backend)
 
 
-@pytest.mark.parametrize("function", [hw.place, hw.validate])
-def test_what_takes_two_layers_says_so(function: Any) -> None:
-    with pytest.raises(hw.MappingError, match=f"hardware.{function.__name__} takes plans"):
-        function(hw.compile(CHAIN))
+def test_what_takes_two_layers_says_so() -> None:
+    with pytest.raises(hw.MappingError, match=r"hardware\.compare takes plans of features"):
+        hw.compare(hw.compile(CHAIN), np.zeros((1, 6)))
 
 
 def test_two_layers_still_become_a_plan() -> None:
