@@ -1,6 +1,7 @@
 """Hostile executions with bounded staleness, against the tubes that have to hold them.
 
     python benchmarks/tubes.py [--executions 100000] [--seed 0]
+    python benchmarks/tubes.py --gap [--cues 12]
 
 Draws networks of every kind that certificates cover, lets a tube of each go on step by step, and
 runs executions of its class in steps of a sixth of the tube's: what a link delivers may have any
@@ -275,13 +276,55 @@ def _nearness(tube: Tube, adversary: Adversary) -> float:
     return float(np.median(np.concatenate(found)))
 
 
+SETTINGS = (
+    ("digits", 0.75, 0.12),
+    ("digits", 2.0, 0.12),
+    ("digits", 2.0, 0.25),
+    ("random", 0.5, 0.25),
+    ("random", 1.0, 0.25),
+    ("random", 1.0, 0.31),
+)
+
+
+def gap(cues: int) -> None:
+    """Largest staleness proven and smallest attacked, of cues that a run recalls."""
+    for kind, beta, flip in SETTINGS:
+        stored = am.patterns.digits(100, 0) if kind == "digits" else am.patterns.random(100, 64, 0)
+        net = am.dense_am(stored, hidden=am.Softmax(beta))
+        damaged = np.array(
+            [am.patterns.corrupt(stored[i], flip=flip, seed=100 + i) for i in range(cues)], float
+        )
+        rests = am.simulate(net, stored[:cues], until=am.Settled(1e-11)).final
+        ends = am.simulate(net, damaged, until=am.Settled(1e-8)).final["visible"]
+        good = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
+        rests = {n: x[good] for n, x in rests.items()}
+        found = am.stability.largest_staleness(net, damaged[good], rests)
+        some = found.proven > 0
+        ratio = (found.attacked / found.proven)[some]
+        print(
+            f"{kind}, beta = {beta:g}, {flip:.0%} flipped: {good.sum()} recalled, "
+            f"{(~some).sum()} never proven; quartiles proven {_quartiles(found.proven)}, attacked "
+            f"{_quartiles(found.attacked)}, ratio {_quartiles(ratio)}",
+            flush=True,
+        )
+
+
+def _quartiles(values: Array) -> str:
+    return " ".join(f"{x:.2g}" for x in np.quantile(values, [0.25, 0.5, 0.75], method="nearest"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--executions", type=int, default=100_000)
     parser.add_argument("--each", type=int, default=100, help="executions of a network")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gap", action="store_true", help="proven against attacked staleness")
+    parser.add_argument("--cues", type=int, default=12)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.gap:
+        gap(options.cues)
+        return
     total: Counter[str] = Counter()
     near, seed = [], options.seed
     while total["executions"] < options.executions:

@@ -8,6 +8,7 @@ from .read_times import read_time
 from .readout import distance_to_rest, reach, t_read
 from .spectrum import delay_spectrum
 from .stability_report import StabilityReport, analyse
+from .staleness_limits import StalenessLimits, largest_staleness
 from .verdicts import Verdict
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Classification",
     "Equilibrium",
     "StabilityReport",
+    "StalenessLimits",
     "Verdict",
     "analyse",
     "certify",
@@ -25,6 +27,7 @@ __all__ = [
     "distance_to_rest",
     "find",
     "find_all",
+    "largest_staleness",
     "radius",
     "radius_bound",
     "reach",

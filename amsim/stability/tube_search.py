@@ -9,7 +9,7 @@ import numpy as np
 
 from ..progress import Bar
 from ..synapses import Array
-from .box_search import HOLDS, OPEN, REASONS, BoxSearch
+from .box_search import HOLDS, OPEN, REASONS, BoxSearch, within_images
 from .boxes import Boxes
 from .certification_problem import CertificationProblem, Scope
 from .intervals import Image
@@ -23,12 +23,14 @@ _FINE, _SHORTEST, _LONGEST = (
 _DOUBLED = (2.0, 4.0)  # slowest taus after which steps are twice as long
 _HORIZON = 15.0  # slowest taus
 _EVERY, _LATER = 0.25, 0.1  # between looks: of the slowest tau, and of the time
+_STILL = 1e-3  # of the distance from the target: moves of a tube that rests elsewhere
 _WIDE = 4.0  # times the range of start and target
-SPREAD, SWALLOWED, LATE, UNPROVEN = range(len(REASONS) + 2, len(REASONS) + 6)
+SPREAD, SWALLOWED, ELSEWHERE, LATE, UNPROVEN = range(len(REASONS) + 2, len(REASONS) + 7)
 TUBE_REASONS = {
     **REASONS,
     SPREAD: "what executions may reach spreads too far",
     SWALLOWED: "what executions may reach lies in its own image, so it never shrinks to a point",
+    ELSEWHERE: "what executions may reach rests elsewhere, even without delays",
     LATE: "what executions may reach was not near enough to the target in time",
     UNPROVEN: "no bounds on a step were found",
 }
@@ -52,6 +54,7 @@ class TubeSearch:
     scope: Scope
     limit: Array
     executions: Executions
+    shown: bool = True  # whether a bar says how far it is
     found: Boxes = field(default_factory=Boxes)
 
     def __post_init__(self) -> None:
@@ -76,7 +79,8 @@ class TubeSearch:
                 if tube.time >= due:
                     due = tube.time + max(_EVERY * slowest, _LATER * tube.time)
                     going = self._look(rows, tube, widest)
-                    bar.show(self.problem.count - int(going.sum()), f"t = {tube.time:.3g}")
+                    if self.shown:
+                        bar.show(self.problem.count - int(going.sum()), f"t = {tube.time:.3g}")
                 if tube.time > horizon:
                     self.outcome[rows[going]] = LATE
                     break
@@ -98,21 +102,25 @@ class TubeSearch:
 
     def _look(self, rows: Array, tube: Tube, widest: Array) -> Array:
         """Which tubes have to go on; of the others, what became of them."""
-        swallowed = self._hopeless(tube)
-        spread = ~(tube.boxes.width() <= widest) & ~swallowed
-        visited = tube.visited()
-        self._give_up(rows[swallowed], visited.take(swallowed), SWALLOWED)
-        self._give_up(rows[spread], visited.take(spread), SPREAD)
-        going = ~swallowed & ~spread
+        states, image = tube.image()
+        swallowed = self._hopeless(states, image)
+        spread = ~(tube.boxes.width() <= widest)
+        part = self.problem.take(rows)
+        rests = _rests_elsewhere(states, image, part.target, part.visible, self.limit[rows])
+        visited, going = tube.visited(), np.ones(len(rows), bool)
+        for found, outcome in ((swallowed, SWALLOWED), (spread, SPREAD), (rests, ELSEWHERE)):
+            lost = going & found
+            self._give_up(rows[lost], visited.take(lost), outcome)
+            going &= ~found
         if going.any():
             part = replace(self.problem.take(rows[going]), start=visited.take(going))
             part = replace(part, map=tube.map.take(going))
             going[going] = ~self._hand_over(rows[going], part, tube.time)
         return going
 
-    def _hopeless(self, tube: Tube) -> Array:
-        """Which tubes can never be handed over; (batch,)."""
-        return tube.swallowed()
+    def _hopeless(self, states: Boxes, image: Boxes) -> Array:
+        """Which tubes can never be handed over: they lie in their image; (batch,)."""
+        return within_images(states, image)
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
         """Whether all that happens from boxes on is proven; (batch,)."""
@@ -169,9 +177,9 @@ class ReadSearch(TubeSearch):
         self.since[rows] = np.minimum(self.since[rows], tube.time)
         return proven
 
-    def _hopeless(self, tube: Tube) -> Array:
-        lo, hi = tube.boxes[self.problem.visible]
-        return np.asarray(tube.swallowed() & ((hi - lo).max(axis=1) > 2 * self.limit.max()))
+    def _hopeless(self, states: Boxes, image: Boxes) -> Array:
+        wide = states.of((self.problem.visible,)).width() > 2 * self.limit.max()
+        return np.asarray(wide & super()._hopeless(states, image))
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
         near = self._off(part, part.start) <= self.limit[rows]
@@ -196,6 +204,19 @@ def slowest_tau(problem: CertificationProblem) -> float:
 def base_step(staleness: float, slowest: float) -> float:
     """The base step of a tube."""
     return min(max(staleness / _FINE, slowest / _SHORTEST), slowest / _LONGEST)
+
+
+def _rests_elsewhere(
+    states: Boxes, image: Boxes, target: Boxes, visible: str, limit: Array
+) -> Array:
+    """Whether features are farther from the target than any state still moves; (batch,)."""
+    each = [
+        np.maximum(np.abs(image[n][0] - lo), np.abs(image[n][1] - hi)).max(axis=1)
+        for n, (lo, hi) in states.items()
+    ]
+    (lo, hi), goal = states[visible], target[visible][0]
+    gap = np.maximum(lo - goal, goal - hi).max(axis=1)
+    return np.asarray((np.max(each, axis=0) < _STILL * gap) & (gap > limit))
 
 
 def _stride(time: float) -> int:

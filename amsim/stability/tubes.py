@@ -16,7 +16,6 @@ from .. import checks
 from ..lagrangians import Softmax
 from ..network import Network
 from ..synapses import Array
-from .box_search import within_images
 from .boxes import EPS, TINY, Box, Boxes
 from .certification_problem import CertificationProblem
 from .outward import middle
@@ -141,11 +140,10 @@ class Tube:
         for window in (self._states, self._outputs, self._forces):
             window.take(rows)
 
-    def swallowed(self) -> Array:
-        """Whether the states lie in their image: then this tube never shrinks to a point."""
+    def image(self) -> tuple[Boxes, Boxes]:
+        """The states of the dynamic layers, and their image without delays and disturbance."""
         calm, own = self.map.disturbed({}, {}), self.boxes.of(self._dynamic)
-        image = replace(calm, kept=self._dynamic).image(own).new
-        return within_images(own, image)
+        return own, replace(calm, kept=self._dynamic).image(own).new
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end are not proven
     def step(self, stride: int = 1) -> Array:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.stability import certify, read_time
+from amsim.stability import certify, largest_staleness, read_time
 from amsim.stability.boxes import Boxes
 from amsim.stability.certification_problem import CertificationProblem
+from amsim.stability.hostile import Hostile, attacked, plans
 from amsim.stability.links import links_of
 from amsim.stability.tubes import Executions, Tube
 from amsim.stability.weighted_means import WeightedMean
@@ -93,11 +94,11 @@ def test_executions_with_a_larger_staleness_leave_a_tube() -> None:
 @pytest.mark.parametrize("scope", ["link", "broadcast"])
 def test_hostile_executions_of_certified_cues_end_at_the_target(scope: Any) -> None:
     module = benchmark()
-    net, cues, rests = random(2, 1.0, 0.25, memories=12)
+    net, cues, rests = random(1, 1.0, 0.25, memories=12)
     staleness = 0.3
     found = certify(net, cues, rests, scope, staleness=staleness, drift=0.1)
     assert found.holds.all()
-    for row in range(2):
+    for row in range(1):
         start = {"visible": cues[row], "hidden": cues[row] @ net.synapses[0].weights.T}
         state = {n: np.repeat(np.asarray(x, float)[None], 5, 0) for n, x in start.items()}
         executions, step = Executions(staleness, 0.1), 0.1
@@ -413,6 +414,8 @@ def test_a_reading_waits_for_the_slowest_unit() -> None:
         assert ((times > least) & (times < least + 0.15)).all()
     assert (read_time(net, cues, rests, 0.1, 2.5) == 0).all()
     assert np.isinf(read_time(net, -cues, rests, 0.1, 0.05)).all()
+    beside = {n: x + 0.04 for n, x in rests.items()}  # the target may be any state
+    assert np.isfinite(read_time(net, cues, beside, 0.1, 0.05)).all()
 
 
 @pytest.mark.parametrize("scope", ["link", "broadcast"])
@@ -467,6 +470,87 @@ def test_integer_runs_keep_to_the_box() -> None:
                 assert ((v >= lo) & (v <= hi)).all()
             if time >= times[row]:
                 assert np.abs(v - rests["visible"][row]).max() <= 0.25
+
+
+# The largest staleness
+
+
+@pytest.fixture(scope="module")
+def limits() -> Any:
+    net, cues, rests = digits(4, 2.0, 0.12, memories=40)
+    return net, cues, rests, largest_staleness(net, cues, rests)
+
+
+def test_nothing_is_attacked_that_is_proven(limits: Any) -> None:
+    net, cues, rests, found = limits
+    assert (found.proven > 0).all()
+    assert (found.attacked > found.proven).all()
+    ratio = found.attacked / found.proven
+    assert 1 < np.median(ratio) < 2  # neither side gives much away
+    problem = CertificationProblem.of(net, cues, rests, "link", every=True)
+    for row in range(4):
+        alone = problem.take(np.array([row]))
+        for share in (0.3, 1.0):
+            assert not attacked(alone, "link", share * found.proven[row], False, 1.0).any()
+        assert attacked(alone, "link", found.attacked[row], False, 1.0).all()
+
+
+def test_the_largest_staleness_is_that_of_certify(limits: Any) -> None:
+    net, cues, rests, found = limits
+    for row in range(2):
+        rest = {n: x[row] for n, x in rests.items()}
+        at = [certify(net, cues[row], rest, staleness=b * found.proven[row]) for b in (0.5, 1, 1.2)]
+        assert [bool(x.holds) for x in at] == [True, True, False]
+
+
+def test_any_staleness_and_none() -> None:
+    net, cues, rests = random(1, 1.0, 0.1, memories=20)
+    found = largest_staleness(net, [cues[0], -cues[0]], {n: x[0] for n, x in rests.items()})
+    assert found.proven.tolist() == [np.inf, 0.0]
+    assert found.attacked[0] == np.inf and found.attacked[1] < 0.02  # -cue is not recalled at all
+    alone = largest_staleness(net, cues[0], {n: x[0] for n, x in rests.items()}, attack=False)
+    assert np.isnan(alone.attacked) and alone.proven == np.inf
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+@pytest.mark.parametrize("together", [False, True])
+def test_hostile_executions_keep_to_tubes(scope: Any, together: bool) -> None:
+    """Algebraic layers, two groups, unequal tau: the attacks are executions of the class."""
+    rng = np.random.default_rng(4)
+    net = am.Network(
+        {
+            "visible": am.Layer(6, am.Tanh(), tau=rng.uniform(0.3, 1.0, 6)),
+            "one": am.Layer(4, am.Softmax(1.5), tau=0.2),
+            "two": am.Layer(3, am.Softmax(1.0), tau=0.0),
+        },
+        [
+            am.Dense(rng.normal(size=(4, 6)), between=("one", "visible")),
+            am.Dense(rng.normal(size=(3, 6)), between=("two", "visible")),
+        ],
+    )
+    cue, staleness, unit = rng.normal(size=6), 0.4, 0.05
+    rest = am.simulate(net, -cue).final
+    problem = CertificationProblem.of(net, cue, rest, scope, every=True)
+    goal = {n: x[0] for n, (x, _) in problem.target.items()}
+    start = {n: (lo[0] + hi[0]) / 2 for n, (lo, hi) in problem.start.items()}
+    found = list(plans(problem, start, goal))
+    push = {n: np.stack([plan.push[n] for plan in found]) for n in net.layers}
+    state = {n: np.repeat(x[None], len(found), 0) for n, x in start.items()}
+    boxmap = problem.map.at({})
+    run = Hostile(boxmap, scope, together, staleness, unit / 5, state, push)
+    tube = Tube(problem, Executions(staleness, together=together), unit)
+    for _ in range(40):
+        assert tube.step().all()
+        for _ in range(5):
+            run.go_on(unit / 5)
+            for name, states in run.state.items():
+                winner = problem.map.winners.get(name, np.array([0]))
+                counted = states - states[:, winner] * (name in problem.map.winners)
+                lo, hi = tube.last[name]
+                assert (counted >= lo - 1e-10).all() and (counted <= hi + 1e-10).all()
+    lo, hi = tube.boxes["visible"]
+    nearest = np.minimum(run.state["visible"] - lo, hi - run.state["visible"]).min(axis=0)
+    assert (nearest < 0.5 * (hi - lo)[0]).all()
 
 
 # Arguments

@@ -139,6 +139,7 @@ MAKERS: list[Callable[[], Any]] = [
     report,
     lambda: report().verdicts["uniform"],
     lambda: stability.certify(network(), CUES, recalled().final),
+    lambda: stability.largest_staleness(network(), CUES, recalled().final, attack=False),
     lambda: stability.find(network(), PATTERNS[0]),
     lambda: stability.classify(network(), recalled().final["visible"][0], PATTERNS),
     lambda: models.diffusion_memory(PATTERNS),

@@ -1,0 +1,233 @@
+"""Hostile executions with bounded staleness: at every moment each link delivers what hurts most.
+
+What they reach, executions can reach; that they do not end elsewhere proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..lagrangians import SimplexLagrangian, Softmax
+from ..synapses import Array
+from .boxes import Box, Boxes
+from .certification_problem import CertificationProblem, Scope
+from .intervals import BoxMap
+from .links import Link
+from .outward import middle
+from .windows import Window
+
+ELSEWHERE = 0.05  # farther than this from the target, relative to max(1, |target|)
+_RIVALS = 3
+_HOSTILE, _FAIR = 10.0, 10.0  # slowest taus of an attack, and of the recall after it
+_REST = 1e-2  # what a unit may still be driven to move at the end, relative as above
+
+States = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where an adversary drives each unit: 1 up, -1 down, 0 where it would go by itself."""
+
+    push: States  # (units,)
+
+
+def plans(problem: CertificationProblem, start: States, goal: States) -> Iterator[Plan]:
+    """Plans against the recall of one cue; `start` and `goal` are (units,) by layer."""
+    boxmap, visible = problem.map, problem.visible
+    away = np.sign(np.where(np.abs(start[visible] - goal[visible]) > 1e-6, start[visible], 0.0))
+    away -= np.sign(goal[visible]) * (away == 0)
+    aims = [away]
+    for name, links in boxmap.links.items():
+        if not _is_group(boxmap, name):
+            continue
+        winner, order = int(goal[name].argmax()), np.argsort(-start[name])
+        for link in (x for x in links if x.source == visible):
+            rivals = [mu for mu in order if mu != winner][:_RIVALS]
+            weights = _weights(link)
+            aims += [np.sign(weights[rival] - weights[winner]) for rival in rivals]
+    for aim in aims:
+        for alone in (False, True):
+            yield Plan(_spread_out(boxmap, visible, aim, goal, alone))
+
+
+def _spread_out(boxmap: BoxMap, visible: str, aim: Array, goal: States, alone: bool) -> States:
+    """Where all layers have to go for the visible one to go somewhere."""
+    push = {visible: aim}
+    for _ in boxmap.links:
+        for name, links in boxmap.links.items():
+            heard = [link for link in links if link.source in push]
+            if name in push or not heard:
+                continue
+            score = sum((_weights(link) @ push[link.source] for link in heard), np.zeros(1))
+            if not _is_group(boxmap, name):
+                push[name] = np.sign(score)
+                continue
+            winner = int(goal[name].argmax())
+            push[name] = np.zeros(len(score)) if alone else np.ones(len(score))
+            push[name][score == np.delete(score, winner).max(initial=-np.inf)] = 1.0
+            push[name][winner] = -1.0
+    return {n: push.get(n, np.zeros(boxmap.net.layers[n].size)) for n in boxmap.net.layers}
+
+
+def _is_group(boxmap: BoxMap, name: str) -> bool:
+    return isinstance(boxmap.net.layers[name].lagrangian, SimplexLagrangian)
+
+
+def _weights(link: Link) -> Array:
+    """(targets, sources)."""
+    return np.asarray(link.weights.T if link.back else link.weights, np.float64)
+
+
+@dataclass
+class Hostile:
+    """Executions from the same or different starts at a time, each by its own plan.
+
+    Parameters
+    ----------
+    boxmap : BoxMap
+        Without winners.
+    scope : {"link", "broadcast"}
+    together : bool
+    staleness, step : float
+        What is used in a step may be as old, at its end, as the staleness.
+    state : dict of (executions, units)
+    push : dict of (executions, units)
+    """
+
+    boxmap: BoxMap
+    scope: Scope
+    together: bool
+    staleness: float
+    step: float
+    state: States
+    push: States
+    _now: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        layers = self.boxmap.net.layers
+        length = max(1, int(np.floor(self.staleness / self.step + 1e-9)))
+        self._sent, self._instant, self._forces = (Window(length) for _ in range(3))
+        self._algebraic = [n for n, layer in layers.items() if layer.algebraic]
+        self._dynamic = [n for n, layer in layers.items() if not layer.algebraic]
+        self._send()
+
+    def go_on(self, time: float, fair: bool = False) -> None:
+        """Some time of hostile delays, or of none."""
+        for _ in range(int(np.ceil(time / self.step))):
+            for name in self._algebraic:
+                self.state[name] = self._drive(name, fair)
+            self._instant.add(self._now, Boxes.points(self._outputs(self._algebraic)))
+            drives = {name: self._drive(name, fair) for name in self._dynamic}
+            for name, drive in drives.items():
+                layer = self.boxmap.net.layers[name]
+                far = -np.expm1(-layer.leak * self.step / layer.tau)
+                self.state[name] = self.state[name] + far * (drive - self.state[name])
+            self._now += 1
+            self._send()
+
+    def elsewhere(self, target: Array, visible: str) -> Array:
+        """Which executions rest away from their target; (executions,)."""
+        size = np.maximum(1.0, np.abs(target).max(axis=1))
+        off = np.abs(self.state[visible] - target).max(axis=1) / size
+        for name in self._algebraic:
+            self.state[name] = self._drive(name, True)
+        moves = [
+            np.abs(self._drive(n, True) - self.state[n]).max(axis=1)
+            / np.maximum(1.0, np.abs(self.state[n]).max(axis=1))
+            for n in self._dynamic
+        ]
+        return np.asarray((off > ELSEWHERE) & (np.max(moves, axis=0) < _REST))
+
+    def _outputs(self, names: list[str]) -> States:
+        layers = self.boxmap.net.layers
+        return {n: np.asarray(layers[n].lagrangian.activation(self.state[n])) for n in names}
+
+    def _send(self) -> None:
+        self._sent.add(self._now, Boxes.points(self._outputs(self._dynamic)))
+        forces = {
+            f"{target}/{position}": link.product(self._outputs([link.source])[link.source])
+            for target, links in self.boxmap.links.items()
+            for position, link in enumerate(links)
+            if self._is_together(target, link.source)
+        }
+        self._forces.add(self._now, Boxes.points(forces))
+
+    def _is_together(self, target: str, source: str) -> bool:
+        softmax = isinstance(self.boxmap.net.layers[source].lagrangian, Softmax)
+        return self.together and softmax and not self._is_shared(target)
+
+    def _is_shared(self, target: str) -> bool:
+        return self.scope == "broadcast" and _is_group(self.boxmap, target)
+
+    def _drive(self, name: str, fair: bool) -> Array:
+        """Where units are driven, with what the adversary lets them receive."""
+        layer, push = self.boxmap.net.layers[name], self.push[name]
+        force = np.zeros((len(push), layer.size))
+        for position, link in enumerate(self.boxmap.links[name]):
+            now = self._outputs([link.source])[link.source]
+            if fair:
+                force += link.product(now)
+                continue
+            if self._is_shared(name):  # one and the same for all members
+                towards = push @ _weights(link)
+                force += link.product(_pick(towards, self._past(link.source), now))
+                continue
+            if self._is_together(name, link.source):
+                forces = self._forces.hull(self._now)
+                assert forces is not None
+                low, high = forces[f"{name}/{position}"]
+            else:
+                centre, radius = middle(*self._past(link.source))
+                reach = link.spread(radius)
+                low, high = link.product(centre) - reach, link.product(centre) + reach
+            force += _pick(push, (low, high), link.product(now))
+        return np.asarray(layer.bias + force / layer.leak)
+
+    def _past(self, source: str) -> Box:
+        window = self._instant if source in self._algebraic else self._sent
+        past = window.hull(self._now)
+        assert past is not None
+        return past[source]
+
+
+def _pick(push: Array, ends: Box, now: Array) -> Array:
+    return np.where(push > 0, ends[1], np.where(push < 0, ends[0], now))
+
+
+def attacked(
+    problem: CertificationProblem, scope: Scope, staleness: float, together: bool, slowest: float
+) -> Array:
+    """Which cues some hostile execution takes elsewhere, of those that a fair one does not.
+
+    The problem has a box of its own for every layer.
+    """
+    boxmap = problem.map.at({}).disturbed({}, {})
+    starts, goals = states_of(problem, problem.start), states_of(problem, problem.target)
+    cues, rows = [], list[Plan]()
+    for cue in range(problem.count):
+        start, goal = ({n: x[cue] for n, x in each.items()} for each in (starts, goals))
+        for plan in plans(problem, start, goal):
+            cues.append(cue)
+            rows.append(plan)
+    names, which = list(boxmap.net.layers), np.array(cues)
+    execution = Hostile(
+        boxmap,
+        scope,
+        together,
+        staleness,
+        min(staleness / 4, slowest / 50),
+        {n: starts[n][which].copy() for n in names},
+        {n: np.stack([plan.push[n] for plan in rows]) for n in names},
+    )
+    execution.go_on(_HOSTILE * slowest)
+    execution.go_on(_FAIR * slowest, fair=True)
+    away = execution.elsewhere(goals[problem.visible][which], problem.visible)
+    return np.asarray(np.bincount(which[away], minlength=problem.count) > 0)
+
+
+def states_of(problem: CertificationProblem, boxes: Boxes) -> States:
+    """The middles of boxes; of a layer that counts from its winner, up to a common constant."""
+    return {name: (lo + hi) / 2 for name, (lo, hi) in boxes.items()}
