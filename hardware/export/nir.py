@@ -21,6 +21,9 @@ from amsim.files import MAX_BYTES, parse_json, refuse_existing, write_atomically
 
 from ..errors import MappingError
 from ..files import Arrays, require_folder, restore, to_parts
+from ..graphs.files import restore as restore_graph
+from ..graphs.files import to_parts as graph_parts
+from ..graphs.plan import GraphPlan
 from ..plan import Plan
 from .nir_graph import describe, graph_of, losses
 
@@ -31,7 +34,7 @@ _MOST_ENTRIES, _DEEPEST, _MOST_TEXTS = 1000, 10, 100
 
 
 def nir(
-    plan: Plan,
+    plan: Plan | GraphPlan,
     path: str | Path,
     *,
     lossy: Literal["refuse", "metadata"] = "refuse",
@@ -41,7 +44,7 @@ def nir(
 
     Parameters
     ----------
-    plan : Plan
+    plan : Plan or GraphPlan
     path : str or Path
         NIR's files end in .nir by custom; they are HDF5.
     lossy : {"refuse", "metadata"}, default "refuse"
@@ -75,7 +78,8 @@ def nir(
     ...     export.read_nir(path) == plan
     True
     """
-    checks.instance("plan", plan, Plan, "a Plan (hardware.compile makes one)")
+    if not isinstance(plan, GraphPlan):
+        checks.instance("plan", plan, Plan, "a Plan (hardware.compile makes one)")
     checks.choice("lossy", lossy, ("refuse", "metadata"))
     path, force = checks.path("path", path), checks.flag("force", force)
     if lossy == "refuse":
@@ -95,7 +99,7 @@ def nir(
     return path
 
 
-def read_nir(path: str | Path) -> Plan:
+def read_nir(path: str | Path) -> Plan | GraphPlan:
     """Read a plan that `nir` wrote, check every number, and prove its ranges again.
 
     Raises
@@ -134,8 +138,8 @@ def _library() -> Any:
         ) from error
 
 
-def _metadata(plan: Plan) -> dict[str, Any]:
-    scalars, arrays = to_parts(plan)
+def _metadata(plan: Plan | GraphPlan) -> dict[str, Any]:
+    scalars, arrays = graph_parts(plan) if isinstance(plan, GraphPlan) else to_parts(plan)
     text = json.dumps({"verified_on_hardware": False, **scalars})
     return {
         "format": _FORMAT,
@@ -146,7 +150,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _plan(metadata: Mapping[str, Any]) -> Plan:
+def _plan(metadata: Mapping[str, Any]) -> Plan | GraphPlan:
     """The plan in the metadata of a graph."""
     if _KEY not in metadata:
         raise ValueError(
@@ -161,7 +165,8 @@ def _plan(metadata: Mapping[str, Any]) -> Plan:
     scalars = parse_json(own["plan"])
     if not isinstance(scalars, dict) or scalars.pop("verified_on_hardware", False) is not False:
         raise ValueError("verified_on_hardware must be false: no plan has run on a chip")
-    return restore(scalars, own["arrays"])
+    again = restore_graph if "graph" in scalars else restore
+    return again(scalars, own["arrays"])
 
 
 def _check_sizes(path: Path) -> None:

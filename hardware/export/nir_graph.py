@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 from amsim import Layer, Sign
 
+from ..graphs.plan import GraphPlan
 from ..plan import Plan
 
 Floats = NDArray[np.float64]
 
 
-def losses(plan: Plan) -> tuple[str, ...]:
+def losses(plan: Plan | GraphPlan) -> tuple[str, ...]:
     """What the graph leaves out, in words."""
     layers = plan.network.layers
+    if isinstance(plan, GraphPlan):
+        return _graph_losses(plan)
     missing = [
         f"the activation {layers[name].lagrangian!r} of layer {name!r}"
         for name in ("visible", "hidden")
@@ -32,13 +35,28 @@ def losses(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def graph_of(plan: Plan, library: Any) -> Any:
+def _graph_losses(plan: GraphPlan) -> tuple[str, ...]:
+    """`losses` of any layers."""
+    layers = plan.network.layers
+    found = [
+        f"the activation {layers[name].lagrangian!r} of layer {name!r}"
+        for name, units in plan.layers.items()
+        if units.kind not in ("identity", "sign")
+    ]
+    if any(units.kind == "sign" for units in plan.layers.values()):
+        found.append("that sign(0) is 0 (a threshold makes it -1)")
+    return (*found, "integer states and their rounding", "the schedule of periods and rounds")
+
+
+def graph_of(plan: Plan | GraphPlan, library: Any) -> Any:
     """Leaky integrators joined by the plan's rounded weights; see docs/export.md.
 
     Where NIR has no activation there is a `Scale` by 1, with the activation in its metadata. The
     sign of a feature is a threshold: W sign(v) = 2 W [v > 0] - W 1.
     """
     layers = plan.network.layers
+    if isinstance(plan, GraphPlan):
+        return _graph_of_layers(plan, library)
     weights = plan.weights / plan.weight_scale
     sign = isinstance(layers["visible"].lagrangian, Sign)
     to_hidden, offset = (2 * weights, -weights.sum(axis=1)) if sign else (weights, 0.0)
@@ -60,6 +78,35 @@ def graph_of(plan: Plan, library: Any) -> Any:
             (f"{name}_to_{other}", other),
             (name, f"output_{name}"),
         ]
+    return library.NIRGraph(nodes=nodes, edges=edges)
+
+
+def _graph_of_layers(plan: GraphPlan, library: Any) -> Any:
+    """`graph_of` any layers: a node of weights for each projection, by its name."""
+    layers = plan.network.layers
+    nodes: dict[str, Any] = {}
+    edges: list[tuple[str, str]] = []
+    for name, layer in layers.items():
+        shape = {"input": np.array([layer.size])}
+        nodes[f"input_{name}"] = library.Input(input_type=shape)
+        nodes[name] = _neurons(layer, library)
+        nodes[f"{name}_activation"] = _activation(layer, library)
+        nodes[f"output_{name}"] = library.Output(output_type={"output": shape["input"]})
+        edges += [
+            (f"input_{name}", name),
+            (name, f"{name}_activation"),
+            (name, f"output_{name}"),
+        ]
+        # The bias of an algebraic layer comes with the first weights that end in it.
+        bias = layer.bias if layer.algebraic else np.zeros(layer.size)
+        for each in plan.onto(name):
+            weights = each.weights / each.weight_scale
+            offset = bias
+            if isinstance(layers[each.source].lagrangian, Sign):
+                weights, offset = 2 * weights, bias - weights.sum(axis=1)
+            nodes[each.name] = _affine(weights, offset, library)
+            edges += [(f"{each.source}_activation", each.name), (each.name, name)]
+            bias = np.zeros(layer.size)
     return library.NIRGraph(nodes=nodes, edges=edges)
 
 
@@ -85,7 +132,12 @@ def _activation(layer: Layer, library: Any) -> Any:
 
 def _weights(weights: Floats, offset: Floats | float, target: Layer, library: Any) -> Any:
     """Synapses, with the bias of a target that is no leaky integrator."""
-    bias = offset + (target.bias if target.algebraic else np.zeros(target.size))
+    return _affine(
+        weights, offset + (target.bias if target.algebraic else np.zeros(target.size)), library
+    )
+
+
+def _affine(weights: Floats, bias: Floats, library: Any) -> Any:
     if bias.any():
         return library.Affine(weight=np.ascontiguousarray(weights), bias=bias)
     return library.Linear(weight=np.ascontiguousarray(weights))

@@ -100,10 +100,10 @@ def _directions(synapse: object) -> list[tuple[str, str, bool]]:
 
 
 def _neuron(name: str, layer: Layer) -> Neuron:
-    if any(sign in name for sign in (".", "->", "#")) or name.endswith("_out"):
+    if any(sign in name for sign in (".", "->", "#", "/")) or name.endswith("_out"):
         raise MappingError(
-            f"layer {name!r}: signals of a plan are named after layers, with '.', '->', '#' and "
-            f"'_out' between; give it another name"
+            f"layer {name!r}: signals of a plan are named after layers and '.', '->', '#', '/' or "
+            f"'_out'; give it another name"
         )
     check_layer(name, layer)
     row = neuron(layer.lagrangian)

@@ -326,3 +326,58 @@ def test_links_and_arrays_without_measure_are_refused(softmax: hw.Plan, tmp_path
         file.create_dataset("node/metadata/large", (1 << 31,), "f8", chunks=(1 << 20,))
     with pytest.raises(ValueError, match="it unpacks to more than 1,073,741,824 bytes"):
         export.read_nir(path)
+
+
+# Any layers
+
+RNG = np.random.default_rng(0)
+GRAPHS = {
+    "chain": am.Network(
+        {
+            "visible": am.Layer(4, am.Tanh(0.8), tau=np.linspace(1, 2, 4), bias=0.1),
+            "middle": am.Layer(3, am.Softmax(2.0), tau=0.0, bias=[0.1, 0.0, -0.2]),
+            "top": am.Layer(2, am.Sign(), tau=0.7),
+        },
+        [
+            am.Dense(RNG.standard_normal((3, 4)), between=("middle", "visible")),
+            am.Dense(RNG.standard_normal((2, 3)), between=("top", "middle")),
+            am.Directed(0.3 * RNG.standard_normal((4, 4)), source="visible", target="visible"),
+        ],
+    ),
+    "transformer": am.models.analog_transformer(
+        PATTERNS / 5, 0.05 * RNG.standard_normal((3, 24)), beta=4.0
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_plan_of_any_layers_comes_back_equal(name: str, tmp_path: Path) -> None:
+    plan = hw.compile(GRAPHS[name])
+    path = write(plan, tmp_path)
+    loaded = export.read_nir(path)
+    assert type(loaded) is hw.GraphPlan and loaded == plan
+    with pytest.raises(hw.MappingError, match=r"Softmax.* of layer '(middle|attention)'"):
+        export.nir(plan, tmp_path / "other.nir")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="not a plan in NIR"):
+        export.read_nir(path)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
+def test_with_its_activations_a_graph_of_any_layers_is_the_network(
+    name: str, tmp_path: Path
+) -> None:
+    plan = hw.compile(GRAPHS[name])
+    path = write(plan, tmp_path)
+    named = {n: x.metadata["activation"] for n, x in nir.read(path).nodes.items() if x.metadata}
+    known = {n: eval(text, vars(am)) for n, text in named.items()}
+    size = plan.layers["visible"].size
+    cue, t1 = np.where(np.arange(size) % 3, 0.2, -0.2), 0.3
+    ours = am.simulate(plan.network, cue, times=[0.0, t1], until=None)
+    start = {layer: ours[layer][0] for layer in plan.layers}
+    reader = Reader(path, {n: kind.activation for n, kind in known.items()})
+    theirs = reader.run(start, t1, 1e-3, {})
+    moved = np.abs(ours["visible"][1] - cue).max()
+    assert moved > 0.02
+    np.testing.assert_allclose(theirs, ours["visible"][1], rtol=0, atol=0.05 * moved)
