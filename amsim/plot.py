@@ -2,13 +2,15 @@
 
 Nothing here touches pyplot: every function builds a plain `matplotlib.figure.Figure` or draws into
 axes that it is given, and saves nothing: use ``figure.savefig(path)``. A notebook shows what the
-last line of a cell returns. A function with one panel takes ``ax=``.
+last line of a cell returns. A function with one panel takes ``ax=`` and returns it; one with
+several makes a figure of its own and returns that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import checks
 from .errors import MissingDependencyError
+from .network import Network
+from .starts import algebraic_start
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from .dynamics import Trajectory
 
-__all__ = ["energy", "overview", "raster", "recall", "states", "trajectory"]
+__all__ = ["animate", "energy", "overview", "phase", "raster", "recall", "states", "trajectory"]
 
 
 def __dir__() -> list[str]:
@@ -38,6 +42,7 @@ _WIDTH = 8.0  # inches: the text keeps its size where a page shows the figure at
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _MAX_LINES = 200  # more lines than this are one blot
 _NAMED = 8  # lines beyond this number have no legend
+_GRID = 61  # points of a phase portrait along each axis
 _DECADES = 1.7  # a longer span of times is drawn on a logarithmic axis
 
 
@@ -138,7 +143,7 @@ def energy(
     (2, 'energy')
     """
     _check_trajectory(traj)
-    ax = _axes(ax)
+    ax = blank_axes(ax)
     values = traj.energy.reshape(len(traj.times), -1)
     chosen = _cues(cue, values.shape[1])
     named = 1 < len(chosen) <= _NAMED
@@ -194,7 +199,7 @@ def states(
     from matplotlib import colormaps
 
     _check_trajectory(traj)
-    ax = _axes(ax)
+    ax = blank_axes(ax)
     batch = math.prod(traj.statuses.shape)
     number = checks.count("cue", cue, at_least=0, at_most=batch - 1)
     values = traj[checks.choice("layer", layer, tuple(traj))].reshape(len(traj.times), batch, -1)[
@@ -292,7 +297,7 @@ def raster(traj: Trajectory, ax: Axes | None = None, *, cue: int = 0) -> Axes:
         raise ValueError("no messages were recorded; pass EventDriven(record_events=True)")
     (number,) = _cues(cue, math.prod(traj.statuses.shape))
     _check_trajectory(traj)
-    ax = _axes(ax)
+    ax = blank_axes(ax)
     events = traj.events[traj.events.cue == number]
     sizes = {name: math.prod(traj.final[name].shape[traj.statuses.ndim :]) for name in traj}
     sizes.update({str(name): 1 for name in np.unique(events.layer) if name not in sizes})
@@ -313,6 +318,261 @@ def raster(traj: Trajectory, ax: Axes | None = None, *, cue: int = 0) -> Axes:
         scatterpoints=1, markerscale=3,
     )  # fmt: skip
     return ax
+
+
+Unit = tuple[str, int]
+
+
+def phase(
+    net: Network,
+    x: Unit = ("visible", 0),
+    y: Unit = ("visible", 1),
+    ax: Axes | None = None,
+    *,
+    at: Mapping[str, ArrayLike] | None = None,
+    traj: Trajectory | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Draw the phase portrait of two units: where they move, and where each of them stands still.
+
+    All other units are held, but for those of algebraic layers (tau = 0), which follow. Of a
+    network of two dynamic units that is all there is; of a larger one it is a cut.
+
+    Parameters
+    ----------
+    net : Network
+    x, y : (str, int)
+        Two units: their layer, which needs tau > 0, and their place in it.
+    ax : matplotlib Axes, optional
+        Where to draw; by default the axes of a new figure, ``ax.figure``.
+    at : mapping of layer names to array_like (*shape), optional
+        Where the other units are held. Layers that are not named have their stationary value; by
+        default all of this is the last state of the first cue of `traj`, or the features are 0.
+    traj : Trajectory, optional
+        Of this network: the ways of all its cues are drawn. In a cut they may cross the flow.
+    limits : (float, float), optional
+        Of both axes; by default a frame around `traj`, or -1.5 to 1.5.
+
+    Returns
+    -------
+    Axes
+        With the flow as arrows, and the two nullclines (dx/dt = 0, dy/dt = 0) as named lines; they
+        cross where both units rest.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such unit, its layer is algebraic, or the states do not fit.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> net = am.dense_am([[1.0, 0.2], [-0.3, 1.0]], hidden=am.Softmax(4.0), tau_hidden=0.0)
+    >>> traj = am.simulate(net, [[0.5, -0.5], [-0.5, 0.2]])
+    >>> ax = am.plot.phase(net, traj=traj)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('visible 0', 'visible 1')
+    """
+    checks.instance("net", net, Network, "a Network")
+    units = [_dynamic_unit(net, name, unit) for name, unit in (("x", x), ("y", y))]
+    if units[0] == units[1]:
+        raise ValueError(f"x and y are both unit {units[0][1]} of layer {x[0]!r}; choose two")
+    ways = [] if traj is None else [_way(traj, net, unit) for unit in units]
+    low, high = _frame(limits, ways)
+    side = np.linspace(low, high, _GRID)
+    grid = np.meshgrid(side, side)
+    states = {
+        name: np.broadcast_to(value, (_GRID, _GRID, *value.shape)).copy()
+        for name, value in _held(net, at, traj).items()
+    }
+    for (layer, place), values in zip(units, grid, strict=True):
+        states[layer].reshape(_GRID, _GRID, -1)[..., place] = values
+    velocity = net.velocity(states)
+    flow = [velocity[layer].reshape(_GRID, _GRID, -1)[..., place] for layer, place in units]
+    ax = blank_axes(ax, 4.8)
+    ax.streamplot(side, side, flow[0], flow[1], color="0.8", linewidth=0.7, arrowsize=0.8, density=1.1)
+    for name, rate, colour in zip("xy", flow, _COLOURS, strict=False):
+        if rate.min() < 0 < rate.max():
+            ax.contour(side, side, rate, levels=[0.0], colors=[colour], linewidths=1.4)
+        ax.plot([], [], color=colour, label=f"d{name}/dt = 0")
+    if ways:
+        ax.plot(*ways, color="0.25", linewidth=0.9)
+        ax.plot(*(way[-1] for way in ways), "o", color="k", markersize=4, label="last state")
+    ax.set(xlim=(low, high), ylim=(low, high))
+    ax.set(xlabel=f"{x[0]} {x[1]}", ylabel=f"{y[0]} {y[1]}")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(ncols=3, frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    return ax
+
+
+def _dynamic_unit(net: Network, name: str, unit: Any) -> Unit:
+    if not isinstance(unit, tuple) or len(unit) != 2:
+        raise TypeError(f"{name} must be (layer, unit), such as ('visible', 0), got {unit!r}")
+    layer = checks.choice(f"the layer of {name}", unit[0], tuple(net.layers))
+    if layer not in net.dynamic:
+        raise ValueError(
+            f"layer {layer!r} is algebraic (tau = 0) and follows; {name} needs another"
+        )
+    last = net.layers[layer].size - 1
+    return layer, checks.count(f"the unit of {name}", unit[1], at_least=0, at_most=last)
+
+
+def _way(traj: Trajectory, net: Network, unit: Unit) -> Floats:
+    """States of a unit of all cues (T, cues)."""
+    _check_trajectory(traj)
+    if {name: traj[name].shape[traj.statuses.ndim + 1 :] for name in traj} != {
+        name: layer.shape for name, layer in net.layers.items()
+    }:
+        raise ValueError("traj has other layers than net; simulate this network")
+    return traj[unit[0]].reshape(len(traj.times), traj.statuses.size, -1)[..., unit[1]]
+
+
+def _frame(limits: tuple[float, float] | None, ways: Sequence[Floats]) -> tuple[float, float]:
+    if limits is not None:
+        pair = checks.array("limits", limits)
+        if pair.shape != (2,) or not pair[0] < pair[1]:
+            raise ValueError(f"limits must be two numbers, the smaller first, got {limits!r}")
+        return float(pair[0]), float(pair[1])
+    if not ways:
+        return -1.5, 1.5
+    low, high = (float(edge) for edge in (np.min(ways), np.max(ways)))
+    if not math.isfinite(high - low):
+        raise ValueError("traj has states that are not finite; give limits")
+    edge = 0.15 * (high - low) or 1.0
+    return low - edge, high + edge
+
+
+def _held(
+    net: Network, at: Mapping[str, ArrayLike] | None, traj: Trajectory | None
+) -> dict[str, Floats]:
+    """States (*shape) of the dynamic layers, without a batch."""
+    if at is None and traj is not None:
+        batch = traj.statuses.ndim
+        first = {name: traj.final[name][(0,) * batch] for name in net.dynamic}
+    else:
+        if at is not None:
+            checks.instance("at", at, Mapping, "a mapping of layer names to arrays")
+        layer = "visible" if "visible" in net.layers else next(iter(net.layers))
+        given = {layer: np.zeros(net.layers[layer].shape)} if at is None else dict(at)
+        for name in given:
+            checks.choice("a layer of at", name, tuple(net.layers))
+        known = {name: checks.array(f"at[{name!r}]", value) for name, value in given.items()}
+        for name, value in known.items():
+            if value.shape != net.layers[name].shape:
+                shape = net.layers[name].shape
+                raise ValueError(f"at[{name!r}] has shape {value.shape}, the layer has {shape}")
+        first = algebraic_start(net, known, {})
+    full = net.complete({name: first[name] for name in net.dynamic})
+    return {name: np.asarray(full[name], np.float64) for name in net.dynamic}
+
+
+def animate(
+    traj: Trajectory,
+    path: str | Path,
+    cue: int = 0,
+    *,
+    layer: str | None = None,
+    shape: tuple[int, int] | None = None,
+    frames: int = 60,
+    fps: int = 15,
+    force: bool = False,
+) -> Path:
+    """Write one cue as a moving picture: a layer as an image, beside it the energy over time.
+
+    Of a network without an energy the states over time.
+
+    Parameters
+    ----------
+    traj : Trajectory
+    path : str or Path
+        Ends in .gif, or in .mp4 where ffmpeg is installed.
+    cue : int
+        Which cue of the flattened batch.
+    layer : str, optional
+        "visible" by default, or the first layer where none has that name.
+    shape : (int, int), optional
+        Of the image, as in `recall`.
+    frames : int, default 60
+        At most so many, evenly spaced among the recorded times: choose these with ``times=``.
+    fps : int, default 15
+        Frames in a second.
+    force : bool, default False
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If there is no such layer or cue, or the file has another ending.
+    FileExistsError
+        If the file exists and force is false.
+    MissingDependencyError
+        For .mp4 without ffmpeg.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import amsim as am
+    >>> patterns = am.patterns.random(2, 64, seed=0)
+    >>> traj = am.simulate(am.dense_am(patterns), am.patterns.corrupt(patterns[0], flip=0.2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = am.plot.animate(traj, f"{folder}/recall.gif", frames=3)
+    ...     path.read_bytes()[:3]
+    b'GIF'
+    """
+    _check_trajectory(traj)
+    (number,) = _cues(cue, traj.statuses.size)
+    if layer is None:
+        layer = "visible" if "visible" in traj else next(iter(traj))
+    checks.choice("layer", layer, tuple(traj))
+    target = checks.path("path", path)
+    steps = np.linspace(0, len(traj.times) - 1, checks.count("frames", frames)).round()
+    kept = np.unique(steps.astype(int))
+    writer = _writer(target, checks.count("fps", fps))
+    if target.exists() and not checks.flag("force", force):
+        raise FileExistsError(f"{target} exists; pass force=True to replace it")
+    images = traj[layer].reshape(len(traj.times), traj.statuses.size, -1)[:, number]
+    shape = _image_shape(images.shape[1], shape)
+    figure = blank(3.4)
+    left, right = figure.subplots(1, 2, width_ratios=(2, 3))
+    size = float(np.nanmax(np.abs(images[-1]))) or 1.0
+    shown = left.imshow(
+        images[0].reshape(shape), cmap="gray_r", vmin=-size, vmax=size, interpolation="nearest",
+        aspect="auto" if shape[0] == 1 else "equal",
+    )  # fmt: skip
+    left.set(xticks=[], yticks=[])
+    if traj.directed:
+        states(traj, layer, right, number)
+    else:
+        energy(traj, right, cue=number)
+    cursor = right.axvline(traj.times[0], color=_COLOURS[5], linewidth=1.0)
+    with writer.saving(figure, str(target), dpi=100):
+        for step in kept:
+            shown.set_data(images[step].reshape(shape))
+            cursor.set_xdata([traj.times[step]] * 2)
+            left.set_title(f"{layer} at t = {traj.times[step]:.3g}", fontsize=10)
+            writer.grab_frame()
+    return target
+
+
+def _writer(path: Path, fps: int) -> Any:
+    """Who writes a moving picture of that ending."""
+    from matplotlib import animation
+
+    ending = path.suffix.lower()
+    if ending == ".gif":
+        return animation.PillowWriter(fps=fps)
+    if ending != ".mp4":
+        raise ValueError(f"{path} must end in .gif or .mp4")
+    if not animation.FFMpegWriter.isAvailable():
+        raise MissingDependencyError(
+            "ffmpeg, which writes .mp4, is not installed; install it, or write a .gif"
+        )
+    return animation.FFMpegWriter(fps=fps)
 
 
 def overview(
@@ -472,10 +732,10 @@ def _check_trajectory(traj: Any) -> None:
     checks.instance("traj", traj, Trajectory, "what simulate returns")
 
 
-def _axes(ax: Axes | None) -> Axes:
+def blank_axes(ax: Axes | None, height: float = 3.2) -> Axes:
     """The axes to draw in; those of a new figure for None."""
     if ax is None:
-        figure = blank(3.2)
+        figure = blank(height)
         from .figure import Axes as Shown
 
         return figure.add_subplot(axes_class=Shown)
@@ -493,13 +753,18 @@ def _plot(ax: Axes, times: Floats, values: Floats, **style: Any) -> None:
 def _label(ax: Axes, times: Floats, time_label: str, value_label: str) -> None:
     """Scale the time axis and name both."""
     positive = times[times > 0]
-    if len(positive) > 2 and math.log10(positive[-1] / positive[0]) > _DECADES:
+    if len(positive) > 2 and math.log10(positive[-1] / positive[0]) > _DECADES and _early(positive):
         # Recorded times are geometric, but for the 0 in front: linear up to the first of them.
         ax.set_xscale("symlog", linthresh=positive[0], linscale=0.3)
     if len(times) > 1:
         ax.set_xlim(times[0], times[-1])
     ax.set(xlabel=time_label, ylabel=value_label)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _early(times: Floats) -> bool:
+    """Whether most times are early ones; equally spaced times are not."""
+    return bool(np.median(times) < 0.25 * times[-1])
 
 
 def _unit_interval(values: Floats) -> Floats:

@@ -20,7 +20,8 @@ from .patterns import SIMILARITIES, Similarity
 from .theory import capacity
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 Floats = NDArray[np.float64]
 # Betas times the median separation: from where all memories mix to where one has all of the weight.
@@ -56,12 +57,11 @@ class BetaSuggestion:
 
     __repr__ = fields_repr
 
-    def plot(self) -> Figure:
-        """Hits over beta, with the bounds and the suggestion."""
+    def plot(self, ax: Axes | None = None) -> FigureBase:
+        """Hits over beta, with the bounds and the suggestion; in a new figure, or in `ax`."""
         from .plot import blank
 
-        figure = blank(3.4)
-        ax = figure.subplots()
+        ax = blank(3.4).subplots() if ax is None else ax
         ax.semilogx(self.betas, self.hits, "o-", color="#0072B2", label="measured")
         ax.axvline(self.beta, color="#009E73", label=f"suggested: {self.beta:.3g}")
         bounds = {"random patterns retrieved": self.retrieval, "all separated": self.separated}
@@ -70,7 +70,7 @@ class BetaSuggestion:
                 ax.axvline(bound, color="#D55E00", linestyle=style, label=f"{name}: {bound:.3g}")
         ax.set(xlabel="beta", ylabel="cues at their pattern", ylim=(-0.03, 1.03))
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        return figure
+        return ax.figure
 
 
 def suggest_beta(

@@ -21,7 +21,8 @@ from .planner import compile_two_layers
 from .run import run
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 Floats = NDArray[np.float64]
 CAUSES = ("weights", "schedule", "state", "quantum")
@@ -88,11 +89,11 @@ class Comparison:
             lines.append(f"{name:20} {median:8.2g} {worst:8.2g}")
         return "\n".join([*lines, "verified_on_hardware: false"])
 
-    def plot(self) -> Figure:
-        """Errors by cause, one point a cue."""
+    def plot(self, ax: Axes | None = None) -> FigureBase:
+        """Errors by cause, one point a cue; in a new figure, or in `ax`."""
         from .figures import causes
 
-        return causes(self)
+        return causes(self, ax)
 
 
 def compare(plan: Plan | GraphPlan, cues: ArrayLike, *, steps: int | None = None) -> Comparison:

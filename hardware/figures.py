@@ -12,7 +12,7 @@ from amsim.plot import blank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
     from .compare import Comparison
 
@@ -21,10 +21,9 @@ _BLUE, _ORANGE, _GREEN = "#0072B2", "#E69F00", "#009E73"
 _LEAST = 1e-9  # errors below are drawn here: a logarithmic axis has no 0
 
 
-def causes(comparison: Comparison) -> Figure:
+def causes(comparison: Comparison, ax: Axes | None = None) -> FigureBase:
     """Draw the errors of every settled cue of the same basin, by cause; one point a cue."""
-    figure = blank(3.4)
-    ax = figure.subplots()
+    ax = blank(3.4).subplots() if ax is None else ax
     rows = {"all": comparison.total, **comparison.by_cause}
     spread = np.linspace(-0.25, 0.25, max(1, int(comparison.good.sum())))
     for position, error in enumerate(rows.values()):
@@ -34,7 +33,8 @@ def causes(comparison: Comparison) -> Figure:
     ax.set(yscale="log", ylabel="largest error of a feature", xticks=range(len(rows)))
     ax.set_xticklabels(list(rows))
     ax.legend(frameon=False)
-    return _tidy(figure, ax)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax.figure
 
 
 def bit_widths(comparisons: Sequence[Comparison]) -> Figure:
@@ -68,14 +68,9 @@ def bit_widths(comparisons: Sequence[Comparison]) -> Figure:
     basins.set(xlabel="weight bits", ylabel="share of cues in the same basin", ylim=(0, 1.05))
     for ax in (errors, basins):
         ax.set_xticks(bits)
-        _tidy(figure, ax)
+        ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def _weight_step(ax: Axes, step: float) -> None:
     ax.axhline(step, ls="--", color=_ORANGE, lw=1, label="one weight step")
-
-
-def _tidy(figure: Figure, ax: Axes) -> Figure:
-    ax.spines[["top", "right"]].set_visible(False)
-    return figure

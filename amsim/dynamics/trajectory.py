@@ -39,7 +39,8 @@ from .problem import (
 from .sliding import sliding_units
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
 
     from ..network import Network
 
@@ -485,18 +486,27 @@ class Trajectory(RunResult, Mapping[str, Array]):
         return {name: self.final[name] for name in network.dynamic}, last
 
     def plot(self, cue: int = 0) -> Figure:
-        """Energy and states of one cue over time; `cue` counts through the flattened batch."""
+        """Energy and states of one cue over time; `cue` counts through the flattened batch.
+
+        The figure has two panels, and so takes no ``ax=``: `amsim.plot.energy` and
+        `amsim.plot.states` draw one each into axes that they are given.
+        """
         from ..plot import trajectory
 
         return trajectory(self, cue=cue)
 
-    def plot_raster(self, cue: int = 0) -> Figure:
+    def plot_raster(self, cue: int = 0, ax: Axes | None = None) -> FigureBase:
         """Messages of one cue, a row per unit; needs `EventDriven(record_events=True)`."""
         from ..plot import blank, raster
 
-        figure = blank(4.5)
-        raster(self, figure.subplots(), cue=cue)
-        return figure
+        ax = blank(4.5).subplots() if ax is None else ax
+        return raster(self, ax, cue=cue).figure
+
+    def animate(self, path: str | Path, cue: int = 0, **options: Any) -> Path:
+        """Write one cue as a moving picture, .gif or .mp4; options as of `amsim.plot.animate`."""
+        from ..plot import animate
+
+        return animate(self, path, cue, **options)
 
     def save(self, path: str | Path, *, force: bool = False) -> Path:
         """Write everything to a .npz file that needs neither pickle nor the network to be read.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import patterns
+from ..plot import blank
 from ..suggestion import suggest_beta
 
 if TYPE_CHECKING:
@@ -17,4 +18,6 @@ def beta() -> Figure:
     """Digits at their pattern over beta, and the bounds; the upper half is missing."""
     digits, missing = patterns.digits_gray(100), np.arange(64) < 32
     found = suggest_beta(digits, digits, similarity="euclidean", missing=missing, clamp=~missing)
-    return found.plot()
+    figure = blank(3.4)
+    found.plot(figure.subplots())
+    return figure

@@ -1,6 +1,7 @@
 """Stability of recall under delays and asynchrony: fixed points, spectra, certificates."""
 
 from .basins import radius, radius_bound
+from .bifurcation import Bifurcation, bifurcation
 from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
@@ -12,6 +13,7 @@ from .staleness_limits import StalenessLimits, largest_staleness
 from .verdicts import Verdict
 
 __all__ = [
+    "Bifurcation",
     "Certificate",
     "Classification",
     "Equilibrium",
@@ -19,6 +21,7 @@ __all__ = [
     "StalenessLimits",
     "Verdict",
     "analyse",
+    "bifurcation",
     "certify",
     "classify",
     "critical_delay",

@@ -215,7 +215,7 @@ class StabilityReport:
         Returns
         -------
         matplotlib Figure
-            With two axes.
+            With two axes, and so none is taken.
 
         Raises
         ------

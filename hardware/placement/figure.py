@@ -12,7 +12,7 @@ from amsim.plot import blank
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
 
     from .result import Placement
 
@@ -25,12 +25,12 @@ _GAP = 0.56  # side of a router, of the distance between two
 _NAMED = 12  # with more routers across, cores carry no text
 
 
-def draw(placement: Placement) -> Figure:
+def draw(placement: Placement, ax: Axes | None = None) -> FigureBase:
     """What `Placement.plot` returns."""
     rows, columns = placement.mesh.shape
     height = min(9.0, max(2.6, 1.0 + (_WIDTH - 1.4) * rows / columns))
-    figure = blank(height)
-    ax = figure.subplots()
+    ax = blank(height).subplots() if ax is None else ax
+    figure = ax.figure
     ax.set_aspect("equal")
     _routers(ax, placement)
     if placement.links.hottest > 0:

@@ -19,7 +19,8 @@ from .core import Load, Sizes, Use, uses
 from .mesh import Floats, Integers, Links, Mesh
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,11 +156,14 @@ class Placement:
 
         return describe(self)
 
-    def plot(self) -> Figure:
-        """The mesh with its cores, how full they are, and the load of its links."""
+    def plot(self, ax: Axes | None = None) -> FigureBase:
+        """The mesh with its cores, how full they are, and the load of its links.
+
+        In a new figure, or in `ax`.
+        """
         from .figure import draw
 
-        return draw(self)
+        return draw(self, ax)
 
     def __repr__(self) -> str:
         return (
