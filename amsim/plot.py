@@ -390,7 +390,8 @@ def phase(
     velocity = net.velocity(states)
     flow = [velocity[layer].reshape(_GRID, _GRID, -1)[..., place] for layer, place in units]
     ax = blank_axes(ax, 4.8)
-    ax.streamplot(side, side, flow[0], flow[1], color="0.8", linewidth=0.7, arrowsize=0.8, density=1.1)
+    arrows: dict[str, Any] = {"color": "0.8", "linewidth": 0.7, "arrowsize": 0.8, "density": 1.1}
+    ax.streamplot(side, side, flow[0], flow[1], **arrows)
     for name, rate, colour in zip("xy", flow, _COLOURS, strict=False):
         if rate.min() < 0 < rate.max():
             ax.contour(side, side, rate, levels=[0.0], colors=[colour], linewidths=1.4)

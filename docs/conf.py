@@ -92,6 +92,10 @@ REFERENCE = {
 }
 
 
+# Bases whose members the reference leaves out.
+_FOREIGN = "Exception, dict, object, BaseEstimator, ClusterMixin, ClassifierMixin, TransformerMixin"
+
+
 def names_of(module: Any) -> list[str]:
     """The public names of a module that are no modules."""
     listed = getattr(module, "__all__", None) or [
@@ -130,8 +134,8 @@ def write_reference() -> None:
 
 def _directive(name: str, value: Any) -> list[str]:
     if inspect.isclass(value):
-        options = ["   :members:", "   :inherited-members: Exception, dict, object"]
-        options.append("   :exclude-members: get_metadata_routing")  # of scikit-learn
+        options = ["   :members:", f"   :inherited-members: {_FOREIGN}"]
+        options.append("   :exclude-members: get_metadata_routing, set_score_request")
         return [f".. autoclass:: {name}", *options, ""]
     return [f".. {'autofunction' if callable(value) else 'autodata'}:: {name}", ""]
 

@@ -42,8 +42,8 @@ class HyperSynapse(ABC):
     4. `force_on(a)` is minus the derivative of the energy by what fills slot a. Where one layer
        fills several slots, the network adds their forces up, and an energy would count every
        pair of its units twice: divide energy and forces by `permutations(between)`.
-    5. `force_on(a)` does not read entry a, which may be None, unless the class sets ``reads_own =
-       True``. It reads all others; if it needs fewer, override `dependencies`: a layer with tau = 0
+    5. `force_on(a)` does not read entry a, which may be None, unless the class sets `reads_own` to
+       True. It reads all others; if it needs fewer, override `dependencies`: a layer with tau = 0
        may fill a slot whose force does not read it.
     6. `coupling` has the derivatives of the forces, written out. Since the energy has second
        derivatives, block (a, b) is block (b, a) transposed. `every_copy` and `block_diagonal` make
