@@ -323,7 +323,7 @@ def test_windows_do_not_look_at_messages_again_that_are_on_their_way(
         {"jitter": 0.4},
         {"jitter": scipy.stats.expon(0, 0.1), "drop": 0.3},
     ],
-    ids=str,
+    ids=["plain", "losses", "jitter", "long jitter and losses"],
 )
 def test_no_delays_by_link_cost_much_more_than_a_queue(
     quantum: float, least: float, options: Any, monkeypatch: pytest.MonkeyPatch

@@ -87,6 +87,12 @@ def costs() -> hw.CostTable:
     return hw.compare_costs(network(), CUES)
 
 
+def chain() -> hw.GraphPlan:
+    layers = {name: am.Layer(2, am.Tanh()) for name in "abc"}
+    synapses = [am.Dense(np.eye(2) / 4, between=tuple(pair)) for pair in ("ab", "bc")]
+    return hw.compile(am.Network(layers, synapses))
+
+
 MAKERS: list[Callable[[], Any]] = [
     lambda: recalled(),
     lambda: recalled("RK45"),
@@ -151,6 +157,8 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: result().trace,
     lambda: prepare(plan(), CUES)[0],
     placement,
+    chain,
+    lambda: hw.place(chain()),
     estimate,
     costs,
     lambda: costs().rows[0],
