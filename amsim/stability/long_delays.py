@@ -82,30 +82,37 @@ class Loop:
         )
         s = np.where(s.real <= self._pole, self._pole + 1 / (self.delay + size) + 1j * s.imag, s)
         value = self._value(s, logs)
+        moving = np.ones(s.shape, dtype=bool)
         for _ in range(_STEPS):
             step = -value / self._slope(s)
-            if (np.abs(step) <= 1e-15 * np.abs(s)).all():
+            moving &= np.abs(step) > 1e-15 * np.abs(s)
+            if not moving.any():
                 break
-            moved, new, better = self._damped_step(s, value, step, logs)
-            if not better.any():
-                break
-            s, value = np.where(better, moved, s), np.where(better, new, value)
+            s, value, moving = self._damped_step(s, value, np.where(moving, step, 0.0), logs)
         return s, np.abs(value) <= 1e-12 * (1 + np.abs(logs))
 
     def _damped_step(
         self, s: Complex, value: Complex, step: Complex, logs: Complex
     ) -> tuple[Complex, Complex, NDArray[np.bool_]]:
-        """As much of each step as comes nearer and stays right of the poles; and where it does."""
+        """New states and values, and which moved: as much of each step as comes nearer.
+
+        What has come as near as rounding lets it stays where it is.
+        """
+        moved, new, nearer = self._tried(s, value, step, logs)
+        for _ in range(_HALVINGS):
+            farther = ~nearer & (moved != s)
+            if not farther.any():
+                break
+            step = np.where(farther, step / 2, step)
+            moved, new, nearer = self._tried(s, value, step, logs)
+        return np.where(nearer, moved, s), np.where(nearer, new, value), nearer
+
+    def _tried(
+        self, s: Complex, value: Complex, step: Complex, logs: Complex
+    ) -> tuple[Complex, Complex, NDArray[np.bool_]]:
         moved = s + step
         new = self._value(moved, logs)
-        for _ in range(_HALVINGS):
-            bad = (moved.real <= self._pole) | ~(np.abs(new) <= np.abs(value))
-            if not bad.any():
-                break
-            step = np.where(bad, step / 2, step)
-            moved = s + step
-            new = self._value(moved, logs)
-        return moved, new, (moved.real > self._pole) & (np.abs(new) <= np.abs(value))
+        return moved, new, (moved.real > self._pole) & (np.abs(new) < np.abs(value))
 
     def _value(self, s: Complex, logs: Complex) -> Complex:
         with np.errstate(all="ignore"):
