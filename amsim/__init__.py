@@ -50,4 +50,4 @@ def __dir__() -> list[str]:
     """What is public, so that completion shows no more."""
     from . import public
 
-    return sorted([*public.__all__, "__version__", "estimators", *siblings.NAMES])
+    return sorted([*public.__all__, "__version__", "estimators", "interop", *siblings.NAMES])

@@ -114,7 +114,7 @@ def learn(route: str, seed: int, epochs: int | None, log: bool) -> dict[str, Any
         training = am.learning.train(
             net, cues[rows], loss, clamp=np.arange(cues.shape[1]) < SHOWN,
             epochs=epochs or about["epochs"], optimiser=am.learning.SGD(1.0), seed=seed,
-            batch_size=about["size"],             validate=value if log else None, **options,
+            batch_size=about["size"], validate=value if log else None, **options,
         )  # fmt: skip
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     after = accuracy(training.network, cues, labels, held, options)
