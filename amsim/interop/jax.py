@@ -83,7 +83,7 @@ def recall(
         tree, moved = rest.pull_back(numpy_tree(parameters), numpy_tree(states), numpy_tree(slopes))
         return like(tree, parameters), np.asarray(moved, states["visible"].dtype)
 
-    @jax.custom_vjp
+    @jax.custom_vjp  # type: ignore[untyped-decorator]
     def settled(parameters: Any, cue: Any) -> Any:
         return jax.pure_callback(run, shapes(cue), parameters, cue)
 

@@ -20,7 +20,7 @@ except ImportError as error:
 _SETTLED = Settled(1e-9)
 
 
-class Recall(torch.nn.Module):
+class Recall(torch.nn.Module):  # type: ignore[misc]
     """A network as a layer: cues in, the states where they settle out.
 
     The depth adapts to each cue. The parameters are those of `Network.parameters` but tau, under
@@ -85,7 +85,7 @@ class Recall(torch.nn.Module):
         return _tree(self._places, values)
 
 
-class _Settled(torch.autograd.Function):
+class _Settled(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, rest: Rest, places: Any, cue: Any, *own: Any) -> Any:
         states = rest.states(_tree(places, own), cue.detach().cpu().numpy())
