@@ -90,6 +90,24 @@ def of_message_loss():
     yield data, changed(data, lambda d: d.scheme == "heartbeat", overlap=lambda x: delta)
 
 
+def of_full_links():
+    def law(bus, places, peak, **_):
+        sent = 2000.0 if bus != "wait" or peak < 6 else 900.0
+        left = 12.0 if bus == "drop" and peak >= 2 else 0.95
+        return {"settled": 1.0, "error": left, "messages": sent, "overlap": 1.0}
+
+    data = world("full_links", lambda rng, **given: law(**given))
+    for bus in ("queue", "wait", "coalesce"):
+        yield data, changed(data, lambda d, bus=bus: d.bus == bus, error=times(1.2))
+        yield data, changed(data, lambda d, bus=bus: d.bus == bus, settled=times(0.0))
+    for peak in (2.0, 6.0):
+        at = lambda d, peak=peak: (d.bus == "drop") & (d.peak == peak)  # noqa: E731
+        yield data, changed(data, at, error=times(0.5))
+        deep = lambda d, at=at: at(d) & (d.places == 64)  # noqa: E731
+        yield data, changed(data, deep, error=times(0.4))
+    yield data, changed(data, lambda d: d.bus == "wait", messages=times(2.0))
+
+
 def of_spurious():
     def law(rng, beta, memories, **_):
         kept = spurious.expected_kept(beta, memories)
