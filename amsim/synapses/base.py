@@ -57,7 +57,7 @@ class HyperSynapse(ABC):
     10. `check_layers` does the same for what else the layers have, where not all will do.
     11. `bounded_below` and `growth` are true: a `Network` asks them whether the energy has a lower
         bound.
-    11. Forces that no energy has take ``directed = True``. `energy` and `parameter_gradient` are
+    12. Forces that no energy has take ``directed = True``. `energy` and `parameter_gradient` are
         then those of the symmetric part of the couplings, which a `Network` gives only when it is
         asked for by name, and rules 4 and 6 do not bind the forces.
 

@@ -1,0 +1,62 @@
+"""Every page, picture and public module has its place on the site, and a bad site is found out."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from amsim.gallery import FIGURES
+
+HOME = Path(__file__).parents[2]
+DOCS = HOME / "docs"
+CHECK = runpy.run_path(str(HOME / ".ci" / "site.py"))
+
+
+def listed(page: str) -> set[str]:
+    """What the tables of contents of a page name."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL)
+    return {line for toc in found for line in toc.splitlines() if line and line[0] != ":"}
+
+
+def test_every_page_is_in_a_table_of_contents():
+    pages = {path.stem for path in DOCS.glob("*.md")}
+    assert pages == {"index", *listed("guide.md")} | (listed("index.md") & pages)
+
+
+def test_the_gallery_has_every_picture():
+    text = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    assert re.findall(r"^!\[.+\]\(gallery/(\w+)\.png\)$", text, re.MULTILINE) == [*FIGURES]
+    assert {path.stem for path in (DOCS / "gallery").glob("*.png")} == {*FIGURES}
+
+
+GOOD = '<link rel="canonical" href="https://a.org"/><a href="b.html#c">b</a><a href="https://d.org">d</a>'
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        (GOOD, None),
+        ('<script src="https://cdn.org/x.js"></script>', "a.html: loads https://cdn.org/x.js"),
+        ('<img src="//cdn.org/x.png">', "a.html: loads //cdn.org/x.png"),
+        ('<link rel="stylesheet" href="https://cdn.org/x.css">', "loads https://cdn.org/x.css"),
+        ('<a href="none.html">x</a>', "a.html: none.html leads nowhere"),
+        ('<a href="b.html#none">x</a>', "a.html: b.html#none names a place that is not there"),
+        ('<img src="none.png">', "a.html: none.png leads nowhere"),
+    ],
+)
+def test_a_bad_site_is_found_out(tmp_path: Path, page: str, problem: str | None):
+    (tmp_path / "a.html").write_text(page)
+    (tmp_path / "b.html").write_text('<h1 id="c">b</h1>')
+    found = CHECK["problems"](tmp_path)
+    assert not found if problem is None else problem in "\n".join(found)
+
+
+def test_a_style_that_loads_a_font_is_found_out(tmp_path: Path):
+    (tmp_path / "a.html").write_text("<p>a</p>")
+    (tmp_path / "a.css").write_text("@font-face { src: url('https://cdn.org/f.woff2') }")
+    assert CHECK["problems"](tmp_path) == ["a.css: loads https://cdn.org/f.woff2"]
+    assert CHECK["problems"](tmp_path / "none") != []
