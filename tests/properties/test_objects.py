@@ -59,6 +59,11 @@ def plan() -> hw.Plan:
 
 
 @cache
+def graph() -> hw.GraphPlan:
+    return hw.compile(am.models.analog_transformer(PATTERNS / 4, PATTERNS[:2] / 64))
+
+
+@cache
 def result() -> hw.Result:
     return hw.run(plan(), CUES, steps=50)
 
@@ -164,6 +169,9 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: costs().rows[0],
     hw.Integers,
     lambda: hw.compare(plan(), CUES),
+    graph,
+    lambda: hw.place(graph()),
+    lambda: hw.run(graph(), CUES / 4, steps=20),
     lambda: hw.CHIPS["loihi2"],
     lambda: next(iter(hw.CHIPS["loihi2"].limits.values())),
     lambda: hw.CHIPS["loihi2"].systems[0],
