@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from .console import DONE, MISSING, UserError, count, emit, fail, note
 from .files import Floats, add_output, load, output, write
 
 if TYPE_CHECKING:
-    from ..hardware import Plan, Result
+    from ..hardware import GraphPlan, Plan, Result
 
 RECORD, STATES = FILES = "result.json", "states.npz"
 _LISTED = 20
@@ -44,9 +45,10 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from .. import hardware as hw
+    from ..hardware.files import load as load_plan
 
     try:
-        plan = hw.Plan.load(args.plan)
+        plan = load_plan(args.plan)
     except OSError as error:
         raise UserError(
             f"{error.filename or args.plan} cannot be read: {error.strerror}"
@@ -82,7 +84,7 @@ def _save_states(file: Any, result: Result) -> None:
     np.savez_compressed(file, **states, **integers)
 
 
-def _record(plan: Plan, result: Result, folder: Path) -> dict[str, Any]:
+def _record(plan: Plan | GraphPlan, result: Result, folder: Path) -> dict[str, Any]:
     return {
         "command": "run",
         "backend": result.backend,
@@ -95,22 +97,31 @@ def _record(plan: Plan, result: Result, folder: Path) -> dict[str, Any]:
     }
 
 
-def _rows(plan: Plan, result: Result) -> list[dict[str, Any]]:
-    """Make one row per cue; its memory is the unit with the largest state."""
-    visible, hidden = result.final["visible"], result.final["hidden"]
-    memory = hidden.argmax(axis=1)
-    stored: Floats = plan.weights[memory] / plan.weight_scale
-    overlap = (stored * visible).sum(axis=1) / visible.shape[1]
+def _rows(plan: Plan | GraphPlan, result: Result) -> list[dict[str, Any]]:
+    """Make one row per cue; its memory is the unit with the largest state.
+
+    Which units are memories a plan of any layers does not say.
+    """
+    from ..hardware import GraphPlan
+
     settled = result.settled
+    found: list[dict[str, Any]] = [{"memory": None, "overlap": None}] * math.prod(result.batch)
+    if not isinstance(plan, GraphPlan):
+        visible, hidden = result.final["visible"], result.final["hidden"]
+        memory = hidden.argmax(axis=1)
+        stored: Floats = plan.weights[memory] / plan.weight_scale
+        overlap = (stored * visible).sum(axis=1) / visible.shape[1]
+        found = [
+            {"memory": int(k), "overlap": float(m)} for k, m in zip(memory, overlap, strict=True)
+        ]
     return [
         {
             "cue": i,
-            "memory": int(memory[i]),
-            "overlap": float(overlap[i]),
+            **what,
             "at_rest_after": None if settled is None or settled[i] < 0 else int(settled[i]),
             "messages": {name: int(number[i]) for name, number in result.messages.items()},
         }
-        for i in range(len(visible))
+        for i, what in enumerate(found)
     ]
 
 
@@ -118,11 +129,11 @@ def _table(record: dict[str, Any], folder: Path) -> str:
     rows = record["results"]
     lines = [f"{'cue':>5} {'memory':>7} {'overlap':>8} {'at rest':>8}  messages"]
     for row in rows[:_LISTED]:
+        memory = "-" if row["memory"] is None else str(row["memory"])
+        overlap = "-" if row["overlap"] is None else f"{row['overlap']:.3f}"
         rest = "-" if row["at_rest_after"] is None else str(row["at_rest_after"])
         messages = ", ".join(f"{name} {number}" for name, number in row["messages"].items())
-        lines.append(
-            f"{row['cue']:>5} {row['memory']:>7} {row['overlap']:>8.3f} {rest:>8}  {messages}"
-        )
+        lines.append(f"{row['cue']:>5} {memory:>7} {overlap:>8} {rest:>8}  {messages}")
     if len(rows) > _LISTED:
         lines.append(f"  ... and {len(rows) - _LISTED} more in {RECORD}")
     took = record["seconds"].get("run", 0.0)

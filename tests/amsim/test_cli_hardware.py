@@ -69,6 +69,24 @@ def test_run_writes_what_hardware_run_computes(
     assert counts == result.messages["visible"].tolist()
 
 
+def test_run_takes_plans_of_any_layers(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = am.models.analog_transformer(PATTERNS / 8, PATTERNS[:2] / 64, beta=8.0)
+    plan = hw.compile(net, cue_limit=1.0)
+    (files / "plan").mkdir()
+    plan.save(files / "plan" / "plan.json")
+    assert main([*RUN, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    result = hw.run(plan, np.load("cues.npy"))
+    with np.load(files / "out" / "states.npz") as states:
+        np.testing.assert_array_equal(states["final/attention"], result.final["attention"])
+        np.testing.assert_array_equal(states["integers/memories"], result.integers["memories"])
+    assert [row["memory"] for row in record["results"]] == [None] * 3
+    counts = [row["messages"]["attention.rounds"] for row in record["results"]]
+    assert counts == result.messages["attention.rounds"].tolist()
+    assert main([*RUN, "--force"]) == 0
+    assert "attention.rounds" in capsys.readouterr().out
+
+
 def test_run_prints_a_table(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(mapped("--json")) == 0
     assert json.loads(capsys.readouterr().out)["verified_on_hardware"] is False

@@ -1,0 +1,1 @@
+from hardware.files import *
