@@ -115,6 +115,7 @@ class _Run:
             explicit=True,
             tolerance=problem.tolerance if last or self.constant_from(start) else 0.0,
             breakpoints=np.zeros(0),
+            recording=None,
         )
         solution = solve(part)
         codes, ends = solution.codes.copy(), solution.ends.copy()

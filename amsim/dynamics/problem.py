@@ -21,6 +21,7 @@ from .inputs import Drive
 from .loops import Loop, loop_of
 from .noise import Disturbance
 from .ranks import Ranks
+from .recording import Recording
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
@@ -91,6 +92,8 @@ class Problem:
         What drives the state besides; for solvers that say `takes_noise`.
     ranks : Ranks or None
         The processes that share the memories, where there are several.
+    recording : Recording or None
+        What is kept of the states; a solver may keep all of them, and leave the rest to `simulate`.
     """
 
     network: Network
@@ -110,6 +113,7 @@ class Problem:
     deadline: float = np.inf
     noise: Disturbance | None = None
     ranks: Ranks | None = None
+    recording: Recording | None = None
 
     @cached_property
     def batch(self) -> int:
@@ -248,6 +252,9 @@ class Solution:
         What else to say in the message.
     part : callable, optional
         The solution of some of the cues at the same times, where that is made without all of them.
+    kept : dict of str to ndarray (T, B, *shape), optional
+        What `Problem.recording` names, where the solver did not keep all states: `record` then has
+        none.
     """
 
     times: Array
@@ -265,6 +272,7 @@ class Solution:
     smooth: bool = True
     note: str = ""
     part: Callable[[Array], Solution] | None = None
+    kept: dict[str, Array] | None = None
 
     def select(self, cues: NDArray[np.int64]) -> Solution:
         """The same of some of the cues, at the same times."""
@@ -281,6 +289,7 @@ class Solution:
             stats=of_cues(self.stats, cues),
             events=lines_of(self.events, cues),
             crossings=lines_of(self.crossings, cues),
+            kept=None if self.kept is None else {n: x[:, cues] for n, x in self.kept.items()},
             part=None,
         )
         if self.part is None:

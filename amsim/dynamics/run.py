@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +19,7 @@ from ..progress import Progress
 from ..synapses import Array
 from . import adams
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
+from .recording import sizes
 from .sampled import SampledInputs
 
 # A time after which nothing happens.
@@ -250,7 +252,8 @@ def integrate(
     crew = _Crew(kind, problem, rtol, atol, max_steps)
     outcomes = crew.run_all(_parts(kind, problem))
     crew.progress.close()
-    return _solution(kind, problem, _joined(outcomes), crew.outputs)
+    solution = _solution(kind, problem, _joined(outcomes), crew.outputs)
+    return solution if problem.recording is None else crew.with_kept(solution)
 
 
 def _parts(kind: type[Run], problem: Problem) -> list[slice]:
@@ -270,12 +273,16 @@ class _Crew:
         self, kind: type[Run], problem: Problem, rtol: float, atol: float, max_steps: int
     ) -> None:
         self.kind, self.problem, self.limits = kind, problem, (rtol, atol, max_steps)
-        self.outputs = np.empty((problem.batch, len(problem.times), kind.width(problem)))
+        rows, self.kept = len(problem.times), None
+        if problem.recording is not None:  # each part has outputs of its own, for a while
+            rows, self.kept = 0, problem.recording.room(len(problem.times) + 1, problem.batch)
+        self.filled: dict[int, tuple[slice, int]] = {}  # parts, and the rows that they came to
+        self.outputs = np.empty((problem.batch, rows, kind.width(problem)))
         shown = problem.ranks is None or problem.ranks.rank == 0
         self.progress = Progress(problem.t1, problem.batch, problem.deadline, shown)
         self.reached: dict[int, float] = {}  # times of the parts that are under way
         self.left = problem.batch  # cues of parts that have not ended
-        self.showing = Lock()
+        self.showing, self.keeping = Lock(), Lock()
         self.stopped = False  # the cues that are left keep the state that they have
 
     def run_all(self, parts: list[slice]) -> list[Outcome]:
@@ -295,12 +302,44 @@ class _Crew:
         """Step until every cue of the part has ended."""
         run = self.kind(self.problem.select(np.arange(part.start, part.stop)), *self.limits)
         run.outputs = self.outputs[part]
+        if self.kept is not None:
+            run.outputs = np.empty(
+                (run.problem.batch, len(self.problem.times), run.outputs.shape[2])
+            )
         try:
             if not self.stopped:
                 self.finish(run, part)
         except KeyboardInterrupt:
             self.stopped = True
-        return run.outcome()
+        outcome = run.outcome()
+        if self.kept is not None:
+            with self.keeping:  # functions of the user are called by one thread at a time
+                self.keep(run, part, outcome)
+        return outcome
+
+    def keep(self, run: Run, part: slice, outcome: Outcome) -> None:
+        """What is recorded of a part, up to its end."""
+        problem, recording = run.problem, run.problem.recording
+        assert recording is not None
+        assert self.kept is not None
+        solution = _solution(self.kind, problem, outcome, run.outputs, problem.times)
+        rows = int(np.searchsorted(problem.times, outcome.ends.max()))
+        self.filled[part.start] = part, rows
+        found = {name: array[:rows, part] for name, array in self.kept.items()}
+        recording.fill(found, problem.times[:rows], solution.record, sizes(problem))
+
+    def with_kept(self, solution: Solution) -> Solution:
+        """The solution with what was recorded; from their ends on, parts hold their last state."""
+        recording, count, layers = self.problem.recording, len(solution.times), sizes(self.problem)
+        assert recording is not None
+        assert self.kept is not None
+        final = {name: solution.final(name, slice(None))[0] for name in layers}
+        for part, rows in self.filled.values():
+            found = {name: array[rows:count, part] for name, array in self.kept.items()}
+            held = {name: states[part] for name, states in final.items()}
+            recording.hold(found, solution.times[rows:], held, layers)
+        kept = {name: array[:count] for name, array in self.kept.items()}
+        return replace(solution, record=_nothing_else, kept=kept, part=None)
 
     def finish(self, run: Run, part: slice) -> None:
         chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000))
@@ -356,6 +395,10 @@ def _solution(
         rejected=int(cues["rejected"].sum()),
         part=part,
     )
+
+
+def _nothing_else(name: str, rows: slice) -> Array:
+    raise LookupError(f"states of {name!r} were not kept")
 
 
 def _consecutive(cues: Array) -> Any:

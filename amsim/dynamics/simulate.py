@@ -29,6 +29,7 @@ from .noise import Noise
 from .pieces import solve_watched
 from .problem import INTERRUPTED, Input, Problem, Solve, Solver
 from .ranks import Ranks
+from .recording import Record, recording
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
 from .watch import Callback, Function, Watch, Watcher, checked_watches
@@ -53,6 +54,7 @@ def simulate(
     missing: ArrayLike | str | None = None,
     watch: Mapping[str, Watch | Function] | None = None,
     callback: Callback | None = None,
+    record: Record = True,
     wall_limit: float | None = None,
     seed: Seed = 0,
     workers: int = 1,
@@ -109,6 +111,12 @@ def simulate(
         callback(time, states) is called at the recorded times, in order, with states of all cues
         (*batch, *shape) by layer; where it returns what is true, all cues stop. It gets the times
         of some units of tau together.
+    record : True, layer names, or mapping of names, default True
+        What is kept at the recorded times: all states; those of some layers; or by name. The name
+        of a layer stands for some of its units, by a slice, a mask or indices (True: all); another
+        name for a function(time, states) of the states of one cue by layer, which returns numbers
+        in one shape. The last states of all layers are kept in any case, and the energy only with
+        all states.
     wall_limit : float, optional
         Seconds after which the run is interrupted, as by Ctrl-C: what was reached is returned. It
         is looked at every second or so; a solver of yours has to use `Progress` for that.
@@ -160,6 +168,7 @@ def simulate(
         inputs=inputs, breakpoints=breakpoints, max_step=max_step, noise=noise,
         missing=missing, seed=seed, workers=workers,
     )  # fmt: skip
+    problem = replace(problem, recording=recording(record, problem))
     for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
         warnings.warn(lost, GuaranteeWarning, stacklevel=2)
     solve = _solve(solver)

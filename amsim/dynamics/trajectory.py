@@ -36,6 +36,7 @@ from .problem import (
     lines_of,
     of_cues,
 )  # fmt: skip
+from .recording import Kept
 from .sliding import sliding_units
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ class Nearest:
 
 class Trajectory(RunResult, Mapping[str, Array]):
     """States over time; a mapping from layer names to arrays (T, *batch, *shape).
+
+    With ``record=`` of `simulate` a mapping from what was recorded: units of a layer
+    (T, *batch, units), and functions by their names.
 
     Arrays have exactly the length of what happened. A cue that settled before the others keeps
     its state to the end (with SciPy's solvers it goes on with the others).
@@ -146,6 +150,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         between: Callable[[Array], dict[str, Array]] | None = None,
         directed: Sequence[str] = (),
         some: Callable[[NDArray[np.int64]], Trajectory] | None = None,
+        kept: Mapping[str, Kept] | None = None,
     ) -> None:
         self.times = times
         self.events, self.crossings = events, crossings
@@ -155,6 +160,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         self.stats = stats
         self.codes = codes.reshape(batch)
         self._layers, self._record, self._final = dict(layers), record, final
+        self._kept = None if kept is None else dict(kept)
         self._batch = batch
         self.directed = tuple(directed)
         self._compute_energy = energy
@@ -176,11 +182,17 @@ class Trajectory(RunResult, Mapping[str, Array]):
         }
         if "last_message" in stats:
             stats["last_message"] = problem.t0 + stats["last_message"]
+        record, kept, recording = solution.record, None, problem.recording
+        if recording is not None:
+            arrays = recording.of(problem, solution) if solution.kept is None else solution.kept
+            record = Stored(arrays)
+            kept = {n: Kept(x, recording.units.get(n)) for n, x in recording.shapes.items()}
         return cls(
             times=problem.t0 + solution.times,
             layers={name: layer.shape for name, layer in problem.network.layers.items()},
-            record=solution.record,
+            record=record,
             final=solution.final,
+            kept=kept,
             energy=lambda: _energy(problem, solution),
             codes=solution.codes,
             settle_times=np.where(solution.codes == SETTLED, problem.t0 + solution.ends, np.nan),
@@ -199,19 +211,31 @@ class Trajectory(RunResult, Mapping[str, Array]):
         )
 
     def __getitem__(self, name: str) -> Array:
-        if name not in self._layers:
+        shapes = self._shapes
+        if name not in shapes:
+            if name in self._layers:
+                raise KeyError(
+                    f"layer {name!r} was not recorded (record=); final has its last state"
+                )
             raise KeyError(f"no layer {name!r}; the network has {', '.join(self._layers)}")
         record = self._record(name, slice(None))
-        return record.reshape(len(self.times), *self._batch, *self._layers[name])
+        return record.reshape(len(self.times), *self._batch, *shapes[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._layers)
+        return iter(self._shapes)
 
     def _ipython_key_completions_(self) -> list[str]:
-        return list(self._layers)
+        return list(self._shapes)
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return len(self._shapes)
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """What is recorded, and its shape for one cue at one time."""
+        if self._kept is None:
+            return self._layers
+        return {name: kept.shape for name, kept in self._kept.items()}
 
     # As objects, not as mappings: arrays that are compared give no single answer.
     def __eq__(self, other: object) -> bool:
@@ -222,12 +246,12 @@ class Trajectory(RunResult, Mapping[str, Array]):
 
     def __getstate__(self) -> dict[str, Any]:
         """All arrays and words: what computes them holds the network, and functions of the time."""
-        computed = {"message": self.message} | ({} if self.directed else {"energy": self.energy})
+        computed = {"message": self.message} | ({"energy": self.energy} if self.has_energy else {})
         state = {**self.__dict__, **computed, "_compute_energy": None, "_compute_message": None,
                  "_between": None, "_some": None}  # fmt: skip
-        for name in ("_record", "_final"):
+        for name, layers in (("_record", self._shapes), ("_final", self._layers)):
             read = state[name]
-            state[name] = Stored({layer: read(layer, slice(None)) for layer in self._layers})
+            state[name] = Stored({layer: read(layer, slice(None)) for layer in layers})
         return state
 
     def _about(self) -> str:
@@ -236,10 +260,15 @@ class Trajectory(RunResult, Mapping[str, Array]):
     def _recorded_variables(self) -> Variables:
         rows = ("time", *self._batch_axes())
         record: Variables = {"time": (("time",), self.times)}
-        if not self.directed:
+        if self.has_energy:
             record["energy"] = rows, self.energy
-        for name, shape in self._layers.items():
-            add_variables(record, {name: ((*rows, *self._unit_axes(name, len(shape))), self[name])})
+        for name, shape in self._shapes.items():
+            units = self._unit_axes(name, len(shape))[: len(shape)]
+            chosen = None if self._kept is None else self._kept[name].units
+            if chosen is not None:  # an axis of its own, which says which units
+                units = (f"{name}_recorded",)
+                add_variables(record, {units[0]: (units, chosen)})
+            add_variables(record, {name: ((*rows, *units), self[name])})
         if self.events is not None:
             of = self.events.dtype.names
             add_variables(record, {f"event_{n}": (("event",), self.events[n]) for n in of})
@@ -262,6 +291,16 @@ class Trajectory(RunResult, Mapping[str, Array]):
         """What happened, and the remedy where it is not what one wants."""
         return self._compute_message()
 
+    @property
+    def recorded(self) -> dict[str, Kept] | None:
+        """Shape and units of what was recorded, by name; None where that is all states."""
+        return self._kept
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether there is an `energy`: no synapse is directed, and all states were recorded."""
+        return not self.directed and self._kept is None
+
     @cached_property
     def energy(self) -> Array:
         """Energy of the network at `times`, (T, *batch); with inputs as they were then.
@@ -269,8 +308,14 @@ class Trajectory(RunResult, Mapping[str, Array]):
         Raises
         ------
         ValueError
-            If synapses of the network are directed: it has no energy.
+            If synapses of the network are directed: it has no energy; and where only some states
+            were recorded.
         """
+        if self._kept is not None:
+            raise ValueError(
+                "energies need all states, and only some were recorded: record them, too, as "
+                "record={'energy': lambda time, states: network.energy(states)}"
+            )
         if self.directed:
             raise ValueError(
                 f"{directed_in_words(self.directed)}, and the network has no energy; "
@@ -315,7 +360,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         if self._between is None:
             raise ValueError(
                 "between recorded times nothing is known of runs with noise, messages or updates, "
-                "nor of copies and files: choose times= of simulate"
+                "nor of copies, files, and records of some states: choose times= of simulate"
             )
         moments = checks.array("time", time, empty=False)
         if moments.ndim > 1:
@@ -376,7 +421,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
         return Trajectory(
             times=self.times,
             layers=self._layers,
-            record=Stored({n: self._record(n, slice(None))[:, cues] for n in self._layers}),
+            record=Stored({n: self._record(n, slice(None))[:, cues] for n in self._shapes}),
+            kept=self._kept,
             final=Stored({n: self._final(n, slice(None))[:, cues] for n in self._layers}),
             energy=lambda: self.energy.reshape(len(self.times), -1)[:, cues],
             codes=self.codes.reshape(-1)[cues],
@@ -557,6 +603,8 @@ def _interpolation(
 ) -> Callable[[Array], dict[str, Array]] | None:
     """States between recorded times, where the force says how they move."""
     if not solution.smooth or solution.updates or problem.noise is not None:
+        return None
+    if problem.recording is not None:
         return None
     if len(solution.times) < 2:
         return None

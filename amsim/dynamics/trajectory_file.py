@@ -16,6 +16,7 @@ from .. import checks
 from ..files import Archive, naming_damage, open_archive, refuse_existing, write_atomically
 from ..synapses import Array
 from .problem import SETTLED, STATUSES, Stored
+from .recording import Kept
 
 if TYPE_CHECKING:
     from .trajectory import Trajectory
@@ -34,15 +35,16 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
     refuse_existing(path, force=force)
     meta = {
         "format": FORMAT,
-        "layers": {name: traj.final[name].shape[traj.codes.ndim :] for name in traj},
+        "layers": {name: state.shape[traj.codes.ndim :] for name, state in traj.final.items()},
         "message": traj.message,
         "time_label": traj.time_label,
         "stats": {k: v for k, v in traj.stats.items() if k != "rhs_per_cue"},
         "directed": traj.directed,
+        "recorded": traj.recorded,
     }
     arrays = {
         "times": traj.times,
-        **({} if traj.directed else {"energy": traj.energy}),
+        **({"energy": traj.energy} if traj.has_energy else {}),
         "codes": traj.codes,
         "settle_times": traj.settle_times,
         "end_times": traj.end_times,
@@ -71,17 +73,18 @@ def load(path: str | Path, *, max_bytes: int) -> dict[str, Any]:
 
 def _read(archive: Archive) -> dict[str, Any]:
     meta = _meta(archive)
-    layers = meta["layers"]
+    layers, recorded = meta["layers"], meta["recorded"]
+    kept = layers if recorded is None else {name: shape for name, (shape, _) in recorded.items()}
     batch = _array(archive, "codes", "i", None).shape
     count = len(_array(archive, "times", "f", None))
     shapes = {
         "times": ("f", (count,)),
-        **({} if meta["directed"] else {"energy": ("f", (count, *batch))}),
+        **({} if meta["directed"] or recorded is not None else {"energy": ("f", (count, *batch))}),
         "codes": ("i", batch),
         "settle_times": ("f", batch),
         "end_times": ("f", batch),
         "rhs_per_cue": ("i", batch),
-        **{f"state/{name}": ("f", (count, *batch, *shape)) for name, shape in layers.items()},
+        **{f"state/{name}": ("f", (count, *batch, *shape)) for name, shape in kept.items()},
         **{f"final/{name}": ("f", (*batch, *shape)) for name, shape in layers.items()},
     }
     more = set(archive) - {"json", "events", "crossings", *shapes}
@@ -102,7 +105,8 @@ def _read(archive: Archive) -> dict[str, Any]:
     return dict(
         times=arrays["times"],
         layers=layers,
-        record=Stored(_states(arrays, "state/", layers, (count, -1))),
+        record=Stored(_states(arrays, "state/", kept, (count, -1))),
+        kept=None if recorded is None else {n: Kept(*entry) for n, entry in recorded.items()},
         final=Stored(_states(arrays, "final/", layers, (1, -1))),
         energy=lambda: arrays["energy"],
         directed=meta["directed"],
@@ -140,7 +144,33 @@ def _meta(archive: Archive) -> dict[str, Any]:
     directed = meta.setdefault("directed", [])  # files of earlier versions know of none
     plain = isinstance(directed, list) and all(isinstance(name, str) for name in directed)
     _require(plain and all(map(str.isprintable, directed)), "its 'directed' is no list of names")
-    return {**meta, "layers": {name: tuple(shape) for name, shape in meta["layers"].items()}}
+    layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
+    return {**meta, "layers": layers, "recorded": _recorded(meta.get("recorded"), layers)}
+
+
+def _recorded(found: Any, layers: Mapping[str, tuple[int, ...]]) -> Any:
+    """What was recorded, by name: its shape, and units of a layer if these are some of it."""
+    if found is None:
+        return None
+    _require(isinstance(found, dict), "its 'recorded' is no mapping")
+    entries = {}
+    for name, entry in found.items():
+        fits = isinstance(entry, list) and len(entry) == 2 and name.isprintable()
+        _require(fits, f"its record of {name!r} has not a shape and units")
+        shape, units = entry
+        plain = isinstance(shape, list) and all(type(axis) is int and axis >= 0 for axis in shape)
+        _require(plain, f"its record of {name!r} has shape {shape!r}")
+        if units is not None:
+            size = math.prod(layers.get(name, (0,)))
+            of_layer = isinstance(units, list) and all(
+                type(unit) is int and 0 <= unit < size for unit in units
+            )
+            _require(of_layer and shape == [len(units)], f"its record of {name!r} has other units")
+            units = np.array(units, np.int64)
+        elif name in layers:
+            _require(tuple(shape) == layers[name], f"its record of {name!r} has another shape")
+        entries[name] = tuple(shape), units
+    return entries
 
 
 def _array(archive: Archive, name: str, kind: str, shape: tuple[int, ...] | None) -> Array:
