@@ -7,12 +7,14 @@ from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
 from .read_times import read_time
 from .readout import distance_to_rest, reach, t_read
+from .schedules import Attack
 from .spectrum import delay_spectrum
 from .stability_report import StabilityReport, analyse
 from .staleness_limits import StalenessLimits, largest_staleness
 from .verdicts import Verdict
 
 __all__ = [
+    "Attack",
     "Bifurcation",
     "Certificate",
     "Classification",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,11 @@ from .boxes import Box
 from .certification_problem import CertificationProblem, Scope, States
 from .contraction import least_gain
 from .linear import Linearisation
+from .schedules import Attack, attack
 from .tube_search import TUBE_REASONS, TubeSearch
 from .tubes import Executions
+
+_Asked: TypeAlias = tuple[Network, States, States, bool]  # network, cue, target, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +71,62 @@ class Certificate:
     staleness: float | None
     time: Array
     _search: BoxSearch | TubeSearch = field(repr=False)
+    _asked: _Asked | None = field(repr=False)
 
     @cached_property
     def message(self) -> str:
         """See above."""
         return _message(self._search)
+
+    def attack(self, cue: int = 0) -> Attack:
+        """A schedule of delays that `simulate` executes and with which a recall ends elsewhere.
+
+        Each link gets one delay for the whole run: none, or the staleness of the certificate; for
+        a certificate of any age, one, three or ten of the slowest time constants. So where none is
+        found the question is open.
+
+        Parameters
+        ----------
+        cue : int, default 0
+            Position in the batch, counted through all its axes.
+
+        Returns
+        -------
+        Attack
+
+        Raises
+        ------
+        ValueError
+            If there is no such cue, or the certificate was pickled, which drops its network.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> from amsim.stability import certify
+        >>> patterns = am.patterns.digits(30, seed=0)
+        >>> net = am.dense_am(patterns, hidden=am.Softmax(0.5))
+        >>> target = am.simulate(net, patterns[0], until=am.Settled(1e-8)).final
+        >>> cue = am.patterns.corrupt(patterns[0], flip=0.25, seed=0)
+        >>> attack = certify(net, cue, target).attack()
+        >>> timing = am.Timing(delay=attack.delay, scope="link")
+        >>> for solver in (am.ExponentialIntegrator(), am.EventDriven(1e-3, timing)):
+        ...     end = am.simulate(net, cue, solver=solver).final["visible"]
+        ...     print(float(abs(end - target["visible"]).max()) > 0.05)
+        False
+        True
+        """
+        asked = vars(self).get("_asked")
+        if asked is None:
+            raise ValueError("a certificate from a pickle has no network: call certify again")
+        net, start, target, together = asked
+        position = checks.count("cue", cue, at_least=0)
+        if position >= self.holds.size:
+            raise ValueError(f"cue is {cue}; the certificate has {self.holds.size} cues")
+        if self.holds.flat[position]:
+            return Attack(False, {}, {}, "the cue is certified: no schedule of its class can")
+        scope = self._search.scope
+        problem = CertificationProblem.of(net, start, target, scope, every=True)
+        return attack(problem.take(np.array([position])), scope, together, self.staleness)
 
     @short
     def __repr__(self) -> str:  # without the message, which may take long to find
@@ -90,7 +144,8 @@ class Certificate:
 
     def __getstate__(self) -> dict[str, Any]:
         """Networks cannot be pickled, so the message is."""
-        kept = {name: value for name, value in vars(self).items() if name != "_search"}
+        dropped = ("_search", "_asked")
+        kept = {name: value for name, value in vars(self).items() if name not in dropped}
         return {**kept, "message": self.message}
 
 
@@ -172,11 +227,13 @@ def certify(
     tolerance = checks.number("tolerance", tolerance, above=0.0, at_most=checks.LARGEST)
     if staleness is None:
         _refuse_without_staleness(drift=drift, offset=offset, noise=noise, together=together)
-        return prove(CertificationProblem.of(net, cue, target, scope), scope, tolerance)
+        asked = net, cue, target, False
+        return prove(CertificationProblem.of(net, cue, target, scope), scope, tolerance, asked)
     problem = CertificationProblem.of(net, cue, target, scope, every=True)
     executions = Executions.of(net, staleness, drift, offset, noise, together)
     limit = tolerance * np.maximum(1.0, problem.target.reach())
-    return _certificate(TubeSearch(problem, scope, limit, executions))
+    asked = net, cue, target, executions.together
+    return _certificate(TubeSearch(problem, scope, limit, executions), asked)
 
 
 def _refuse_without_staleness(**options: object) -> None:
@@ -189,13 +246,15 @@ def _refuse_without_staleness(**options: object) -> None:
             )
 
 
-def prove(problem: CertificationProblem, scope: Scope, tolerance: float) -> Certificate:
+def prove(
+    problem: CertificationProblem, scope: Scope, tolerance: float, asked: _Asked | None = None
+) -> Certificate:
     """The certificate of a validated problem; `tolerance` is relative."""
     limit = tolerance * np.maximum(1.0, problem.target.reach())
-    return _certificate(BoxSearch(problem, scope, limit))
+    return _certificate(BoxSearch(problem, scope, limit), asked)
 
 
-def _certificate(search: BoxSearch | TubeSearch) -> Certificate:
+def _certificate(search: BoxSearch | TubeSearch, asked: _Asked | None) -> Certificate:
     search.run()
     problem = search.problem
     problem.map.clear()
@@ -213,6 +272,7 @@ def _certificate(search: BoxSearch | TubeSearch) -> Certificate:
         staleness=search.executions.staleness if isinstance(search, TubeSearch) else None,
         time=(search.time if isinstance(search, TubeSearch) else none).reshape(batch),
         _search=search,
+        _asked=asked,
     )
 
 

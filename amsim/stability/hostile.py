@@ -41,12 +41,12 @@ def plans(problem: CertificationProblem, start: States, goal: States) -> Iterato
     away -= np.sign(goal[visible]) * (away == 0)
     aims = [away]
     for name, links in boxmap.links.items():
-        if not _is_group(boxmap, name):
+        if not is_group(boxmap, name):
             continue
         winner, order = int(goal[name].argmax()), np.argsort(-start[name])
         for link in (x for x in links if x.source == visible):
             rivals = [mu for mu in order if mu != winner][:_RIVALS]
-            weights = _weights(link)
+            weights = weights_of(link)
             aims += [np.sign(weights[rival] - weights[winner]) for rival in rivals]
     for aim in aims:
         for alone in (False, True):
@@ -61,8 +61,8 @@ def _spread_out(boxmap: BoxMap, visible: str, aim: Array, goal: States, alone: b
             heard = [link for link in links if link.source in push]
             if name in push or not heard:
                 continue
-            score = sum((_weights(link) @ push[link.source] for link in heard), np.zeros(1))
-            if not _is_group(boxmap, name):
+            score = sum((weights_of(link) @ push[link.source] for link in heard), np.zeros(1))
+            if not is_group(boxmap, name):
                 push[name] = np.sign(score)
                 continue
             winner = int(goal[name].argmax())
@@ -72,12 +72,13 @@ def _spread_out(boxmap: BoxMap, visible: str, aim: Array, goal: States, alone: b
     return {n: push.get(n, np.zeros(boxmap.net.layers[n].size)) for n in boxmap.net.layers}
 
 
-def _is_group(boxmap: BoxMap, name: str) -> bool:
+def is_group(boxmap: BoxMap, name: str) -> bool:
+    """Whether the outputs of a layer are shares."""
     return isinstance(boxmap.net.layers[name].lagrangian, SimplexLagrangian)
 
 
-def _weights(link: Link) -> Array:
-    """(targets, sources)."""
+def weights_of(link: Link) -> Array:
+    """The weights of a link, (targets, sources)."""
     return np.asarray(link.weights.T if link.back else link.weights, np.float64)
 
 
@@ -160,7 +161,7 @@ class Hostile:
         return self.together and softmax and not self._is_shared(target)
 
     def _is_shared(self, target: str) -> bool:
-        return self.scope == "broadcast" and _is_group(self.boxmap, target)
+        return self.scope == "broadcast" and is_group(self.boxmap, target)
 
     def _drive(self, name: str, fair: bool) -> Array:
         """Where units are driven, with what the adversary lets them receive."""
@@ -172,7 +173,7 @@ class Hostile:
                 force += link.product(now)
                 continue
             if self._is_shared(name):  # one and the same for all members
-                towards = push @ _weights(link)
+                towards = push @ weights_of(link)
                 force += link.product(_pick(towards, self._past(link.source), now))
                 continue
             if self._is_together(name, link.source):

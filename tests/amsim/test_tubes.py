@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import pickle
 import sys
 from collections.abc import Iterator
 from decimal import Decimal, localcontext
@@ -551,6 +552,53 @@ def test_hostile_executions_keep_to_tubes(scope: Any, together: bool) -> None:
     lo, hi = tube.boxes["visible"]
     nearest = np.minimum(run.state["visible"] - lo, hi - run.state["visible"]).min(axis=0)
     assert (nearest < 0.5 * (hi - lo)[0]).all()
+
+
+# Attacks
+
+
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+def test_a_refused_recall_has_a_schedule_that_spoils_it(scope: Any) -> None:
+    """Recalled without delays; with those of the schedule, event by event, it ends elsewhere."""
+    flip, staleness = (0.25, None) if scope == "link" else (0.31, 2.0)
+    net, cues, rests = digits(6, 1.0, flip, memories=40)
+    ends = am.simulate(net, cues).final["visible"]
+    recalled = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
+    certificate = certify(net, cues, rests, scope, staleness=staleness)
+    refused = np.flatnonzero(recalled & ~certificate.holds)
+    attacks = {row: certificate.attack(int(row)) for row in refused}
+    found = [row for row, attack in attacks.items() if attack.found]
+    assert found and (scope == "broadcast" or len(found) == len(refused))
+    row, attack = found[0], attacks[found[0]]
+    late = attack.delay["visible", "hidden"]
+    assert late.shape == (64, 40) and set(np.unique(late)) == {0.0, late.max()}
+    if scope == "broadcast":
+        assert (late == late[:, :1]).all() and late.max() == staleness
+    timing = am.Timing(delay=attack.delay, scope="link")
+    run = am.simulate(net, cues[row], solver=am.EventDriven(1e-3, timing), until=None, t1=40.0)
+    end = run.final["visible"]
+    assert np.abs(end - rests["visible"][row]).max() > 0.5
+    np.testing.assert_allclose(end, attack.end["visible"], atol=0.02)
+
+
+def test_what_is_certified_has_no_schedule_and_says_so() -> None:
+    net, cues, rests = random(1, 1.0, 0.25, memories=12)
+    found = certify(net, cues, rests, staleness=0.3)
+    attack = found.attack()
+    assert not attack.found and "certified" in attack.message and not attack.delay
+    with pytest.raises(ValueError, match="1 cues"):
+        found.attack(1)
+    with pytest.raises(ValueError, match="pickle"):
+        pickle.loads(pickle.dumps(found)).attack()
+    hasty = certify(net, cues, rests, staleness=0.3, offset={"visible": 0.9}).attack()
+    assert not hasty.found and "were tried" in hasty.message
+
+
+def test_there_are_no_delays_for_algebraic_layers() -> None:
+    net = am.dense_am(np.eye(4), hidden=am.Softmax(4.0), tau_hidden=0.0)
+    rest = am.simulate(net, np.eye(4)[0]).final
+    attack = certify(net, -np.eye(4)[0], rest).attack()
+    assert not attack.found and "tau = 0" in attack.message
 
 
 # Arguments

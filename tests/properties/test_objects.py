@@ -150,6 +150,7 @@ MAKERS: list[Callable[[], Any]] = [
     report,
     lambda: report().verdicts["uniform"],
     lambda: stability.certify(network(), CUES, recalled().final),
+    lambda: stability.certify(network(), -CUES, recalled().final).attack(),
     lambda: stability.largest_staleness(network(), CUES, recalled().final, attack=False),
     lambda: stability.find(network(), PATTERNS[0]),
     lambda: stability.classify(network(), recalled().final["visible"][0], PATTERNS),
