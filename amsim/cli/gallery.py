@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
         epilog="\n".join(f"{name:12} {about}" for name, (_, about) in FIGURES.items()),
     )
     gallery.add_argument("names", metavar="NAME", nargs="*", help="which figures (default: all)")
+    gallery.add_argument("--pdf", action="store_true", help="write .pdf in place of .png")
     add_output(gallery, ["NAME.png"], default="runs/gallery")
     gallery.set_defaults(run=_gallery)
 
@@ -38,8 +39,9 @@ def _gallery(args: argparse.Namespace) -> int:
     for name in names:
         if name not in FIGURES:
             raise UserError(f"there is no figure {name!r}; choose from {', '.join(FIGURES)}")
-    with output(args.out, [f"{name}.png" for name in names], args.force) as folder:
-        written = _drawn(names, folder)
+    ending = "pdf" if args.pdf else "png"
+    with output(args.out, [f"{name}.{ending}" for name in names], args.force) as folder:
+        written = _drawn(names, folder, ending)
     if args.json:
         emit(as_json(written))
     else:
@@ -47,14 +49,14 @@ def _gallery(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _drawn(names: list[str], folder: Path) -> dict[str, dict[str, str]]:
+def _drawn(names: list[str], folder: Path, ending: str) -> dict[str, dict[str, str]]:
     """Draw and write figures; what they show, and where."""
     from ..gallery import draw
 
     written = {}
     for name in names:
         note(f"drawing {name} ...")
-        figure, path = draw(name), folder / f"{name}.png"
-        write(path, partial(figure.savefig, format="png", dpi=150))
+        figure, path = draw(name), folder / f"{name}.{ending}"
+        write(path, partial(figure.savefig, format=ending, dpi=150))
         written[name] = {"file": str(path), "shows": FIGURES[name][1]}
     return written

@@ -65,4 +65,14 @@ def draw(name: str) -> Figure:
         raise ValueError(f"there is no figure {name!r}; choose from {', '.join(FIGURES)}")
     module = import_module(f".{FIGURES[name][0]}", __name__)
     figure: Figure = getattr(module, name)()
+    _letter(figure)
     return figure
+
+
+def _letter(figure: Figure) -> None:
+    """Name the panels a, b, c, ... where there are several; images and colour bars are none."""
+    named = [
+        ax for ax in figure.axes if ax.get_xlabel() and ax.axison and ax.get_label() != "<colorbar>"
+    ]
+    for ax, letter in zip(named, "abcdefgh" if len(named) > 1 else "", strict=False):
+        ax.set_title(letter, loc="left", fontsize=10, fontweight="bold")

@@ -21,20 +21,21 @@ def models() -> Figure:
     cues = patterns.corrupt(stored, flip=0.2, seed=1)
     figure, axes = panels(1, 2, 3.0)
     energy, overlap = axes[0]
+    times = np.append(0.0, np.geomspace(1e-4, 20.0, 250))
     cases = (
         ("A: sign", model_a, BLUE),
         ("B: softmax", model_b, ORANGE),
         ("C: sphere", model_c, GREEN),
     )
     for name, model, color in cases:
-        traj = simulate(model(stored), cues, t1=20.0, until=None)
+        traj = simulate(model(stored), cues, times=times, until=None)
         drop = (traj.energy - traj.energy[-1]) / (traj.energy[0] - traj.energy[-1])
         found = np.sign(traj["visible"])
         right = np.einsum("tnd,nd->tn", found, stored) / stored.shape[1]
         energy.plot(traj.times, drop.mean(axis=1), color=color, label=name)
         overlap.plot(traj.times, right.mean(axis=1), color=color)
     for ax in axes[0]:
-        ax.set_xscale("symlog", linthresh=0.01, linscale=0.3)
+        ax.set_xscale("symlog", linthresh=1e-4, linscale=0.6)
         ax.set_xlim(0, 20)
     label(energy, "time (tau of the features)", "energy (1 at the start, 0 at the end)")
     label(overlap, "time (tau of the features)", "overlap of sign(v)")
@@ -54,13 +55,14 @@ def analog() -> Figure:
     shares = net.layers["attention"].lagrangian.activation(traj["attention"])
     rates = net.layers["memories"].lagrangian.activation(traj["memories"])
     drawn = (
-        (traj["visible"], "state of the token", BLUE),
-        (shares, "attention to the context", ORANGE),
-        (rates, "activity of the memories", GREEN),
+        (traj["visible"], "state of the token", "units", BLUE),
+        (shares, "attention to the context", "context tokens", ORANGE),
+        (rates, "activity of the memories", "memories", GREEN),
     )
-    for ax, (values, name, color) in zip(axes[0], drawn, strict=True):
-        for line in values.T:
-            ax.plot(traj.times, line, color=color, linewidth=1)
+    for ax, (values, name, kind, color) in zip(axes[0], drawn, strict=True):
+        lines = ax.plot(traj.times, values, color=color, linewidth=1)
+        lines[0].set_label(f"{values.shape[1]} {kind}")
+        ax.legend(fontsize=8, loc="center right")
         ax.set_xlim(0, 8)
         label(ax, "time (tau of the token)", name)
     return figure

@@ -31,7 +31,7 @@ def features() -> Figure:
     for kernel, color in reversed(kernels):
         memory = random_feature_memory(_DATA, _BETA, n_features=400, kernel=kernel)
         line.plot(x, memory.energy(x), color=color, label=f"{kernel}, 400 directions", linewidth=1)
-        counts = np.geomspace(30, 10000, 8).astype(int)
+        counts = np.geomspace(30, 10000, 12).astype(int)
         spread = [
             _error(kernel, int(count), _DATA, exact.energy({"visible": _DATA})) for count in counts
         ]

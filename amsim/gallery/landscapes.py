@@ -22,6 +22,7 @@ _MEMORIES = np.array([[-1.0, -0.6], [-0.5, 0.9], [0.35, 0.25], [0.9, -0.7], [1.1
 
 def landscape() -> Figure:
     """Log-sum-exp at three temperatures and log-sum-ReLU, with descents from a grid of cues."""
+    from matplotlib.ticker import MaxNLocator
 
     def gaussian(beta: float) -> Network:
         hidden = Softmax(beta)
@@ -33,13 +34,13 @@ def landscape() -> Figure:
     cases = [(f"log-sum-exp, beta = {beta}", gaussian(beta)) for beta in (1, 4, 16)]
     cases.append(("log-sum-ReLU, beta = 4", compact))
     figure, axes = panels(2, 2, 6.6, sharex=True, sharey=True)
-    grid = np.stack(np.meshgrid(*[np.linspace(-1.7, 1.7, 140)] * 2), axis=-1)
+    grid = np.stack(np.meshgrid(*[np.linspace(-1.7, 1.7, 320)] * 2), axis=-1)
     starts = np.stack(np.meshgrid(*[np.linspace(-1.5, 1.5, 6)] * 2), axis=-1).reshape(-1, 2)
     for ax, (title, net) in zip(axes.flat, cases, strict=True):
         energy = net.energy({"visible": grid})
         shown = np.minimum(energy, np.quantile(energy, 0.95))
         filled = ax.contourf(grid[..., 0], grid[..., 1], shown, levels=24, cmap="cividis")
-        figure.colorbar(filled, ax=ax, label="energy", shrink=0.9, format="%.1f")
+        figure.colorbar(filled, ax=ax, label="energy", shrink=0.9, ticks=MaxNLocator(5))
         path = simulate(net, starts, t1=60.0)["visible"]
         path = path[:, np.abs(path[-1] - path[0]).max(axis=-1) > 1e-3]  # beyond all kernels
         ax.plot(path[..., 0], path[..., 1], color="w", linewidth=0.7, alpha=0.8)

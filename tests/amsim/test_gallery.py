@@ -33,6 +33,12 @@ def test_axes_have_names(name: str) -> None:
     assert 7 <= figure.get_figwidth() <= 9
 
 
+def test_panels_have_letters_where_there_are_several() -> None:
+    letters = [ax.get_title(loc="left") for ax in gallery.draw("attention").axes]
+    assert letters == ["a", "b", "c"]
+    assert {ax.get_title(loc="left") for ax in gallery.draw("transformer").axes} == {""}
+
+
 def test_every_figure_has_its_function() -> None:
     from importlib import import_module
 
@@ -55,6 +61,8 @@ def test_command_writes_the_figures_asked_for(
     assert list(written) == ["attention"]
     assert [path.name for path in out.iterdir()] == ["attention.png"]
     assert Path(written["attention"]["file"]).read_bytes()[:4] == b"\x89PNG"
+    assert main(["gallery", "attention", "--pdf", "--out", str(out)]) == 0
+    assert (out / "attention.pdf").read_bytes()[:4] == b"%PDF"
     assert main(["gallery", "attention", "--out", str(out)]) == 2
     assert "--force" in capsys.readouterr().err
     assert main(["gallery", "portrait", "--out", str(out)]) == 2
