@@ -1,5 +1,6 @@
 """Asynchronous recall: units that leak between events and send when their output has moved."""
 
+from .chips import FABRICS
 from .faults import Fault
 from .links import Fabric, Link
 from .options import EventDriven
@@ -7,6 +8,7 @@ from .settling import distance_bound
 from .timing import Periodic, Poisson, Timing
 
 __all__ = [
+    "FABRICS",
     "EventDriven",
     "Fabric",
     "Fault",

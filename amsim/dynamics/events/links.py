@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ... import checks
 from ...display import fields_repr
+from .chips import FABRICS
 
 MOST_GROUPS = 65536
 Route = Literal["bus", "tree", "mesh"]
@@ -120,6 +121,8 @@ class Fabric:
         refused when a message needs it. But for the bus, messages within a group use no hop.
     columns : int, optional
         Width of the mesh; by default the next square.
+    per_router : int, default 1
+        Groups at one node of the tree or of the mesh: cores of a tile.
     multicast : bool, default True
         Whether one message is copied where the ways to its receivers part, or at its sender: then
         the encoder serves each copy.
@@ -154,6 +157,7 @@ class Fabric:
     route: Route | Mapping[tuple[int, int], Sequence[str]] = "bus"
     columns: int | None = None
     multicast: bool = True
+    per_router: int = 1
 
     __repr__ = fields_repr
 
@@ -165,11 +169,104 @@ class Fabric:
         object.__setattr__(self, "route", _route(self.route))
         if self.groups is not None:
             object.__setattr__(self, "groups", _groups(self.groups))
+        per_router = checks.count("Fabric: per_router", self.per_router, at_most=MOST_GROUPS)
+        object.__setattr__(self, "per_router", per_router)
         if self.columns is not None:
             if self.route != "mesh":
                 raise ValueError('Fabric: columns is for route="mesh"; leave it out')
             columns = checks.count("Fabric: columns", self.columns, at_most=MOST_GROUPS)
             object.__setattr__(self, "columns", columns)
+
+    @classmethod
+    def chip(
+        cls,
+        name: str,
+        *,
+        tau: float,
+        groups: Mapping[str, ArrayLike] | None = None,
+        columns: int | None = None,
+        **given: Any,
+    ) -> Fabric:
+        """The links of a chip, as far as they are published.
+
+        Parameters
+        ----------
+        name : {"loihi1", "spinnaker1", "brainscales2", "neurogrid", "dynapse"}
+        tau : float
+            Seconds in the unit of time, which is that of the network's tau.
+        groups : mapping of layer names to array_like of int, optional
+            The core (or chip) of every unit, such as `hardware.place` finds.
+        columns : int, optional
+            Width of the mesh of routers.
+        **given
+            Other numbers than those of ``amsim.dynamics.events.FABRICS[name]``, under their names
+            there, times in seconds; those that nobody published have to be given.
+
+        Returns
+        -------
+        Fabric
+
+        Raises
+        ------
+        ValueError
+            If there is no such chip or number, or one is needed that nobody published.
+
+        Notes
+        -----
+        Each number has a source, and says whether it is assumed. A Loihi waits for a barrier after
+        each step, which is not part of this.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> fabric = am.Fabric.chip("loihi1", tau=1e-5)
+        >>> print(round(fabric.out.bandwidth), fabric.into.per)
+        333 listener
+        >>> from amsim.dynamics.events import FABRICS
+        >>> FABRICS["loihi1"]["places"].basis
+        'code'
+        """
+        chip = FABRICS[checks.choice("Fabric.chip: name", name, tuple(FABRICS))]
+        seconds = checks.number("Fabric.chip: tau", tau, at_least=checks.SMALLEST,
+                                at_most=checks.LARGEST)  # fmt: skip
+        for each in given:
+            if each not in chip:
+                raise ValueError(
+                    f"Fabric.chip: {name} has no number {each!r}; there are {', '.join(chip)}"
+                )
+        value = {each: given.get(each, figure.value) for each, figure in chip.items()}
+        missing = [each for each in chip if value[each] is None]
+        if missing:
+            raise ValueError(
+                f"Fabric.chip: of {name} nobody published {', '.join(missing)}; measure or assume "
+                f"them, in seconds: {', '.join(f'{each}=...' for each in missing)}"
+            )
+
+        def link(time: str, latency: str = "", **more: Any) -> Link:
+            what = f"Fabric.chip: {time}"
+            service = checks.number(what, value[time], at_least=checks.SMALLEST,
+                                    at_most=checks.LARGEST)  # fmt: skip
+            late = checks.number(f"Fabric.chip: {latency}", value[latency], at_least=0.0) if (
+                latency) else 0.0  # fmt: skip
+            full = {"fifo": value["places"], "on_full": value["on_full"], **more}
+            return Link(seconds / service, late / seconds, **full)
+
+        hop: Link | dict[str, Link]
+        if "hop_latency" in chip:
+            hop = link("hop_time", "hop_latency")
+        else:
+            hop = {axis: link("hop_time", f"{axis}_latency") for axis in ("x", "y")}
+        places = value.get("into_places", value["places"])
+        return cls(
+            groups,
+            link("out_time"),
+            hop,
+            link("into_time", per=value["into_per"], fifo=places),
+            route=value["route"],
+            columns=columns,
+            multicast=value["multicast"],
+            per_router=value["per_router"],
+        )
 
     def link(self, name: str) -> Link:
         """The link between groups of this name."""

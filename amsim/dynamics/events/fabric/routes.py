@@ -10,14 +10,16 @@ from ..links import Fabric
 
 def hops(fabric: Fabric, groups: int, a: int, b: int) -> Iterator[str]:
     """Names of the links from group a to group b, in this order."""
+    share = fabric.per_router
     if fabric.route == "bus":
         yield "bus"
     elif a == b:
         return
     elif fabric.route == "tree":
-        yield from _tree(a, b)
+        yield from _tree(a // share, b // share)
     elif fabric.route == "mesh":
-        yield from _mesh(a, b, fabric.columns or math.ceil(math.sqrt(groups)))
+        columns = fabric.columns or math.ceil(math.sqrt(math.ceil(groups / share)))
+        yield from _mesh(a // share, b // share, columns)
     else:
         assert isinstance(fabric.route, Mapping)
         if (a, b) not in fabric.route:
