@@ -38,12 +38,12 @@ class EventDriven:
         Its quantum is quantum / beta.
     normaliser_tau, normaliser_delay : float, default 0.01 and 0.0
         Time constant of that neuron, and travel time of its messages.
+    record_events : bool, default False
+        Whether to keep every message as `Trajectory.events`.
     noise_step : float, optional
         With `noise` of `simulate`: the length of the slots in which it is a constant input, in the
         unit of tau. By default a fiftieth of the smallest tau or, if that is smaller, of the
         correlation time of the noise; these are also the longest slots.
-    record_events : bool, default False
-        Whether to keep every message as `Trajectory.events`.
 
     Notes
     -----
@@ -69,8 +69,8 @@ class EventDriven:
     normaliser: Literal["exact", "neuron"] = "exact"
     normaliser_tau: float = 0.01
     normaliser_delay: float = 0.0
-    noise_step: float | None = None
     record_events: bool = False
+    noise_step: float | None = None
     takes_noise: ClassVar = True
 
     def __post_init__(self) -> None:
