@@ -283,7 +283,7 @@ def looks_per_delivery(
 ) -> float:
     """How many things an engine looks at for every message that comes to a unit."""
     counted: list[float] = []
-    finish, chosen = engine_run._Run.finish, build.runs_in_windows
+    finish, chosen = engine_run.Run.finish, build.runs_in_windows
 
     def count(run: Any) -> None:
         numbers = run.state.run[0]
@@ -295,7 +295,7 @@ def looks_per_delivery(
     net = am.Network({"x": am.Layer(6, am.Tanh(), bias=0.5)}, [synapse])
     solver = am.EventDriven(quantum, timing)
     with monkeypatch.context() as patch:
-        patch.setattr(engine_run._Run, "finish", count)
+        patch.setattr(engine_run.Run, "finish", count)
         if windows is not None:
             patch.setattr(build, "runs_in_windows", lambda layout: chosen(layout) or windows)
         traj = am.simulate(net, {"x": rng.normal(size=6)}, solver=solver, t1=8.0, until=None)
@@ -336,13 +336,13 @@ def test_no_delays_by_link_cost_much_more_than_a_queue(
 def test_a_silence_is_one_long_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Long after the last message, units are not looked at as often as messages may travel."""
     counted: list[int] = []
-    finish = engine_run._Run.finish
+    finish = engine_run.Run.finish
 
     def count(run: Any) -> None:
         counted.append(int(run.state.run["steps"][0]))
         finish(run)
 
-    monkeypatch.setattr(engine_run._Run, "finish", count)
+    monkeypatch.setattr(engine_run.Run, "finish", count)
     net = am.dense_am(am.patterns.random(3, 8, seed=2) / 8, hidden=am.Softmax(2.0))
     timing, units, t1 = am.Timing(delay=0.05, scope="link"), 11, 3000.0
     am.simulate(net, np.ones(8), solver=am.EventDriven(0.01, timing), times=[t1], until=None)
