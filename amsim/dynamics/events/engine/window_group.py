@@ -23,7 +23,6 @@ from .window_unit import (
     gather,
     note_crossing,
     note_heartbeat,
-    put_into_cells,
     sort_by_time,
     undo_gather,
 )
@@ -48,6 +47,27 @@ def _gather_all(layout, state, windows, p):
         window.count = count
         window.gathered += 1
     return True
+
+
+@inner
+def _put_into_cells(windows, count, cells, now, until):
+    """Sort arrivals by cells of time between `now` and `until`; `ends` is where each ends."""
+    arrivals, placed, cell, ends = windows.arrivals, windows.placed, windows.order, windows.ends
+    scale = cells / (until - now)
+    for c in range(cells):
+        ends[c] = 0
+    for a in range(count):
+        cell[a] = min(max((arrivals[a].time - now) * scale, 0.0), cells - 1.0)
+        ends[cell[a]] += 1
+    place = 0
+    for c in range(cells):
+        place += ends[c]
+        ends[c] = place - ends[c]
+    for a in range(count):
+        place = ends[cell[a]]
+        placed[place].time, placed[place].change = arrivals[a].time, arrivals[a].change
+        windows.placed_owners[place] = windows.owners[a]
+        ends[cell[a]] += 1
 
 
 @inner
@@ -166,7 +186,7 @@ def group_through_window(layout, state, windows, p, begun):
         count = window.count
         count_exponentials(windows.arrivals, count, rate, window.end, last)
         window.cells = min(GROUP_CELLS, 1 + count // _FILL)
-        put_into_cells(windows, count, window.cells, 1.0, last)
+        _put_into_cells(windows, count, window.cells, 1.0, last)
         state.run[0].operations += count
         window.cell = window.done = 0
     step = (last - 1.0) / window.cells

@@ -187,25 +187,20 @@ def undo_gather(layout, windows, i):
 
 
 @inner
-def put_into_cells(windows, count, cells, now, until):
-    """Sort arrivals by cells of time between `now` and `until`; `ends` is where each ends."""
-    arrivals, placed, cell, ends = windows.arrivals, windows.placed, windows.order, windows.ends
-    scale, owned = cells / (until - now), len(windows.owners) > 0
+def _sum_by_cells(windows, count, cells, now, until):
+    """Add up the arrivals of each cell of time between `now` and `until`, and chain them."""
+    arrivals, sums, before = windows.arrivals, windows.sums, windows.before_in_cell
+    scale = cells / (until - now)
     for c in range(cells):
-        ends[c] = 0
+        sums[c].total = sums[c].moment = sums[c].size = 0.0
+        sums[c].last = -1
     for a in range(count):
-        cell[a] = min(max((arrivals[a].time - now) * scale, 0.0), cells - 1.0)
-        ends[cell[a]] += 1
-    place = 0
-    for c in range(cells):
-        place += ends[c]
-        ends[c] = place - ends[c]
-    for a in range(count):
-        place = ends[cell[a]]
-        placed[place].time, placed[place].change = arrivals[a].time, arrivals[a].change
-        if owned:
-            windows.placed_owners[place] = windows.owners[a]
-        ends[cell[a]] += 1
+        time, change = arrivals[a].time, arrivals[a].change
+        cell = sums[np.int64(min(max((time - now) * scale, 0.0), cells - 1.0))]
+        cell.total += change
+        cell.moment += change * time
+        cell.size += abs(change)
+        before[a], cell.last = cell.last, a
 
 
 @inner
@@ -257,8 +252,8 @@ def _next_heartbeat(layout, state, i, begun):
 
 
 @inner
-def _step_through(layout, state, windows, i, begun, first, stop, now, until):
-    """Unit i from `now` to `until`, from arrival to arrival.
+def _step_through(layout, state, windows, i, begun, cell, now, until):
+    """Unit i from `now` to `until`, from arrival to arrival of a cell.
 
     Parameters
     ----------
@@ -268,20 +263,22 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
     i : int
     begun : float
         Time at which the window began.
-    first, stop : int
-        Its arrivals, in `Windows.placed`.
+    cell : int
     now, until : float
         exp(rate (t - begun)) where it is, and to where it goes.
     """
-    order, placed, window = windows.order, windows.placed, windows.window[0]
+    order, arrivals, window = windows.order, windows.arrivals, windows.window[0]
     target, gap, rate = state.target[i], state.gap[i], layout.units[i].rate
     population = layout.populations[layout.units[i].population]
-    for k in range(stop - first):
-        order[k] = first + k
-    sort_by_time(placed, order, stop - first)
+    count, a = 0, windows.sums[cell].last
+    while a >= 0:
+        order[count] = a
+        count += 1
+        a = windows.before_in_cell[a]
+    sort_by_time(arrivals, order, count)
     beat = _next_heartbeat(layout, state, i, begun)
-    for k in range(stop - first + 1):
-        e = placed[order[k]].time if k < stop - first else until
+    for k in range(count + 1):
+        e = arrivals[order[k]].time if k < count else until
         while window.leaving < len(windows.out):
             rising = gap > 0.0
             distance = target - (state.high[i] if rising else state.low[i])
@@ -299,8 +296,8 @@ def _step_through(layout, state, windows, i, begun, first, stop, now, until):
                 note_heartbeat(layout, state, windows, i, t, value)
             beat = _next_heartbeat(layout, state, i, begun)
         now = e
-        if k < stop - first:
-            change = placed[order[k]].change
+        if k < count:
+            change = arrivals[order[k]].change
             target += change
             gap += change * e
     state.target[i], state.gap[i] = target, gap
@@ -323,31 +320,25 @@ def _advance(layout, state, windows, i, begun, now, until, count):
     count : int
         Of its arrivals, in `Windows.arrivals`.
     """
-    placed, free = windows.placed, np.isnan(state.units[i].fixed)
+    sums, free = windows.sums, np.isnan(state.units[i].fixed)
     cells = min(CELLS, 1 + count // _FILL)
-    put_into_cells(windows, count, cells, now, until)
-    first, step = 0, (until - now) / cells
+    _sum_by_cells(windows, count, cells, now, until)
+    step = (until - now) / cells
     beat = _next_heartbeat(layout, state, i, begun)
     for c in range(cells):
-        stop, edge = windows.ends[c], until - (cells - 1 - c) * step
-        total = moment = size = 0.0
-        for a in range(first, stop):
-            change = placed[a].change
-            total += change
-            moment += change * placed[a].time
-            size += abs(change)
+        edge, size = until - (cells - 1 - c) * step, sums[c].size
         target, gap = state.target[i], state.gap[i]
         x, reach = target - gap / now, 1.0 - now / edge
         high = x + reach * max(target + size - x, 0.0)
         low = x + reach * min(target - size - x, 0.0)
         quiet = high < state.high[i] and low > state.low[i]
         if free and not (quiet and beat > edge):
-            _step_through(layout, state, windows, i, begun, first, stop, now, edge)
+            _step_through(layout, state, windows, i, begun, c, now, edge)
             beat = _next_heartbeat(layout, state, i, begun)
         else:
-            state.target[i] = target + total
-            state.gap[i] = gap + moment
-        first, now = stop, edge
+            state.target[i] = target + sums[c].total
+            state.gap[i] = gap + sums[c].moment
+        now = edge
 
 
 @inner_elementwise

@@ -43,6 +43,10 @@ OUT = np.dtype(
     ],
     align=True,
 )
+# The changes of a cell, those times e, absolute changes, and the last of the arrivals or -1.
+SUM = np.dtype(
+    [("total", np.float64), ("moment", np.float64), ("size", np.float64), ("last", np.int64)]
+)
 WINDOW = np.dtype(
     [
         ("width", np.float64),  # the smallest delay, or less
@@ -78,9 +82,11 @@ class Windows(NamedTuple):
     flights: Records  # by sender, each ended by one that never arrives
     fates: Records
     sending: Records
-    arrivals: Records  # of one unit,
-    placed: Records  # and by cells
-    owners: Ints  # the units at which both arrive; empty without groups
+    arrivals: Records  # of one unit, or one group
+    sums: Records  # of these, by cells, where they are of a unit,
+    before_in_cell: NDArray[np.int32]  # and which came before in the same cell, or -1
+    placed: Records  # by cells, where they are of a group; this and the next are empty without
+    owners: Ints  # the units at which `arrivals` and `placed` arrive
     placed_owners: Ints
     ends: Ints  # of the cells
     order: Ints
@@ -113,10 +119,12 @@ def begin_windows(layout: Layout, state: State) -> Windows:
         fates=np.zeros(flights, FATE),
         sending=np.zeros(units, SENDING),
         arrivals=np.zeros(room, FLIGHT),
-        placed=np.zeros(room, FLIGHT),
+        sums=np.zeros(CELLS, SUM),
+        before_in_cell=np.zeros(room, np.int32),
+        placed=np.zeros(owned, FLIGHT),
         owners=np.zeros(owned, np.int64),
         placed_owners=np.zeros(owned, np.int64),
-        ends=np.zeros(max(CELLS, GROUP_CELLS), np.int64),
+        ends=np.zeros(GROUP_CELLS, np.int64),
         order=np.zeros(max(room, _ROOM * units), np.int64),
         out=np.zeros(_ROOM * units, OUT),
         window=window,
@@ -128,7 +136,7 @@ def grown(windows: Windows, ended: int) -> Windows:
     names = {
         CROWDED: ("order", "out"),
         FULL: ("flights", "fates"),
-        FLOODED: ("arrivals", "placed", "owners", "placed_owners", "order"),
+        FLOODED: ("arrivals", "before_in_cell", "placed", "owners", "placed_owners", "order"),
     }
     parts = {name: getattr(windows, name) for name in names[ended]}
     return windows._replace(
