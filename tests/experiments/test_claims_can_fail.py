@@ -295,6 +295,32 @@ def of_precision():
     yield data, changed(data, feature_messages=times(1.01))
 
 
+def of_nudges():
+    def law(rng, phases, nudge, quantum, **_):
+        error = {"centred": nudge**2, "one-sided": nudge, "events": quantum / nudge}[phases]
+        return {"error": error * np.exp(0.05 * rng.normal() * (phases == "events"))}
+
+    data = world("nudges", law)
+    for phases in data.phases.values:
+        at = lambda d, phases=phases: d.phases == phases  # noqa: E731
+        yield data, changed(data, at, error=lambda x: x * x.nudge**0.5)
+    yield data, changed(data, lambda d: d.phases == "events", error=lambda x: x / x.quantum)
+
+
+def of_learned_digits():
+    def law(rng, fault, trained, **_):
+        mean = {"never": 0.8, "before": 0.85, "through": 0.9}[trained]
+        return {"accuracy": np.clip(mean + 0.005 * rng.normal(), 0, 1)}
+
+    data = world("learned_digits", law)
+    through = data.accuracy.sel(trained="through", drop=True)
+    for fault in data.fault.values:
+        worse = lambda d, fault=fault: (d.fault == fault) & (d.trained == "through")  # noqa: E731
+        yield data, changed(data, worse, accuracy=plus(-0.2))
+    better = lambda d: (d.fault == "mismatch") & (d.trained == "before")  # noqa: E731
+    yield data, changed(data, better, accuracy=lambda x: np.minimum(through + 0.05, 1.0))
+
+
 def of_readout():
     def law(rng, horizon, **_):
         at = 0.1 * np.arange(1 + round(horizon / 0.1))
