@@ -7,6 +7,7 @@ the value is. The message is one line that names the argument, the rule, and wha
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 import reprlib
@@ -146,6 +147,18 @@ def indices(what: str, value: Any, size: int) -> NDArray[np.int64]:
     if given.size and (given.min() < -size or given.max() >= size):
         raise ValueError(f"{what} must lie between {-size} and {size - 1}, got {shown(value)}")
     return given.astype(np.int64)
+
+
+def takes_time_and_states(what: str, function: Any) -> None:
+    """Raise TypeError for a function that cannot be called as function(time, states)."""
+    try:
+        inspect.signature(function).bind(0.0, {})
+    except TypeError as error:
+        raise TypeError(
+            f"{what} must be a function of time and states, as lambda time, states: ...; {error}"
+        ) from error
+    except ValueError:  # one that does not tell
+        pass
 
 
 def units(what: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:

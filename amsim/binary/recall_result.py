@@ -190,6 +190,7 @@ class Recall(RunResult):
     def _record(self) -> Record:
         if self.recorded is None:
             raise ValueError(
-                "energies and flips were not kept: BinaryMemory.recall keeps them with record=True"
+                "energies and flips were not kept: BinaryMemory.recall keeps them with "
+                "record=True, and a TwoStateNetwork has energy(recall.final)"
             )
         return self.recorded

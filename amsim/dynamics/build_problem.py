@@ -160,7 +160,13 @@ def _known(
 def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[Array, Shape]:
     """One state as (B, *shape) and its batch shape."""
     shape = network.layers[name].shape
-    array = checks.array(what, value, largest=checks.LARGEST)
+    array = checks.array(what, value, finite=False)
+    if name == "visible" and np.isnan(array).any():
+        raise ValueError(
+            f"{what} has {int(np.isnan(array).sum())} values that are NaN: missing='nan' takes "
+            f"them for units that are not known"
+        )
+    array = checks.array(what, array, largest=checks.LARGEST)
     axes = array.ndim - len(shape)
     if axes < 0 or array.shape[axes:] != shape:
         raise ValueError(
@@ -229,7 +235,8 @@ def _breakpoints(inputs: Inputs, given: ArrayLike | None, t0: float, t1: float) 
     jumps = [x.function.times for x in drives if isinstance(x.function, PiecewiseConstant)]
     if given is not None:
         _check_functions("breakpoints", drives)
-        jumps.append(checks.array("breakpoints", given, ndim=1))
+        number = np.ndim(given) == 0 and isinstance(given, int | float | np.number)
+        jumps.append(checks.array("breakpoints", [given] if number else given, ndim=1))
     if not jumps:
         return np.zeros(0)
     times: Array = np.unique(np.concatenate(jumps)) - t0

@@ -132,6 +132,7 @@ def recording(given: Record, problem: Problem) -> Recording | None:
     for name, chosen in named.items():
         if callable(chosen):
             _check_name(name, layers)
+            checks.takes_time_and_states(f"record: {name!r}", chosen)
             found.measures[name] = chosen
             start = {n: x[0] for n, x in _first(problem).items()}
             found.shapes[name] = found.measure(name, 0.0, start).shape

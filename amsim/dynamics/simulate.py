@@ -205,6 +205,8 @@ def simulate(
 def _callback(given: Callback | None) -> Callback | None:
     if given is not None and not callable(given):
         raise TypeError(f"callback must be a function of time and states, got {shown(given)}")
+    if given is not None:
+        checks.takes_time_and_states("callback", given)
     return given
 
 
@@ -247,6 +249,8 @@ def _solver_with_noise(solver: Solver | EventDriven | Brian2 | str | None) -> An
     if solver is None:
         return ExponentialHeun()
     if isinstance(solver, type) or not getattr(solver, "takes_noise", False):
+        if isinstance(solver, type):
+            raise TypeError(f"solver is the class {solver.__name__}: pass {solver.__name__}()")
         name = solver if isinstance(solver, str) else type(solver).__name__
         raise ValueError(
             f"noise: {name} draws none in the state: leave solver out, or pass ExponentialHeun() "
@@ -284,7 +288,9 @@ def _solve(solver: Solver | EventDriven | Brian2 | str | None) -> Solve:
         from .brian import run_brian2
 
         return partial(run_brian2.solve, options=solver)
-    if isinstance(solver, type) or not hasattr(solver, "solve"):
+    if isinstance(solver, type):
+        raise TypeError(f"solver is the class {solver.__name__}: pass {solver.__name__}()")
+    if not hasattr(solver, "solve"):
         raise TypeError(
             f"solver must be a name such as 'RK45' or an object such as ExponentialIntegrator(), "
             f"got {shown(solver)}"

@@ -96,10 +96,13 @@ def checked_watches(given: Any, network: Network) -> dict[str, Watch]:
     for name in ("time", "name", "cue"):
         if name in network.layers:
             raise ValueError(f"watch: a layer is named {name!r}, as a part of what is noted")
-    return {
+    watches = {
         checks.text("a name in watch", name): x if isinstance(x, Watch) else Watch(x)
         for name, x in given.items()
     }
+    for name, watch in watches.items():
+        checks.takes_time_and_states(f"watch: {name!r}", watch.function)
+    return watches
 
 
 @dataclass(frozen=True, eq=False)

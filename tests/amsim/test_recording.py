@@ -168,3 +168,36 @@ def test_what_was_not_recorded_is_said() -> None:
 def test_what_cannot_be_recorded_is_refused(record: Any, words: str) -> None:
     with pytest.raises((TypeError, ValueError), match=words):
         am.simulate(NET, CUES, record=record)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"record": {"a": lambda states: 0.0}}, TypeError, "record: 'a' must be a function"),
+        ({"watch": {"a": lambda states: 0.0}}, TypeError, "watch: 'a' must be a function of time"),
+        ({"callback": lambda states: 0.0}, TypeError, "callback must be a function of time and"),
+        ({"solver": am.ExponentialHeun}, TypeError, r"class ExponentialHeun: pass Expo"),
+        (
+            {"solver": am.ExponentialHeun, "noise": 0.1, "t1": 1.0}, TypeError,
+            "solver is the class ExponentialHeun",
+        ),
+    ],
+    ids=["record", "watch", "callback", "solver", "noise"],
+)  # fmt: skip
+def test_arguments_that_are_nearly_right_name_the_remedy(
+    options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        am.simulate(NET, CUES, **options)
+
+
+def test_nan_in_a_cue_names_what_takes_it() -> None:
+    with pytest.raises(ValueError, match="cue has 2 values that are NaN: missing='nan' takes them"):
+        am.simulate(NET, [np.nan, np.nan, *CUES[0, 0, 2:]])
+
+
+def test_one_breakpoint_may_be_a_number() -> None:
+    options: dict[str, Any] = {"inputs": lambda time: float(time > 1.0), "t1": 2.0, "until": None}
+    one = am.simulate(NET, CUES[0, 0], breakpoints=1.0, **options)
+    same = am.simulate(NET, CUES[0, 0], breakpoints=[1.0], **options)
+    assert_array_equal(one["visible"], same["visible"])
