@@ -2,6 +2,7 @@
 
     python benchmarks/tubes.py [--executions 100000] [--seed 0]
     python benchmarks/tubes.py --gap [--cues 12]
+    python benchmarks/tubes.py --shares [--cues 40]
 
 Draws networks of every kind that certificates cover, lets a tube of each go on step by step, and
 runs executions of its class in steps of a sixth of the tube's: what a link delivers may have any
@@ -12,6 +13,7 @@ drives a unit by noise. A state that leaves its tube refutes a proof: "left" has
 from __future__ import annotations
 
 import argparse
+import itertools
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
@@ -286,17 +288,39 @@ SETTINGS = (
 )
 
 
+def damaged_cues(
+    kind: str, beta: float, flip: float, cues: int
+) -> tuple[am.Network, Array, dict[str, Array], NDArray[np.bool_]]:
+    """A network of 100 memories, cues, the rests at their memories, and who is recalled."""
+    stored = am.patterns.digits(100, 0) if kind == "digits" else am.patterns.random(100, 64, 0)
+    net = am.dense_am(stored, hidden=am.Softmax(beta))
+    damaged = np.array(
+        [am.patterns.corrupt(stored[i], flip=flip, seed=100 + i) for i in range(cues)], float
+    )
+    rests = am.simulate(net, stored[:cues], until=am.Settled(1e-11)).final
+    ends = am.simulate(net, damaged, until=am.Settled(1e-8)).final["visible"]
+    return net, damaged, rests, np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
+
+
+def shares(cues: int) -> None:
+    """Which share of cues is certified, by staleness; none that is not recalled."""
+    for kind, beta, flip in SETTINGS:
+        net, damaged, rests, good = damaged_cues(kind, beta, flip, cues)
+        print(f"{kind}, beta = {beta:g}, {flip:.0%} flipped: {good.mean():.0%} recalled")
+        for scope in ("link", "broadcast"):
+            held = [
+                am.stability.certify(net, damaged, rests, scope, staleness=staleness).holds  # type: ignore[arg-type]
+                for staleness in (None, 1.0, 0.3, 0.1, 0.02)
+            ]
+            assert not any((x & ~good).any() for x in held), "a cue is certified, but not recalled"
+            assert not any((x & ~y).any() for x, y in itertools.pairwise(held)), "not nested"
+            print(f"    {scope}: " + " ".join(f"{x.mean():.0%}" for x in held), flush=True)
+
+
 def gap(cues: int) -> None:
     """Largest staleness proven and smallest attacked, of cues that a run recalls."""
     for kind, beta, flip in SETTINGS:
-        stored = am.patterns.digits(100, 0) if kind == "digits" else am.patterns.random(100, 64, 0)
-        net = am.dense_am(stored, hidden=am.Softmax(beta))
-        damaged = np.array(
-            [am.patterns.corrupt(stored[i], flip=flip, seed=100 + i) for i in range(cues)], float
-        )
-        rests = am.simulate(net, stored[:cues], until=am.Settled(1e-11)).final
-        ends = am.simulate(net, damaged, until=am.Settled(1e-8)).final["visible"]
-        good = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
+        net, damaged, rests, good = damaged_cues(kind, beta, flip, cues)
         rests = {n: x[good] for n, x in rests.items()}
         found = am.stability.largest_staleness(net, damaged[good], rests)
         some = found.proven > 0
@@ -319,9 +343,13 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100, help="executions of a network")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gap", action="store_true", help="proven against attacked staleness")
+    parser.add_argument("--shares", action="store_true", help="shares certified, by staleness")
     parser.add_argument("--cues", type=int, default=12)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.shares:
+        shares(options.cues)
+        return
     if options.gap:
         gap(options.cues)
         return
