@@ -132,11 +132,11 @@ def bifurcation(make: Callable[[float], Network], values: ArrayLike, starts: Sta
     ...     return am.dense_am([[1.0], [-1.0]], hidden=am.Softmax(beta), tau_hidden=0.0)
     >>> found = am.stability.bifurcation(make, [0.5, 2.0], [[0.9], [0.0], [-0.9]])
     >>> for value, state, status in zip(found.values, found.states["visible"][:, 0], found.status):
-    ...     print(f"{value:.1f} {state:6.3f} {status}")
-    0.5  0.000 stable
-    2.0  0.957 stable
-    2.0 -0.957 stable
-    2.0  0.000 unstable
+    ...     print(f"{value:.1f} {state.round(2) + 0.0:5.2f} {status}")
+    0.5  0.00 stable
+    2.0  0.96 stable
+    2.0 -0.96 stable
+    2.0  0.00 unstable
     """
     if not callable(make):
         raise TypeError(f"make must be a function from a number to a Network, got {make!r}")

@@ -428,7 +428,7 @@ class TestOutput:
         monkeypatch.setattr(am.Trajectory, "save", full)
         assert main(recall(arrays.folder)) == 2
         assert_one_error(capsys, "trajectory.npz: No space left on device")
-        assert list((arrays.folder / "out").iterdir()) == []
+        assert not (arrays.folder / "out").exists()
 
     def test_a_write_that_breaks_off_leaves_nothing(self, arrays, capsys, monkeypatch):
         def half(_, file, **__):

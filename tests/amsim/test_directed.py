@@ -415,9 +415,3 @@ def test_results_without_an_energy_are_kept_shown_and_read(tmp_path):
     with pytest.raises(ValueError, match="directed"):
         am.plot.energy(traj)
     assert "directed" in traj._repr_html_() or "Trajectory" in traj._repr_html_()
-
-
-def test_chips_refuse_by_name(rng):
-    net = loop(np.sign(rng.normal(size=(2, 8))), np.sign(rng.normal(size=(8, 2))))
-    with pytest.raises(am.hardware.MappingError, match=r"visible->hidden.*Dense"):
-        am.hardware.compile(net, chip="loihi2")
