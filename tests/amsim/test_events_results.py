@@ -142,12 +142,12 @@ def test_a_runaway_ends_before_deliveries_on_their_way_fill_the_memory(
     net = am.dense_am(np.ones((50, 50)), visible=am.Identity(), hidden=am.Identity())
     timing = am.Timing(delay=5.0, jitter=0.1, scope="link", arrival="latest")  # not in windows
     solver = am.EventDriven(1e-3, timing, max_events=4000, record_events=True)
-    monkeypatch.setattr(engine_run, "_ON_THE_WAY", 20_000)
+    monkeypatch.setattr(engine_run, "ON_THE_WAY", 20_000)
     flooded = am.simulate(net, np.ones(50), solver=solver)
     assert flooded.status == "max_events" and "deliveries on their way" in flooded.message
     # All deliveries were in the queue when it was full, and there was no room for 50 more.
     assert 20_000 - 150 <= 50 * len(flooded.events) <= 20_000
-    monkeypatch.setattr(engine_run, "_ON_THE_WAY", 1 << 20)
+    monkeypatch.setattr(engine_run, "ON_THE_WAY", 1 << 20)
     sent = am.simulate(net, np.ones(50), solver=solver)
     assert len(sent.events) == 4000 and "deliveries on their way" not in sent.message
     assert (sent.events[: len(flooded.events)] == flooded.events).all()
