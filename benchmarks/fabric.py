@@ -7,7 +7,8 @@
 bus that serves all of them in time, with one that is overloaded after the cue, and without one (the
 general engine). A message to one layer is read by every unit of it; compiling is not counted.
 `delay` drives one link with messages at random times and compares the mean wait with the formula of
-Pollaczek and Khinchine; of links with places, the share that is lost.
+Pollaczek and Khinchine; of links with places, the share that is lost. `chips` recalls one digit over the
+links of chips, for networks of several time constants.
 """
 
 from __future__ import annotations
@@ -117,9 +118,34 @@ def delay(path: Path | None) -> None:
     figure.savefig(path, dpi=130)
 
 
+def chips() -> None:
+    """The same recall over the links of chips, the faster the network the more they matter."""
+    import numpy as np
+
+    import amsim as am
+
+    quantum = 0.02
+    patterns = am.patterns.digits(10, seed=0)
+    net = am.dense_am(patterns, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
+    cue = am.patterns.corrupt(patterns[0], flip=0.2, seed=1)
+    plain = am.simulate(net, cue, solver=am.EventDriven(quantum, am.Timing()))
+    groups = {"visible": np.arange(64) // 16, "hidden": 4}
+    print("\nchip           tau     status       error   lost  held back  signs that differ")
+    for name in ("loihi1", "spinnaker1", "brainscales2"):
+        for tau in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+            fabric = am.Fabric.chip(name, tau=tau, groups=groups)
+            solver = am.EventDriven(quantum, am.Timing(fabric=fabric))
+            traj = am.simulate(net, cue, solver=solver, t1=500.0)
+            lost = sum(int(n) for n in traj.stats["link_dropped"].values())
+            wrong = int((np.sign(traj.final["visible"]) != np.sign(plain.final["visible"])).sum())
+            error = float(traj.stats["register_error"]) / quantum
+            print(f"{name:12} {tau:6.0e} s  {traj.status:11} {error:6.2f} {lost:6d} "
+                  f"{int(traj.stats['held_back']):10d} {wrong:8d}")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", default=["speed", "delay"])
+    parser.add_argument("parts", nargs="*", default=["speed", "delay", "chips"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
@@ -128,6 +154,8 @@ def main() -> None:
         speed(given.rounds)
     if "delay" in given.parts:
         delay(given.figure)
+    if "chips" in given.parts:
+        chips()
 
 
 if __name__ == "__main__":
