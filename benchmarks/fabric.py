@@ -7,8 +7,8 @@
 bus that serves all of them in time, with one that is overloaded after the cue, and without one (the
 general engine). A message to one layer is read by every unit of it; compiling is not counted.
 `delay` drives one link with messages at random times and compares the mean wait with the formula of
-Pollaczek and Khinchine; of links with places, the share that is lost. `chips` recalls one digit over the
-links of chips, for networks of several time constants.
+Pollaczek and Khinchine; of links with places, the share that is lost. `chips` recalls one digit
+over the links of chips, for networks of several time constants.
 """
 
 from __future__ import annotations
