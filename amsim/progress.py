@@ -8,13 +8,34 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Any
 
+_WHOLE: ContextVar[bool] = ContextVar("whole runs", default=False)
 _DRAWN_AFTER, _LINE_AFTER = 1.0, 5.0  # seconds before a bar is drawn, and before a line is printed
 _BETWEEN_LINES = 10.0
 # Loading compiled code takes a second, and some on a busy machine: not worth a word.
 _LOADING = 4.0
+
+
+@contextmanager
+def whole_runs() -> Iterator[None]:
+    """Ctrl-C in a run raises KeyboardInterrupt, for code that does not look at its status.
+
+    Elsewhere a run returns what was reached, with the status "interrupted".
+    """
+    token = _WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _WHOLE.reset(token)
+
+
+def check_whole() -> None:
+    """Raise KeyboardInterrupt, of a run that was interrupted, where only whole ones will do."""
+    if _WHOLE.get():
+        raise KeyboardInterrupt
 
 
 class Progress:

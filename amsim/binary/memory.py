@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..dynamics.events import Timing
-from ..progress import announce_compilation
+from ..progress import announce_compilation, check_whole
 from . import inputs
 from .clock_schedule import schedule
 from .energies import Dot, Floats, Identity, Power, Scaling, Separation, Similarity
@@ -255,6 +255,7 @@ class BinaryMemory:
                     else:
                         recorder.run(partial(update, cues), rows[cues])
             except KeyboardInterrupt:
+                check_whole()
                 states[at:], results[at:] = rows[at:], (INTERRUPTED, 0, 0, 0)
                 if recorder is not None:
                     recorder.rest(rows[at:])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..learning.weights import hebbian_weights, pseudo_inverse_weights, storkey_weights
+from ..progress import check_whole
 from . import inputs
 from .energies import Floats
 from .inputs import Signs
@@ -207,8 +208,8 @@ class TwoStateNetwork:
             for at in range(0, len(rows), some):
                 part = slice(at, at + some)
                 update(rows[part], seeds[part], free, shuffled, gain, max_sweeps, results[part])
-        except KeyboardInterrupt:
-            pass  # reported as a status: what was reached is not lost
+        except KeyboardInterrupt:  # reported as a status: what was reached is not lost
+            check_whole()
         codes, period, checked, flips = (column.reshape(batch) for column in results.T)
         return Recall(
             final=self._values(rows).reshape(*batch, -1),

@@ -16,6 +16,7 @@ from .. import checks
 from ..checks import Seed, shown
 from ..errors import GuaranteeWarning
 from ..network import Network
+from ..progress import check_whole
 from .brian import Brian2
 from .build_problem import build_problem
 from .certified import check_certifiable, solve_certified
@@ -196,9 +197,12 @@ def simulate(
         solve = partial(solve_certified, solve)
     start = clock.perf_counter()
     solution = solve(problem)
-    if clock.monotonic() > problem.deadline and (solution.codes == INTERRUPTED).any():
-        limited = f"the wall_limit of {wall_limit:g} s is over"
-        solution.note = "; ".join(filter(None, (solution.note, limited)))
+    if (solution.codes == INTERRUPTED).any():
+        if clock.monotonic() > problem.deadline:
+            limited = f"the wall_limit of {wall_limit:g} s is over"
+            solution.note = "; ".join(filter(None, (solution.note, limited)))
+        else:
+            check_whole()
     return Trajectory.from_solution(problem, solution, batch, clock.perf_counter() - start)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..progress import whole_runs
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -64,7 +66,8 @@ def draw(name: str) -> Figure:
     if name not in FIGURES:
         raise ValueError(f"there is no figure {name!r}; choose from {', '.join(FIGURES)}")
     module = import_module(f".{FIGURES[name][0]}", __name__)
-    figure: Figure = getattr(module, name)()
+    with whole_runs():
+        figure: Figure = getattr(module, name)()
     _letter(figure)
     return figure
 

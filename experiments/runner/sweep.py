@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from amsim.progress import whole_runs
+
 from .pools import Pool, PoolError
 from .progress import Progress
 
@@ -214,7 +216,8 @@ def work(
         for number, parameters, seed in units:
             start = time.perf_counter()
             try:
-                results = measure(seed=seed, **parameters)
+                with whole_runs():  # no unit is measured from half a run
+                    results = measure(seed=seed, **parameters)
                 row = {"unit": number, "results": {k: _plain(v) for k, v in results.items()}}
             except Exception as error:
                 row = failure(number, error)
