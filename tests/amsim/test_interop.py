@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 from typing import Any
 
@@ -123,3 +124,12 @@ def test_torch_checks_the_gradients_of_a_recall() -> None:
         losses.append(float(value.detach()))
     assert losses[-1] < 0.2 * losses[0]
     assert layer.network.parameters()["hidden"]["beta"] != 2.0
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_examples_of_bridges(name: str) -> None:
+    """They are not collected, since they cannot be imported without their framework."""
+    pytest.importorskip(name, reason=f"{name} is not installed: uv sync --group bridges")
+    module = importlib.import_module(f"amsim.interop.{name}")
+    found = doctest.testmod(module)
+    assert found.attempted and not found.failed
