@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 _FROM, _TO, _COUNT = 0.3, 300.0, 19
 _REST = Settled(1e-4)
 
+# What `patterns.corrupt` can do to a pattern.
+_DAMAGES = ("flip", "mask", "noise")
+
 
 @dataclass(frozen=True, eq=False)
 class BetaSuggestion:
@@ -131,6 +134,8 @@ def suggest_beta(
     accuracy = checks.number("accuracy", accuracy, above=0.0, at_most=1.0)
     if damage is not None:
         checks.instance("damage", damage, Mapping, "a mapping such as {'flip': 0.2}")
+        for name in damage:
+            checks.choice("a name in damage", name, _DAMAGES)
         cues = stored_patterns.corrupt(xi, **damage, seed=seed)
     # NaN is for `missing` to judge.
     starts = checks.array("cues", cues, finite=False)

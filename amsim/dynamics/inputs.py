@@ -60,7 +60,7 @@ class PiecewiseConstant:
             raise ValueError(
                 f"PiecewiseConstant: times must be one or more, increasing, got {times!r}"
             )
-        what = checks.array("PiecewiseConstant: values", values)
+        what = checks.array("PiecewiseConstant: values", _rows(values))
         if not what.ndim or len(what) != len(when):
             raise ValueError(
                 f"PiecewiseConstant: values have shape {what.shape}; "
@@ -82,6 +82,16 @@ class PiecewiseConstant:
             f"PiecewiseConstant({len(self.times)} times from {self.times[0]:g} to "
             f"{self.times[-1]:g}, values of shape {self.values.shape[1:]})"
         )
+
+
+def _rows(values: ArrayLike) -> ArrayLike:
+    """Values of which some are numbers and others arrays as arrays of one shape."""
+    if not isinstance(values, list | tuple) or len({np.shape(x) for x in values}) < 2:
+        return values
+    rows = [checks.array("PiecewiseConstant: values", x) for x in values]
+    if len({row.shape for row in rows if row.ndim}) > 1:
+        return values  # refused where it is read
+    return np.stack(np.broadcast_arrays(*rows))
 
 
 @dataclass(frozen=True, eq=False)

@@ -423,3 +423,10 @@ def test_sums_of_steps_may_miss_t1_by_rounding(step: float, solver: Any) -> None
         assert traj.status == "time_limit"
     with pytest.raises(ValueError, match="beyond t1"):
         am.simulate(memory(), PATTERNS[0], times=[1.0 + 1e-9], t1=1.0)
+
+
+def test_numbers_beside_arrays_are_rows() -> None:
+    mixed = am.PiecewiseConstant([0.0, 1.0, 2.0], [0.0, [1.0, 2.0], 3.0])
+    np.testing.assert_array_equal(mixed.values, [[0, 0], [1, 2], [3, 3]])
+    with pytest.raises(ValueError, match="rows of one length"):
+        am.PiecewiseConstant([0.0, 1.0], [[1.0, 2.0], [1.0, 2.0, 3.0]])

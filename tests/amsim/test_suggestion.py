@@ -121,3 +121,8 @@ def test_the_figure_shows_the_sweep_and_the_bounds() -> None:
     assert [label.split(":")[0] for label in labels] == [
         "measured", "suggested", "random patterns retrieved", "all separated",
     ]  # fmt: skip
+
+
+def test_damage_that_is_unknown_is_named() -> None:
+    with pytest.raises(ValueError, match=r"a name in damage.*flip"):
+        am.suggest_beta(am.patterns.random(3, 16, seed=0), damage={"flop": 0.1})
