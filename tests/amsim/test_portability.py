@@ -180,10 +180,11 @@ from amsim import doctor
 assert doctor.os.name == "nt" and not hasattr(doctor.os, "fork") and hasattr(os, "fork")
 
 # Every module is imported, and every command says what it does.
-need_lava = {f"amsim.hardware.lava.{name}" for name in ("runtime", "actors", "channels")}
+needy = {f"amsim.hardware.lava.{name}" for name in ("runtime", "actors", "channels")}
+needy |= {"amsim.interop.jax", "amsim.interop.torch"}  # they need what may not be installed
 for package in (am, am.hardware, am.experiments):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if ".lava.graph" not in found.name and found.name not in need_lava:
+        if ".lava.graph" not in found.name and found.name not in needy:
             importlib.import_module(found.name)
 commands = "demo recall explore stability map run experiment report gallery doctor lava"
 for command in commands.split():

@@ -97,7 +97,7 @@ def test_inpainting_wants_the_similarity_of_what_is_known() -> None:
         ({"damage": 0.2}, "damage must be a mapping"),
         ({"damage": {"blur": 1.0}}, "blur"),
         ({"cues": PATTERNS[:3]}, "give a cue of every pattern"),
-        ({"cues": np.full((12, 32), np.nan)}, "contains NaN"),
+        ({"cues": np.full((12, 32), np.nan)}, "NaN"),
         ({"damage": {"mask": 1.0}, "betas": [1e-3]}, "no beta recalls a cue"),
         ({"damage": {}, "accuracy": 0.0}, "accuracy"),
         ({"damage": {}, "betas": []}, "betas"),

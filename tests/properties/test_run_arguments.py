@@ -62,7 +62,7 @@ def experiment(**given: Any) -> Any:
 
 RUNS = {
     "seed": [events, binary, place, experiment],
-    "record": [binary, chip],
+    "record": [ode, binary, chip],
     "inputs": [ode, events, chip],
     "clamp": [ode, events, binary, chip],
 }
@@ -167,7 +167,7 @@ def test_a_record_is_all_or_what_is_named() -> None:
 
 def test_no_run_has_an_argument_of_another_meaning() -> None:
     has = {
-        am.simulate: {"seed", "inputs", "clamp"},
+        am.simulate: {"seed", "record", "inputs", "clamp"},
         am.binary.BinaryMemory.recall: {"seed", "record", "clamp"},
         hw.run: {"record", "inputs", "clamp"},
         hw.lava.build: {"record", "inputs", "clamp"},
