@@ -22,13 +22,21 @@ def main() -> int:
         As `amsim.cli.main`.
     """
     ours = [x for x in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(x) != signal.SIG_IGN]
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        _interrupt(number, frame)
+
     try:
         for each in ours:
-            signal.signal(each, _interrupt)
+            signal.signal(each, interrupt)
         from amsim.cli import main as run
 
         return run()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError):
+        if not came:  # by a signal an import of C may end in an error of its own
+            raise
         with suppress(OSError, AttributeError):  # stderr that nobody reads, or none
             sys.stderr.write("amsim: interrupted\n")
         return 130

@@ -288,11 +288,6 @@ class _Attention(Iteration):
         super().__init__(problem, start, record)
         self.before = start.copy()  # the last update
         self.change = np.full(problem.batch, np.inf)
-        if problem.ranks is not None:
-            limits = np.array([self.beta, problem.tolerance])
-            problem.ranks.check(
-                loop.weights, limits, start, self.external, self.memories.bias, self.clamped
-            )
         self.exact = np.ones(problem.batch, bool)
         if problem.tolerance:
             self.exact = ~float32_serves(problem, loop)

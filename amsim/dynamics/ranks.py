@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
@@ -42,16 +43,28 @@ class Ranks:
         """The memories that this process reads, of so many."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
-    def check(self, weights: Array, *others: Array) -> None:
-        """Raise ValueError, in every process, unless all of them have the same problem."""
+    def check(self, weights: Array, others: Iterable[Any]) -> None:
+        """Refuse, in every process, what they cannot do together.
+
+        Parameters
+        ----------
+        weights : ndarray (K, D)
+        others : iterable of arrays, or of what has a repr
+            What else has to be the same in all processes.
+
+        Raises
+        ------
+        ValueError
+            If it is not, or if there are more processes than memories.
+        """
+        if len(weights) < self.size:
+            raise ValueError(
+                f"comm: {self.size} processes are more than the {len(weights)} memories that they "
+                f"would share; start fewer"
+            )
         rows = weights[:: max(1, len(weights) // _SAMPLED)]
-        digest = hashlib.sha256(f"{weights.shape} {weights.dtype}".encode())
-        digest.update(np.ascontiguousarray(rows).tobytes())
-        problem = hashlib.sha256()
-        for other in others:
-            problem.update(f"{other.shape}".encode() + np.ascontiguousarray(other).tobytes())
-        found = self.comm.allgather((digest.hexdigest(), problem.hexdigest()))
-        for rank, (memories, rest) in enumerate(found):
+        own = _digest([weights.shape, weights.dtype, rows]), _digest(others)
+        for rank, (memories, rest) in enumerate(found := self.comm.allgather(own)):
             if memories != found[0][0]:
                 raise ValueError(
                     f"comm: rank {rank} has other memories than rank 0; give all ranks one file, "
@@ -59,8 +72,8 @@ class Ranks:
                 )
             if rest != found[0][1]:
                 raise ValueError(
-                    f"comm: rank {rank} has other cues, parameters or times than rank 0; give all "
-                    f"ranks the same"
+                    f"comm: rank {rank} has other cues, parameters, times or options than rank 0; "
+                    f"give all ranks the same"
                 )
 
     def abort(self) -> None:
@@ -83,3 +96,13 @@ class Ranks:
         found = np.empty((self.size, *own.shape))
         self.comm.Allgather(np.ascontiguousarray(own), found)
         return found
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    """A fingerprint of arrays and of what has a repr."""
+    found = hashlib.sha256()
+    for part in parts:
+        array = isinstance(part, np.ndarray)
+        found.update(f"{part.shape} {part.dtype}".encode() if array else repr(part).encode())
+        found.update(np.ascontiguousarray(part).tobytes() if array else b"")
+    return found.hexdigest()

@@ -190,8 +190,8 @@ def simulate(
     if problem.workers > 1:
         _check_workers(solver)
     if comm is not None:
-        _check_shared(solver, problem, wall_limit is not None)
         problem = replace(problem, ranks=Ranks(comm))
+        _check_shared(solver, problem, wall_limit is not None)
     if until is not None and until.certified:
         check_certifiable(problem)
         solve = partial(solve_certified, solve)
@@ -325,11 +325,23 @@ def _check_shared(
             "comm: processes would reach a wall_limit at different steps: leave it out, and end "
             "the run by t1"
         )
-    if problem.attention_loop is None:
+    loop, ranks = problem.attention_loop, problem.ranks
+    if loop is None or ranks is None:
         raise ValueError(
             "comm: processes share memories with a softmax that one Dense joins to Identity "
             "features, with constant inputs: leave comm out for other networks"
         )
+    ranks.check(loop.weights, _shared(solver, problem))
+
+
+def _shared(solver: Any, problem: Problem) -> Iterator[Any]:
+    """What has to be the same in all processes, besides the memories."""
+    yield from (solver, problem.t0, problem.t1, problem.tolerance, problem.times)
+    for part in (problem.given, problem.clamped, problem.inputs_at(0.0)):
+        for name in sorted(part):
+            yield from (name, part[name])
+    for name, layer in problem.network.layers.items():
+        yield from (name, layer.lagrangian, layer.tau, layer.bias)
 
 
 def _split_groups(network: Network, clamped: Mapping[str, NDArray[np.bool_]]) -> Iterator[str]:

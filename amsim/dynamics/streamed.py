@@ -63,9 +63,6 @@ class StreamedRun(TwoLayerRun):
         self.mine, ranks = slice(0, len(self.loop.weights)), self.problem.ranks
         if ranks is not None:
             self.mine = ranks.rows(len(self.loop.weights))
-            limits = np.array([self.beta, self.rate, self.rtol, self.atol, self.problem.t1])
-            given = self.start, self.outside, self.bias, self.clamped, self.problem.times
-            ranks.check(self.loop.weights, limits, *given)
         return Run.prepare(self)
 
     @property

@@ -381,13 +381,14 @@ class Trajectory(RunResult, Mapping[str, Array]):
         Parameters
         ----------
         cues : bool array_like (*batch) or int array_like
-            A mask, or different positions in the flattened batch.
+            A mask, or different positions in the flattened batch, whose order does not count.
 
         Returns
         -------
         Trajectory
-            With one batch axis, and with the steps of these cues alone unknown (None). What
-            interrupted thousands of cues is small without those that had not begun.
+            With the cues in their order here, one batch axis, and with the steps of these cues
+            alone unknown (None). What interrupted thousands of cues is small without those that
+            had not begun.
 
         Raises
         ------

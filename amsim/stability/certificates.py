@@ -51,8 +51,9 @@ class Certificate:
         1 - c, where c bounds the contraction factor of the update on the last box: positive where
         the certificate holds, -inf if there was no invariant box.
     distance : ndarray (*batch)
-        Where it holds, an upper bound on the distance of the fixed point from the target, at most
-        the tolerance; elsewhere NaN. Of a memory network, the distance of the features.
+        Where it holds, an upper bound on the distance of the fixed point from the target; elsewhere
+        NaN. Of a memory network it is that of the features, at most the tolerance; with `staleness`
+        it is that of all layers, whose states may be larger.
     staleness : float or None
         The bound on the age of what is received; None for any age.
     time : ndarray (*batch)
@@ -177,7 +178,8 @@ def certify(
         at their algebraic value, for which layers without a state, such as those behind them in a
         chain, and lateral synapses do not count. A state in the cue overrides that.
     target : array_like (*batch, units) or mapping, such as `traj.final`
-        A fixed point, or one per cue.
+        A fixed point, or one per cue. In the scope "broadcast" states of a Softmax layer count up
+        to a number that all its units share, here and in `distance`: it changes no output.
     scope : {"link", "broadcast"}, default "link"
         "link": each link has its own delays and losses. "broadcast": a message reaches all
         members of a Softmax layer at one time, and the members share one tau.

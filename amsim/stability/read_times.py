@@ -52,7 +52,7 @@ def read_time(
     Raises
     ------
     TypeError, ValueError
-        As for `certify`.
+        As for `certify`; and where the features share a softmax, in the scope "broadcast".
 
     Examples
     --------
@@ -70,6 +70,11 @@ def read_time(
     if cue is None:
         raise TypeError("cue is None; give the state from which executions start")
     problem = CertificationProblem.of(net, cue, target, scope, every=True)
+    if scope == "broadcast" and not net.layers[problem.visible].lagrangian.separable:
+        raise ValueError(
+            f"scope='broadcast' follows the differences within layer {problem.visible!r} alone, of "
+            f"which no reading follows: take scope='link'"
+        )
     executions = Executions.of(net, staleness, drift, offset, noise, together)
     within = checks.number("margin", margin, above=0.0, at_most=checks.LARGEST)
     search = ReadSearch(problem, scope, np.full(problem.count, within), executions)

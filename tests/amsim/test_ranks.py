@@ -118,6 +118,31 @@ def test_ranks_with_something_else_are_named(solver: Any) -> None:
         assert all(isinstance(each, ValueError) and words in str(each) for each in found)
 
 
+DIFFERENT: dict[str, Any] = {
+    "hidden": lambda rank: {"cue": {"visible": CUES, "hidden": np.full((5, 700), 0.1 * rank)}},
+    "until": lambda rank: {"until": am.Settled(10.0 ** -(4 + rank))},
+    "none": lambda rank: {"until": am.Settled() if rank else None},
+    "updates": lambda rank: {"solver": am.FixedPoint(3 + rank)},
+    "solver": lambda rank: {"solver": am.FixedPoint() if rank else None},
+    "times": lambda rank: {"times": [1.0 + rank]},
+}
+
+
+@pytest.mark.parametrize("options", DIFFERENT.values(), ids=DIFFERENT)
+def test_ranks_with_other_options_are_named(options: Any) -> None:
+    def run(comm: Comm) -> Any:
+        given = {"cue": CUES, "t1": 5.0, **options(comm.rank)}
+        return am.simulate(memory(0.5), given.pop("cue"), comm=comm, **given)
+
+    for each in Room(2).run(run):
+        assert isinstance(each, ValueError) and "rank 1 has other cues" in str(each)
+
+
+def test_more_processes_than_memories_are_refused() -> None:
+    for each in Room(3).run(lambda comm: am.simulate(memory(0.1, PATTERNS[:2]), CUES, comm=comm)):
+        assert isinstance(each, ValueError) and "more than the 2 memories" in str(each)
+
+
 def test_a_failure_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others would wait for ever."""
     from amsim.dynamics.streamed import StreamedRun

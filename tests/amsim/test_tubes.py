@@ -630,3 +630,17 @@ def quiet() -> Iterator[None]:
     """Boxes that grow without end overflow, and say nothing."""
     with np.errstate(all="raise", under="ignore"):
         yield
+
+
+def test_features_that_share_a_softmax_are_read_by_link() -> None:
+    """By broadcast a box holds differences alone: what all units share is not seen."""
+    net = am.Network(
+        {"visible": am.Layer(2, am.Softmax(1.0))},
+        [am.Directed(np.ones((2, 2)), source="visible", target="visible")],
+    )
+    given: tuple[Any, ...] = (net, [4.0, 4.0], [1.0, 1.0], 0.1, 0.05)
+    with pytest.raises(ValueError, match="scope='link'"):
+        am.stability.read_time(*given, scope="broadcast")
+    time = float(am.stability.read_time(*given, scope="link"))
+    traj = am.simulate(net, [4.0, 4.0], times=[time], until=None)
+    assert np.abs(traj["visible"][-1] - 1.0).max() <= 0.05
