@@ -23,6 +23,7 @@ from .. import checks
 from ..lagrangians import Softmax
 
 __all__ = [
+    "class_loss_and_gradient",
     "class_scores",
     "loss",
     "loss_and_gradient",
@@ -166,6 +167,80 @@ def class_scores(
     'a'
     """
     x, xi, _ = _checked(points, memories, None)
+    classes, index = _classes(labels, len(xi))
+    logits = -Softmax(beta).beta * _squares(x, xi)
+    log_sum = Softmax(1.0).value
+    scores = np.stack([log_sum(logits[:, index == c]) for c in range(len(classes))], axis=-1)
+    return np.asarray(scores, np.float64), classes
+
+
+def class_loss_and_gradient(
+    points: ArrayLike,
+    targets: ArrayLike,
+    memories: ArrayLike,
+    labels: ArrayLike,
+    *,
+    beta: float,
+) -> tuple[float, Floats]:
+    r"""Minus the log posterior of the right classes, and its gradient by the memories.
+
+    The mean over points of E of the memories of the right class, less E of all, with
+
+    .. math::
+        E_S = -\log \sum_{\mu \in S} \exp(-\beta |x - \xi_\mu|^2).
+
+    This is contrastive learning; both of its phases are at rest at once.
+
+    Parameters
+    ----------
+    points : array_like of shape (n, D)
+    targets : array_like of shape (n,)
+        The class of each point, one of the labels.
+    memories : array_like of shape (K, D)
+    labels : array_like of shape (K,)
+    beta : float
+
+    Returns
+    -------
+    loss : float
+    gradient : ndarray (K, D)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a point has a class that no memory has.
+
+    References
+    ----------
+    Seo & Obermayer 2003, "Soft learning vector quantization", Neural Computation 15.
+
+    Examples
+    --------
+    >>> import amsim as am
+    >>> loss, gradient = am.models.clustering.class_loss_and_gradient(
+    ...     [[0.0]], ["a"], [[0.0], [1.0]], ["a", "b"], beta=2.0
+    ... )
+    >>> round(loss, 4), gradient.round(4).tolist()  # "b" is pushed away
+    (0.1269, [[0.0], [-0.4768]])
+    """
+    x, xi, _ = _checked(points, memories, None)
+    classes, index = _classes(labels, len(xi))
+    given = checks.plain("targets", targets)
+    if given.shape != (len(x),) or not np.isin(given, classes).all():
+        raise ValueError(
+            f"targets must have shape ({len(x)},), with the labels of memories, got "
+            f"{checks.shown(targets)}"
+        )
+    own = index == np.searchsorted(classes, given)[:, None]
+    logits = -Softmax(beta).beta * _squares(x, xi)
+    right, unit = np.where(own, logits, -np.inf), Softmax(1.0)
+    change = (unit.activation(logits) - unit.activation(right)) / len(x)
+    gradient = 2 * beta * (change.T @ x - change.sum(axis=0)[:, None] * xi)
+    return float(np.mean(unit.value(logits) - unit.value(right))), np.asarray(gradient)
+
+
+def _classes(labels: ArrayLike, count: int) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+    """Labels in order, and the position of that of each memory."""
     given = checks.plain("labels", labels)
     try:
         classes, index = np.unique(given, return_inverse=True)
@@ -173,12 +248,9 @@ def class_scores(
         raise TypeError(
             f"labels must be numbers or words, one kind of them, got {checks.shown(labels)}"
         ) from None
-    if index.shape != (len(xi),):
-        raise ValueError(f"labels have shape {np.shape(labels)}, there are {len(xi)} memories")
-    logits = -Softmax(beta).beta * _squares(x, xi)
-    log_sum = Softmax(1.0).value
-    scores = np.stack([log_sum(logits[:, index == c]) for c in range(len(classes))], axis=-1)
-    return np.asarray(scores, np.float64), classes
+    if index.shape != (count,):
+        raise ValueError(f"labels have shape {np.shape(labels)}, there are {count} memories")
+    return classes, index
 
 
 def _shares(x: Floats, rho: Floats, beta: float) -> Floats:

@@ -14,13 +14,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+import amsim as am
 from amsim.estimators import AssociativeClassifier, AssociativeClusterer
 from amsim.models import clustering
 
 
 @pytest.mark.parametrize(
     "estimator",
-    [AssociativeClusterer(), AssociativeClusterer(3, beta=2.0, steps=3), AssociativeClassifier()],
+    [
+        AssociativeClusterer(),
+        AssociativeClusterer(3, beta=2.0, steps=3),
+        AssociativeClassifier(),
+        AssociativeClassifier(train=2, n_memories=2),
+    ],
     ids=repr,
 )
 def test_scikit_learn_accepts_the_estimator(estimator: Any) -> None:
@@ -64,6 +70,46 @@ def test_classifier_on_digits(beta: float, correct: int) -> None:
     np.testing.assert_array_equal(share.argmax(axis=1), model.predict(data[1000:]))
 
 
+def test_training_halves_the_errors_of_few_memories() -> None:
+    data, labels = load_digits(return_X_y=True)
+    data = data / 16
+    scores = [
+        AssociativeClassifier(5.0, train=train, n_memories=5, random_state=0)
+        .fit(data[:1000], labels[:1000])
+        .score(data[1000:], labels[1000:])
+        for train in (0, 20)
+    ]
+    assert 1 - scores[1] < 0.55 * (1 - scores[0]) < 0.06
+
+
+def test_the_gradient_of_the_class_loss_is_that_of_its_value() -> None:
+    rng = np.random.default_rng(0)
+    points, memories, step = (rng.normal(size=(n, 3)) for n in (7, 5, 5))
+    targets, labels = ["a", "b", "c", "c", "a", "b", "b"], ["b", "c", "a", "b", "c"]
+
+    def loss(size: float) -> tuple[float, Any]:
+        at = memories + size * step
+        return clustering.class_loss_and_gradient(points, targets, at, labels, beta=1.3)
+
+    slope = (loss(1e-5)[0] - loss(-1e-5)[0]) / 2e-5
+    assert np.sum(loss(0.0)[1] * step) == pytest.approx(slope, rel=1e-8)
+    scores, classes = clustering.class_scores(points, memories, labels, beta=1.3)
+    right = scores[range(7), np.searchsorted(classes, targets)]
+    assert loss(0.0)[0] == pytest.approx(np.mean(np.log(np.exp(scores).sum(axis=1)) - right))
+    with pytest.raises(ValueError, match=r"targets must have shape \(7,\)"):
+        clustering.class_loss_and_gradient(points, ["d"] * 7, memories, labels, beta=1.0)
+
+
+def test_the_network_of_a_classifier_attends_as_the_classifier_does() -> None:
+    data, labels = load_iris(return_X_y=True)
+    model = AssociativeClassifier(2.0, train=5, n_memories=3, random_state=0).fit(data, labels)
+    net = model.network()
+    ended = am.simulate(net, data, clamp=np.ones(4, bool), solver=am.FixedPoint(), until=None)
+    shares = net.activations(ended.final)["hidden"]
+    by_class = np.stack([shares[:, model.labels_ == c].sum(axis=1) for c in model.classes_], axis=1)
+    np.testing.assert_allclose(by_class, model.predict_proba(data), rtol=1e-10, atol=1e-14)
+
+
 def test_classifier_works_in_a_pipeline() -> None:
     data, labels = load_iris(return_X_y=True)
     model = make_pipeline(StandardScaler(), AssociativeClassifier(beta=3.0))
@@ -80,6 +126,22 @@ def test_classifier_works_in_a_pipeline() -> None:
         ({"n_clusters": 2, "beta": -1.0}, ValueError, "beta must be .* got -1.0"),
     ],
 )
-def test_parameters_are_named(options: dict[str, Any], error: Any, word: str) -> None:
+def test_parameters_of_clusterers_are_named(options: dict[str, Any], error: Any, word: str) -> None:
     with pytest.raises(error, match=word):
         AssociativeClusterer(**options).fit(np.eye(4))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        ({"train": True}, TypeError, "train must be .* got True"),
+        ({"train": -1}, ValueError, "train must be .* got -1"),
+        ({"n_memories": 0}, ValueError, "n_memories must be .* got 0"),
+        ({"beta": -1.0, "train": 1}, ValueError, "beta must be .* got -1.0"),
+    ],
+)
+def test_parameters_of_a_classifier_are_named(
+    options: dict[str, Any], error: Any, word: str
+) -> None:
+    with pytest.raises(error, match=word):
+        AssociativeClassifier(**options).fit(np.eye(4), [0, 0, 1, 1])
