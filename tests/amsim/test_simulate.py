@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -659,13 +660,22 @@ def test_interrupted_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
+    finish = exponential_run._Crew.finish
+
+    def once_stopped(crew: exponential_run._Crew, run: TwoLayerRun, part: slice) -> None:
+        """Hold both workers until the interrupt is known, so that neither ends its part."""
+        patience = time.monotonic() + 30.0
+        while not crew.stopped and time.monotonic() < patience:
+            time.sleep(0.001)
+        finish(crew, run, part)
+
     monkeypatch.setattr(exponential_run, "wait", interrupt)
-    monkeypatch.setattr(exponential_run, "_CHUNK", 1.0)
+    monkeypatch.setattr(exponential_run._Crew, "finish", once_stopped)
     cues = many_cues()
     traj = am.simulate(memory(), cues, workers=2, t1=1e4, until=None)
     assert traj.status == "interrupted"
-    late = traj.statuses == "interrupted"
-    np.testing.assert_array_equal(traj.final["visible"][late][-1], cues[late][-1])
+    assert set(traj.statuses) == {"interrupted"}
+    np.testing.assert_array_equal(traj.final["visible"][-1], cues[-1])
 
 
 def test_a_worker_that_fails_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
