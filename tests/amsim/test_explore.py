@@ -223,7 +223,7 @@ def test_the_command(tmp_path, capsys):
         assert main(["explore", "--no-browser", "--port", str(address.port)]) == 2
         assert "pass another --port" in capsys.readouterr().err
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert "Traceback" not in process.stderr.read()
     assert main(["explore", "--port", "70000"]) == 2
 
