@@ -15,6 +15,7 @@ from .compare import Comparison, compare, compare_bit_widths
 from .cost import Estimate, estimate
 from .cost_table import CostRow, CostTable, compare_costs
 from .errors import LimitError, MappingError, NotPublicError, RangeError
+from .events import Events
 from .graphs.plan import GraphPlan
 from .integers import Integers
 from .placement import GraphPlacement, Placement, place
@@ -32,6 +33,7 @@ __all__ = [
     "CostRow",
     "CostTable",
     "Estimate",
+    "Events",
     "GraphPlacement",
     "GraphPlan",
     "Integers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from amsim import PiecewiseConstant, checks
 
 from .errors import RangeError
+from .events import Events
+from .plan import AnyPlan
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Input = ArrayLike | Callable[[float], ArrayLike]
+Input = ArrayLike | Callable[[float], ArrayLike] | Events
 Inputs = Mapping[str, Input] | Input
 Clamp = Mapping[str, ArrayLike] | ArrayLike
 
@@ -74,42 +77,37 @@ def names(record: bool | Iterable[str], every: Sequence[str], states: Sequence[s
     return chosen
 
 
-def driven(
-    name: str,
-    given: Any,
-    shape: tuple[int, ...],
-    periods: int,
-    *,
-    dt: float,
-    scale: float,
-    limit: int,
-) -> Integers:
+def driven(plan: AnyPlan, name: str, given: Any, batch: tuple[int, ...], steps: int) -> Integers:
     """Inputs of one layer as integers (T, B, n), T = 1 if they are constant.
 
     Parameters
     ----------
+    plan : Plan or GraphPlan
     name : str
         Of the layer.
     given
-        None, an array, a `PiecewiseConstant` or a function of the time.
-    shape : tuple of int
-        (*batch, n).
-    periods : int
-    dt, scale, limit
-        Time of a period, integers per unit of state, largest absolute integer.
+        None, an array, a `PiecewiseConstant`, a function of the time or `Events`.
+    batch : tuple of int
+    steps : int
+        Of the run.
     """
-    what = f"input of {name}"
+    what, units = f"input of {name}", plan.layers[name]
+    shape = (*batch, plan.network.layers[name].size)
+    periods = -(-steps // plan.period)
+    if isinstance(given, Events):
+        rows_of_all = given.by_period(plan, name, steps)[:, None]
+        return np.repeat(rows_of_all, math.prod(batch), axis=1)
     if given is None:
         rows = [np.zeros(shape)]
     elif isinstance(given, PiecewiseConstant):
-        rows = _held(given, dt, periods)
+        rows = _held(given, plan.dt, periods)
     elif callable(given):
-        rows = [checks.array(what, given(period * dt)) for period in range(periods)]
+        rows = [checks.array(what, given(period * plan.dt)) for period in range(periods)]
     else:
         rows = [checks.array(what, given)]
     full = np.array([broadcast(what, row, shape) for row in rows])
     remedy = f"compile(..., input_limits={{{name!r}: {np.abs(full).max():.4g}}})"
-    found = integers(what, full, scale, limit, remedy)
+    found = integers(what, full, units.scale, units.input_limit, remedy)
     return found.reshape(len(rows), -1, shape[-1])
 
 

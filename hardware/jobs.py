@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,12 +34,11 @@ def prepare(
     size = plan.units[1]
     values, batch = reading.cue(cues, size, "visible")
     steps = plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
-    periods = -(-steps // plan.period)
     remedy = f"compile(..., cue_limit={np.abs(values).max():.4g})"
     limit = int(plan.visible.limit.min())
     visible = reading.integers("cue", values, plan.visible.scale, limit, remedy)
     given = reading.by_layer("inputs", inputs, _LAYERS)
-    drive = {name: _driven(plan, name, given.get(name), batch, periods) for name in _LAYERS}
+    drive = {x: reading.driven(plan, x, given.get(x), batch, steps) for x in _LAYERS}
     sent = plan.visible.change(visible, np.zeros_like(visible))
     columns = np.ascontiguousarray(plan.weights.T.astype(np.float32))
     hidden = product(sent, columns) + plan.hidden.bias + drive["hidden"][0]
@@ -78,21 +76,6 @@ def signals(plan: Plan, record: bool | Iterable[str]) -> tuple[str, ...]:
         if name.startswith("normaliser") and not softmax:
             raise ValueError(f"record names {name!r}; this plan has no normaliser")
     return tuple(dict.fromkeys(names))
-
-
-def _driven(plan: Plan, name: str, given: Any, batch: tuple[int, ...], periods: int) -> Integers:
-    """Inputs of one layer as integers (T, B, n), T = 1 if they are constant."""
-    layer = getattr(plan, name)
-    shape = (*batch, len(layer.bias))
-    return reading.driven(
-        name,
-        given,
-        shape,
-        periods,
-        dt=plan.dt,
-        scale=layer.scale,
-        limit=layer.input_limit,
-    )
 
 
 def _log_sum(plan: Plan, hidden: Integers) -> Integers:

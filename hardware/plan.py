@@ -8,9 +8,11 @@ where recalls start.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
@@ -40,6 +42,7 @@ class AnyPlan:
     weight_bits : int
     dt : float
     steps : int
+    layers : mapping of str to the integers of a layer's units
     """
 
     network: Network
@@ -47,6 +50,12 @@ class AnyPlan:
     weight_bits: int
     dt: float
     steps: int
+    layers: Mapping[str, Any]
+
+    @property
+    @abstractmethod
+    def begins(self) -> Mapping[str, int]:
+        """The step of a period in which each layer has its first turn, and takes its input."""
 
     @property
     @abstractmethod
@@ -54,9 +63,9 @@ class AnyPlan:
         """Steps in a period."""
 
     @property
-    @abstractmethod
     def scales(self) -> dict[str, float]:
         """Integers per unit of state of every layer."""
+        return {name: units.scale for name, units in self.layers.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +136,15 @@ class Plan(Owner, AnyPlan):
         """Steps in a period."""
         return len(self.schedule)
 
+    @cached_property
+    def layers(self) -> Mapping[str, Any]:  # type: ignore[override] # it is data elsewhere
+        """The integers of features and memories, "visible" and "hidden"."""
+        return MappingProxyType({"visible": self.visible, "hidden": self.hidden})
+
     @property
-    def scales(self) -> dict[str, float]:
-        """Integers per unit of state of every layer."""
-        return {"visible": self.visible.scale, "hidden": self.hidden.scale}
+    def begins(self) -> dict[str, int]:
+        """The step of a period in which each layer has its first turn, and takes its input."""
+        return {"visible": 0, "hidden": 1}
 
     @property
     def units(self) -> tuple[int, int]:

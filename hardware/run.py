@@ -188,12 +188,13 @@ def run(
         its layers, with "hidden.normaliser" and "hidden.rounds_out" of a softmax.
     clamp : mask or indices, or mapping of "visible" to them, optional
         Features that keep the value of the cue; a mask may have the axes of the batch.
-    inputs : mapping of layer names to array_like, PiecewiseConstant or callable, optional
+    inputs : mapping of layer names to array_like, PiecewiseConstant, callable or Events, optional
         Input added to the bias, broadcast to (*batch, n); without a mapping that of the features.
         Inputs change between periods: a jump of
         `amsim.PiecewiseConstant` counts from the first period that begins no earlier (exact where
         its times are multiples of `plan.dt`; a rounding of 1e-9 periods is forgiven), and any other
-        callable takes the time at the start of each period.
+        callable takes the time at the start of each period. `Events` arrive in any step, and add up
+        until the next turn of their layer.
         Sizes are bounded by `compile(..., input_limits=...)`.
 
     Returns

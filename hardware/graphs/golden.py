@@ -11,7 +11,7 @@ from .files import to_parts
 from .job import GraphJob
 from .machine import GraphMachine
 from .plan import GraphPlan
-from .turns import begins, signals
+from .turns import signals
 
 FORMAT = "amsim golden vectors of a graph 1"
 _OF_LAYERS = ("sent", "drive", "a", "c_known", "sum")
@@ -21,7 +21,7 @@ def contents(plan: GraphPlan, job: GraphJob) -> dict[str, Any]:
     """The arrays of the file, by name."""
     scalars, arrays = to_parts(plan)
     numbers = {name: scalars[name] for name in ("graph", "layers", "projections")}
-    head = {"format": FORMAT, "period": plan.period, "begins": begins(plan), **numbers}
+    head = {"format": FORMAT, "period": plan.period, "begins": plan.begins, **numbers}
     return {
         "json": np.array(json.dumps(head | {"verified_on_hardware": False})),
         **{n: x for n, x in arrays.items() if not n.startswith("network.")},

@@ -53,21 +53,9 @@ def prepare(
     """The integers that a backend starts from, and the batch axes; arguments as in `run`."""
     states, batch = _cued(plan, cues)
     steps = plan.steps if steps is None else checks.count("steps", steps, at_most=MOST_STEPS)
-    periods = -(-steps // plan.period)
     order = (*plan.cued, *(name for name in plan.layers if name not in plan.cued))
     drives = reading.by_layer("inputs", inputs, order)
-    driven = {
-        name: reading.driven(
-            name,
-            drives.get(name),
-            (*batch, units.size),
-            periods,
-            dt=plan.dt,
-            scale=units.scale,
-            limit=units.input_limit,
-        )
-        for name, units in plan.layers.items()
-    }
+    driven = {x: reading.driven(plan, x, drives.get(x), batch, steps) for x in plan.layers}
     start: dict[str, Any] = {}
     for name, state in _started(plan, states, driven).items():
         start[f"{name}.x"] = state

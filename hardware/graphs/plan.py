@@ -27,7 +27,7 @@ from ..domain import WIDE, Choice, Count, Positive, Table, rules
 from ..plan import MOST_STEPS, AnyPlan
 from ..spec import MOST_POWER
 from ..units import MANTISSA_BITS, MOST_SHIFT, TANH_BITS, Integers, Normaliser, Owner, values
-from .turns import Step, steps_of
+from .turns import Step, begins, steps_of
 
 KINDS = ("identity", "tanh", "sign", "sigmoid", "power", "softmax")
 
@@ -242,10 +242,10 @@ class GraphPlan(AnyPlan):
         """Steps in a period."""
         return len(self.schedule)
 
-    @property
-    def scales(self) -> dict[str, float]:
-        """Integers per unit of state of every layer."""
-        return {name: units.scale for name, units in self.layers.items()}
+    @cached_property
+    def begins(self) -> dict[str, int]:
+        """The step of a period in which each layer has its first turn, and takes its input."""
+        return begins(self)
 
     def onto(self, layer: str) -> tuple[Projection, ...]:
         """The projections that end in a layer."""

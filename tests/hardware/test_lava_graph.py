@@ -209,7 +209,10 @@ def test_wired_to_processes_of_lava(backend):
     steps = periods * plan.period
     length = periods if backend == "lava-fused" else steps
     drive = np.rint(given * plan.visible.scale).astype(int)
-    source, sink = Source(data=drive[:, None]), Sink(shape=(64,), buffer=length)
+    # Once a period, in any step: the sum is the input of the period in which states move next.
+    data = np.zeros((64, length), int)
+    data[:, 1 :: length // periods] = drive[:, None]
+    source, sink = Source(data=data), Sink(shape=(64,), buffer=length)
     process = build(plan, cue, steps=steps)
     source.s_out.connect(process.a_in)
     process.s_out.connect(sink.a_in)
@@ -420,6 +423,22 @@ def test_input_beyond_the_plans_limit_names_the_step(small, backend):
 
 
 @pytest.mark.parametrize("backend", INTEGER_BACKENDS)
+def test_what_arrives_at_the_port_adds_up(backend):
+    from lava.proc.io.source import RingBuffer as Source
+
+    digits = am.patterns.digits(6, seed=0)
+    plan = hw.compile(am.dense_am(digits), input_limits={"visible": 0.5})
+    one = np.full(64, 0.3)
+    process = build(plan, digits[0])
+    source = Source(data=np.rint(one * plan.visible.scale).astype(int)[:, None])
+    source.s_out.connect(process.a_in)
+    # What arrives twice before the features have a turn adds up.
+    expected = pytest.raises(LavaError, match=r"in step 2 is beyond .*'visible': 0\.6\}")
+    with Session(process, config(backend)) as session, expected:
+        session.run(2)
+
+
+@pytest.mark.parametrize("backend", INTEGER_BACKENDS)
 def test_inputs_of_job_and_port_count_together(backend):
     from lava.proc.io.source import RingBuffer as Source
 
@@ -427,11 +446,15 @@ def test_inputs_of_job_and_port_count_together(backend):
     plan = hw.compile(am.dense_am(digits), input_limits={"visible": 0.5})
     one = np.full(64, 0.3)
     process = build(plan, digits[0], inputs={"visible": one})
-    source = Source(data=np.rint(one * plan.visible.scale).astype(int)[:, None])
-    source.s_out.connect(process.a_in)
-    expected = pytest.raises(LavaError, match=r"in step 1 is beyond .*'visible': 0\.6\}")
+    data = np.zeros((64, 2 * plan.period), int)
+    data[:, 0] = np.rint(one * plan.visible.scale)
+    Source(data=data).s_out.connect(process.a_in)
+    # At the first turn at which the features move.
+    step = 2 if backend == "lava-fused" else plan.period + 1
+    beyond = rf"in step {step} is beyond .*'visible': 0\.6\}}"
+    expected = pytest.raises(LavaError, match=beyond)
     with Session(process, config(backend)) as session, expected:
-        session.run(1)
+        session.run(step)
 
 
 @pytest.mark.parametrize("backend", INTEGER_BACKENDS)

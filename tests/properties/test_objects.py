@@ -170,6 +170,7 @@ MAKERS: list[Callable[[], Any]] = [
     costs,
     lambda: costs().rows[0],
     hw.Integers,
+    lambda: hw.Events([0.1], [2], [0.5]),
     lambda: hw.compare(plan(), CUES),
     graph,
     lambda: hw.place(graph()),

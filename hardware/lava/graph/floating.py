@@ -111,6 +111,8 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         self.recall = FloatRecallSteps(self.plan, proc_params["job"])
         self.layer = self.plan.network.layers["visible"]
         self.leak = _Leak(self.layer.tau, self.plan.dt / EXCHANGES)
+        # Driven input since the last exchange, as one of a whole period.
+        self.charge = np.zeros(proc_params["job"].shape(self.plan.units[1]))
 
     def run_spk(self) -> None:
         arriving, driven = self.a_in.recv(), self.drive_in.recv()
@@ -120,21 +122,25 @@ class FloatFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         if recall.begin(self.time_step):
             self.v[...] = recall.start_value("visible", self.v) / visible.scale
             self.drives: list[Any] = []
-            self.sent[...] = 0
+            self.sent[...] = self.charge[...] = 0
+        np.add(self.charge, driven, out=self.charge)
         message = np.zeros_like(self.v)
         if recall.turn.population == "visible":
             if recall.exchange > 0:
-                self._relax(arriving, driven)
+                self._relax(arriving)
             message = self.layer.lagrangian.activation(self.v) - self.sent
             self.sent += message
             recall.keep("visible", self.v * visible.scale)
             recall.keep_message("visible", message * visible.output_scale, adds=True)
         self.s_out.send(message)
 
-    def _relax(self, arriving: Any, driven: Any) -> None:
+    def _relax(self, arriving: Any) -> None:
         recall, scale = self.recall, self.plan.visible.scale
         own = recall.drive("input_visible", self.layer.bias * scale, self.v)
-        self.drives = [*self.drives, (moment(recall.exchange - 1), arriving)][-_VALUES:]
+        before = moment(recall.exchange - 1)
+        self.drives = [*self.drives, (before, arriving)][-_VALUES:]
+        driven = self.charge * (EXCHANGES / (moment(recall.exchange) - before))
+        self.charge[...] = 0
         moved = self.leak.step(self.v, recall.exchange, self.drives, (own + driven) / scale)
         self.v[...] = np.where(recall.start_value("clamped", self.v), self.v, moved)
 

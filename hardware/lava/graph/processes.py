@@ -23,7 +23,7 @@ class FeatureNeurons(AbstractProcess):  # type: ignore[misc]
     Ports
     -----
     a_in : what arrives from the memories
-    drive_in : driven input in integers of v; counts in the steps in which v is updated
+    drive_in : driven input in integers of v; what arrives until v is updated adds up
     s_out : changes of g since the last message
 
     Vars
@@ -131,7 +131,7 @@ class DenseAM(AbstractProcess):  # type: ignore[misc]
 
     Ports
     -----
-    a_in : driven input of the features
+    a_in : driven input of the features, in any step; that of a period is the sum of what arrives
     s_out : messages of the features
     p_out : messages of the memories to the features
 

@@ -95,6 +95,8 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         self._generation = -1
         self._origin = 0
         self.machine: Any = None
+        # Driven input since the last period in which states moved.
+        self.charge = np.zeros((self.shared.batch, self.plan.units[1]), np.int64)
 
     def on_var_update(self) -> None:
         if self.machine is not None:
@@ -105,14 +107,13 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
     def run_spk(self) -> None:
         driven = whole("a_in of DenseAM", self.a_in.recv(), self.time_step)
         first, end = self._begin()
+        self._integrate(driven)
         machine, shared = self.machine, self.shared
         values = machine.values
         sent = values["sent"]
         moving = shared.moving["visible"][self.rows]
-        varies = self._drive_varies()
         for start in range(first, end, self.plan.period):
-            if start == first or varies:
-                self._set_drive(start // self.plan.period, driven)
+            self._set_drive(start // self.plan.period)
             before = machine.state()
             for t in range(start, min(start + self.plan.period, end)):
                 machine.step(t)
@@ -149,6 +150,7 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
         if first == 0:
             self.machine = Machine(self.plan, self._job())
+            self.charge[...] = 0
         # The last stretch of a recall may be cut short; if no other follows, it goes on.
         end = first + stride
         return first, min(end, shared.steps) if first < shared.steps else end
@@ -166,19 +168,21 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
             steps=job.steps,
         )
 
-    def _drive_varies(self) -> bool:
-        job = self.shared.job
-        return max(len(job.input_visible), len(job.input_hidden)) > 1
+    def _integrate(self, driven: Any) -> None:
+        if np.count_nonzero(driven):
+            np.add(self.charge, driven.reshape(self.charge.shape), out=self.charge)
+            require_input(self.plan, self.charge, self.time_step)
 
-    def _set_drive(self, period: int, driven: Any) -> None:
+    def _set_drive(self, period: int) -> None:
         job, now = self.shared.job, self.machine.job
         for given, used in (
             (job.input_visible, now.input_visible),
             (job.input_hidden, now.input_hidden),
         ):
             used[0] = given[min(period, len(given) - 1), self.rows]
-        if np.count_nonzero(driven):
-            now.input_visible[0] += driven.reshape(now.visible.shape)
+        if period > 0 and np.count_nonzero(self.charge):
+            now.input_visible[0] += self.charge
+            self.charge[...] = 0
             require_input(self.plan, now.input_visible[0], self.time_step)
 
 
