@@ -2,6 +2,7 @@
 
 from . import binary, learning, models, patterns, plot, stability, theory
 from .dynamics import (
+    Barrier,
     Brian2,
     EventDriven,
     ExponentialHeun,
@@ -56,6 +57,7 @@ from .synapses import (
 
 __all__ = [
     "Attention",
+    "Barrier",
     "BetaSuggestion",
     "Brian2",
     "Convolution",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.draws import DELAY, DRIFT, DROP, JITTER, PHASE, TICK, uniform
-from ..dynamics.events import Poisson, Timing
+from ..dynamics.events import Barrier, Periodic, Poisson, Timing
 from .energies import Floats
 
 
@@ -68,7 +68,7 @@ def _poisson(clock: Poisson, size: int, sweeps: int, seed: int) -> Any:
 def _periodic(clock: Any, size: int, sweeps: int, seed: int) -> Any:
     period = clock.period * (1 + clock.drift * (2 * uniform(seed, DRIFT, size) - 1))
     count = int(np.ceil(sweeps * clock.period / period.min())) + 1
-    times = (np.arange(count)[:, None] + uniform(seed, PHASE, size)) * period
+    times = (np.arange(count)[:, None] + clock.skew * uniform(seed, PHASE, size)) * period
     # Half a jitter later throughout, so that no tick comes before 0.
     times += clock.jitter * uniform(seed, TICK, size * count).reshape(count, size)
     return _in_order(times, sweeps * clock.period)
@@ -102,11 +102,15 @@ def _check(timing: Any) -> None:
             "timing needs a clock for two-state units, which have no time constant: "
             "Timing(clock=Poisson(rate)) or Timing(clock=Periodic(period))"
         )
+    clock = timing.clock
+    by_group = isinstance(clock, Periodic) and (clock.per == "group" or clock.resync is not None)
     for unusable, what, remedy in (
         (timing.scope != "broadcast", "scope='link'", "every unit broadcasts its state"),
         (isinstance(timing.delay, Mapping), "a delay by layers", "give one array"),
         (timing.on_drop != "hold", "on_drop='zero'", "a two-state unit has no zero"),
         (timing.tau_spread != 0, "tau_spread", "vary the clocks: Periodic(period, drift=...)"),
+        (isinstance(timing.clock, Barrier), "a barrier", "take Periodic(period, skew=0)"),
+        (by_group, "a clock of groups", 'leave per, latch and resync out'),
         (timing.fabric is not None, "a fabric", "their messages have a delay each; leave it out"),
         (bool(timing.faults), "a fault", "clamp units, or leave faults out"),
     ):  # fmt: skip

@@ -1,7 +1,7 @@
 """Simulation of recall over time: `simulate` and its solvers."""
 
 from .brian import Brian2
-from .events import EventDriven, Fabric, Fault, Link, Periodic, Poisson, Timing
+from .events import Barrier, EventDriven, Fabric, Fault, Link, Periodic, Poisson, Timing
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .gradient_descent import GradientDescent
@@ -15,6 +15,7 @@ from .trajectory import Trajectory
 from .watch import Watch
 
 __all__ = [
+    "Barrier",
     "Brian2",
     "EventDriven",
     "ExponentialHeun",

@@ -134,6 +134,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: am.Timing(delay=np.ones((2, 2)), clock=am.Poisson(1.0)),
     lambda: am.Poisson(2.0),
     lambda: am.Periodic(2.0),
+    lambda: am.Barrier(2.0),
     lambda: am.Link(2.0, fifo=3),
     lambda: am.Mismatch(weights=0.1),
     lambda: am.Fault("stuck", units={"visible": [0]}, value=1.0),

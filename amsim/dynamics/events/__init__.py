@@ -1,14 +1,16 @@
 """Asynchronous recall: units that leak between events and send when their output has moved."""
 
 from .chips import FABRICS
+from .clocks import Barrier, Periodic, Poisson
 from .faults import Fault
 from .links import Fabric, Link
 from .options import EventDriven
 from .settling import distance_bound
-from .timing import Periodic, Poisson, Timing
+from .timing import Timing
 
 __all__ = [
     "FABRICS",
+    "Barrier",
     "EventDriven",
     "Fabric",
     "Fault",

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ... import checks
 from ...display import fields_repr
+from .clocks import Barrier, Periodic, Poisson, number_field
 from .faults import Fault
 from .links import Fabric
 
@@ -27,63 +28,6 @@ class Distribution(Protocol):
 
 Delay = ArrayLike | Distribution
 _LARGEST_SPREAD = 10.0  # taus over e^80, more than any accuracy resolves
-
-
-@dataclass(frozen=True)
-class Poisson:
-    """Units look at random times, independently of each other.
-
-    Parameters
-    ----------
-    rate : float
-        Mean number of looks of a unit per unit of time.
-
-    Examples
-    --------
-    >>> Poisson(rate=100.0)
-    Poisson(rate=100.0)
-    """
-
-    rate: float
-
-    def __post_init__(self) -> None:
-        _number(self, "rate", at_least=checks.SMALLEST)
-
-
-@dataclass(frozen=True)
-class Periodic:
-    """Units look at their own ticks, which start at a random phase.
-
-    Parameters
-    ----------
-    period : float
-        Time between two ticks of a nominal clock.
-    drift : float, default 0.0
-        Spread of the clocks: the period of a unit is period * (1 + drift * u), with u uniform in
-        [-1, 1] and fixed. Less than 1.
-    jitter : float, default 0.0
-        Each tick is shifted by a random time, uniform in [-jitter / 2, jitter / 2]; at most the
-        shortest period.
-
-    Examples
-    --------
-    >>> Periodic(0.1, drift=0.01).jitter
-    0.0
-    """
-
-    period: float
-    drift: float = 0.0
-    jitter: float = 0.0
-
-    def __post_init__(self) -> None:
-        _number(self, "period", at_least=checks.SMALLEST)
-        _number(self, "drift", below=1.0)
-        _number(self, "jitter")
-        if self.jitter > self.period * (1 - self.drift):
-            raise ValueError(
-                f"Periodic: jitter is {self.jitter!r}, longer than the shortest period "
-                f"{self.period * (1 - self.drift):g}: ticks would change their order; reduce it"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +62,7 @@ class Timing:
     tau_spread : float, default 0.0
         Mismatch of time constants: the tau of each unit is multiplied by exp(tau_spread * z), with
         z standard normal and fixed.
-    clock : Poisson or Periodic, optional
+    clock : Poisson, Periodic or Barrier, optional
         When a unit may look at its output and send. By default it sends at the very moment at which
         its output has moved by a quantum.
     fabric : Fabric, optional
@@ -153,7 +97,7 @@ class Timing:
     heartbeat: float | None = None
     arrival: Literal["timestamp", "latest"] = "timestamp"
     tau_spread: float = 0.0
-    clock: Poisson | Periodic | None = None
+    clock: Poisson | Periodic | Barrier | None = None
     fabric: Fabric | None = None
     faults: Sequence[Fault] = ()
 
@@ -167,15 +111,15 @@ class Timing:
         if isinstance(self.jitter, Distribution):
             _delay(self.jitter, "jitter")
         else:
-            _number(self, "jitter")
-        _number(self, "drop", below=1.0)
-        _number(self, "tau_spread", at_most=_LARGEST_SPREAD)
+            number_field(self, "jitter")
+        number_field(self, "drop", below=1.0)
+        number_field(self, "tau_spread", at_most=_LARGEST_SPREAD)
         if self.heartbeat is not None:
-            _number(self, "heartbeat", at_least=checks.SMALLEST)
-        if not (self.clock is None or isinstance(self.clock, (Poisson, Periodic))):
+            number_field(self, "heartbeat", at_least=checks.SMALLEST)
+        if not (self.clock is None or isinstance(self.clock, (Poisson, Periodic, Barrier))):
             raise TypeError(
-                f"Timing: clock is {self.clock!r}; use Poisson(rate), Periodic(period), or None "
-                f"for units that send without a clock"
+                f"Timing: clock is {self.clock!r}; use Poisson(rate), Periodic(period), "
+                f"Barrier(step), or None for units that send without a clock"
             )
         if self.fabric is not None:
             checks.instance("Timing: fabric", self.fabric, Fabric, "Fabric(...) or None")
@@ -192,8 +136,10 @@ class Timing:
 
     @property
     def shares(self) -> bool:
-        """Whether messages need the engine with shared links, in which links and units may fail."""
-        return self.fabric is not None or bool(self.faults)
+        """Whether a run needs the engine that knows groups, their links and clocks, and faults."""
+        by_group = isinstance(self.clock, Periodic) and self.clock.per == "group"
+        by_group = by_group or isinstance(self.clock, Barrier)
+        return self.fabric is not None or bool(self.faults) or by_group
 
 
 def _delay(value: Any, name: str = "delay") -> Any:
@@ -230,22 +176,3 @@ def checked_quantum(what: str, quantum: Any) -> float | dict[str, float]:
 
 def _quantum(what: str, value: Any) -> float:
     return checks.number(what, value, at_least=checks.SMALLEST, at_most=checks.LARGEST)
-
-
-def _number(
-    owner: Any,
-    name: str,
-    *,
-    at_least: float = 0.0,
-    below: float | None = None,
-    at_most: float | None = None,
-) -> None:
-    """Check one parameter, and keep it as a float."""
-    found = checks.number(
-        f"{type(owner).__name__}: {name}",
-        getattr(owner, name),
-        at_least=at_least,
-        below=below,
-        at_most=checks.LARGEST if below is None and at_most is None else at_most,
-    )
-    object.__setattr__(owner, name, found)

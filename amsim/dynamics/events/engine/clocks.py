@@ -46,12 +46,40 @@ def begin(layout, state):
 
 
 @inner
+def tick_time(rules, unit, u, k):
+    """When a periodic clock ticks for the k-th time; u in (0, 1) shifts that tick."""
+    turn = k // rules.resync
+    start = unit.phase + turn * rules.resync_time
+    return start + (k - turn * rules.resync) * unit.period + rules.tick_jitter * (u - 0.5)
+
+
+@inner
+def tick_number(rules, unit, k):
+    """The random number, in (0, 1), of tick k of a clock."""
+    return unit_interval(mixed(mixed(rules.seed_tick, np.uint64(unit.clock)), np.uint64(k)))
+
+
+@inner
+def next_tick_after(layout, i, t):
+    """The first tick of unit i's clock after time t."""
+    rules, unit = layout.rules[0], layout.units[i]
+    ticks = min(rules.resync, np.int64(1) << np.int64(52))
+    span = rules.resync_time if rules.resync_time > 0.0 else ticks * unit.period
+    turn = max(math.floor((t - unit.phase) / span), 0.0)
+    k = np.int64(turn) * ticks
+    k += np.int64(max((t - unit.phase - turn * span) / unit.period - 1.0, 0.0))
+    tick = tick_time(rules, unit, tick_number(rules, unit, k), k)
+    while tick <= t:
+        k += 1
+        tick = tick_time(rules, unit, tick_number(rules, unit, k), k)
+    return tick
+
+
+@inner
 def next_tick(layout, state, i, k):
     """Schedule tick number k of unit i, at which it looks at its output."""
     rules, unit, now = layout.rules[0], layout.units[i], state.run[0].now
-    u = unit_interval(mixed(mixed(rules.seed_tick, np.uint64(i)), np.uint64(k)))
-    if rules.poisson > 0.0:
-        t = now - math.log(u) / rules.poisson
-    else:
-        t = unit.phase + k * unit.period + rules.tick_jitter * (u - 0.5)
+    u = tick_number(rules, unit, k)
+    poisson = rules.poisson > 0.0
+    t = now - math.log(u) / rules.poisson if poisson else tick_time(rules, unit, u, k)
     push(state, max(t, now), TICK, k, i, False)

@@ -57,6 +57,43 @@ def moved(layout, state, i, t):
     return value, (-1.0 if value <= state.units[i].down else 0.0)
 
 
+@inner
+def next_population(layout, state):
+    """The population that may send next, and when."""
+    p, due = 0, np.inf
+    for other in range(len(layout.populations)):
+        scanned = state.populations[other].scan == layout.populations[other].stop
+        turn = state.populations[other].due if scanned else state.run[0].now
+        if turn < due:
+            p, due = other, turn
+    return p, due
+
+
+@inner
+def next_sender(layout, state, p, t):
+    """The unit of population p that sends now, or -1; its output, and where that moves."""
+    population, now, units = layout.populations[p], state.populations[p], state.units
+    sender, value, direction = -1, 0.0, 0.0
+    if now.scan < population.stop:
+        # After a shift outputs may have jumped beyond their levels.
+        while sender < 0 and now.scan < population.stop:
+            value, direction = moved(layout, state, now.scan, t)
+            if direction != 0.0:
+                sender = now.scan
+            now.scan += 1
+        if now.scan == population.stop:
+            find_crossings(layout, state, p)
+        return sender, value, direction
+    if population.kind in GROUPS:
+        sender, direction = next_of_group(layout, state, p, t)
+        if sender >= 0:
+            now.due = t
+    else:
+        sender = first_unit(layout, state, p)
+        direction = 1.0 if state.gap[sender] > 0.0 else -1.0
+    return sender, (units[sender].up if direction > 0.0 else units[sender].down), direction
+
+
 @compiled
 def run_events(layout, state, stop, effort):
     """Events up to time `stop`, until the cue is quiet, or for about `effort` operations."""
@@ -73,12 +110,7 @@ def run_events(layout, state, stop, effort):
             return MANY
         if run.messages >= len(state.messages) or run.packets + rules.fan + 2 > len(state.queue):
             return FULL
-        p, due = 0, np.inf
-        for other in range(len(populations)):
-            scanned = state.populations[other].scan == populations[other].stop
-            turn = state.populations[other].due if scanned else run.now
-            if turn < due:
-                p, due = other, turn
+        p, due = next_population(layout, state)
         arrival = state.queue[0].time if run.packets > 0 else np.inf
         # Of equal times, arrivals come before messages, and both before the end.
         t = max(min(due, arrival, run.check), run.now)
@@ -123,25 +155,7 @@ def run_events(layout, state, stop, effort):
                     change /= population.leak
                     run.operations += 1
         elif due <= t:
-            population, now = populations[p], state.populations[p]
-            if now.scan < population.stop:
-                # After a shift outputs may have jumped beyond their levels.
-                while sender < 0 and now.scan < population.stop:
-                    value, direction = moved(layout, state, now.scan, t)
-                    if direction != 0.0:
-                        sender = now.scan
-                    now.scan += 1
-                if now.scan == population.stop:
-                    find_crossings(layout, state, p)
-            elif population.kind in GROUPS:
-                sender, direction = next_of_group(layout, state, p, t)
-                value = units[sender].up if direction > 0.0 else units[sender].down
-                if sender >= 0:
-                    now.due = t
-            else:
-                sender = first_unit(layout, state, p)
-                direction = 1.0 if state.gap[sender] > 0.0 else -1.0
-                value = units[sender].up if direction > 0.0 else units[sender].down
+            sender, value, direction = next_sender(layout, state, p, t)
         else:
             return QUIET
         if sender >= 0:

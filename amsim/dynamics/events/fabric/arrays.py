@@ -53,9 +53,11 @@ PART = np.dtype(
         ("number", np.int64),  # among the parts of its projection: the place of its registers
         ("first", np.int64),  # runs of its receivers
         ("last", np.int64),
+        ("hears", np.int64),  # a unit with the clock at whose ticks they read, or one of these two
     ],
     align=True,
 )
+AT_ONCE, AT_BARRIERS = -1, -2
 RUN_OF_UNITS = np.dtype([("first", np.int64), ("last", np.int64)])  # counted in the population
 UNIT_WAY = np.dtype([("root", np.int64), ("rank", np.int64)])  # its number among those of the root
 WAY_RULES = np.dtype(
@@ -63,6 +65,8 @@ WAY_RULES = np.dtype(
         ("room", np.int64),  # packets and slots that one event may need
         ("table", np.int64),  # entries of `Traffic.table`
         ("counts", np.bool_),  # whether news under way keep a cue from settling
+        ("step", np.float64),  # shortest time between barriers, 0 without
+        ("overhead", np.float64),  # from the last arrival to the barrier
         ("seed", np.uint64),  # of times of service,
         ("seed_fault", np.uint64),  # and of what babblers say
     ],
@@ -136,12 +140,22 @@ TALLY = np.dtype(
         ("used", np.int64),  # slots that were ever used,
         ("slots", np.int64),  # and that are in use
         ("requests", np.int64),  # units that had to wait
+        ("under_way", np.int64),  # what the next barrier waits for: packets, and units' looks
+        ("first", np.int64),  # slots of what has arrived since the last barrier
+        ("last", np.int64),
+        ("announced", np.bool_),  # whether the next one is in the queue
+        ("began", np.float64),  # when the last one was
+        ("barriers", np.int64),
+        ("longest", np.float64),  # of the steps before them,
+        ("needed", np.float64),  # the time until all had arrived, with overhead: now, sum, largest
+        ("delivery", np.float64),
+        ("delivery_longest", np.float64),
     ],
     align=True,
 )
 # What a packet is besides a look of a unit: the end of a service, a way between two servers, a
-# fault, or a message of a babbler.
-SERVED, ON_A_LINK, FAILS, BABBLE = -3, -4, -5, -6
+# fault, a message of a babbler, or a barrier.
+SERVED, ON_A_LINK, FAILS, BABBLE, BARRIER = -3, -4, -5, -6, -7
 
 
 @bundle

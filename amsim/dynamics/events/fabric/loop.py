@@ -10,15 +10,50 @@ import numpy as np
 
 from ....compiled.jit import compiled, inner
 from ....compiled.streams import mixed, unit_interval
-from ....neurons import GROUPS, SIGN
+from ....neurons import SIGN
 from ..engine.clocks import begin, next_tick
-from ..engine.groups import next_of_group
-from ..engine.leak import find_crossings, first_unit, receive, receive_broadcast
-from ..engine.loop import moved, update_register
+from ..engine.leak import receive, receive_broadcast
+from ..engine.loop import moved, next_population, next_sender, update_register
 from ..engine.queue import pop, push
 from ..engine.state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
-from .arrays import BABBLE, BABBLING, DEAD, FAILS, ON_A_LINK, SERVED, SILENT, STUCK
-from .serving import ask_to_say, end_service, enter, kill, mute, note, stick
+from .arrays import (
+    AT_BARRIERS,
+    BABBLE,
+    BABBLING,
+    BARRIER,
+    DEAD,
+    FAILS,
+    ON_A_LINK,
+    SERVED,
+    SILENT,
+    STUCK,
+)
+from .barrier import announce_barrier, begin_step, wait_for_barrier
+from .serving import (
+    ask_to_say,
+    end_service,
+    enter,
+    free_slot,
+    kill,
+    mute,
+    note,
+    note_news,
+    stick,
+)
+
+
+@inner
+def _read_at_barrier(layout, state, ways, traffic):
+    """All that has arrived since the last barrier is read."""
+    tally = traffic.tally[0]
+    while tally.first >= 0:
+        k = tally.first
+        slot = traffic.slots[k]
+        index = slot.message
+        _read(layout, state, ways, slot.node, index, slot.parent, slot.left > 0)
+        tally.first = slot.next
+        free_slot(traffic, k)
+        note_news(state, traffic, index, -1)
 
 
 @inner
@@ -60,15 +95,27 @@ def _read(layout, state, ways, c, index, receiver, lost):
 
 
 @inner
-def _look(layout, state, traffic, unit, what, number):
-    """A unit looks at its output, at a tick or a heartbeat: whether it sends, and what."""
+def _look(layout, state, traffic, unit, what, number, by_barrier):
+    """A unit looks at its output, at a tick or a heartbeat: whether it sends, and what.
+
+    Parameters
+    ----------
+    layout, state, traffic : bundles of arrays
+    unit, what, number : int
+        The unit, TICK or BEAT, and the number of a tick.
+    by_barrier : bool
+        Whether units look at barriers.
+    """
     rules, t = layout.rules[0], state.run[0].now
     value, direction = moved(layout, state, unit, t)
     silent = t - state.units[unit].sent_at
     sends = direction != 0.0 or silent >= rules.heartbeat * (1.0 - 1e-12)
     waits = traffic.held[unit].waiting or traffic.held[unit].mute
     if what == TICK:
-        next_tick(layout, state, unit, number + 1)
+        if by_barrier:
+            traffic.tally[0].under_way -= 1
+        else:
+            next_tick(layout, state, unit, number + 1)
     else:
         last = t if sends or waits else state.units[unit].sent_at
         push(state, last + rules.heartbeat, BEAT, 0, unit, False)
@@ -104,9 +151,9 @@ def _fail(layout, state, ways, traffic, f):
 @compiled
 def run_fabric(layout, state, ways, traffic, stop, effort):
     """Events up to time `stop`, until the cue is quiet, or for about `effort` operations."""
-    units, run, rules, tally = state.units, state.run[0], layout.rules[0], traffic.tally[0]
+    run, rules, tally = state.run[0], layout.rules[0], traffic.tally[0]
     populations, room = layout.populations, ways.rules[0].room
-    before, steps = run.operations, 0
+    before, steps, by_barrier = run.operations, 0, ways.rules[0].step > 0.0
     if not run.begun:
         for f in range(len(ways.faults)):
             push(state, ways.faults[f].at, FAILS, f, 0, False)
@@ -123,12 +170,7 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
             or tally.slots + room > len(traffic.slots)
         ):
             return FULL
-        p, due = 0, np.inf
-        for other in range(len(populations)):
-            scanned = state.populations[other].scan == populations[other].stop
-            turn = state.populations[other].due if scanned else run.now
-            if turn < due:
-                p, due = other, turn
+        p, due = next_population(layout, state)
         arrival = state.queue[0].time if run.packets > 0 else np.inf
         # Of equal times, what is under way comes before messages, and both before the end.
         t = max(min(due, arrival, run.check), run.now)
@@ -141,7 +183,9 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
             packet = state.queue[0]
             what, index, unit, lost = packet.what, packet.index, packet.unit, packet.lost
             pop(state)
-            if what >= 0:
+            if what >= 0 and ways.parts[what].hears == AT_BARRIERS:
+                wait_for_barrier(traffic, what, index, unit, lost)
+            elif what >= 0:
                 _read(layout, state, ways, what, index, unit, lost)
                 note(layout, state, traffic, index, -1)
             elif what == SERVED:
@@ -150,6 +194,11 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
                 enter(layout, state, ways, traffic, unit, index)
             elif what == FAILS:
                 _fail(layout, state, ways, traffic, index)
+            elif what == BARRIER:
+                tally.announced = False
+                if tally.under_way == 0:  # else a unit babbles
+                    _read_at_barrier(layout, state, ways, traffic)
+                    begin_step(layout, state, traffic)
             elif what == BABBLE:
                 if not traffic.held[unit].mute:
                     value, direction = moved(layout, state, unit, t)
@@ -157,32 +206,18 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
                         sender = unit
                     _babble(layout, state, ways, traffic, unit, index + 1)
             else:
-                sends, value, direction = _look(layout, state, traffic, unit, what, index)
+                sends, value, direction = _look(
+                    layout, state, traffic, unit, what, index, by_barrier
+                )
                 if sends:
                     sender = unit
         elif due <= t:
-            population, now = populations[p], state.populations[p]
-            if now.scan < population.stop:
-                # After a shift outputs may have jumped beyond their levels.
-                while sender < 0 and now.scan < population.stop:
-                    value, direction = moved(layout, state, now.scan, t)
-                    if direction != 0.0:
-                        sender = now.scan
-                    now.scan += 1
-                if now.scan == population.stop:
-                    find_crossings(layout, state, p)
-            elif population.kind in GROUPS:
-                sender, direction = next_of_group(layout, state, p, t)
-                value = units[sender].up if direction > 0.0 else units[sender].down
-                if sender >= 0:
-                    now.due = t
-            else:
-                sender = first_unit(layout, state, p)
-                direction = 1.0 if state.gap[sender] > 0.0 else -1.0
-                value = units[sender].up if direction > 0.0 else units[sender].down
+            sender, value, direction = next_sender(layout, state, p, t)
         else:
             return QUIET
         if sender >= 0:
             if populations[layout.units[sender].population].kind == SIGN and direction != 0.0:
                 value = direction
             ask_to_say(layout, state, ways, traffic, sender, value, direction)
+        if by_barrier and tally.under_way == 0 and not tally.announced:
+            announce_barrier(state, ways, traffic)

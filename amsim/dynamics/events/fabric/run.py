@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....compiled.jit import announced, require_compiler
+from ....neurons import NORMALISER
 from ...problem import Problem, Solution
 from .. import run as events
 from ..engine.state import PACKET, State
@@ -57,6 +58,10 @@ class FabricRun(events.Run):
         super().__init__(problem, layout, *cue)
         self.ways, self.names = ways, names
         self.traffic = _begin_traffic(ways, self.state)
+        if ways.rules["step"][0] > 0:
+            kind = layout.populations["kind"][layout.units["population"]]
+            looks = np.isnan(self.state.units["fixed"]) & (kind != NORMALISER)
+            self.traffic.tally["under_way"] = looks.sum()  # they look at t = 0
 
     def finish(self) -> None:
         """Keep the last state and what was counted, of every link, too."""
@@ -64,7 +69,15 @@ class FabricRun(events.Run):
         for name, server in zip(self.names, self.traffic.servers, strict=True):
             for what, value in _counted(server, self.traffic.slots, self.end).items():
                 self.stats[f"link_{what} {name}"] = value
-        self.stats["held_back"] = int(self.traffic.tally["requests"][0])
+        tally = self.traffic.tally[0]
+        self.stats["held_back"] = int(tally["requests"])
+        if self.ways.rules["step"][0] > 0:
+            count = max(int(tally["barriers"]), 1)
+            self.stats["barriers"] = int(tally["barriers"])
+            self.stats["step_mean"] = float(tally["began"]) / count
+            self.stats["step_longest"] = float(tally["longest"])
+            self.stats["delivery_mean"] = float(tally["delivery"]) / count
+            self.stats["delivery_longest"] = float(tally["delivery_longest"])
         del self.traffic
 
     def _prepare(self) -> None:
@@ -125,7 +138,7 @@ def _twice(array: NDArray[Any]) -> NDArray[Any]:
 def _begin_traffic(ways: Ways, state: State) -> Traffic:
     """Nothing is under way."""
     servers, tally = np.zeros(len(ways.servers), SERVER_STATE), np.zeros(1, TALLY)
-    tally["free"] = -1
+    tally["free"] = tally["first"] = -1
     return Traffic(
         servers=servers,
         slots=np.zeros(256 + int(ways.rules["room"][0]), SLOT),

@@ -15,6 +15,7 @@ import numpy as np
 from ....compiled.jit import inner
 from ....compiled.streams import mixed, unit_interval
 from ....neurons import SHARE, SIGN
+from ..engine.clocks import next_tick_after
 from ..engine.groups import log_sum_exp
 from ..engine.leak import find_crossing, receive, sends_at_levels, state_at
 from ..engine.queue import push
@@ -25,7 +26,14 @@ from .arrays import COALESCE, ON_A_LINK, SERVED, WAIT
 
 @inner
 def note(layout, state, traffic, index, change):
-    """There are more or fewer packets of message `index`; a cue may settle without news."""
+    """There are more or fewer packets of message `index`."""
+    traffic.tally[0].under_way += change
+    note_news(state, traffic, index, change)
+
+
+@inner
+def note_news(state, traffic, index, change):
+    """Fewer or more are to read message `index`; a cue may settle without news."""
     tally, run = traffic.tally[0], state.run[0]
     if traffic.marks[index].news:
         tally.news += change
@@ -36,7 +44,8 @@ def note(layout, state, traffic, index, change):
 
 
 @inner
-def _take_slot(traffic):
+def take_slot(traffic):
+    """A slot that is free; there is room for it."""
     tally = traffic.tally[0]
     tally.slots += 1
     k = tally.free
@@ -51,7 +60,8 @@ def _take_slot(traffic):
 
 
 @inner
-def _free_slot(traffic, k):
+def free_slot(traffic, k):
+    """Slot k is not used any more."""
     tally = traffic.tally[0]
     tally.slots -= 1
     traffic.slots[k].next = tally.free
@@ -125,7 +135,7 @@ def enter(layout, state, ways, traffic, n, index):
         note(layout, state, traffic, index, -1)
         return
     _count(state, server, 1)
-    k = _take_slot(traffic)
+    k = take_slot(traffic)
     slot = traffic.slots[k]
     slot.message, slot.node, slot.arrived = index, n, now
     if place >= 0:
@@ -167,7 +177,7 @@ def is_full(ways, traffic, s):
 @inner
 def _wait_for(traffic, s, index, n, parent, latency):
     """Stand in line for a place of server s."""
-    server, k = traffic.servers[s], _take_slot(traffic)
+    server, k = traffic.servers[s], take_slot(traffic)
     slot = traffic.slots[k]
     slot.message, slot.node, slot.parent, slot.latency = index, n, parent, latency
     if server.waiting == 0:
@@ -203,6 +213,8 @@ def _deliver_later(layout, state, ways, traffic, c, index, latency):
             if lost and (each or part.number == 0):
                 state.run[0].drops += 1
             if not lost or rules.zero:
+                if part.hears >= 0:
+                    arrival = next_tick_after(layout, part.hears, arrival)
                 note(layout, state, traffic, index, 1)
                 push(state, arrival, c, index, receiver, lost)
 
@@ -298,6 +310,7 @@ def _hold(layout, state, ways, traffic, i, direction, entry):
     _take_levels(layout, state, i)
     _wait_for(traffic, entry, -1, i, -1, 0.0)
     traffic.tally[0].requests += 1
+    traffic.tally[0].under_way += 1
     if ways.rules[0].counts:
         traffic.tally[0].news += 1
         state.run[0].check = np.inf
@@ -340,6 +353,7 @@ def _say_at_last(layout, state, ways, traffic, i):
     elif value <= held.down:
         direction = -1.0
     say(layout, state, ways, traffic, i, value, direction, True)
+    tally.under_way -= 1
     if held.mute:
         _take_levels(layout, state, i)
     if ways.rules[0].counts:
@@ -360,7 +374,7 @@ def _grant(layout, state, ways, traffic, s):
     server.first = slot.next
     server.waiting -= 1
     server.held += 1
-    _free_slot(traffic, k)
+    free_slot(traffic, k)
     if parent < 0:
         _say_at_last(layout, state, ways, traffic, n)
         return -1
@@ -385,7 +399,7 @@ def _leave(layout, state, ways, traffic, s):
         server.held -= 1
         server.blocked = False
         server.head = traffic.slots[k].next
-        _free_slot(traffic, k)
+        free_slot(traffic, k)
         if server.count > 0:
             _start(state, ways, traffic, s)
         s = _grant(layout, state, ways, traffic, s)
@@ -466,7 +480,7 @@ def kill(layout, state, ways, traffic, s):
         server.dropped += 1
         server.held -= 1
         note(layout, state, traffic, index, -1)
-        _free_slot(traffic, k)
+        free_slot(traffic, k)
         k = following
     while server.waiting > 0:
         _leave(layout, state, ways, traffic, _grant(layout, state, ways, traffic, s))

@@ -10,13 +10,17 @@ import numpy as np
 from .... import checks
 from ....compiled import draws
 from ....network import Network
+from ..clocks import Barrier, Periodic
 from ..faults import KINDS
 from ..layout import Layout
 from ..layout.arrays import Ints, Records
 from ..layout.populations import unit_slices
+from ..layout.rules import set_clocks
 from ..links import Fabric, Link
 from ..timing import Timing
 from .arrays import (
+    AT_BARRIERS,
+    AT_ONCE,
     EDGE,
     FAULT,
     NODE,
@@ -47,12 +51,13 @@ class _Node:
 class _Builder:
     """Trees of servers, root by root."""
 
-    def __init__(self, network: Network, layout: Layout, fabric: Fabric) -> None:
-        self.layout, self.fabric = layout, fabric
+    def __init__(self, network: Network, layout: Layout, timing: Timing) -> None:
+        fabric = timing.fabric or Fabric()
+        self.layout, self.fabric, self.clock = layout, fabric, timing.clock
         self.group, self.labels = _groups(network, layout, fabric)
         self.names: dict[str, int] = {}
         self.links: list[Link] = []
-        self.parts: list[tuple[int, int, int, int]] = []
+        self.parts: list[tuple[int, int, int, int, int]] = []
         self.runs: list[tuple[int, int]] = []
         self.listeners: list[int] = []  # of each part
         self.projections = layout.projections.copy()
@@ -76,7 +81,12 @@ class _Builder:
             first = len(self.runs)
             self.runs += [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
             self.of[q, int(g)] = len(self.parts)
-            self.parts.append((q, number, first, len(self.runs)))
+            hears = AT_ONCE
+            if isinstance(self.clock, Barrier) and g >= 0:
+                hears = AT_BARRIERS
+            elif isinstance(self.clock, Periodic) and self.clock.latch and g >= 0:
+                hears = int(target["start"] + members[0])
+            self.parts.append((q, number, first, len(self.runs), hears))
             self.listeners.append(len(members))
 
     def server(self, name: str, link: Link) -> int:
@@ -159,7 +169,7 @@ def lay_ways(
     names : list of str
         Of the servers.
     """
-    builder = _Builder(network, layout, timing.fabric or Fabric())
+    builder = _Builder(network, layout, timing)
     units = np.zeros(len(layout.units), UNIT_WAY)
     roots: list[_Node] = []
     for p, population in enumerate(layout.populations):
@@ -170,7 +180,11 @@ def lay_ways(
             roots.append(builder.root(p, int(a), len(members)))
     ways = _Arrays(builder, roots).ways(units, seed, counts, layout)
     ways = ways._replace(faults=_faults(network, timing, list(builder.names)))
-    return _with_registers(layout, builder), ways, list(builder.names)
+    layout = _with_registers(layout, builder)
+    if isinstance(timing.clock, Periodic) and timing.clock.per == "group":
+        layout = layout._replace(units=layout.units.copy())
+        set_clocks(layout.units, builder.group, timing, seed)
+    return layout, ways, list(builder.names)
 
 
 class _Arrays:
@@ -240,6 +254,9 @@ class _Arrays:
             rules=rules,
         )
         rules["room"] = 2 * _fan(ways, builder, bool(layout.rules[0]["link"])) + 8
+        if isinstance(builder.clock, Barrier):
+            rules["step"], rules["overhead"] = builder.clock.step, builder.clock.overhead
+            rules["room"] += len(units)  # all of them look
         return ways
 
 

@@ -56,8 +56,9 @@ UNIT_CONSTANTS = np.dtype(
     [
         ("population", np.int64),
         ("rate", np.float64),  # leak / tau
-        ("phase", np.float64),  # of its periodic clock
-        ("period", np.float64),
+        ("clock", np.int64),  # number of its clock, which others may share,
+        ("phase", np.float64),  # first tick,
+        ("period", np.float64),  # and time between ticks
     ],
     align=True,
 )
@@ -73,6 +74,8 @@ RULES = np.dtype(
         ("heartbeat", np.float64),  # infinite without
         ("poisson", np.float64),  # rate of looks, 0 for periodic clocks
         ("tick_jitter", np.float64),
+        ("resync", np.int64),  # ticks after which clocks are set anew,
+        ("resync_time", np.float64),  # and the time for that
         ("slot", np.float64),  # length of a slot of noise, infinite without noise
         ("transit", np.float64),  # after which no message is on its way any more
         ("limit", np.int64),  # messages

@@ -8,11 +8,13 @@ import numpy as np
 
 from ....compiled import draws
 from ....network import Network
+from ..clocks import Barrier, Periodic, Poisson
 from ..options import EventDriven
-from ..timing import Periodic, Poisson, Timing
-from .arrays import RULES, UNIT_CONSTANTS, Floats, Records
+from ..timing import Timing
+from .arrays import RULES, UNIT_CONSTANTS, Floats, Ints, Records
 
 _MOST_TICKS = 1e6
+_NEVER = 2**62
 
 
 def check_clock(network: Network, timing: Timing) -> None:
@@ -20,10 +22,12 @@ def check_clock(network: Network, timing: Timing) -> None:
     clock = timing.clock
     if clock is None:
         return
-    often = clock.rate if isinstance(clock, Poisson) else 1 / clock.period
+    every = clock.step if isinstance(clock, Barrier) else getattr(clock, "period", 1.0)
+    often = clock.rate if isinstance(clock, Poisson) else 1 / every
     fastest = min(float(layer.tau.min()) for layer in network.layers.values())
     if often * fastest > _MOST_TICKS:
-        what = "rate" if isinstance(clock, Poisson) else "1 / period"
+        names = {Poisson: "rate", Periodic: "1 / period", Barrier: "1 / step"}
+        what = names[type(clock)]
         raise ValueError(
             f"Timing: {what} of the clock is {often:.3g}, more than {_MOST_TICKS:g} ticks within "
             f"the smallest tau ({fastest:g}); such units look all the time: leave the clock out"
@@ -47,6 +51,8 @@ def rules_of(
         "heartbeat": math.inf if timing.heartbeat is None else timing.heartbeat,
         "poisson": clock.rate if isinstance(clock, Poisson) else 0.0,
         "tick_jitter": clock.jitter if isinstance(clock, Periodic) else 0.0,
+        "resync": (clock.ticks_between if isinstance(clock, Periodic) else 0) or _NEVER,
+        "resync_time": (clock.resync if isinstance(clock, Periodic) else None) or 0.0,
         "slot": slot,
         "transit": transit,
         "limit": options.max_events,
@@ -61,12 +67,21 @@ def rules_of(
 
 def units_of(populations: Records, rate: Floats, timing: Timing, seed: int) -> Records:
     """Population, rate of decay and clock of every unit."""
-    clock, width = timing.clock, populations["stop"] - populations["start"]
-    period, drift = (clock.period, clock.drift) if isinstance(clock, Periodic) else (0.0, 0.0)
+    width = populations["stop"] - populations["start"]
     units = np.zeros(len(rate), UNIT_CONSTANTS)
     units["rate"] = rate
     units["population"] = np.repeat(np.arange(len(populations)), width)
-    units["phase"] = period * draws.uniform(seed, draws.PHASE, len(units))
-    spread = 2 * draws.uniform(seed, draws.DRIFT, len(units)) - 1
-    units["period"] = period * (1 + drift * spread)
+    set_clocks(units, np.arange(len(units)), timing, seed)
     return units
+
+
+def set_clocks(units: Records, number: Ints, timing: Timing, seed: int) -> None:
+    """Give each unit the clock of a number; barriers begin at t = 0."""
+    units["clock"] = number
+    if not isinstance(timing.clock, Periodic):
+        return
+    clock, count = timing.clock, int(number.max()) + 1
+    phase = clock.skew * draws.uniform(seed, draws.PHASE, count)
+    spread = 2 * draws.uniform(seed, draws.DRIFT, count) - 1
+    units["phase"] = clock.period * phase[number]
+    units["period"] = clock.period * (1 + clock.drift * spread[number])
