@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 import shutil
 import tempfile
 from importlib.metadata import distribution
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jupytext
 
 import amsim
+from amsim.explore import Explorer
 
 HERE = Path(__file__).parent
 
@@ -36,8 +39,10 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 html_theme = "pydata_sphinx_theme"
 html_title = "amsim"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}  # the system says whether pages are dark
 html_theme_options = {
     "logo": {"text": "amsim"},
     "navigation_with_keys": False,
@@ -47,7 +52,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "gallery": [], "changes": []}
+html_sidebars = {"index": [], "try": [], "gallery": [], "changes": []}
 
 myst_enable_extensions = ["dollarmath"]
 myst_fence_as_directive = ["math"]
@@ -155,6 +160,17 @@ def write_notebooks() -> None:
         jupytext.write(jupytext.read(script), target)
 
 
+def copy_view(app: Any, _: Any) -> None:
+    """The view of `amsim explore`, and what it shows, beside the recalls of the site."""
+    if app.builder.name != "html":
+        return
+    target = Path(app.outdir) / "_static" / "try"
+    for name in ("explore.js", "explore.css"):
+        shutil.copy(str(files("amsim.explore").joinpath("page", name)), target / name)
+    described = json.dumps(Explorer().describe())
+    (target / "described.json").write_text(described, encoding="utf-8")
+
+
 def copy_mathjax(app: Any, _: Any) -> None:
     """MathJax and its fonts, out of the package that brings them."""
     if app.builder.name != "html":
@@ -221,4 +237,5 @@ def setup(app: Any) -> None:
     app.connect("source-read", read)
     app.connect("include-read", read_included)
     app.connect("autodoc-process-docstring", escape, priority=100)
+    app.connect("build-finished", copy_view)
     app.connect("build-finished", copy_mathjax)

@@ -17,7 +17,6 @@ if BROWSER is None:
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright: uv run --group browser pytest ..."
 )
-ROOT = "() => document.querySelector('#explore')"
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +43,15 @@ def page(browser, server):
     page.on("console", lambda message: page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.goto(server.url)
-    after(page, 0)
+    answered(page)
     yield page
     assert page.said == []
     page.close()
 
 
 def answered(page):
-    return int(page.evaluate(f"{ROOT}.dataset.answered ?? 0"))
-
-
-def after(page, number):
-    """Wait until more questions than these were answered, and none is under way."""
-    page.wait_for_function(
-        f"() => Number(document.querySelector('#explore').dataset.answered ?? 0) > {number}",
-        timeout=120_000,
-    )
-    page.wait_for_timeout(100)
+    """Wait until no question is under way."""
+    page.locator("#explore[aria-busy=false]").wait_for(timeout=120_000)
 
 
 def verdict(page, name):
@@ -71,25 +62,22 @@ def test_a_recall_and_what_beta_does_to_it(page):
     assert "Recalled: memory 2" in verdict(page, "recalled")
     assert verdict(page, "certified").startswith("Certified")
     for beta, words in (("0", "Settled, but not recalled"), ("120", "Recalled: memory 2")):
-        before = answered(page)
         page.locator("input[name=beta]").fill(beta)
-        after(page, before)
+        answered(page)
         assert words in verdict(page, "recalled")
     assert "am.Softmax(beta=" in page.locator("pre").inner_text()
 
 
 def test_drawing_with_the_mouse_and_with_keys(page):
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_timeout(200)
     canvas = page.get_by_role("application")
     box = canvas.bounding_box()
     pixel = box["width"] / 8
-    before = answered(page)
     page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 0.5 * pixel)
     page.mouse.down()
     page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 7.5 * pixel, steps=20)
     page.mouse.up()
-    after(page, before)
+    answered(page)
     lines = page.locator("pre").inner_text()
     names: dict = {}
     exec(lines[: lines.index("net =")], names)
@@ -97,10 +85,9 @@ def test_drawing_with_the_mouse_and_with_keys(page):
     drawn[:, 3] = 1
     np.testing.assert_array_equal(names["cue"].reshape(8, 8), drawn)
     canvas.focus()
-    before = answered(page)
     for key in ("ArrowDown", "ArrowRight", "Space"):
         page.keyboard.press(key)
-    after(page, before)
+    answered(page)
     lines = page.locator("pre").inner_text()
     exec(lines[: lines.index("net =")], names)
     drawn[1, 1] = 1
@@ -108,9 +95,8 @@ def test_drawing_with_the_mouse_and_with_keys(page):
 
 
 def test_a_link_restores_the_state(page, browser, server):
-    before = answered(page)
     page.locator("input[name=delay]").fill("40")
-    after(page, before)
+    answered(page)
     lines = page.locator("pre").inner_text()
     assert "delay=0.6" in lines
     page.evaluate(
@@ -120,7 +106,7 @@ def test_a_link_restores_the_state(page, browser, server):
     link = page.evaluate("() => window.copied[0]")
     other = browser.new_page()
     other.goto(link)
-    after(other, 0)
+    answered(other)
     assert other.locator("pre").inner_text() == lines
     other.close()
 
@@ -129,8 +115,7 @@ def test_time_is_played_back(page):
     page.get_by_role("slider", name="Time", exact=True).fill("0")
     assert page.locator(".state .note").inner_text() == "t = 0 τ"
     page.get_by_role("button", name="Play").click()
-    page.wait_for_timeout(500)
-    assert page.get_by_role("slider", name="Time", exact=True).input_value() != "0"
+    page.wait_for_function("() => document.querySelector('[aria-label=Time]').value > 0")
 
 
 def test_everything_has_a_name_and_fits_a_phone(page):

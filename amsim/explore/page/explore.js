@@ -112,19 +112,29 @@ function cursorAt({ pen, toX, top, bottom }, time, style) {
   pen.setLineDash([]);
 }
 
-// Newest question wins: one is under way, and only the last of those that wait is asked.
-function newest(ask) {
+// What sites of Sphinx and JupyterLab say of their theme; where nothing does, the system's holds.
+const THEMES = ["data-theme", "data-jp-theme-light"];
+
+function isDark(system) {
+  const { theme } = document.documentElement.dataset, { jpThemeLight } = document.body.dataset;
+  if (jpThemeLight) return jpThemeLight === "false";
+  return theme ? theme === "dark" : system;
+}
+
+// Newest question wins: one is under way, and only the last of those that wait is asked. `tell` hears
+// whether one is.
+function newest(ask, tell) {
   let busy = false, waiting = null;
   return async function next(question) {
     waiting = question;
     if (busy) return;
-    busy = true;
+    tell((busy = true));
     while (waiting) {
       const now = waiting;
       waiting = null;
       await ask(now);
     }
-    busy = false;
+    tell((busy = false));
   };
 }
 
@@ -138,17 +148,29 @@ class View {
     this.found = null;
     this.frame = 0;
     this.cursor = -1;
-    this.answered = 0;
-    this.ask = newest((question) => this.recall(question));
+    this.ask = newest(
+      (question) => this.recall(question), (busy) => root.setAttribute("aria-busy", busy));
     root.classList.add("amsim");
     root.textContent = "";
     this.build();
     if (state) this.restore(state);
     else this.flip();
     this.changed();
-    const again = () => this.draw();
-    new ResizeObserver(again).observe(root);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+    new ResizeObserver(() => this.draw()).observe(root);
+    this.followTheme();
+  }
+
+  followTheme() {
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => {
+      this.root.classList.toggle("dark", isDark(system.matches));
+      this.draw();
+    };
+    follow();
+    system.addEventListener("change", follow);
+    for (const place of [document.documentElement, document.body]) {
+      new MutationObserver(follow).observe(place, { attributeFilter: THEMES });
+    }
   }
 
   build() {
@@ -169,7 +191,7 @@ class View {
     this.count = element(raster, "p", { class: "note" });
     const python = panel(grid, "python", "The same in Python");
     this.code = element(python, "pre", { tabindex: "0" });
-    const row = element(python, "div", { class: "row" });
+    const row = element(python, "div", { class: "controls" });
     this.copying(row, "Copy the lines", () => this.code.textContent);
     if (this.link) this.copying(row, "Copy a link to this state", () => this.link(this.saved()));
   }
@@ -203,7 +225,7 @@ class View {
     this.cueCanvas = element(parent, "canvas", { class: "pixels", "aria-label": label });
     if (described.painted) this.paintable(this.cueCanvas);
     else this.cueCanvas.setAttribute("role", "img");
-    const row = element(parent, "div", { class: "row" });
+    const row = element(parent, "div", { class: "controls" });
     for (const [text, act] of [
       ["Flip 20 %", () => this.flip()],
       ["Clear", () => this.setCue(this.cue.map(() => described.low))],
@@ -213,7 +235,7 @@ class View {
         this.changed();
       });
     }
-    const memories = element(parent, "div", { class: "row memories" });
+    const memories = element(parent, "div", { class: "controls memories" });
     described.memories.forEach((values, i) => {
       const button = element(memories, "button", { type: "button", "aria-label": `Memory ${i}` });
       drawPixels(element(button, "canvas"), values, described.shape, described.low, described.high);
@@ -283,7 +305,7 @@ class View {
 
   buildState(parent) {
     this.stateCanvas = element(parent, "canvas", { class: "pixels", role: "img" });
-    const row = element(parent, "div", { class: "row" });
+    const row = element(parent, "div", { class: "controls" });
     this.play = element(row, "button", { type: "button" }, "Play");
     this.slider = element(row, "input", { type: "range", min: 0, step: 1, "aria-label": "Time" });
     this.clock = element(parent, "p", { class: "note" });
@@ -328,7 +350,7 @@ class View {
   }
 
   buildLinks(parent) {
-    const row = element(parent, "div", { class: "row" });
+    const row = element(parent, "div", { class: "controls" });
     const label = element(row, "label", {}, "delays and losses ");
     this.scope = element(label, "select", { name: "scope" });
     element(this.scope, "option", { value: "broadcast" }, "by sender");
@@ -415,7 +437,6 @@ class View {
     this.code.textContent = this.found.python;
     this.slider.max = String(this.found.times.length - 1);
     this.show(this.found.times.length - 1);
-    this.root.dataset.answered = String(++this.answered);
   }
 
   say(text, wrong = false) {

@@ -1,0 +1,87 @@
+// What amsim.explore.Explorer.recall returns, worked out in the browser.
+import { certify, rest } from "./certificate.js";
+import { dot, Run, softmax, times } from "./events.js";
+
+const RECALLED = 0.9, MOST_DRAWN = 4000;
+const AT = [0, ...Array.from({ length: 70 }, (_, i) => 0.02 * 3000 ** (i / 69))];
+
+export function recall(described, { cue, knobs }) {
+  const { memories: weights } = described, { beta } = knobs;
+  const frames = [];
+  const record = (time, x, h) => frames.push({ time, x, h });
+  const run = new Run(weights, cue, knobs);
+  const status = run.toEnd(AT, record);
+  const { features, memories, now: end } = run;
+  if (frames.length < AT.length) record(AT[frames.length], features.at(end), memories.at(end));
+  const state = Array.from(features.at(end));
+  const overlaps = times(weights, state).map((value) => value / state.length);
+  const overlap = Math.max(...overlaps), memory = overlaps.indexOf(overlap);
+  const why = whyNot(weights, knobs, cue, state, status);
+  return {
+    status,
+    message: status === "max_events" ? "Stopped: too many messages" : `Still moving at t = ${end} τ`,
+    end,
+    times: frames.map(({ time }) => time),
+    states: frames.map(({ x }) => Array.from(x)),
+    energy: frames.map(({ x, h }) => energy(weights, beta, x, h)),
+    shares: frames.map(({ h }) => Array.from(softmax(h, beta))),
+    ...drawn(run.messages),
+    memory,
+    overlap,
+    recalled: status === "settled" && overlap > RECALLED,
+    certified: why === null,
+    certificate: why ?? `Whatever the delay of each ${knobs.scope === "link" ? "link" : "sender"}, `
+      + "and whatever is lost while the last value holds, exact messages end at this rest state. "
+      + "Quanta are not covered.",
+    python: python(described, cue, knobs),
+  };
+}
+
+function whyNot(weights, { beta, scope }, cue, state, status) {
+  const target = status === "settled" ? rest(weights, beta, state) : null;
+  if (target === null) {
+    return "The recall did not settle, so there is no state to prove anything about.";
+  }
+  const why = certify(weights, beta, cue, target, scope);
+  return why && `No proof was found: ${why}.`;
+}
+
+// Of features and memories: sum x g - L, less the energy of the synapse.
+function energy(weights, beta, x, h) {
+  const shares = softmax(h, beta), peak = Math.max(...h);
+  const logSum = peak + Math.log(h.reduce((sum, each) => sum + Math.exp(beta * (each - peak)), 0)) / beta;
+  return dot(x, x) / 2 + dot(h, shares) - logSum - dot(shares, times(weights, x));
+}
+
+function drawn(messages) {
+  const count = Math.min(messages.length, MOST_DRAWN), step = (messages.length - 1) / (count - 1 || 1);
+  const some = Array.from({ length: count }, (_, i) => messages[Math.floor(i * step)]);
+  const events = { times: some.map(({ time }) => time), units: some.map(({ unit }) => unit) };
+  return { messages: messages.length, events };
+}
+
+// A number as Python writes it.
+const number = (value) => Number.isInteger(value) ? value.toFixed(1) : String(value);
+
+function python({ memories, source }, cue, knobs) {
+  const away = memories.map((row) => row.reduce((sum, value, i) => sum + Math.abs(value - cue[i]), 0));
+  const nearest = away.indexOf(Math.min(...away));
+  const changed = cue.flatMap((value, i) => (value === memories[nearest][i] ? [] : [i]));
+  const values = changed.map((i) => number(cue[i]));
+  const same = values.every((value) => value === values[0]);
+  const timing = Object.entries({
+    delay: knobs.delay, jitter: knobs.jitter, drop: knobs.drop, heartbeat: knobs.drop ? 1 : 0,
+  }).filter(([, value]) => value).map(([name, value]) => `${name}=${number(value)}`);
+  if (knobs.scope === "link") timing.push("scope='link'");
+  return [
+    "import amsim as am",
+    `patterns = ${source}`,
+    `cue = patterns[${nearest}].copy()`,
+    ...(changed.length
+      ? [`cue[[${changed.join(", ")}]] = ${same ? values[0] : `[${values.join(", ")}]`}`] : []),
+    `net = am.dense_am(patterns, hidden=am.Softmax(beta=${number(knobs.beta)}), `
+      + `tau_hidden=${number(knobs.tau_hidden)})`,
+    `solver = am.EventDriven(${number(knobs.quantum)}, am.Timing(${timing.join(", ")}))`,
+    `traj = am.simulate(net, cue, solver=solver, t1=60.0, seed=${knobs.seed})`,
+  ].join("\n");
+}
