@@ -127,7 +127,7 @@ class _AnyNetwork:
         self.path = heun_steps.Path(
             x=state.copy(), before=state.copy(), colour=colour, shade=colour.copy(), root=root,
             held=held, unit=np.maximum(unit, 0).astype(np.uint64), place=place,
-            limit=BLOW_UP * (1.0 + np.abs(state).max(axis=1)),
+            limit=BLOW_UP * (1.0 + np.abs(state).max(axis=1) + root.max(axis=1)),
             taken=np.zeros(batch, np.int64), **several, **single,
         )  # fmt: skip
         if coloured and noise is not None:

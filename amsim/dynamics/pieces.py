@@ -91,6 +91,7 @@ class _Run:
         self.running = np.arange(problem.batch)
         self.given = problem.given
         self.pieces: list[_Piece] = []
+        self.called = 0  # rows that the callback has seen
 
     def to(self, start: float, stop: float, solve: Solve) -> bool:
         """Go on to `stop`; whether some cue goes on from there."""
@@ -134,22 +135,28 @@ class _Run:
         self.running = self.running[goes_on]
         names = problem.network.dynamic
         self.given = {n: solution.final(n, slice(None))[0][goes_on] for n in names}
-        if not broken and self.called_off(int(first), int(beyond)):
+        on = len(self.running) > 0
+        if broken or self.called_off(int(beyond) if on else None):
             return False
-        return len(self.running) > 0 and not broken
+        return on
 
     def constant_from(self, start: float) -> bool:
         """Whether inputs stay as they are from here on, so that cues may settle."""
         jumps = self.problem.breakpoints
         return not self.problem.unforeseen and start >= jumps.max(initial=0.0)
 
-    def called_off(self, first: int, beyond: int) -> bool:
-        """Whether the callback stops the run at one of these rows, where all cues then end."""
+    def called_off(self, beyond: int | None) -> bool:
+        """Whether the callback stops the run at a row before this one, where all cues then end.
+
+        None for a run that has ended: the callback gets all recorded times that are left.
+        """
         if self.watcher is None or self.watcher.callback is None:
             return False
-        record = _Record(self.pieces, self.problem.times, self.ends, self.stopped)
-        for row in range(first, beyond):
-            time = float(self.problem.times[row])
+        times = self.times() if beyond is None else self.problem.times[:beyond]
+        record = _Record(self.pieces, times, self.ends, self.stopped)
+        while self.called < len(times):
+            row, time = self.called, float(times[self.called])
+            self.called += 1
             states = {n: record(n, slice(row, row + 1))[0] for n in self.problem.network.layers}
             if self.watcher.call(time, states):
                 for cue in np.flatnonzero(self.ends > time):
@@ -161,12 +168,17 @@ class _Run:
                 return True
         return False
 
+    def times(self) -> Array:
+        """Of the record of a run that has ended."""
+        problem, codes, last = self.problem, self.codes, float(self.ends.max())
+        stopped = bool((codes == STOPPED).any()) and last < problem.t1
+        finished = bool((codes <= TIME_LIMIT).all()) and not stopped
+        return recorded_times(problem.times, problem.explicit, finished, last)
+
     def solution(self) -> Solution:
         """All pieces as one."""
         problem, solutions = self.problem, [piece.solution for piece in self.pieces]
-        stopped = bool((self.codes == STOPPED).any()) and self.ends.max() < problem.t1
-        finished = bool((self.codes <= TIME_LIMIT).all()) and not stopped
-        times = recorded_times(problem.times, problem.explicit, finished, float(self.ends.max()))
+        times = self.times()
         record = _Record(self.pieces, times, self.ends, self.stopped)
         rhs = np.zeros(problem.batch, np.int64)
         for piece in self.pieces:

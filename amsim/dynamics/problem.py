@@ -342,9 +342,10 @@ class Solver(Protocol):
        the batch if its steps are shared.
     7. A solver does not raise for what happens to states, nor warn. Every cue gets a code: SETTLED;
        TIME_LIMIT at t1; DIVERGED where a state is not finite or exceeds BLOW_UP times 1 + the
-       largest initial one, and the last state before that is kept; STALLED where no step is short
-       enough, or more were taken than a run may; INTERRUPTED for those that were under way when
-       KeyboardInterrupt came: it is caught, and what was reached is returned.
+       largest initial one (+ the root of the largest temperature), and the last state before that
+       is kept; STALLED where no step is short enough, or more were taken than a run may;
+       INTERRUPTED for those that were under way when KeyboardInterrupt came: it is caught, and what
+       was reached is returned.
     8. `Solution.times` are ``recorded_times(problem.times, problem.explicit, finished, last)``,
        with `last` the time at which the last cue stopped and `finished` whether all codes are
        SETTLED or TIME_LIMIT. Rows after the end of a cue repeat its last state; a row at `last` is

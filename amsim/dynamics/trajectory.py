@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
-from ..display import fields_repr
 from ..files import MAX_BYTES
 from ..network import directed_in_words
 from ..patterns import overlap
@@ -20,6 +18,7 @@ from ..results import RunResult, Variables, add_variables
 from ..synapses import Array
 from . import trajectory_file
 from .interpolation import states_at
+from .nearest import Nearest, check_stored, nearest, odd_layers
 from .problem import (
     DIVERGED,
     INTERRUPTED,
@@ -47,29 +46,6 @@ if TYPE_CHECKING:
 
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
 _ROWS = 1 << 21
-
-
-@dataclass(frozen=True, eq=False)
-class Nearest:
-    """The stored patterns that cues ended at; from `Trajectory.nearest`.
-
-    Attributes
-    ----------
-    index : ndarray of int (*batch)
-        Which of the patterns.
-    pattern : ndarray (*batch, D)
-    similarity : ndarray (*batch)
-        As the network measures it.
-    margin : ndarray (*batch)
-        By how much the similarity exceeds that of the second; infinite for a single pattern.
-    """
-
-    index: NDArray[np.int64]
-    pattern: Array
-    similarity: Array
-    margin: Array
-
-    __repr__ = fields_repr
 
 
 class Trajectory(RunResult, Mapping[str, Array]):
@@ -106,6 +82,9 @@ class Trajectory(RunResult, Mapping[str, Array]):
         the end, at most).
     directed : tuple of str
         Names of the network's directed synapses: with any there is no `energy`.
+    odd : tuple of str
+        Names of layers with odd activations and no bias: memories that hold the negative of a
+        pattern as well as the pattern.
     events : recarray or None
         Every message that was sent, if `EventDriven(record_events=True)`: its `time`, `layer`,
         `unit` (of the flattened layer), `value` and `cue` (of the flattened batch).
@@ -149,6 +128,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
         crossings: Any = None,
         between: Callable[[Array], dict[str, Array]] | None = None,
         directed: Sequence[str] = (),
+        odd: Sequence[str] = (),
+        network: Network | None = None,
         some: Callable[[NDArray[np.int64]], Trajectory] | None = None,
         kept: Mapping[str, Kept] | None = None,
     ) -> None:
@@ -162,7 +143,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         self._layers, self._record, self._final = dict(layers), record, final
         self._kept = None if kept is None else dict(kept)
         self._batch = batch
-        self.directed = tuple(directed)
+        self.directed, self.odd, self._network = tuple(directed), tuple(odd), network
         self._compute_energy = energy
         self._compute_message = message
         self.time_label = time_label
@@ -205,6 +186,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
             crossings=solution.crossings,
             between=_interpolation(problem, solution),
             directed=problem.network.directed,
+            odd=odd_layers(problem),
+            network=problem.network,
             some=lambda cues: cls.from_solution(
                 problem.select(cues), solution.select(cues), cues.shape, wall_time
             ),
@@ -248,7 +231,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         """All arrays and words: what computes them holds the network, and functions of the time."""
         computed = {"message": self.message} | ({"energy": self.energy} if self.has_energy else {})
         state = {**self.__dict__, **computed, "_compute_energy": None, "_compute_message": None,
-                 "_between": None, "_some": None}  # fmt: skip
+                 "_between": None, "_some": None, "_network": None}  # fmt: skip
         for name, layers in (("_record", self._shapes), ("_final", self._layers)):
             read = state[name]
             state[name] = Stored({layer: read(layer, slice(None)) for layer in layers})
@@ -436,6 +419,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
             events=lines_of(self.events, cues),
             crossings=lines_of(self.crossings, cues),
             directed=self.directed,
+            odd=self.odd,
         )
 
     def overlap(self, patterns: ArrayLike, layer: str | None = None) -> Array:
@@ -452,12 +436,15 @@ class Trajectory(RunResult, Mapping[str, Array]):
 
         That is the state of the memories: of `dense_am`, products with the patterns, distances,
         cosines, with all biases. Overlaps are something else where patterns differ in length.
+        Memories with an odd activation (`Identity`, `Tanh`, `Sign`, `Spherical`) and no bias hold
+        the negative of each pattern as well: `Nearest.sign` says which of the two it is.
 
         Parameters
         ----------
         patterns : array_like of shape (K, D)
-            The stored patterns, in the order in which the network has them: only their shape can
-            be compared with it.
+            The stored patterns, in the order in which the network has them. Those that are found
+            are compared with the weights, up to their lengths; of copies and files, which hold no
+            network, only the shape is.
         layer : str, default "hidden"
             The layer with one unit for each pattern.
 
@@ -468,7 +455,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
         Raises
         ------
         ValueError
-            If the network has no such layer, or its units are not as many as the patterns.
+            If the network has no such layer, its units are not as many as the patterns, or a
+            pattern that is found is not the one that the network stores there.
 
         Notes
         -----
@@ -499,11 +487,11 @@ class Trajectory(RunResult, Mapping[str, Array]):
                 f"patterns have shape {xi.shape}, layer 'visible' has shape "
                 f"{self._layers['visible']}: pass those that the network stores"
             )
-        similar = self._final(layer, slice(None)).reshape(*self._batch, len(xi))
-        index = np.argmax(similar, axis=-1)
-        best = np.max(similar, axis=-1)
-        others = np.where(np.arange(len(xi)) == index[..., None], -np.inf, similar)
-        return Nearest(index, xi[index], best, best - others.max(axis=-1))
+        states = self._final(layer, slice(None)).reshape(*self._batch, len(xi))
+        found = nearest(states, xi, odd=layer in self.odd)
+        if self._network is not None:
+            check_stored(self._network, layer, xi, np.unique(found.index))
+        return found
 
     def continued(self, network: Network) -> tuple[dict[str, Array], float]:
         """The states of a network with which a run goes on from here, and their time.
@@ -643,12 +631,20 @@ def _energy(problem: Problem, solution: Solution) -> Array:
 
 
 def _message(problem: Problem, solution: Solution) -> str:
-    """What happened, in words."""
+    """What happened, in words: of the cues that ended worst, and of those that were stopped."""
     codes = solution.codes
     if (codes == INTERRUPTED).any():
         return _interrupted(problem, solution)
     code = int(codes.max())
-    these, count = codes == code, len(codes)
+    words = _of_cues(problem, solution, code)
+    if code > STOPPED and (codes == STOPPED).any():
+        words = f"{words}; {_of_cues(problem, solution, STOPPED)}"
+    return words
+
+
+def _of_cues(problem: Problem, solution: Solution, code: int) -> str:
+    """What happened to the cues with this code."""
+    these, count = solution.codes == code, len(solution.codes)
     number = f"{np.sum(these)} of {count} cues"
     last = (
         f"{'update' if solution.updates else 't ='} {problem.t0 + solution.ends[these].max():.4g}"

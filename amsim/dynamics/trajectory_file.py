@@ -40,6 +40,7 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
         "time_label": traj.time_label,
         "stats": {k: v for k, v in traj.stats.items() if k != "rhs_per_cue"},
         "directed": traj.directed,
+        "odd": traj.odd,
         "recorded": traj.recorded,
     }
     arrays = {
@@ -110,6 +111,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         final=Stored(_states(arrays, "final/", layers, (1, -1))),
         energy=lambda: arrays["energy"],
         directed=meta["directed"],
+        odd=meta["odd"],
         codes=arrays["codes"],
         settle_times=arrays["settle_times"],
         end_times=arrays["end_times"],
@@ -141,9 +143,10 @@ def _meta(archive: Archive) -> dict[str, Any]:
         _require(plain, f"its layer {name!r} has shape {shape!r}")
         _require(name.isprintable(), f"its layer {name!r} has characters that are no text")
     _require(bool(meta["layers"]), "it has no layers")
-    directed = meta.setdefault("directed", [])  # files of earlier versions know of none
-    plain = isinstance(directed, list) and all(isinstance(name, str) for name in directed)
-    _require(plain and all(map(str.isprintable, directed)), "its 'directed' is no list of names")
+    for key in ("directed", "odd"):
+        names = meta.setdefault(key, [])  # files of earlier versions know of none
+        plain = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        _require(plain and all(map(str.isprintable, names)), f"its {key!r} is no list of names")
     layers = {name: tuple(shape) for name, shape in meta["layers"].items()}
     return {**meta, "layers": layers, "recorded": _recorded(meta.get("recorded"), layers)}
 

@@ -61,6 +61,8 @@ class Lagrangian(ABC):
         Whether the activation stays bounded over all inputs.
     kinked : bool
         Whether the slope of the activation jumps somewhere; False unless overridden.
+    odd : bool
+        Whether activation(-x) = -activation(x); False unless overridden.
     tempered : bool
         Whether there is a parameter beta with L(x) = L_1(beta x) / beta, so that derivatives by
         beta follow from those by x; False unless overridden.
@@ -68,6 +70,7 @@ class Lagrangian(ABC):
 
     separable: ClassVar[bool]
     bounded: ClassVar[bool]
+    odd: ClassVar[bool] = False
     tempered: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:

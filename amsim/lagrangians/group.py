@@ -257,6 +257,7 @@ class Spherical(NormLagrangian):
     [0.6 0.8]
     """
 
+    odd = True
     eps: float = 1e-5
 
     def __post_init__(self) -> None:

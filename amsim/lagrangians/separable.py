@@ -99,6 +99,7 @@ class Identity(SeparableLagrangian):
     """
 
     bounded = False
+    odd = True
 
     def _density(self, x: Array) -> Array:
         return x * x / 2
@@ -123,6 +124,7 @@ class Tanh(Tempered, SeparableLagrangian):
     """
 
     bounded = True
+    odd = True
     _range = (-1.0, 1.0)
 
     def _density(self, x: Array) -> Array:
@@ -177,6 +179,7 @@ class Sign(SeparableLagrangian):
     """
 
     bounded = True
+    odd = True
     _range = (-1.0, 1.0)
 
     def _density(self, x: Array) -> Array:

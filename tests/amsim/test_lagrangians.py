@@ -492,6 +492,16 @@ def test_softmax_bounds_hold_subnormal_values() -> None:
 
 
 @every
+def test_odd_tells_whether_the_activation_changes_its_sign_with_the_state(
+    lagrangian: Lagrangian,
+) -> None:
+    x = np.array([0.3, -1.7, 2.2])
+    mirrored = np.array_equal(lagrangian.activation(-x), -lagrangian.activation(x))
+    # A layer norm is odd or not by its delta; it says no, and nobody loses by that.
+    assert lagrangian.odd == mirrored or isinstance(lagrangian, LayerNorm)
+
+
+@every
 def test_bounded_tells_whether_the_activation_has_a_limit(lagrangian: Lagrangian) -> None:
     limit = float(np.max(np.abs(lagrangian.activation(np.array([1e6, -1e6, 0.0])))))
     assert lagrangian.bounded == (limit < 10.0)

@@ -300,6 +300,17 @@ def test_what_grows_ends() -> None:
     assert np.isfinite(traj["x"]).all() and traj.times[-1] == 9.0
 
 
+@pytest.mark.parametrize("solver", [None, am.EventDriven(1e9)], ids=["heun", "events"])
+def test_states_that_noise_makes_large_have_not_diverged(solver: Any) -> None:
+    """A linear network scales: at a temperature of 1e18 T states are 1e9 times as large."""
+    unit = am.Network({"x": am.Layer(4, am.Identity())}, [])
+    large = am.simulate(unit, np.zeros(4), noise=1e20, t1=3.0, times=[3.0], solver=solver)
+    assert large.status == "time_limit"
+    plain = am.simulate(unit, np.zeros(4), noise=1.0, t1=3.0, times=[3.0])
+    if solver is None:
+        np.testing.assert_allclose(large.final["x"], 1e10 * plain.final["x"], rtol=1e-12)
+
+
 def test_interrupted_cues_keep_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(self: Any, reached: float, running: int) -> None:
         if reached > 0.5:

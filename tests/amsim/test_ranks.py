@@ -105,6 +105,30 @@ def test_clamps_inputs_and_starts() -> None:
 
 
 @pytest.mark.parametrize("solver", [None, am.FixedPoint()], ids=["ode", "updates"])
+def test_what_is_recorded_is_that_of_all_ranks(solver: Any) -> None:
+    """Units and functions of the states are those of the whole record, in every rank."""
+    net, cues = memory(0.1), CUES[:2]
+    record: Any = {
+        "visible": slice(0, 3),
+        "hidden": [699, 0],
+        "overlap": lambda time, states: am.patterns.overlap(states["visible"], PATTERNS[:2]),
+    }
+
+    def both(comm: Comm) -> tuple[am.Trajectory, am.Trajectory]:
+        given: dict[str, Any] = {"solver": solver, "t1": 30.0, "comm": comm}
+        full = am.simulate(net, cues, **given)
+        return full, am.simulate(net, cues, record=record, **given)
+
+    for full, part in Room(2).run(both):
+        np.testing.assert_array_equal(part.times, full.times)
+        np.testing.assert_array_equal(part["visible"], full["visible"][..., :3])
+        np.testing.assert_array_equal(part["hidden"], full["hidden"][..., [699, 0]])
+        np.testing.assert_allclose(part["overlap"], full.overlap(PATTERNS[:2]), atol=1e-14)
+        for name in net.layers:
+            np.testing.assert_array_equal(part.final[name], full.final[name])
+
+
+@pytest.mark.parametrize("solver", [None, am.FixedPoint()], ids=["ode", "updates"])
 def test_ranks_with_something_else_are_named(solver: Any) -> None:
     def memories(comm: Comm) -> Any:
         net = memory(0.1, PATTERNS * (1 - 2 * (comm.rank == 1)))

@@ -239,3 +239,42 @@ def test_nearest_needs_all_patterns_and_their_layer() -> None:
     np.testing.assert_array_equal(again.index, traj.nearest(PATTERNS).index)
     single = am.simulate(am.dense_am(PATTERNS[:1]), PATTERNS[0], t1=1.0).nearest(PATTERNS[:1])
     assert single.margin == np.inf
+
+
+def test_nearest_refuses_patterns_that_are_not_the_stored_ones() -> None:
+    for kind in BETAS:
+        traj = am.simulate(memory(kind), PATTERNS[:2], t1=1.0)
+        for wrong in (-PATTERNS, np.roll(PATTERNS, 1, axis=0)):
+            with pytest.raises(ValueError, match="not what the network stores in this place"):
+                traj.nearest(wrong)
+        longer = traj.nearest(3.0 * PATTERNS)  # lengths do not count, with cosines they cannot
+        np.testing.assert_array_equal(longer.index, traj.nearest(PATTERNS).index)
+    deviant = am.Mismatch(weights=0.1, symmetric=True).of(memory("dot"), seed=0)
+    assert int(am.simulate(deviant, PATTERNS[1], t1=1.0).nearest(PATTERNS).index) == 1
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [am.Identity(), am.Tanh(0.1), am.Sign(), am.Spherical()],
+    ids=repr,
+)
+def test_odd_memories_hold_the_negatives_and_nearest_says_so(
+    hidden: am.Lagrangian, tmp_path: Any
+) -> None:
+    """Each energy is even: what holds for a cue holds for its negative."""
+    stored = am.patterns.random(3, 48, seed=0)
+    net = am.dense_am(stored, visible=am.Tanh(2.0), hidden=hidden, tau_hidden=0.0)
+    cues = np.concatenate([stored, -stored])
+    traj = am.simulate(net, cues, t1=0.2, until=None)  # some end in a mixture later
+    found = traj.nearest(stored)
+    assert found.index.tolist() == [0, 1, 2, 0, 1, 2]
+    assert found.sign.tolist() == [1, 1, 1, -1, -1, -1]
+    np.testing.assert_array_equal(found.pattern, cues)
+    assert (found.similarity > 20).all() and (found.margin > 0).all()
+    again = am.Trajectory.load(traj.save(tmp_path / "run")).nearest(stored)
+    np.testing.assert_array_equal(again.sign, found.sign)
+
+    biased = am.dense_am(
+        stored, visible=am.Tanh(2.0), hidden=hidden, tau_hidden=0.0, bias_hidden=0.1
+    )
+    assert (am.simulate(biased, stored, t1=0.2, until=None).nearest(stored).sign == 1).all()

@@ -136,6 +136,29 @@ def test_a_callback_sees_recorded_times_and_may_stop() -> None:
     assert ran.status == "time_limit" and len(ran.times) == len(times)
 
 
+@pytest.mark.parametrize("solver", [None, "RK45"])
+@pytest.mark.parametrize("times", [None, np.arange(0.0, 40.0, 4.0)], ids=["default", "given"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_callback_sees_every_recorded_time(solver: Any, times: Any, terminal: bool) -> None:
+    """Also the last, where all have come to rest or were stopped, and those after it."""
+    seen: list[float] = []
+    watch = {"half": am.Watch(below_half, terminal=terminal)}
+    traj = am.simulate(
+        DECAY, START, solver=solver, times=times, t1=100.0, until=am.Settled(1e-3), watch=watch,
+        callback=lambda time, states: seen.append(time),
+    )  # fmt: skip
+    assert seen == traj.times.tolist()
+    assert traj.status == ("stopped" if terminal else "settled")
+
+
+def test_what_was_stopped_is_said_beside_what_did_not_settle() -> None:
+    watch = {"half": am.Watch(below_half, terminal=True)}
+    traj = am.simulate(DECAY, START[:2], t1=0.8, watch=watch)
+    assert sorted(traj.statuses) == ["stopped", "time_limit"]
+    assert traj.message.startswith("1 of 2 cues did not settle by t = 0.8, ")
+    assert traj.message.endswith("; 1 of 2 cues stopped, by t = 0.6931, as watch or callback asked")
+
+
 def test_a_callback_ends_what_comes_later() -> None:
     watch = {"half": am.Watch(below_half, terminal=True)}
     traj = am.simulate(

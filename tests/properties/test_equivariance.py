@@ -21,9 +21,14 @@ EXACT = am.ExponentialIntegrator(rtol=RTOL, atol=ATOL)
 METHODS = ["RK45", "DOP853", "Radau", "BDF", "LSODA"]
 SOLVERS: list[Any] = [EXACT, *(am.ScipyODE(name, rtol=RTOL, atol=ATOL) for name in METHODS)]
 
-every_solver = pytest.mark.parametrize(
-    "solver", SOLVERS, ids=lambda solver: getattr(solver, "method", "exponential")
-)
+UPDATES = [am.FixedPoint(), am.GradientDescent(0.2, 500)]  # which have no times
+
+
+def name_of(solver: Any) -> str:
+    return str(getattr(solver, "method", type(solver).__name__))
+
+
+every_solver = pytest.mark.parametrize("solver", SOLVERS, ids=name_of)
 
 
 def reference() -> am.Network:
@@ -89,12 +94,13 @@ def test_permuted_memories_permute_their_units_and_nothing_else(
         np.testing.assert_allclose(permuted[name], expected, rtol=0, atol=error)
 
 
+@pytest.mark.parametrize("solver", [None, UPDATES[1]], ids=["default", "descent"])
 @pytest.mark.parametrize("visible", [am.Identity(), am.Tanh(1.5)], ids=repr)
 @pytest.mark.parametrize("tau_hidden", [0.0, 0.3])
 @settings(deadline=None, max_examples=8)
 @given(seed=seeds, unit=st.integers(0, 4))
 def test_the_sign_of_a_feature_carries_through(
-    visible: am.Lagrangian, tau_hidden: float, seed: int, unit: int
+    solver: Any, visible: am.Lagrangian, tau_hidden: float, seed: int, unit: int
 ) -> None:
     """Flipped in all patterns, biases and cues it flips in the result, to the last bit."""
     rng = np.random.default_rng(seed)
@@ -111,7 +117,7 @@ def test_the_sign_of_a_feature_carries_through(
             tau_visible=[0.5, 1.0, 1.5, 2.0, 2.5],
             tau_hidden=tau_hidden,
         )
-        return am.simulate(net, sign * v, t1=5.0)
+        return am.simulate(net, sign * v, t1=5.0, solver=solver)
 
     plain, flipped = run(np.ones(5)), run(sign)
     np.testing.assert_array_equal(flipped.times, plain.times)
@@ -189,12 +195,14 @@ def test_a_batch_settles_like_its_cues_one_by_one(build: Any) -> None:
         assert (np.abs(difference) <= 2.1 * 1e-8 * reach).all()
 
 
-def test_fixed_point_updates_of_a_batch_equal_those_one_by_one() -> None:
+@pytest.mark.parametrize("solver", UPDATES, ids=name_of)
+def test_updates_of_a_batch_equal_those_one_by_one(solver: Any) -> None:
     net = reference()
     starts = cues(net, 4)["visible"]
-    together = am.simulate(net, starts, solver=am.FixedPoint())
+    together = am.simulate(net, starts, solver=solver)
+    assert together.status == "settled"
     for cue in range(4):
-        alone = am.simulate(net, starts[cue], solver=am.FixedPoint())
+        alone = am.simulate(net, starts[cue], solver=solver)
         assert together.settle_times[cue] == alone.settle_times
         final = together.final["visible"][cue]
         np.testing.assert_allclose(final, alone.final["visible"], rtol=1e-12, atol=1e-14)
@@ -321,7 +329,7 @@ def test_a_network_that_comes_to_rest_is_found_settled(case: int) -> None:
     assert traj.status == "settled"
 
 
-@every_solver
+@pytest.mark.parametrize("solver", [*SOLVERS, UPDATES[1]], ids=name_of)
 def test_all_solvers_settle_in_the_same_place(solver: Any) -> None:
     net = reference()
     start = np.cos(np.arange(5))

@@ -46,7 +46,12 @@ def between(synapse: Any, **layers: int) -> list[Any]:
     return [am.Network(made, [synapse]), everything]
 
 
-CASES: dict[str, tuple[Callable[..., list[Any]], tuple[tuple[int, ...], ...]]] = {
+def drawn(rng: np.random.Generator, shape: tuple[int, ...] | str) -> Any:
+    """Numbers of a shape, or the mask of three tokens that see the one before them."""
+    return np.roll(np.eye(3), 1, 0) > 0 if isinstance(shape, str) else rng.normal(size=shape)
+
+
+CASES: dict[str, tuple[Callable[..., list[Any]], tuple[tuple[int, ...] | str, ...]]] = {
     "Layer": (lambda tau, bias: of_layer(am.Tanh(), np.abs(tau, out=tau), bias), ((D,), (D,))),
     "LayerNorm": (lambda delta: of_layer(am.LayerNorm(delta=delta), 1.0, 0.0), ((D,),)),
     "Dense": (lambda w: between(am.Dense(w), hidden=K, visible=D), ((K, D),)),
@@ -76,6 +81,20 @@ CASES: dict[str, tuple[Callable[..., list[Any]], tuple[tuple[int, ...], ...]]] =
         lambda w, b: between(synapses.Memories(w, am.ReLU(), bias=b), visible=D), ((K, D), (K,)),
     ),
     "Epanechnikov": (lambda w: between(synapses.Epanechnikov(w), visible=D), ((K, D),)),
+    "Attention with a mask": (
+        lambda k, seen: [
+            am.Network(
+                {"tokens": am.Layer((3, D), am.LayerNorm())},
+                [am.Attention(k, k, mask=seen, exclude_self=True)],
+            ),
+            everything,
+        ],
+        ((1, 2, D), "mask"),
+    ),
+    "Manhattan": (
+        lambda w: [am.dense_am(w, hidden=am.Softmax(2.0), similarity="manhattan"), everything],
+        ((K, D),),
+    ),
     "dense_am": (
         lambda w, a, b: [am.dense_am(w, bias_visible=a, bias_hidden=b), everything],
         ((K, D), (D,), (K,)),
@@ -132,7 +151,7 @@ CASES: dict[str, tuple[Callable[..., list[Any]], tuple[tuple[int, ...], ...]]] =
 def test_arrays_are_owned(case: Any) -> None:
     make, shapes = case
     rng = np.random.default_rng(0)
-    given = [rng.normal(size=shape) for shape in shapes]
+    given = [drawn(rng, shape) for shape in shapes]
     built, results = make(*given)
     before = results(built)
     for array in given:
@@ -140,7 +159,7 @@ def test_arrays_are_owned(case: Any) -> None:
     for old, new in zip(before, results(built), strict=True):
         np.testing.assert_array_equal(old, new)
     # Cached forms and a first result after the change are those of the same weights.
-    given = [rng.normal(size=shape) for shape in shapes]
+    given = [drawn(rng, shape) for shape in shapes]
     again, results = make(*given)
     copies = [array.copy() for array in given]
     for array in given:
@@ -154,7 +173,7 @@ def test_arrays_are_owned(case: Any) -> None:
 def test_arrays_that_are_shown_cannot_be_written_to(case: Any) -> None:
     make, shapes = case
     rng = np.random.default_rng(0)
-    built, _ = make(*(rng.normal(size=shape) for shape in shapes))
+    built, _ = make(*(drawn(rng, shape) for shape in shapes))
     # The integers of a plan are its own, and serve its compiled loops as they are.
     for array in shown(getattr(built, "network", built)):
         assert not array.flags.writeable

@@ -108,7 +108,8 @@ class Run:
         self.windows: windows.Windows | None = None
         if len(layout.links):
             self.windows = windows.begin_windows(layout, self.state)
-        self.limit = BLOW_UP * (1.0 + float(np.abs(x).max()))
+        size = float(np.abs(x).max()) + (0.0 if noise is None else float(noise.slots.root.max()))
+        self.limit = BLOW_UP * (1.0 + size)
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
         self.written = 0
