@@ -1,6 +1,7 @@
-"""Recall as a function that other frameworks differentiate: `jax.recall` and `torch.Recall`.
+"""Networks from other frameworks, and recall as a function that these differentiate.
 
-Both are imported when they are asked for, and need their framework; amsim itself does not.
+`jax.recall` and `torch.Recall` are imported when they are asked for, and need their framework;
+amsim itself does not, and importers take NumPy arrays as well as tensors.
 """
 
 from __future__ import annotations
@@ -8,6 +9,17 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+from .attention import ImportedAttention, from_attention, from_hopfield_layers
+from .hamux import from_hamux
+from .state import read_safetensors
+
+__all__ = [
+    "ImportedAttention",
+    "from_attention",
+    "from_hamux",
+    "from_hopfield_layers",
+    "read_safetensors",
+]
 _MODULES = ["jax", "torch"]
 
 
@@ -18,4 +30,4 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return _MODULES
+    return [*__all__, *_MODULES]

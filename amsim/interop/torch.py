@@ -40,6 +40,15 @@ class Recall(torch.nn.Module):  # type: ignore[misc]
     Notes
     -----
     Cues that do not settle come out as NaN, with a `SettlingWarning`. The recall runs on the CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import amsim as am
+    >>> layer = am.interop.torch.Recall(am.dense_am(am.patterns.random(3, 8, seed=0)))
+    >>> layer(torch.ones(2, 8, dtype=torch.float64)).sum().backward()
+    >>> dict(layer.named_parameters())["hidden-visible__weights"].grad.shape
+    torch.Size([3, 8])
     """
 
     def __init__(

@@ -126,6 +126,19 @@ def test_torch_checks_the_gradients_of_a_recall() -> None:
     assert layer.network.parameters()["hidden"]["beta"] != 2.0
 
 
+@pytest.mark.parametrize("heads", [1, 4])
+def test_a_network_is_the_attention_of_a_module_of_torch(heads: int) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is in the group 'bridges'")
+    module = torch.nn.MultiheadAttention(8, heads, batch_first=True, add_bias_kv=True).double()
+    stored, inputs = (torch.tensor(RNG.normal(size=(1, n, 8))) for n in (6, 3))
+    layer = am.interop.from_attention(module, stored[0], heads=heads)
+    traj = am.simulate(
+        layer.network, layer.cues(inputs[0].numpy()), solver=am.FixedPoint(1), until=None
+    )
+    theirs = module(inputs, stored, stored)[0][0].detach().numpy()
+    np.testing.assert_allclose(layer.output(traj.final), theirs, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["jax", "torch"])
 def test_examples_of_bridges(name: str) -> None:
     """They are not collected, since they cannot be imported without their framework."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 from collections.abc import Callable
 from typing import Any
@@ -178,3 +179,25 @@ def test_jacobian_of_the_energy_transformer() -> None:
     net = energy_transformer(wk, wq, memories, n_tokens=4)
     jacobian = jax.jacobian(force)(jnp.array(x.ravel()))
     np.testing.assert_allclose(net.jacobian({"tokens": x}), jacobian, rtol=1e-9, atol=1e-9)
+
+
+def test_an_imported_model_has_the_same_energy_and_forces() -> None:
+    draw = rng()
+    square = draw.normal(size=(4, 4))
+    ham = hamux.HAM(
+        {
+            "image": neurons((5, 4, 2), hamux.lagr_tanh),
+            "maps": neurons((4, 3, 3), lambda x: hamux.lagr_sigmoid(x, beta=2.0)),
+            "state": neurons((4,), functools.partial(hamux.lagr_softmax, beta=1.5)),
+        },
+        {
+            "conv": hamux.ConvSynapse(jnp.array(draw.normal(size=(3, 2, 2, 2))), (1, 1), "VALID"),
+            "loop": hamux.LinearSynapseWithBias(jnp.array(square), jnp.array(square[0])),
+            "push": hamux.BiasSynapse(jnp.array(square[1])),
+        },
+        [(("image", "maps"), "conv"), (("state", "state"), "loop"), (("state",), "push")],
+    )
+    net = am.interop.from_hamux(ham, lagrangians={"maps": am.Sigmoid(2.0)})
+    compare(net, {name: draw.normal(size=layer.shape) for name, layer in net.layers.items()}, ham)
+    with pytest.raises(ValueError, match="neurons 'maps' have the Lagrangian"):
+        am.interop.from_hamux(ham)

@@ -134,3 +134,29 @@ def test_gradient_by_the_stored_patterns() -> None:
     net = am.models.modern_hopfield(keys, 0.5)
     ours = net.parameter_gradient({"visible": queries})["hidden-visible"]["weights"]
     np.testing.assert_allclose(ours, np.asarray(stored.grad), **EXACT)
+
+
+@pytest.mark.parametrize("updates", [1, 3])
+@pytest.mark.parametrize("kind", ["Hopfield", "HopfieldLayer", "HopfieldPooling"])
+def test_imported_modules(kind: str, updates: int) -> None:
+    """With projections, norms and biases that are drawn; their module gets what ours stores."""
+    torch.manual_seed(0)
+    quantity = {} if kind == "Hopfield" else {"quantity": 4}
+    layer = getattr(hflayers, kind)(
+        8, hidden_size=3, num_heads=2, output_size=5, update_steps_max=updates - 1,
+        update_steps_eps=NEVER, **quantity,
+    ).double().eval()  # fmt: skip
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    stored, inputs = torch.randn(2, 1, 6, 8, dtype=torch.float64)
+    own = None if kind == "HopfieldLayer" else stored[0]
+    imported = am.interop.from_hopfield_layers(layer, own, heads=2)
+    given = {
+        "Hopfield": (stored, inputs, stored), "HopfieldLayer": inputs, "HopfieldPooling": stored,
+    }  # fmt: skip
+    with torch.no_grad():
+        theirs = np.asarray(layer(given[kind]))
+    shown = imported.pooling if kind == "HopfieldPooling" else inputs[0].numpy()
+    solver = am.FixedPoint(updates)
+    traj = am.simulate(imported.network, imported.cues(shown), solver=solver, until=None)
+    np.testing.assert_allclose(imported.output(traj.final), theirs.reshape(-1, 5), **EXACT)

@@ -32,7 +32,7 @@ from hardware import export
 from hardware.run import prepare
 
 MODULES = [am, am.dynamics, am.dynamics.events, binary, estimators, models, stability, am.theory]
-MODULES += [hw, export, experiments]
+MODULES += [hw, export, experiments, am.interop]
 
 PATTERNS = am.patterns.random(3, 16, seed=0)
 CUES = am.patterns.corrupt(PATTERNS, flip=0.1, seed=1)
@@ -160,6 +160,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: models.random_feature_memory(PATTERNS, 1.0, n_features=8),
     lambda: estimators.AssociativeClassifier().fit(PATTERNS, [0, 1, 0]),
     lambda: estimators.AssociativeClusterer(n_clusters=2).fit(PATTERNS),
+    lambda: am.interop.from_hopfield_layers({"lookup_weights": PATTERNS[None]}),
     plan,
     result,
     lambda: result().trace,
