@@ -25,7 +25,7 @@ from ..graphs.files import restore as restore_graph
 from ..graphs.files import to_parts as graph_parts
 from ..graphs.plan import GraphPlan
 from ..plan import Plan
-from .nir_graph import describe, graph_of, losses
+from .nir_graph import describe, graph_of, losses, winner_of
 
 _FORMAT = "amsim plan in NIR 1"
 _KEY = "amsim"  # of the graph's metadata
@@ -37,7 +37,7 @@ def nir(
     plan: Plan | GraphPlan,
     path: str | Path,
     *,
-    lossy: Literal["refuse", "metadata"] = "refuse",
+    lossy: Literal["refuse", "metadata", "spikes"] = "refuse",
     force: bool = False,
 ) -> Path:
     """Write what NIR can say of a plan, and the plan itself as metadata beside it.
@@ -47,11 +47,13 @@ def nir(
     plan : Plan or GraphPlan
     path : str or Path
         NIR's files end in .nir by custom; they are HDF5.
-    lossy : {"refuse", "metadata"}, default "refuse"
+    lossy : {"refuse", "metadata", "spikes"}, default "refuse"
         NIR has leaky integrators, weights and thresholds, but no softmax, tanh or rectified power,
         no integers and no schedule. "metadata" writes the file all the same: the graph without
         them, and the whole plan as metadata, from which `read_nir` makes an equal plan. A reader
-        that ignores the metadata computes something else: see docs/export.md.
+        that ignores the metadata computes something else: see docs/export.md. "spikes" writes a
+        graph with one input, of nodes that other frameworks import: which of the softmax memories
+        wins, and what it recalls; `read_nir` finds no plan in it.
     force : bool, default False
         Whether an existing file may be replaced.
 
@@ -62,7 +64,8 @@ def nir(
     Raises
     ------
     MappingError
-        With lossy="refuse": names what NIR cannot say, which is never nothing.
+        With lossy="refuse": names what NIR cannot say, which is never nothing. With "spikes": if
+        there is no winner among softmax memories, or there are too many of them.
     FileExistsError
         If the file exists and force is false.
     MissingDependencyError
@@ -80,7 +83,7 @@ def nir(
     """
     if not isinstance(plan, GraphPlan):
         checks.instance("plan", plan, Plan, "a Plan (hardware.compile makes one)")
-    checks.choice("lossy", lossy, ("refuse", "metadata"))
+    checks.choice("lossy", lossy, ("refuse", "metadata", "spikes"))
     path, force = checks.path("path", path), checks.flag("force", force)
     if lossy == "refuse":
         raise MappingError(
@@ -91,10 +94,15 @@ def nir(
     require_folder(path)
     refuse_existing(path, force=force)
     library = _library()
-    graph = graph_of(plan, library)
-    graph.metadata = {_KEY: _metadata(plan)}
+    if lossy == "spikes":
+        graph = winner_of(plan, library)
+    else:
+        graph = graph_of(plan, library)
+        graph.metadata = {_KEY: _metadata(plan)}
     buffer = io.BytesIO()  # HDF5 reads what it writes
     library.write(buffer, graph)
+    if lossy == "spikes":
+        _leave_out_resets(buffer)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
     return path
 
@@ -126,6 +134,19 @@ def read_nir(path: str | Path) -> Plan | GraphPlan:
         raise ValueError(
             f"{path} is not a plan in NIR or is damaged: {cause or type(error).__name__}"
         ) from error
+
+
+def _leave_out_resets(file: io.BytesIO) -> None:
+    """Of the potential that neurons are reset to, where it is the 0 that readers assume.
+
+    NIR 1.0.4, which sinabs reads with, does not know it and fails.
+    """
+    import h5py
+
+    with h5py.File(file, "r+") as opened:
+        for node in opened["node/nodes"].values():
+            if "v_reset" in node and not node["v_reset"][()].any():
+                del node["v_reset"]
 
 
 def _library() -> Any:

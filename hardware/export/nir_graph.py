@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,14 @@ from numpy.typing import NDArray
 
 from amsim import Layer, Sign
 
+from ..errors import MappingError
 from ..graphs.plan import GraphPlan
 from ..plan import Plan
 
 Floats = NDArray[np.float64]
+# A neuron with this time constant forgets within a step of snnTorch, which is as long.
+STEP = 1e-4
+_MOST_WEIGHTS = 1 << 26  # between features and pairs of memories
 
 
 def losses(plan: Plan | GraphPlan) -> tuple[str, ...]:
@@ -108,6 +114,70 @@ def _graph_of_layers(plan: GraphPlan, library: Any) -> Any:
             edges += [(f"{each.source}_activation", each.name), (each.name, name)]
             bias = np.zeros(layer.size)
     return library.NIRGraph(nodes=nodes, edges=edges)
+
+
+def winner_of(plan: Plan | GraphPlan, library: Any) -> Any:
+    """One update of a softmax memory for large beta, with one input, of Affine and LIF nodes.
+
+    The memory with the largest logit wins. A spiking unit for each ordered pair of memories tells
+    whether the first is ahead, one for each memory whether it is ahead of all others, and what
+    leaves are the features that it drives: W^T p + a.
+
+    Raises
+    ------
+    MappingError
+        If the plan has no softmax memories of features, or too many for all their pairs.
+    """
+    if isinstance(plan, GraphPlan) or plan.normaliser is None:
+        raise MappingError(
+            "lossy='spikes' writes which memory of a softmax wins: it takes plans of features and "
+            "softmax memories (am.dense_am) alone"
+        )
+    weights, scale = plan.weights.astype(np.float64), plan.weight_scale
+    count, size = weights.shape
+    pairs = count * (count - 1)
+    if not 0 < pairs * (size + count) <= _MOST_WEIGHTS:
+        raise MappingError(
+            f"lossy='spikes' has a unit for each of the {pairs:,} pairs of {count:,} memories, "
+            f"from 2 memories on and up to {_MOST_WEIGHTS:,} weights: store more or fewer patterns"
+        )
+    ahead, behind = np.nonzero(~np.eye(count, dtype=bool))
+    layers = plan.network.layers
+    bias = layers["hidden"].bias * scale
+    lead, offset = weights[ahead] - weights[behind], bias[ahead] - bias[behind]
+    # Between 1/2 and 3/2, since neurons of sinabs may spike twice in a step; by a power of two, so
+    # that whole numbers stay exact. A tie is no lead, also where a neuron spikes at its threshold.
+    largest = float(np.max(np.abs(lead) @ _largest_outputs(plan) + np.abs(offset)))
+    unit = 2.0 ** -(math.ceil(math.log2(max(largest, 1.0))) + 1)
+    nodes = {
+        "input": library.Input(input_type={"input": np.array([size])}),
+        "compare": library.Affine(weight=unit * lead, bias=1 + unit * (offset - 0.25)),
+        "ahead": _threshold_units(pairs, library),
+        "count": library.Affine(
+            weight=(np.arange(count)[:, None] == ahead).astype(np.float64),
+            bias=np.full(count, 2.5 - count),
+        ),
+        "winner": _threshold_units(count, library),
+        "recall": library.Affine(
+            weight=np.ascontiguousarray(weights.T / scale), bias=np.array(layers["visible"].bias)
+        ),
+        "output": library.Output(output_type={"output": np.array([size])}),
+    }
+    names = list(nodes)
+    return library.NIRGraph(nodes=nodes, edges=list(pairwise(names)))
+
+
+def _largest_outputs(plan: Plan) -> Floats:
+    """Bound on what features send, (D,)."""
+    if plan.visible.kind != "identity":
+        return np.ones(plan.units[1])
+    return plan.visible.limit / plan.visible.scale
+
+
+def _threshold_units(count: int, library: Any) -> Any:
+    """Neurons that spike in every step in which more than 1 arrives."""
+    ones = np.ones(count)
+    return library.LIF(tau=STEP * ones, r=ones, v_leak=0 * ones, v_threshold=ones)
 
 
 def describe(graph: Any) -> tuple[Any, ...]:

@@ -60,7 +60,7 @@ def test_a_lossy_file_has_to_be_asked_for(plan: hw.Plan, tmp_path: Path) -> None
     assert f"{memories!r} of layer 'hidden'" in str(refusal.value)
     features = plan.network.layers["visible"].lagrangian
     assert (repr(features) in str(refusal.value)) == isinstance(features, am.Tanh)
-    with pytest.raises(ValueError, match="'refuse' or 'metadata'"):
+    with pytest.raises(ValueError, match="'refuse', 'metadata' or 'spikes'"):
         export.nir(plan, path, lossy="yes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"hardware\.compile"):
         export.nir(plan.network, path, lossy="metadata")  # type: ignore[arg-type]
@@ -381,3 +381,62 @@ def test_with_its_activations_a_graph_of_any_layers_is_the_network(
     moved = np.abs(ours["visible"][1] - cue).max()
     assert moved > 0.02
     np.testing.assert_allclose(theirs, ours["visible"][1], rtol=0, atol=0.05 * moved)
+
+
+# For other frameworks
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("similarity", ["dot", "euclidean"])
+def test_the_largest_logit_wins_in_a_graph_of_common_nodes(
+    similarity: str, twice: bool, tmp_path: Path
+) -> None:
+    """All cues of six features; neurons as NIR has them, and those that may spike twice."""
+    stored = np.random.default_rng(3).integers(-3, 4, (4, 6)).astype(float)
+    net = am.dense_am(stored, hidden=am.Softmax(2.0), similarity=similarity, bias_visible=0.5)
+    plan = hw.compile(net, cue_limit=3.0)
+    graph = nir.read(export.nir(plan, tmp_path / "plan.nir", lossy="spikes"))
+    kinds = {type(node).__name__ for node in graph.nodes.values()}
+    assert kinds == {"Input", "Affine", "LIF", "Output"}
+    cues = np.array(np.meshgrid(*[[-1.0, 1.0]] * 6)).reshape(6, -1).T
+    values, node = cues.astype(np.float32), "input"
+    following = dict(graph.edges)
+    while (node := following[node]) != "output":
+        part = graph.nodes[node]
+        if isinstance(part, nir.Affine):
+            values = values @ part.weight.T.astype(np.float32) + part.bias.astype(np.float32)
+        else:
+            assert len(np.unique(part.v_threshold)) == 1
+            values = np.floor(values) if twice else values > part.v_threshold
+            values = np.maximum(values, 0).astype(np.float32)
+    logits = cues @ stored.T + net.layers["hidden"].bias
+    first, second = np.sort(logits, axis=1)[:, :-3:-1].T
+    won = (logits == first[:, None]) & (first > second)[:, None]  # nobody wins a tie
+    assert (won.sum() < len(cues)) == (similarity == "dot")  # where there are ties
+    np.testing.assert_allclose(values, won @ stored + 0.5, atol=1e-6)
+
+
+def test_readers_of_nir_1_0_4_find_no_reset(softmax: hw.Plan, tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(export.nir(softmax, tmp_path / "plan.nir", lossy="spikes")) as file:
+        assert "v_reset" not in file["node/nodes/winner"]
+    with pytest.raises(ValueError, match="it has no metadata of amsim"):
+        export.read_nir(tmp_path / "plan.nir")
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (NETWORKS["identity relu"], "takes plans of features and softmax memories"),
+        (am.models.analog_transformer(PATTERNS / 5, PATTERNS[:2] / 64), "softmax memories"),
+        (
+            am.dense_am(PATTERNS[:1], hidden=am.Softmax(0.5)),
+            "the 0 pairs of 1 memories, from 2 memories",
+        ),
+    ],
+    ids=["relu", "graph", "one memory"],
+)
+def test_what_has_no_winner_is_refused(network: am.Network, message: str, tmp_path: Path) -> None:
+    with pytest.raises(hw.MappingError, match=message):
+        export.nir(hw.compile(network), tmp_path / "plan.nir", lossy="spikes")
