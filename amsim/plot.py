@@ -587,7 +587,7 @@ def overview(
 ) -> Figure:
     """Draw first and last states as images, and below them the energies over time.
 
-    Of a network without an energy, whose synapses are directed, the images alone.
+    The images alone where there is no energy: synapses are directed, or some states were recorded.
 
     Parameters
     ----------
@@ -626,7 +626,7 @@ def overview(
     rows = _rows(first, last, stored)
     if titles is None:
         titles = [f"cue {number}" for number in chosen]
-    if traj.directed:
+    if not traj.has_energy:
         return _images_alone(rows, shape, titles, labels)
     heights = _images_height(rows, shape), 2.8
     figure = blank(sum(heights))

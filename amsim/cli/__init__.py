@@ -36,6 +36,7 @@ from .console import (
     note,
     plain_warnings,
 )
+from .ranks import launched, only_first
 from .streams import streams
 
 _HELP = """\
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     amsim ...
     0
     """
-    with streams(), plain_warnings():
+    with streams(), only_first(), plain_warnings():
         return _guarded(argv)
 
 
@@ -74,6 +75,7 @@ def _guarded(argv: Sequence[str] | None) -> int:
     try:
         flush()  # a result that nothing takes is known before the work
         args = _parse(argv)
+        _refuse_several(args)
         code = int(args.run(args)) if args else DONE
         flush()
         return code
@@ -98,6 +100,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
     return None
 
 
+def _refuse_several(args: argparse.Namespace | None) -> None:
+    """Several processes would write the same files."""
+    if launched()[1] > 1 and args is not None and not args.shared:
+        raise UserError(
+            "this command runs in one process: start it without mpiexec; only amsim recall shares "
+            "its memories among several"
+        )
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="amsim",
@@ -105,6 +116,7 @@ def _parser() -> Parser:
         description="Recall patterns from dense associative memories.",
     )
     parser.add_argument("--version", action="version", version=f"amsim {__version__}")
+    parser.set_defaults(shared=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         demo, recall, explore, stability, mapping, run, experiment, report, gallery, doctor, lava,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .console import count, note, seed
 from .files import add_output, output, write
-from .outcome import COLUMNS_HELP, FILES, OUTCOMES, Task, rows_of, summarise
-from .recall import SOLVERS, network_of, perform, simulated, weights_of
+from .outcome import COLUMNS_HELP, FILES, OUTCOMES, ends_of, rows_of, summarise
+from .recall import SOLVERS, perform, simulated
+from .task import Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ def _among_many(seed: int, path: Path) -> dict[str, Any]:
 
     task = _task(seed, _CROWD, _MORE_FLIP)
     traj = simulated(task)
-    rows = rows_of(task, traj, weights_of(task, traj))
+    rows = rows_of(task, traj, ends_of(task, traj))
     near = task.cues @ task.patterns.T / task.patterns.shape[1]
     own = near.diagonal().copy()
     near[range(_CUES), range(_CUES)] = -np.inf
@@ -128,7 +129,7 @@ def _on_a_chip(task: Task, traj: Trajectory) -> dict[str, Any]:
 
     from .. import hardware as hw
 
-    plan = hw.compile(network_of(task))
+    plan = hw.compile(task.network)
     note(f"recalling them again with the integers of {plan.chip}, in the emulator and in Lava ...")
     emulated = hw.run(plan, task.cues)
     distance = np.abs(emulated.final["visible"] - traj.final["visible"]).max(axis=1)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from .. import checks
 from ..files import open_regular, write_atomically
 from .console import Parser, UserError, not_negative, positive
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = "NDArray[np.floating[Any]]"
 
+# Numbers that memories are made of as they are.
+KINDS = ("int8", "float32", "float64")
 # Beyond this, products of numbers that are finite themselves overflow.
 _LARGEST = 1e100
 _LONGEST_HEADER = 10_000  # bytes, as in numpy.load
@@ -63,8 +66,8 @@ def add_output(parser: Parser, files: Sequence[str], *, default: str | None) -> 
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def load(name: str) -> Floats:
-    """Read a .npy file of finite numbers that is not empty."""
+def load(name: str, *, mapped: bool = False) -> Floats:
+    """Read a .npy file of finite numbers that is not empty; if mapped, they stay in the file."""
     import numpy as np
 
     advice = "write it with numpy.save as an array of numbers"
@@ -78,26 +81,36 @@ def load(name: str) -> Floats:
             if start[6] > 1 and int.from_bytes(start[8:], "little") > _LONGEST_HEADER:
                 raise ValueError("NumPy would read all of its header")
             file.seek(0)
-            array = np.load(file, allow_pickle=False)
+            array = np.load(file, allow_pickle=False) if not mapped else _mapped(name, file)
     except OSError as error:
         raise UserError(f"{name} cannot be read: {_reason(error)}") from error
     except (ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
-        problem = "holds Python objects" if "allow_pickle" in str(error) else "is damaged"
+        objects = any(word in str(error) for word in ("allow_pickle", "Python objects"))
+        problem = "holds Python objects" if objects else "is damaged"
         raise UserError(f"{name} {problem} and cannot be read; {advice}") from error
     except MemoryError as error:
         raise UserError(f"{name} is larger than the memory, or is damaged") from error
     if array.dtype.kind not in "iuf":
         raise UserError(f"{name} has dtype {array.dtype}; convert it with .astype(float)")
-    if array.dtype.name not in ("int8", "float32", "float64"):
+    if array.dtype.name not in KINDS:
         with np.errstate(over="ignore"):
             array = array.astype(np.float64)
     if array.size == 0:
         raise UserError(f"{name} is empty: its shape is {array.shape}; it needs numbers")
-    if not np.isfinite(array).all():
+    if not all(np.isfinite(part).all() for part in checks.parts(array)):
         raise UserError(f"{name} contains NaN or infinity; replace them by numbers")
-    if max(array.max(), -float(array.min())) > _LARGEST:
+    if max(max(part.max(), -float(part.min())) for part in checks.parts(array)) > _LARGEST:
         raise UserError(f"{name} contains numbers beyond {_LARGEST:g}; scale them down")
     return np.asarray(array)
+
+
+def _mapped(name: str, file: BinaryIO) -> Any:
+    """The array of a file, read where it is used, or at once if it has another layout."""
+    import numpy as np
+
+    array = np.load(name, mmap_mode="r", allow_pickle=False)
+    kept = array.dtype.name in KINDS and array.flags.c_contiguous
+    return array if kept else np.load(file, allow_pickle=False)
 
 
 def prepare(out: str, files: Sequence[str], force: bool) -> Path:

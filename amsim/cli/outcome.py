@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .console import count
-from .files import Floats
+from .task import Ends, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ..dynamics import Trajectory
 
 FIGURE, TRAJECTORY, RECORD = FILES = "recall.png", "trajectory.npz", "run.json"
@@ -27,32 +23,33 @@ COLUMNS_HELP = """\
 columns: energy and overlap before and after; the overlap of a state v with a pattern of D units is
 v . pattern / D, 1 for equal patterns of -1 and +1. "settled at" is a time in units of tau (for
 fixed-point a number of updates), "RHS" counts right-hand sides. "memory" is the stored pattern with
-the largest weight in the final state.
+the largest weight in the final state. Where cues x memories are more than 10 million, and in
+several processes, patterns stay in their file, states of memories are not kept, and energies and
+weights are those of memories at rest with the features.
 """
 
 
-@dataclass
-class Task:
-    """One recall of a batch: what is stored, what is shown, and how it runs.
+def ends_of(task: Task, traj: Trajectory) -> Ends:
+    """The ends of cues; in all processes of the task together."""
+    import numpy as np
 
-    `own` says which pattern each cue was made from, where that is known.
-    """
+    if task.large:
+        from .large import ends_of
 
-    command: str
-    patterns: Floats
-    cues: Floats
-    parameters: dict[str, Any]
-    own: NDArray[np.int64] | None = None
+        return ends_of(task, traj)
+    weights = task.network.activations(traj.final)["hidden"]
+    memory = weights.argmax(axis=1)
+    weight = weights[np.arange(len(memory)), memory]
+    return Ends(traj.energy[0], traj.energy[-1], memory, weight)
 
 
-def rows_of(task: Task, traj: Trajectory, weights: Floats) -> list[dict[str, Any]]:
+def rows_of(task: Task, traj: Trajectory, ends: Ends) -> list[dict[str, Any]]:
     """Make one row per cue; overlaps are with its own pattern, or with the memory it ended in."""
     import numpy as np
 
     from ..patterns import overlap
 
-    memory = weights.argmax(axis=1)
-    target = memory if task.own is None else task.own
+    target = ends.memory if task.own is None else task.own
     units = task.patterns.shape[1]
     before, after = (
         np.einsum("nd,nd->n", state, task.patterns[target], dtype=np.float64) / units
@@ -63,14 +60,14 @@ def rows_of(task: Task, traj: Trajectory, weights: Floats) -> list[dict[str, Any
         row = {
             "cue": i,
             "status": str(traj.statuses[i]),
-            "energy_before": float(traj.energy[0, i]),
-            "energy_after": float(traj.energy[-1, i]),
+            "energy_before": float(ends.before[i]),
+            "energy_after": float(ends.after[i]),
             "overlap_before": float(before[i]),
             "overlap_after": float(after[i]),
             "settle_time": float(traj.settle_times[i]),
             "rhs": int(traj.stats["rhs_per_cue"][i]),
-            "memory": int(memory[i]),
-            "weight": float(weights[i, memory[i]]),
+            "memory": int(ends.memory[i]),
+            "weight": float(ends.weight[i]),
         }
         if task.own is not None:
             own, near = int(task.own[i]), overlap(task.cues[i], task.patterns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,18 +27,20 @@ from .outcome import (
     FILES,
     RECORD,
     TRAJECTORY,
-    Task,
     draw,
+    ends_of,
     rows_of,
     summarise,
     table,
 )
+from .ranks import agreed, world
+from .task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..dynamics import Trajectory
-    from ..network import Network
+    from ..dynamics.ranks import Ranks
 
     Also = Callable[[Task, Trajectory], dict[str, Any]]
 
@@ -51,6 +54,8 @@ _HELP = """\
   amsim recall --patterns stored.npy --cues damaged.npy --beta 2 --out runs/fixed \\
       --similarity euclidean --solver fixed-point --json
 """
+# States of memories, of all cues at one time, from which on they are not kept.
+_LARGE = 10_000_000
 
 
 def add(commands: Any) -> None:
@@ -59,7 +64,8 @@ def add(commands: Any) -> None:
         "recall",
         examples=_HELP,
         help="recall your own cues from your own patterns",
-        description="Recall your own cues from your own patterns, with softmax memories.",
+        description="Recall your own cues from your own patterns, with softmax memories. With "
+        "mpiexec -n 4 before the command, processes share the memories.",
         epilog=COLUMNS_HELP,
     )
     add = recall.add_argument
@@ -71,11 +77,28 @@ def add(commands: Any) -> None:
         help="method over time, or fixed-point iteration (default: exponential)",
     )
     add_output(recall, FILES, default=None)
-    recall.set_defaults(run=_recall)
+    recall.set_defaults(run=_recall, shared=True)
 
 
 def _recall(args: argparse.Namespace) -> int:
-    stored, cues = load(args.patterns), load(args.cues)
+    ranks = world()
+    with ExitStack() as stack:
+        with agreed(ranks):
+            task = _task(args, ranks)
+            if ranks is not None:
+                _ = task.network  # refused here, before processes wait for each other
+            if task.first:
+                folder = stack.enter_context(output(args.out, FILES, args.force))
+            else:
+                folder = Path(args.out)
+        return perform(task, folder, args.json)
+
+
+def _task(args: argparse.Namespace, ranks: Ranks | None) -> Task:
+    """What the files and options ask for."""
+    import numpy as np
+
+    stored, cues = load(args.patterns, mapped=True), load(args.cues)
     if stored.ndim != 2:
         raise UserError(
             f"{args.patterns} has shape {stored.shape}; patterns need shape (memories, units): "
@@ -88,8 +111,11 @@ def _recall(args: argparse.Namespace) -> int:
         )
     names = ("patterns", "cues", "beta", "tau_hidden", "similarity", "solver")
     parameters = {name: getattr(args, name) for name in names}
-    with output(args.out, FILES, args.force) as folder:
-        return perform(Task("recall", stored, _rows(cues), parameters), folder, args.json)
+    cues = _rows(cues)
+    large = ranks is not None or len(stored) * len(cues) > _LARGE
+    if not large:
+        stored = np.array(stored)
+    return Task("recall", stored, cues, parameters, large=large, ranks=ranks)
 
 
 def _rows(cues: Floats) -> Floats:
@@ -101,17 +127,22 @@ def perform(task: Task, folder: Path, json: bool, *, also: Sequence[Also] = ()) 
 
     What one of them returns under "files" are paths that it has written.
     """
-    importlib.import_module("matplotlib.figure")  # one that is missing must not cost the work
+    with agreed(task.ranks):
+        importlib.import_module("matplotlib.figure")  # one that is missing must not cost the work
     began = datetime.now(timezone.utc)
     cues, stored = count(task.cues, "cue"), count(task.patterns, "pattern")
-    note(f"recalling {cues} from {stored} ...")
+    crew = "" if task.ranks is None else f" in {task.ranks.size} processes"
+    note(f"recalling {cues} from {stored}{crew} ...")
     traj = simulated(task)
     status, message = traj.status, traj.message
     if status == "interrupted":
         note(message)
         task, traj = _reached(task, traj)
         note(f"writing {_size(traj)} to {folder}; Ctrl-C again ends that, too")
-    results = rows_of(task, traj, weights_of(task, traj))
+    ends = ends_of(task, traj)
+    if not task.first:
+        return _CODES.get(status, DONE)
+    results = rows_of(task, traj, ends)
     # The states first: they took the time.
     with writing(folder / TRAJECTORY):
         traj.save(folder / TRAJECTORY, force=True)
@@ -176,33 +207,18 @@ def _size(traj: Trajectory) -> str:
 def simulated(task: Task) -> Trajectory:
     """Recall the cues of a task."""
     from ..dynamics import FixedPoint, simulate
+    from .large import features_alone
 
     chosen = task.parameters
     special = {"exponential": None, "fixed-point": FixedPoint()}
     solver = special.get(chosen["solver"], chosen["solver"])
+    comm = None if task.ranks is None else task.ranks.comm
+    record = ["visible"] if task.large else True
     try:
-        return simulate(network_of(task), task.cues, solver=solver)
+        traj = simulate(task.network, task.cues, solver=solver, record=record, comm=comm)
     except ValueError as error:  # the combination of arrays and options
         raise UserError(str(error)) from error
-
-
-def weights_of(task: Task, traj: Trajectory) -> Floats:
-    """The weights (cues, memories) in the final states."""
-    return network_of(task).activations(traj.final)["hidden"]
-
-
-def network_of(task: Task) -> Network:
-    """Make the memory that a task recalls from."""
-    from ..lagrangians import Softmax
-    from ..models import dense_am
-
-    chosen = task.parameters
-    return dense_am(
-        task.patterns,
-        hidden=Softmax(chosen["beta"]),
-        tau_hidden=chosen["tau_hidden"],
-        similarity=chosen["similarity"],
-    )
+    return features_alone(traj) if task.large else traj
 
 
 def _circumstances(began: datetime) -> dict[str, Any]:

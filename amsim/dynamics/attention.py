@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..synapses import Array
 
@@ -91,6 +92,20 @@ def partial_attention(scaled: Array, weights: Array, shift: Array, step: int) ->
         sums += logits @ block
         peak = higher
     return Partial(peak.astype(np.float64), total, sums)
+
+
+def strongest(queries: Array, weights: Array, bias: Array) -> tuple[Array, NDArray[np.int64]]:
+    """The largest xi . q + b of each query (B, D), (B,), and the first memory that has it."""
+    best, where = np.full(len(queries), -np.inf), np.zeros(len(queries), np.int64)
+    step = max(_FEWEST, _CACHED // max(queries.shape))
+    for first in range(0, len(weights), step):
+        block = weights[first : first + step].astype(np.float64, copy=False)
+        states = queries @ block.T + bias[first : first + step]
+        largest = states.max(axis=1)
+        higher = largest > best
+        best[higher] = largest[higher]
+        where[higher] = first + states[higher].argmax(axis=1)
+    return best, where
 
 
 def largest_products(rows: Array, weights: Array) -> Array:

@@ -70,6 +70,12 @@ class FixedPoint:
 
     def solve(self, problem: Problem) -> Solution:
         """Iterate all cues of the batch; settled ones rest."""
+        self.check(problem)
+        kind = _Attention if _is_attention(problem) else _Layers
+        return kind(problem, self.record).solve(self.max_updates)
+
+    def check(self, problem: Problem) -> None:
+        """Raise ValueError for what updates cannot do."""
         if problem.driven:
             raise ValueError(
                 "FixedPoint: an input depends on time, and updates have none: give a constant one, "
@@ -79,8 +85,6 @@ class FixedPoint:
             raise ValueError(
                 "FixedPoint: updates have no time: leave t0 out, and pass the final of a trajectory"
             )
-        kind = _Attention if _is_attention(problem) else _Layers
-        return kind(problem, self.record).solve(self.max_updates)
 
 
 def update_order(network: Network) -> list[str]:
@@ -149,8 +153,8 @@ class Iteration(ABC):
                 progress.update(update, len(self.running))
             self.codes[self.codes == INTERRUPTED] = TIME_LIMIT
         except KeyboardInterrupt:  # reported as a status: what was reached is not lost
-            if self.problem.ranks is not None:
-                self.problem.ranks.abort()
+            if self.problem.ranks is not None:  # the others did not stop here
+                raise
         finally:
             progress.close()
         return self.solution()

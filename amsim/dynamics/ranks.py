@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..synapses import Array
 from .attention import Partial
@@ -76,10 +79,42 @@ class Ranks:
                     f"give all ranks the same"
                 )
 
-    def abort(self) -> None:
-        """End all processes: the others would wait for this one for ever."""
-        if self.size > 1:
-            self.comm.Abort(1)
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """Work of each process alone: what fails in one of them raises in all.
+
+        Raises
+        ------
+        ValueError
+            In a process whose own work did not fail; it says whose did, and how.
+        """
+        failed: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            failed = error
+        found = self.comm.allgather(None if failed is None else str(failed))
+        if failed is not None:
+            raise failed
+        for rank, text in enumerate(found):
+            if text is not None:
+                raise ValueError(f"rank {rank}: {text}")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Work in which processes wait for each other: what ends one of them ends all.
+
+        The process says what happened, since MPI does not, and leaves it to MPI to end the others.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if self.size > 1:
+                reason = "interrupted" if isinstance(error, KeyboardInterrupt) else error
+                # Commands silence the other processes, and may have replaced stderr.
+                print(f"amsim: rank {self.rank}: {reason!s}", file=sys.__stderr__, flush=True)
+                self.comm.Abort(1)
+            raise
 
     def joined(self, own: Partial) -> Partial:
         """The attention to the memories of all processes."""
@@ -90,6 +125,20 @@ class Ranks:
     def largest(self, own: Array) -> Array:
         """The largest of the numbers of all processes, one by one."""
         return np.asarray(self._gathered(own).max(axis=0))
+
+    def strongest(self, best: Array, memories: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The memory (B,) of each cue that is strongest of those that processes found strongest.
+
+        Parameters
+        ----------
+        best : ndarray (B,)
+            State of the strongest memory that this process reads.
+        memories : ndarray of int (B,)
+            Which of all memories it is.
+        """
+        found = self._gathered(np.stack([best, memories]))  # (size, 2, B)
+        ranks = found[:, 0].argmax(axis=0)
+        return np.asarray(found[ranks, 1, np.arange(len(best))].astype(np.int64))
 
     def _gathered(self, own: Array) -> Array:
         """The arrays of all processes, (size, *shape); refused if their steps differ."""

@@ -287,7 +287,8 @@ class _Crew:
 
     def run_all(self, parts: list[slice]) -> list[Outcome]:
         """What became of the cues of each part."""
-        if self.problem.workers == 1 or len(parts) == 1:
+        alone = self.problem.workers == 1 or self.problem.ranks is not None
+        if alone or len(parts) == 1:
             return [self.run(part) for part in parts]
         with ThreadPoolExecutor(self.problem.workers) as pool:
             futures: list[Future[Outcome]] = []
@@ -310,6 +311,8 @@ class _Crew:
             if not self.stopped:
                 self.finish(run, part)
         except KeyboardInterrupt:
+            if self.problem.ranks is not None:  # the others did not stop here
+                raise
             self.stopped = True
         outcome = run.outcome()
         if self.kept is not None:
@@ -333,7 +336,8 @@ class _Crew:
         recording, count, layers = self.problem.recording, len(solution.times), sizes(self.problem)
         assert recording is not None
         assert self.kept is not None
-        final = {name: solution.final(name, slice(None))[0] for name in layers}
+        wanted = layers if recording.measures else recording.units
+        final = {name: solution.final(name, slice(None))[0] for name in wanted}
         for part, rows in self.filled.values():
             found = {name: array[rows:count, part] for name, array in self.kept.items()}
             held = {name: states[part] for name, states in final.items()}

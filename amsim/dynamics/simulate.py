@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as clock
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -156,47 +157,53 @@ def simulate(
     >>> traj["visible"].shape == (len(traj.times), 3, 32), traj.status
     (True, 'settled')
     """
-    noise = _noise(noise)
-    if noise is not None:
-        _check_restless(until)
-        solver, until = _solver_with_noise(solver), None
-    if isinstance(cue_or_states, Trajectory):
-        _check_goes_on(solver, t0)
-        cue_or_states, t0 = cue_or_states.continued(network)
-    problem, batch = build_problem(
-        network, cue_or_states,
-        t0=0.0 if t0 is None else t0, t1=t1, times=times, until=until, clamp=clamp,
-        inputs=inputs, breakpoints=breakpoints, max_step=max_step, noise=noise,
-        missing=missing, seed=seed, workers=workers,
-    )  # fmt: skip
-    problem = replace(problem, recording=recording(record, problem))
-    for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
-        warnings.warn(lost, GuaranteeWarning, stacklevel=2)
-    solve = _solve(solver)
-    step = solver.length(problem) if isinstance(solver, ExponentialHeun) else None
-    watches = checked_watches(watch, network)
-    watcher = Watcher(problem, watches, _callback(callback), batch, step)
-    if watcher.watches or watcher.callback is not None:
-        _check_watchable(solver, until)
-        if noise is not None and noise.correlation:
-            raise ValueError(
-                "watch and callback: coloured noise would begin anew at each look: take white "
-                "noise, or look at the trajectory afterwards"
-            )
-        solve = partial(solve_watched, solve, watcher)
-    if wall_limit is not None:
-        limit = checks.number("wall_limit", wall_limit, above=0.0)
-        problem = replace(problem, deadline=clock.monotonic() + limit)
-    if problem.workers > 1:
-        _check_workers(solver)
-    if comm is not None:
-        problem = replace(problem, ranks=Ranks(comm))
-        _check_shared(solver, problem, wall_limit is not None)
-    if until is not None and until.certified:
-        check_certifiable(problem)
-        solve = partial(solve_certified, solve)
+    ranks = None if comm is None else Ranks(comm)
+    with nullcontext() if ranks is None else ranks.agreed():
+        noise = _noise(noise)
+        if noise is not None:
+            _check_restless(until)
+            solver, until = _solver_with_noise(solver), None
+        if isinstance(cue_or_states, Trajectory):
+            _check_goes_on(solver, t0)
+            cue_or_states, t0 = cue_or_states.continued(network)
+        problem, batch = build_problem(
+            network, cue_or_states,
+            t0=0.0 if t0 is None else t0, t1=t1, times=times, until=until, clamp=clamp,
+            inputs=inputs, breakpoints=breakpoints, max_step=max_step, noise=noise,
+            missing=missing, seed=seed, workers=workers,
+        )  # fmt: skip
+        problem = replace(problem, recording=recording(record, problem))
+        for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
+            warnings.warn(lost, GuaranteeWarning, stacklevel=2)
+        solve = _solve(solver)
+        step = solver.length(problem) if isinstance(solver, ExponentialHeun) else None
+        watches = checked_watches(watch, network)
+        watcher = Watcher(problem, watches, _callback(callback), batch, step)
+        if watcher.watches or watcher.callback is not None:
+            _check_watchable(solver, until)
+            if noise is not None and noise.correlation:
+                raise ValueError(
+                    "watch and callback: coloured noise would begin anew at each look: take white "
+                    "noise, or look at the trajectory afterwards"
+                )
+            solve = partial(solve_watched, solve, watcher)
+        if wall_limit is not None:
+            limit = checks.number("wall_limit", wall_limit, above=0.0)
+            problem = replace(problem, deadline=clock.monotonic() + limit)
+        if problem.workers > 1:
+            _check_workers(solver)
+        if ranks is not None:
+            problem = replace(problem, ranks=ranks)
+            _check_shared(solver, problem, wall_limit is not None)
+        if until is not None and until.certified:
+            check_certifiable(problem)
+            solve = partial(solve_certified, solve)
+    loop = problem.attention_loop
+    if ranks is not None and loop is not None:
+        ranks.check(loop.weights, _shared(solver, problem))
     start = clock.perf_counter()
-    solution = solve(problem)
+    with nullcontext() if ranks is None else ranks.together():
+        solution = solve(problem)
     if (solution.codes == INTERRUPTED).any():
         if clock.monotonic() > problem.deadline:
             limited = f"the wall_limit of {wall_limit:g} s is over"
@@ -325,13 +332,13 @@ def _check_shared(
             "comm: processes would reach a wall_limit at different steps: leave it out, and end "
             "the run by t1"
         )
-    loop, ranks = problem.attention_loop, problem.ranks
-    if loop is None or ranks is None:
+    if isinstance(solver, FixedPoint):
+        solver.check(problem)
+    if problem.attention_loop is None:
         raise ValueError(
             "comm: processes share memories with a softmax that one Dense joins to Identity "
             "features, with constant inputs: leave comm out for other networks"
         )
-    ranks.check(loop.weights, _shared(solver, problem))
 
 
 def _shared(solver: Any, problem: Problem) -> Iterator[Any]:

@@ -79,15 +79,6 @@ class StreamedRun(TwoLayerRun):
 
     def drive(self, cues: Array, times: Array, states: Array) -> Array:
         """Xi^T f(Xi y + b) + a of the running cues; of the quiet ones how memories move, too."""
-        try:
-            return self.driven_by(cues, times, states)
-        except BaseException:
-            if self.problem.ranks is not None:
-                self.problem.ranks.abort()
-            raise
-
-    def driven_by(self, cues: Array, times: Array, states: Array) -> Array:
-        """What `drive` returns."""
         units = self.outside.shape[1]
         decay = np.exp(-self.rate * times)
         found: Array = self.outside[cues] + self.attend(cues, states[:, -units:], decay)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import amsim as am
+from amsim.cli import main, recall
+from amsim.cli.outcome import ends_of
+from amsim.cli.task import Task
 from amsim.dynamics.ranks import Ranks
 
 UNITS = 24
@@ -184,6 +189,44 @@ def test_a_failure_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(found[0], threading.BrokenBarrierError)  # MPI would have ended the process
 
 
+def test_the_process_that_fails_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(comm: Comm) -> None:
+        with Ranks(comm).together():
+            if comm.rank == 1:
+                raise MemoryError("no room")
+            comm.room.barrier.wait()
+
+    Room(3).run(work)
+    assert capfd.readouterr().err.splitlines().count("amsim: rank 1: no room") == 1
+
+
+def test_bad_arguments_of_one_process_are_refused_by_all() -> None:
+    """Nobody waits for the one that cannot begin."""
+
+    def work(comm: Comm) -> Any:
+        return am.simulate(memory(0.1), CUES[:, : UNITS - (comm.rank == 1)], comm=comm)
+
+    for rank, each in enumerate(Room(3).run(work)):
+        assert isinstance(each, ValueError) and "cue has shape (5, 23)" in str(each)
+        assert str(each).startswith("rank 1: ") == (rank != 1)
+
+
+@pytest.mark.parametrize("similarity", ["dot", "euclidean"])
+def test_ends_of_cues_without_states_of_memories(similarity: str) -> None:
+    """Energies, the strongest memory and its weight, as from states that are kept."""
+    parameters = {"beta": 0.05, "tau_hidden": 0.0, "similarity": similarity}
+    task = Task("recall", PATTERNS, CUES, parameters)
+    traj = am.simulate(task.network, CUES, until=None, solver=am.FixedPoint(2))
+    expected = ends_of(task, traj)
+    shared = replace(task, large=True)
+    found = Room(3).run(lambda comm: ends_of(replace(shared, ranks=Ranks(comm)), traj))
+    for ends in (*found, ends_of(shared, traj)):
+        np.testing.assert_array_equal(ends.memory, expected.memory)
+        for name in ("before", "after", "weight"):
+            ours, theirs = getattr(ends, name), getattr(expected, name)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 def test_what_cannot_be_shared_is_refused() -> None:
     comm = Comm(Room(1), 0)
     for options, words in (
@@ -199,6 +242,79 @@ def test_what_cannot_be_shared_is_refused() -> None:
     for wrong in (1, "world", Comm):
         with pytest.raises(TypeError, match="communicator"):
             am.simulate(memory(0.1), CUES, comm=wrong)
+
+
+@pytest.fixture(scope="module")
+def mpiexec() -> str:
+    pytest.importorskip("mpi4py", reason="needs mpi4py: uv run --extra mpi pytest ...")
+    found = shutil.which("mpiexec", path=f"{sys.prefix}/bin") or shutil.which("mpiexec")
+    if found is None:
+        pytest.skip("needs mpiexec, which comes with the extra mpi")
+    return found
+
+
+def run(folder: Any, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def files(tmp_path: Any) -> Any:
+    """Memories, others, half of them, and cues."""
+    np.save(tmp_path / "stored.npy", PATTERNS)
+    np.save(tmp_path / "others.npy", -PATTERNS)
+    whole = (tmp_path / "stored.npy").read_bytes()
+    (tmp_path / "half.npy").write_bytes(whole[: len(whole) // 2])
+    np.save(tmp_path / "cues.npy", CUES)
+    return tmp_path
+
+
+def command(patterns: str, *program: str) -> list[str]:
+    """A recall that compiles nothing."""
+    program = program or ("-m", "amsim")
+    options = ["--cues", "cues.npy", "--beta", "0.8", "--solver", "fixed-point", "--json"]
+    return [sys.executable, *program, "recall", "--patterns", patterns, "--out", "out", *options]
+
+
+def started(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
+    monkeypatch.setenv("PMI_RANK", str(rank))
+    monkeypatch.setenv("PMI_SIZE", "2")
+
+
+def test_commands_in_several_processes_speak_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And those that would write the same files are refused."""
+    for rank, words in ((0, "this command runs in one process"), (1, "")):
+        started(monkeypatch, rank)
+        assert main(["doctor"]) == 2
+        out, err = capsys.readouterr()
+        assert not out and words in err and bool(err) == bool(words)
+
+
+def test_processes_without_mpi4py_are_told(
+    files: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started(monkeypatch, 0)
+    monkeypatch.chdir(files)
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    assert main(command("stored.npy")[3:]) == 3
+    assert "pip install 'amsim[mpi]'" in capsys.readouterr().err
+
+
+def test_large_recalls_keep_the_features(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    monkeypatch.setattr(recall, "_LARGE", 0)
+    assert main([*command("stored.npy")[3:], "--force"]) == 0
+    found = am.Trajectory.load("out/trajectory.npz")
+    assert list(found) == ["visible"] and list(found.final) == ["visible"]
+    traj = am.simulate(memory(0.1), CUES, solver=am.FixedPoint())
+    np.testing.assert_allclose(found["visible"], traj["visible"], rtol=0, atol=1e-6)
+    rows = json.loads((files / "out/run.json").read_text())["results"]
+    assert [row["memory"] for row in rows] == traj["hidden"][-1].argmax(axis=1).tolist()
+    energies = [row["energy_after"] for row in rows]
+    np.testing.assert_allclose(energies, traj.energy[-1], rtol=1e-6)
 
 
 SCRIPT = """
@@ -219,15 +335,73 @@ if comm.rank == 0:
 """
 
 
-def test_processes_of_mpi(tmp_path: Any) -> None:
-    pytest.importorskip("mpi4py", reason="needs mpi4py: uv run --extra mpi pytest ...")
-    mpiexec = shutil.which("mpiexec", path=f"{sys.prefix}/bin") or shutil.which("mpiexec")
-    if mpiexec is None:
-        pytest.skip("needs mpiexec, which comes with the extra mpi")
+def test_processes_of_mpi(tmp_path: Any, mpiexec: str) -> None:
     np.save(tmp_path / "patterns.npy", PATTERNS)
     (tmp_path / "recall.py").write_text(SCRIPT)
-    done = subprocess.run(
-        [mpiexec, "-n", "2", sys.executable, "-m", "mpi4py", "recall.py", "patterns.npy"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    script = [sys.executable, "-m", "mpi4py", "recall.py", "patterns.npy"]
+    done = run(tmp_path, mpiexec, "-n", "2", *script)
     assert done.stdout.split() == ["1", "True"], done.stderr
+
+
+def test_the_command_in_several_processes(
+    files: Any, mpiexec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one prints and writes; the result is that of one process."""
+    done = run(files, mpiexec, "-n", "2", *command("stored.npy"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "amsim: recalling 5 cues from 700 patterns in 2 processes ...\n"
+    found = json.loads(done.stdout)
+    monkeypatch.chdir(files)
+    assert main([*command("stored.npy")[3:], "--force"]) == 0
+    alone = json.loads((files / "out/run.json").read_text())
+    assert [row["memory"] for row in found["results"]] == [0, 1, 2, 3, 4]
+    for ours, other in zip(found["results"], alone["results"], strict=True):
+        assert ours.pop("status") == other.pop("status")
+        assert ours == pytest.approx(other, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [("others.npy", "rank 1 has other memories"), ("half.npy", "rank 1: half.npy is damaged")],
+)
+def test_a_file_that_is_wrong_in_one_process(
+    files: Any, mpiexec: str, other: str, words: str
+) -> None:
+    ranks = ["-n", "1", *command("stored.npy"), ":", "-n", "1", *command(other)]
+    done = run(files, mpiexec, *ranks)
+    errors = [line for line in done.stderr.splitlines() if "recalling" not in line]
+    assert done.returncode == 2 and not done.stdout
+    assert len(errors) == 1 and words in errors[0]
+    assert not (files / "out").exists()
+
+
+DIES = """
+import os, signal
+from amsim.__main__ import main
+from amsim.dynamics.ranks import Ranks
+
+joined = Ranks.joined
+
+def dies(ranks, own):
+    if ranks.rank == 1:
+        {how}
+    return joined(ranks, own)
+
+Ranks.joined = dies
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "EXIT CODE: 9"),
+        ("raise MemoryError('no room')", "amsim: rank 1: no room"),
+    ],
+    ids=["killed", "failed"],
+)
+def test_a_process_that_dies_ends_all(files: Any, mpiexec: str, how: str, words: str) -> None:
+    done = run(files, mpiexec, "-n", "2", *command("stored.npy", "-c", DIES.format(how=how)))
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).count(words) == 1  # MPICH speaks on stdout
+    assert "Traceback" not in done.stderr
