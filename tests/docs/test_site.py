@@ -33,6 +33,14 @@ def test_the_gallery_has_every_picture():
     assert {path.stem for path in (DOCS / "gallery").glob("*.png")} == {*FIGURES}
 
 
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_formulas_stand_as_math(page: str):
+    """In fences of math, which GitHub and the site typeset: not in indented text."""
+    text = re.sub(r"```.*?```", "", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    blocks = re.findall(r"(?<=\n\n)(?: {4}.*\n)+", text)
+    assert [block for block in blocks if re.search(r" (=|[<>]=?) ", block)] == []
+
+
 GOOD = '<link rel="canonical" href="https://a.org"/><a href="b.html#c">b</a><a href="https://d.org">d</a>'
 
 
