@@ -171,7 +171,7 @@ class Experiment:
         jobs : int, default 1
             Processes on this machine; 1 is this process. With `executor` the number of its workers.
         scheduler : str, optional
-            Address of a Dask scheduler, such as "tcp://10.0.0.1:8786".
+            Address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``.
         executor : concurrent.futures.Executor, optional
             Any other, such as ``mpi4py.futures.MPIPoolExecutor()``.
         resume : bool, default False

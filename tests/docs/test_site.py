@@ -44,6 +44,10 @@ def test_formulas_stand_as_math(page: str):
 GOOD = '<link rel="canonical" href="https://a.org"/><a href="b.html#c">b</a><a href="https://d.org">d</a>'
 
 
+def problems(site: Path) -> list[str]:
+    return CHECK["problems"](site, CHECK["pages_of"](site))
+
+
 @pytest.mark.parametrize(
     ("page", "problem"),
     [
@@ -54,17 +58,31 @@ GOOD = '<link rel="canonical" href="https://a.org"/><a href="b.html#c">b</a><a h
         ('<a href="none.html">x</a>', "a.html: none.html leads nowhere"),
         ('<a href="b.html#none">x</a>', "a.html: b.html#none names a place that is not there"),
         ('<img src="none.png">', "a.html: none.png leads nowhere"),
+        ('<a href="https://a.org and more">x</a>', "https://a.org and more is no address"),
+        ('<a href="https://">x</a>', "a.html: https:// is no address"),
+        (
+            '<a href="http://a.org">x</a>',
+            "a.html: http://a.org is no address that begins with http",
+        ),
+        ('<a href="https://localhost/x">x</a>', "https://localhost/x is no address"),
+        ('<a href="file:///home/x">x</a>', "file:///home/x is no address"),
+        ('<img src="data:image/png;base64,AA==">', None),
     ],
 )
 def test_a_bad_site_is_found_out(tmp_path: Path, page: str, problem: str | None):
     (tmp_path / "a.html").write_text(page)
     (tmp_path / "b.html").write_text('<h1 id="c">b</h1>')
-    found = CHECK["problems"](tmp_path)
+    found = problems(tmp_path)
     assert not found if problem is None else problem in "\n".join(found)
 
 
 def test_a_style_that_loads_a_font_is_found_out(tmp_path: Path):
     (tmp_path / "a.html").write_text("<p>a</p>")
     (tmp_path / "a.css").write_text("@font-face { src: url('https://cdn.org/f.woff2') }")
-    assert CHECK["problems"](tmp_path) == ["a.css: loads https://cdn.org/f.woff2"]
-    assert CHECK["problems"](tmp_path / "none") != []
+    assert problems(tmp_path) == ["a.css: loads https://cdn.org/f.woff2"]
+    assert problems(tmp_path / "none") != []
+
+
+def test_hosts_that_links_lead_to_are_counted(tmp_path: Path):
+    (tmp_path / "a.html").write_text(GOOD + '<a href="https://d.org#x">d</a>')
+    assert CHECK["hosts"](CHECK["pages_of"](tmp_path)) == {"a.org": 1, "d.org": 1}
