@@ -1,5 +1,6 @@
 """Learning: weights from patterns by rules, gradients of losses, training."""
 
+from .chains import ChainGradient, chain_gradient
 from .gradients import gradient
 from .losses import CrossEntropy, Loss, SquaredError
 from .optimiser import SGD
@@ -9,11 +10,13 @@ from .training import Training, train
 
 __all__ = [
     "SGD",
+    "ChainGradient",
     "CrossEntropy",
     "Loss",
     "LossGradient",
     "SquaredError",
     "Training",
+    "chain_gradient",
     "gradient",
     "hebbian",
     "pseudo_inverse",

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 from ..checks import Seed
-from ..dynamics import FixedPoint, GradientDescent, Settled
+from ..dynamics import ExponentialIntegrator, FixedPoint, GradientDescent, ScipyODE, Settled
 from ..dynamics.build_problem import build_problem
 from ..dynamics.inputs import Drive
 from ..errors import SettlingWarning
@@ -67,7 +67,8 @@ def gradient(
         two nudged phases. "contrastive": that between a phase with the targets of a `SquaredError`
         clamped and a free one, which is the derivative of another loss, the difference of both
         energies. "unrolled": backpropagation through all updates of a `FixedPoint` or all steps of
-        a `GradientDescent`, which need not have come to rest.
+        a `GradientDescent`, or, by the adjoint equation, along a trajectory up to t1, which has
+        derivatives by tau, too; none of them need have come to rest.
     nudge : float, default 0.1 with "equilibrium_propagation"
         The input -nudge dL/dg is added in one phase and subtracted in the other; dL/dg is that at
         the free rest. The bias falls as nudge^2.
@@ -75,7 +76,8 @@ def gradient(
         False compares one nudged phase with the free one; the bias then falls as nudge.
     solver : optional
         What runs all phases: any solver of `simulate`, also `EventDriven` with a timing, or
-        `hardware.Integers()`. "unrolled" needs `FixedPoint(k)` or `GradientDescent(step, k)`.
+        `hardware.Integers()`. "unrolled" needs `FixedPoint(k)`, `GradientDescent(step, k)`, or t1
+        and an ODE solver.
     until, t1, seed : optional
         As for `simulate`; settled means 1e-9 here. All phases have the same seed, so that links
         have one delay each. Nothing else is random.
@@ -132,7 +134,7 @@ def gradient(
         raise ValueError("inputs must be constant: a state that is driven does not settle")
     bound = _Bound(net, loss, batch)
     if method == "unrolled":
-        return _unrolled(problem, bound, solver, batch)
+        return _unrolled(problem, bound, solver, t1, batch)
     run = Runner(net, problem.clamped, constant, solver, until, t1, problem.seed)
     free = run.run(problem.given)
     if method == "implicit":
@@ -329,13 +331,18 @@ def _compared(
     return _result(free, bound, tree, statuses, residuals, batch, method, {})
 
 
-def _unrolled(problem: Any, bound: _Bound, solver: Any, batch: tuple[int, ...]) -> LossGradient:
-    if not isinstance(solver, FixedPoint | GradientDescent):
+def _unrolled(
+    problem: Any, bound: _Bound, solver: Any, t1: float | None, batch: tuple[int, ...]
+) -> LossGradient:
+    updates = isinstance(solver, FixedPoint | GradientDescent)
+    flows = solver is None or isinstance(solver, ExponentialIntegrator | ScipyODE | str)
+    if updates == (t1 is not None) or not (updates or flows):
         raise ValueError(
-            "method='unrolled' goes back through updates: pass solver=FixedPoint(k), or "
-            "GradientDescent(step, k); for an ODE take method='implicit'"
+            "method='unrolled' goes back through updates, solver=FixedPoint(k) or "
+            "GradientDescent(step, k) without t1, or along the trajectory of an ODE solver to t1: "
+            "pass one of them"
         )
-    states, tree, slopes = unroll(problem, solver, bound.slopes)
+    states, tree, slopes = unroll(problem, solver, bound.slopes, t1)
     statuses = np.array(["stopped" if np.isfinite(row).all() else "diverged" for row in slopes])
     free = Phase(problem.network, states, statuses, problem.inputs, problem.clamped)
     residuals = free.residuals

@@ -285,6 +285,67 @@ def test_unrolled_gradients_are_those_of_what_the_updates_end_with(solver: Any, 
     assert inner(found.parameters, along) == pytest.approx(slope(net, along, loss), rel=1e-6)
 
 
+@pytest.mark.parametrize("tau", [0.0, 0.4])
+def test_the_adjoint_of_a_trajectory_is_that_of_where_it_ends(tau: float) -> None:
+    """Also by tau, on which no rest depends."""
+    rng = np.random.default_rng(0)
+    visible = am.Layer(3, am.Tanh(1.2), [0.8, 1.2, 1.0])
+    hidden = am.Layer(2, am.Tanh(2.0), [tau, 0.7 if tau else 0.0], leak=1.3)
+    net = am.Network({"visible": visible, "hidden": hidden}, [am.Dense(rng.normal(size=(2, 3)))])
+    start = {"visible": rng.normal(size=(2, 3)), **({"hidden": np.ones((2, 2))} if tau else {})}
+    loss, end = SquaredError("visible", 0.5), {"t1": 0.8, "clamp": {"visible": [0]}}
+    solver = am.ScipyODE("DOP853", rtol=1e-11, atol=1e-12)
+    found = gradient(net, start, loss, method="unrolled", solver=solver, **end)
+
+    def settled(net: am.Network) -> float:
+        traj = am.simulate(net, start, solver=solver, until=None, times=[0.0, 0.8], **end)
+        return float(loss.value(traj.final).sum())
+
+    along = {n: {k: rng.normal(size=x.shape) for k, x in part.items()} for n, part in
+             found.parameters.items()}  # fmt: skip
+    assert "tau" in along["visible"]
+    assert found.loss == pytest.approx(settled(net), rel=1e-9)
+    assert inner(found.parameters, along) == pytest.approx(slope(net, along, settled), rel=1e-6)
+    by_default = gradient(net, start, loss, method="unrolled", **end)
+    assert relative(by_default.parameters, found.parameters) < 1e-4
+
+
+def test_chains_have_the_likelihood_gradient_of_a_gaussian() -> None:
+    """E = |v - a|^2 / 2 - v.Wv / 2 at T: the mean m = (1 - W)^-1 a, the covariance T (1 - W)^-1."""
+    weights, temperature, rng = np.array([[0.3, 0.2], [0.2, -0.4]]), 0.5, np.random.default_rng(0)
+    layer = am.Layer(2, am.Identity(), bias=[0.5, -1.0])
+    net = am.Network({"x": layer}, [am.Dense(weights, ("x", "x"))])
+    data = rng.normal(size=(50, 2)) + 1.0
+    covariance = temperature * np.linalg.inv(np.eye(2) - weights)
+    mean = covariance @ layer.bias / temperature
+    chains: Any = data[rng.integers(50, size=4000)]
+    for _ in range(3):  # they begin far from the law, and go on
+        found = am.learning.chain_gradient(
+            net, data, chains, temperature=temperature, t1=2.0, step=0.1, seed=rng
+        )
+        chains = found.chains
+    by_bias = (mean - data.mean(axis=0)) / temperature
+    second = covariance + np.outer(mean, mean) - data.T @ data / 50
+    np.testing.assert_allclose(found.parameters["x"]["bias"], by_bias, atol=0.06)
+    np.testing.assert_allclose(found.parameters["x-x"]["weights"], second, atol=0.12)
+    assert np.abs(by_bias).min() > 0.8 and np.abs(second).min() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("layers", "data", "message"),
+    [
+        ({"x": am.Layer(2, am.Tanh())}, [[0.0, 1.0]], "are not distributed as exp"),
+        ({"x": am.Layer(2, am.Identity())}, [[0.0]], r"must be \(n, \*\(2,\)\)"),
+        ({"x": am.Layer(1, am.Identity()), "y": am.Layer(1, am.Identity())}, [[0.0]], "a mapping"),
+        ({"x": am.Layer(1, am.Identity())}, {"y": [[0.0]]}, "has states of y, not of x"),
+    ],
+    ids=range(4),
+)
+def test_chains_refuse_what_has_no_such_law(layers: Any, data: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        am.learning.chain_gradient(am.Network(layers, []), data, data, temperature=1.0, t1=1.0)
+
+
 def test_many_updates_give_the_implicit_gradient() -> None:
     net, cues, clamp = pair()
     options: dict[str, Any] = {"clamp": clamp, "solver": am.FixedPoint(200)}
@@ -375,7 +436,9 @@ def test_systems_larger_than_a_krylov_space_are_solved_and_singular_ones_are_not
         ({"method": "magic"}, "method must be 'implicit'"),
         ({"nudge": 0.1}, "nudge is for method='equilibrium_propagation'"),
         ({"method": "equilibrium_propagation", "nudge": 0.0}, "nudge must be"),
-        ({"method": "unrolled"}, r"pass solver=FixedPoint\(k\)"),
+        ({"method": "unrolled"}, r"solver=FixedPoint\(k\) or"),
+        ({"method": "unrolled", "t1": 1.0, "solver": am.EventDriven()}, "an ODE solver to t1"),
+        ({"method": "unrolled", "t1": 1.0}, "start of hidden follows"),
         ({"method": "unrolled", "solver": am.GradientDescent(0.1, 2)}, "start of hidden"),
         ({"inputs": lambda time: time}, "inputs must be constant"),
         ({"loss": SquaredError("x", 0.0)}, "SquaredError names a layer 'x'"),
