@@ -112,6 +112,9 @@ def _check(timing: Any) -> None:
         (isinstance(timing.clock, Barrier), "a barrier", "take Periodic(period, skew=0)"),
         (by_group, "a clock of groups", 'leave per, latch and resync out'),
         (timing.fabric is not None, "a fabric", "their messages have a delay each; leave it out"),
+        (timing.common_jitter is not None, "common jitter", "take jitter"),
+        (timing.bursts is not None, "a burst of losses", "take drop"),
+        (timing.drift is not None, "a drift", "their delays are constant"),
         (bool(timing.faults), "a fault", "clamp units, or leave faults out"),
     ):  # fmt: skip
         if unusable:

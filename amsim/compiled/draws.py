@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What is drawn: every purpose has a stream of its own.
-TAU, DELAY, JITTER, DROP, PHASE, DRIFT, TICK, NOISE, COLOUR, BRIDGE, SERVICE, FAULT, MISMATCH = (
-    range(13)
-)
+(
+    TAU, DELAY, JITTER, DROP, PHASE, DRIFT, TICK, NOISE, COLOUR, BRIDGE, SERVICE, FAULT, MISMATCH,
+    COMMON, BURST, QUANTUM,
+) = range(16)  # fmt: skip
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)

@@ -1,7 +1,19 @@
 """Simulation of recall over time: `simulate` and its solvers."""
 
 from .brian import Brian2
-from .events import Barrier, EventDriven, Fabric, Fault, Link, Periodic, Poisson, Timing
+from .events import (
+    Barrier,
+    Bursts,
+    CommonJitter,
+    Drift,
+    EventDriven,
+    Fabric,
+    Fault,
+    Link,
+    Periodic,
+    Poisson,
+    Timing,
+)
 from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .gradient_descent import GradientDescent
@@ -17,6 +29,9 @@ from .watch import Watch
 __all__ = [
     "Barrier",
     "Brian2",
+    "Bursts",
+    "CommonJitter",
+    "Drift",
     "EventDriven",
     "ExponentialHeun",
     "ExponentialIntegrator",

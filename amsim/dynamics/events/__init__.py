@@ -2,6 +2,8 @@
 
 from .chips import FABRICS
 from .clocks import Barrier, Periodic, Poisson
+from .correlated import Bursts, CommonJitter
+from .drift import Drift
 from .faults import Fault
 from .links import Fabric, Link
 from .options import EventDriven
@@ -11,6 +13,9 @@ from .timing import Timing
 __all__ = [
     "FABRICS",
     "Barrier",
+    "Bursts",
+    "CommonJitter",
+    "Drift",
     "EventDriven",
     "Fabric",
     "Fault",

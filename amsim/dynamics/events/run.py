@@ -23,6 +23,7 @@ from ..problem import (
     recorded_times,
 )  # fmt: skip
 from .bounds import messages_keep_apart
+from .changes import Changes
 from .cue import begin_state, jumps_of, outputs_in, registers_of, starts, states_in
 from .engine import leak, loop, slots, window_loop, windows
 from .engine.state import CROWDED, FLOODED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
@@ -54,13 +55,16 @@ def solve(
         problem.network, options, problem.seed, problem.tolerance > 0, problem.naive,
         slot_length(problem, options),
     )  # fmt: skip
-    schedule = Schedule.of(problem, layout)
+    schedule, changes = Schedule.of(problem, layout), Changes.of(problem, options, layout)
+    if changes is not None:
+        later = max(changes.longest(layout) - float(layout.delays.max(initial=0.0)), 0.0)
+        layout.rules["transit"] += 0.0 if problem.naive else later
     progress = Progress(problem.t1, problem.batch, problem.deadline)
     runs: list[Run | _NotBegun] = []
     try:
         for b, start in enumerate(starts(problem)):
             noise = schedule.begin(b) if schedule is not None else None
-            run = (begin or Run)(problem, layout, *start, jumps_of(problem, b), noise)
+            run = (begin or Run)(problem, layout, *start, jumps_of(problem, b), noise, changes)
             runs.append(run)
             try:
                 run.to_end(progress, problem.batch - b)
@@ -101,9 +105,11 @@ class Run:
         fixed: Floats,
         jumps: Floats,
         noise: Path | None,
+        changes: Changes | None,
     ) -> None:
         self.problem, self.layout, self.start, self.target = problem, layout, x, target
         self.jumps, self.jumped, self.noise = jumps, 0, noise
+        self.first, self.changes, self.changed = layout, changes, 0
         self.state = begin_state(problem.network, layout, x, target, fixed)
         self.windows: windows.Windows | None = None
         if len(layout.links):
@@ -125,9 +131,10 @@ class Run:
         self._prepare()
         stops = [*self.problem.times, self.problem.t1]
         jumps = [*self.problem.breakpoints, np.inf]
+        changes = [*(self.changes.times if self.changes is not None else ()), np.inf]
         while True:
-            stop, jump = stops[self.written], jumps[self.jumped]
-            ended = self._run(min(stop, jump), _EFFORT)
+            stop, jump, change = stops[self.written], jumps[self.jumped], changes[self.changed]
+            ended = self._run(min(stop, jump, change), _EFFORT)
             if not float(np.abs(self.state.target).max()) < self.limit:
                 self.code = DIVERGED
             elif ended == MANY:
@@ -136,6 +143,8 @@ class Run:
                 self._check()
             elif ended in (FULL, CROWDED, FLOODED):
                 self._grow(ended)
+            elif ended == STOPPED and change <= min(stop, jump):
+                self._change()
             elif ended == STOPPED and jump <= stop:
                 self._jump()
             elif ended == STOPPED and self.written == len(self.outputs):
@@ -172,8 +181,11 @@ class Run:
         del self.state, self.windows
 
     def _keep_apart(self) -> bool:
-        first, farthest = self.state.units["first"], self.farthest_targets()
-        return messages_keep_apart(self.layout, self.messages, self.start, farthest, first)
+        first, farthest, layout = self.state.units["first"], self.farthest_targets(), self.layout
+        if self.changes is not None:
+            layout = layout._replace(populations=layout.populations.copy())
+            layout.populations["fastest"] = self.changes.fastest(self.first)
+        return messages_keep_apart(layout, self.messages, self.start, farthest, first)
 
     def states(self) -> Floats:
         """All states now, those of normalisers last."""
@@ -200,6 +212,26 @@ class Run:
         self.jumped += 1
         if self.layout.rules[0]["settles"]:
             self.state.run["check"] = self.now + self.layout.rules[0]["transit"]
+
+    def _change(self) -> None:
+        """Rates and delays are others from now on; states go on from where they are."""
+        assert self.changes is not None
+        state, units, row = self.state, self.layout.units, self.changed
+        before, self.layout = self.layout, self.changes.at(self.first, row)
+        self.changed += 1
+        if (before.units["rate"] == self.layout.units["rate"]).all():
+            return
+        base = state.populations["base"][units["population"]]
+        state.gap[:] *= np.exp((base - self.now) * units["rate"])
+        state.populations["base"] = self.now
+        leak.look_again(self.layout, state)
+        if np.isfinite(state.run["check"][0]):
+            state.run["check"] = max(self.now, self._last_arrival())
+
+    def _last_arrival(self) -> float:
+        """When the last news will have arrived, in an engine without queues."""
+        last = float(np.nan_to_num(self.state.run["last_message"][0]))
+        return last + float(self.layout.rules["transit"][0])
 
     def _check(self) -> None:
         """Settle, or look again when the residuals will have decayed.

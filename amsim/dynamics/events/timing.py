@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
 from ... import checks
 from ...display import fields_repr
 from .clocks import Barrier, Periodic, Poisson, number_field
+from .correlated import Bursts, CommonJitter, Distribution, check_distribution
+from .drift import Drift
 from .faults import Fault
 from .links import Fabric
-
-
-@runtime_checkable
-class Distribution(Protocol):
-    """What is used of a frozen distribution such as ``scipy.stats.uniform(0, 0.5)``."""
-
-    def ppf(self, q: Any) -> Any:
-        """Quantiles."""
-
-    def support(self) -> tuple[float, float]:
-        """Smallest and largest value."""
-
 
 Delay = ArrayLike | Distribution
 _LARGEST_SPREAD = 10.0  # taus over e^80, more than any accuracy resolves
@@ -69,6 +59,12 @@ class Timing:
         Links with bandwidth that units share, on the way before all of this; see docs/fabric.md.
     faults : sequence of Fault, default none
         Units and links that fail during a run.
+    common_jitter : CommonJitter, optional
+        Further travel time that messages of a group share.
+    bursts : Bursts, optional
+        Losses that messages of a group share, in place of `drop`.
+    drift : Drift, optional
+        Time constants and delays that change during a run.
 
     Raises
     ------
@@ -100,6 +96,9 @@ class Timing:
     clock: Poisson | Periodic | Barrier | None = None
     fabric: Fabric | None = None
     faults: Sequence[Fault] = ()
+    common_jitter: CommonJitter | None = None
+    bursts: Bursts | None = None
+    drift: Drift | None = None
 
     __repr__ = fields_repr
 
@@ -123,6 +122,18 @@ class Timing:
             )
         if self.fabric is not None:
             checks.instance("Timing: fabric", self.fabric, Fabric, "Fabric(...) or None")
+        for name, kind, how in (
+            ("common_jitter", CommonJitter, "CommonJitter(jitter, correlation) or None"),
+            ("bursts", Bursts, "Bursts(good, bad) or None"),
+            ("drift", Drift, "Drift(times, tau=..., delay=...) or None"),
+        ):
+            if getattr(self, name) is not None:
+                checks.instance(f"Timing: {name}", getattr(self, name), kind, how)
+        if self.bursts is not None and self.drop:
+            raise ValueError(
+                "Timing: bursts have a probability of loss in each state: leave drop out, and "
+                "pass drop_good= to Bursts"
+            )
         if isinstance(self.faults, Fault) or not isinstance(self.faults, Sequence):
             raise TypeError(
                 f"Timing: faults must be a sequence of Fault(...), got {checks.shown(self.faults)}"
@@ -139,23 +150,14 @@ class Timing:
         """Whether a run needs the engine that knows groups, their links and clocks, and faults."""
         by_group = isinstance(self.clock, Periodic) and self.clock.per == "group"
         by_group = by_group or isinstance(self.clock, Barrier)
-        return self.fabric is not None or bool(self.faults) or by_group
+        correlated = self.common_jitter is not None or self.bursts is not None
+        return self.fabric is not None or bool(self.faults) or by_group or correlated
 
 
 def _delay(value: Any, name: str = "delay") -> Any:
     """A distribution, a number, or a copy of an array; finite and not negative."""
     if isinstance(value, Distribution):
-        if hasattr(value, "freeze"):
-            raise TypeError(
-                f"Timing: {name} is a family of distributions; give its parameters to freeze it, "
-                f"such as scipy.stats.uniform(0, 0.5)"
-            )
-        lowest = float(value.support()[0])
-        if not lowest >= 0:
-            raise ValueError(
-                f"Timing: {name} has a distribution that reaches down to {lowest:g}; "
-                f"no message may arrive before it leaves: shift or truncate it at 0"
-            )
+        check_distribution(f"Timing: {name}", value)
         return value
     what = f"Timing: {name} (a number, an array, or such as scipy.stats.uniform(0, 0.5))"
     array = checks.array(what, value, empty=False, largest=checks.LARGEST)

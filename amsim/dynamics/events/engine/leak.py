@@ -176,6 +176,16 @@ def receive_broadcast(layout, state, q, j, delta, first, last):
 
 
 @inner
+def look_again(layout, state):
+    """Find when units send, after their rates have changed; states are counted from now on."""
+    for p in range(len(layout.populations)):
+        if sends_at_levels(layout, p):
+            find_crossings(layout, state, p)
+        elif layout.populations[p].kind in GROUPS and not layout.rules[0].clocked:
+            state.populations[p].due = state.run[0].now
+
+
+@inner
 def receive(layout, state, i, change):
     """The target of unit i moves by `change`."""
     p, t = layout.units[i].population, state.run[0].now

@@ -78,7 +78,7 @@ def key_of_link(q, receiver):
 
 
 @inner
-def travel(layout, message, q, receiver, own_jitter, own_drop, left):
+def travel(layout, message, q, receiver, own_jitter, own_drop, left, drop):
     """When a message that left at some time arrives, and whether it is lost.
 
     Parameters
@@ -88,8 +88,10 @@ def travel(layout, message, q, receiver, own_jitter, own_drop, left):
         The projection, and a unit of its target, counted there, or ALL.
     own_jitter, own_drop : uint64
         The keys of `keys_of_message`.
+    drop : float
+        The probability of a loss.
     """
-    rules, projection = layout.rules[0], layout.projections[q]
+    projection = layout.projections[q]
     j = message.unit - layout.populations[projection.source].start
     place = projection.delay + j * projection.delay_sender
     arrival = left + layout.delays[place + max(receiver, 0) * projection.delay_receiver]
@@ -98,7 +100,7 @@ def travel(layout, message, q, receiver, own_jitter, own_drop, left):
         link = key_of_link(q, receiver)
         if len(layout.jitter) > 0:
             arrival += quantile(layout.jitter, unit_interval(mixed(own_jitter, link)))
-        lost = unit_interval(mixed(own_drop, link)) < rules.drop
+        lost = unit_interval(mixed(own_drop, link)) < drop
     return arrival, lost
 
 
@@ -111,8 +113,8 @@ def _send_packet(layout, state, index, q, receiver, own_jitter, own_drop):
     layout, state, index : Layout, State, int
     q, receiver, own_jitter, own_drop : int, int, uint64, uint64
     """
-    message = state.messages[index]
-    arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, message.time)
+    message, drop = state.messages[index], layout.rules[0].drop
+    arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, message.time, drop)
     if lost:
         state.run[0].drops += 1
     if not lost or layout.rules[0].zero:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....compiled.bundle import bundle
-from ..layout.arrays import Ints, Records
+from ..layout.arrays import Floats, Ints, Records
 
 WAIT, DROP, COALESCE = range(3)
 POLICIES = ("wait", "drop", "coalesce")
@@ -53,13 +53,21 @@ PART = np.dtype(
         ("number", np.int64),  # among the parts of its projection: the place of its registers
         ("first", np.int64),  # runs of its receivers
         ("last", np.int64),
+        ("group", np.int64),  # of its receivers
         ("hears", np.int64),  # a unit with the clock at whose ticks they read, or one of these two
     ],
     align=True,
 )
 AT_ONCE, AT_BARRIERS = -1, -2
 RUN_OF_UNITS = np.dtype([("first", np.int64), ("last", np.int64)])  # counted in the population
-UNIT_WAY = np.dtype([("root", np.int64), ("rank", np.int64)])  # its number among those of the root
+UNIT_WAY = np.dtype(
+    [
+        ("root", np.int64),
+        ("rank", np.int64),  # its number among those of the root
+        ("group", np.int64),
+    ],
+    align=True,
+)
 WAY_RULES = np.dtype(
     [
         ("room", np.int64),  # packets and slots that one event may need
@@ -68,7 +76,16 @@ WAY_RULES = np.dtype(
         ("step", np.float64),  # shortest time between barriers, 0 without
         ("overhead", np.float64),  # from the last arrival to the barrier
         ("seed", np.uint64),  # of times of service,
-        ("seed_fault", np.uint64),  # and of what babblers say
+        ("seed_fault", np.uint64),  # of what babblers say,
+        ("seed_common", np.uint64),  # of common jitter
+        ("seed_burst", np.uint64),  # and of bursts of loss
+        ("correlation", np.float64),  # time of common jitter
+        ("common_into", np.bool_),  # whether it is that of the receivers' group
+        ("good", np.float64),  # mean times in both states, 0 without bursts
+        ("bad", np.float64),
+        ("drop_good", np.float64),
+        ("drop_bad", np.float64),
+        ("bursts_into", np.bool_),
     ],
     align=True,
 )
@@ -132,6 +149,18 @@ FAULT = np.dtype(
 SILENT, STUCK, BABBLING, DEAD = range(4)
 # Of every message: its number among those of its unit, and whether it is news.
 MARK = np.dtype([("number", np.int64), ("news", np.bool_)], align=True)
+# Jitter and loss that a group has now.
+GROUP = np.dtype(
+    [
+        ("common", np.float64),
+        ("redrawn", np.float64),  # when it will be drawn anew,
+        ("redraws", np.int64),  # and how often it was
+        ("bad", np.bool_),
+        ("switches", np.float64),  # when it leaves this state,
+        ("switched", np.int64),  # and how often it came to one
+    ],
+    align=True,
+)
 TALLY = np.dtype(
     [
         ("news", np.int64),  # packets with news, and units that wait to tell some
@@ -170,6 +199,7 @@ class Ways(NamedTuple):
     runs: Records  # of RUN_OF_UNITS
     units: Records  # of UNIT_WAY
     faults: Records  # of FAULT
+    common: Floats  # jitter: empty, the largest one, or quantiles
     rules: Records  # (1,) of WAY_RULES
 
 
@@ -182,4 +212,5 @@ class Traffic(NamedTuple):
     table: Ints  # by node and unit: the slot of its message that waits there, or -1
     held: Records  # of HELD, by unit
     marks: Records  # of MARK, by message
+    groups: Records  # of GROUP
     tally: Records  # (1,) of TALLY

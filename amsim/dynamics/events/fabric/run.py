@@ -15,7 +15,7 @@ from ..engine.state import PACKET, State
 from ..layout import Layout
 from ..options import EventDriven
 from . import loop
-from .arrays import BABBLING, HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
+from .arrays import BABBLING, GROUP, HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
 from .ways import lay_ways
 
 _STATS = ("arrived", "served", "dropped", "coalesced", "inside", "most", "mean_wait",
@@ -145,6 +145,7 @@ def _begin_traffic(ways: Ways, state: State) -> Traffic:
         table=np.full(int(ways.rules["table"][0]), -1),
         held=np.zeros(len(ways.units), HELD),
         marks=np.zeros(len(state.messages), MARK),
+        groups=np.zeros(int(ways.units["group"].max(initial=0)) + 1, GROUP),
         tally=tally,
     )
 

@@ -22,6 +22,7 @@ from ..engine.queue import push
 from ..engine.sending import keys_of_message, output, travel, write_message
 from ..engine.state import ALL
 from .arrays import COALESCE, ON_A_LINK, SERVED, WAIT
+from .correlated import common_delay, loss
 
 
 @inner
@@ -203,14 +204,22 @@ def _deliver_later(layout, state, ways, traffic, c, index, latency):
     part, rules, message = ways.parts[c], layout.rules[0], state.messages[index]
     q, left = part.projection, state.run[0].now + latency
     own_jitter, own_drop = keys_of_message(layout, message.unit, traffic.marks[index].number)
-    each = rules.link and layout.projections[q].weights >= 0
+    each, drop, common = rules.link and layout.projections[q].weights >= 0, rules.drop, 0.0
+    if layout.projections[q].weights >= 0:
+        sender, now = ways.units[message.unit].group, state.run[0].now
+        if ways.rules[0].good > 0.0:
+            drop = loss(ways, traffic, part.group if ways.rules[0].bursts_into else sender, now)
+        if len(ways.common) > 0:
+            g = part.group if ways.rules[0].common_into else sender
+            common = common_delay(ways, traffic, g, now)
     for r in range(part.first, part.last if each else part.first + 1):
         first, last = ALL, 0
         if each:
             first, last = ways.runs[r].first, ways.runs[r].last
         for receiver in range(first, last):
-            arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, left)
-            if lost and (each or part.number == 0):
+            arrival, lost = travel(layout, message, q, receiver, own_jitter, own_drop, left, drop)
+            arrival += common
+            if lost and (each or part.number == 0 or ways.rules[0].bursts_into):
                 state.run[0].drops += 1
             if not lost or rules.zero:
                 if part.hears >= 0:

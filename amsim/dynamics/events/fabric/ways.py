@@ -14,6 +14,7 @@ from ..clocks import Barrier, Periodic
 from ..faults import KINDS
 from ..layout import Layout
 from ..layout.arrays import Ints, Records
+from ..layout.delays import jitter_of
 from ..layout.populations import unit_slices
 from ..layout.rules import set_clocks
 from ..links import Fabric, Link
@@ -53,11 +54,11 @@ class _Builder:
 
     def __init__(self, network: Network, layout: Layout, timing: Timing) -> None:
         fabric = timing.fabric or Fabric()
-        self.layout, self.fabric, self.clock = layout, fabric, timing.clock
+        self.layout, self.fabric, self.timing = layout, fabric, timing
         self.group, self.labels = _groups(network, layout, fabric)
         self.names: dict[str, int] = {}
         self.links: list[Link] = []
-        self.parts: list[tuple[int, int, int, int, int]] = []
+        self.parts: list[tuple[int, int, int, int, int, int]] = []
         self.runs: list[tuple[int, int]] = []
         self.listeners: list[int] = []  # of each part
         self.projections = layout.projections.copy()
@@ -82,11 +83,12 @@ class _Builder:
             self.runs += [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
             self.of[q, int(g)] = len(self.parts)
             hears = AT_ONCE
-            if isinstance(self.clock, Barrier) and g >= 0:
+            clock = self.timing.clock
+            if isinstance(clock, Barrier) and g >= 0:
                 hears = AT_BARRIERS
-            elif isinstance(self.clock, Periodic) and self.clock.latch and g >= 0:
+            elif isinstance(clock, Periodic) and clock.latch and g >= 0:
                 hears = int(target["start"] + members[0])
-            self.parts.append((q, number, first, len(self.runs), hears))
+            self.parts.append((q, number, first, len(self.runs), int(g), hears))
             self.listeners.append(len(members))
 
     def server(self, name: str, link: Link) -> int:
@@ -177,6 +179,7 @@ def lay_ways(
         for a in np.unique(builder.group[part]):
             members = population["start"] + np.flatnonzero(builder.group[part] == a)
             units["root"][members], units["rank"][members] = len(roots), np.arange(len(members))
+            units["group"][members] = a
             roots.append(builder.root(p, int(a), len(members)))
     ways = _Arrays(builder, roots).ways(units, seed, counts, layout)
     ways = ways._replace(faults=_faults(network, timing, list(builder.names)))
@@ -242,6 +245,8 @@ class _Arrays:
         rules["counts"], rules["seed"] = counts, draws.stream(seed, draws.SERVICE)
         rules["seed_fault"] = draws.stream(seed, draws.FAULT)
         rules["table"] = self.table
+        timing = builder.timing
+        _set_correlated(rules, timing, seed)
         ways = Ways(
             servers=np.array([_server(link) for link in builder.links], SERVER),
             nodes=np.array(self.nodes, NODE),
@@ -250,14 +255,28 @@ class _Arrays:
             parts=np.array(builder.parts, PART),
             runs=np.array(builder.runs, RUN_OF_UNITS),
             units=units,
+            common=jitter_of(timing.common_jitter) if timing.common_jitter else np.zeros(0),
             faults=np.zeros(0, FAULT),
             rules=rules,
         )
         rules["room"] = 2 * _fan(ways, builder, bool(layout.rules[0]["link"])) + 8
-        if isinstance(builder.clock, Barrier):
-            rules["step"], rules["overhead"] = builder.clock.step, builder.clock.overhead
+        if isinstance(timing.clock, Barrier):
+            rules["step"], rules["overhead"] = timing.clock.step, timing.clock.overhead
             rules["room"] += len(units)  # all of them look
         return ways
+
+
+def _set_correlated(rules: Records, timing: Timing, seed: int) -> None:
+    """What messages of a group share."""
+    rules["seed_common"] = draws.stream(seed, draws.COMMON)
+    rules["seed_burst"] = draws.stream(seed, draws.BURST)
+    if timing.common_jitter is not None:
+        rules["correlation"] = timing.common_jitter.correlation
+        rules["common_into"] = timing.common_jitter.at == "into"
+    if timing.bursts is not None:
+        for name in ("good", "bad", "drop_good", "drop_bad"):
+            rules[name] = getattr(timing.bursts, name)
+        rules["bursts_into"] = timing.bursts.at == "into"
 
 
 def _below(ways: Ways, start: Records) -> Iterator[int]:

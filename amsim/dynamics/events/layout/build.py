@@ -11,7 +11,7 @@ from .delays import jitter_of
 from .links import links_by_receiver, runs_in_windows
 from .populations import check, populations_of, set_rates
 from .projections import fan_out, project
-from .rules import check_clock, rules_of, units_of
+from .rules import check_clock, check_correlated, rules_of, units_of
 
 
 def lay_out(
@@ -39,6 +39,7 @@ def lay_out(
     """
     check(network, options)
     check_clock(network, options.timing)
+    check_correlated(network, options.timing)
     populations = populations_of(network, options)
     rate = set_rates(populations, network, options, seed)
     projections, weights, delays = project(network, options, populations, seed)
@@ -55,6 +56,7 @@ def lay_out(
         jitter=jitter,
         links=np.zeros(0, LINK),
     )
-    if not options.timing.shares and runs_in_windows(layout):
+    timing = options.timing
+    if not timing.shares and timing.drift is None and runs_in_windows(layout):
         return layout._replace(links=links_by_receiver(layout))
     return layout

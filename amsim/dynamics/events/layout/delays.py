@@ -11,7 +11,8 @@ import numpy as np
 from ....compiled import draws
 from ....network import Network
 from ....synapses import Pairwise
-from ..timing import Distribution, Timing
+from ..correlated import CommonJitter, Distribution
+from ..timing import Timing
 from .arrays import Floats
 from .populations import unit_slices
 
@@ -132,7 +133,7 @@ def _named_delays(array: Floats, network: Network, scope: str) -> dict[Any, Floa
     )
 
 
-def jitter_of(timing: Timing) -> Floats:
+def jitter_of(timing: Timing | CommonJitter) -> Floats:
     """Nothing, the largest jitter, or quantiles."""
     if isinstance(timing.jitter, Distribution):
         return _drawn(timing.jitter, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)

@@ -129,8 +129,13 @@ def set_rates(populations: Records, network: Network, options: EventDriven, seed
             )
     normalisers = int(np.sum(kinds == neurons.NORMALISER))
     rate: Floats = np.concatenate([leak / tau, np.full(normalisers, 1.0 / options.normaliser_tau)])
+    note_rates(populations, rate)
+    return rate
+
+
+def note_rates(populations: Records, rate: Floats) -> None:
+    """Note the rates of units in the rows of their populations."""
     for population in populations:
         part = rate[population["start"] : population["stop"]]
         population["rate"] = part[0] if np.ptp(part) == 0 else np.nan
         population["fastest"] = part.max()
-    return rate

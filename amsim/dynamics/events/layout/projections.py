@@ -30,8 +30,11 @@ def project(
         for copy in range(math.prod(network.layers[ends[0]].shape[:-1])):
             source, target = (begin[name] + copy for name in ends)
             first = int(populations["start"][source])
-            blocks.append(delay_block(delay, network, options.timing, ends, matrix.shape, first,
-                                      seed, number))  # fmt: skip
+            block = delay_block(delay, network, options.timing, ends, matrix.shape, first,
+                                seed, number)  # fmt: skip
+            if options.timing.drift is not None and not block.ndim:  # each sender may change it
+                block = np.full(matrix.shape[0], float(block))
+            blocks.append(block)
             rows.append(_projection(source, target, place, largest))
             number += matrix.size
         place += matrix.size

@@ -34,6 +34,23 @@ def check_clock(network: Network, timing: Timing) -> None:
         )
 
 
+def check_correlated(network: Network, timing: Timing) -> None:
+    """Raise ValueError for processes that change so often that a run has no end."""
+    times = {}
+    if timing.common_jitter is not None:
+        times["correlation of common_jitter"] = timing.common_jitter.correlation
+    if timing.bursts is not None:
+        times |= {"good of bursts": timing.bursts.good, "bad of bursts": timing.bursts.bad}
+    fastest = min(float(layer.tau.min()) for layer in network.layers.values())
+    for name, time in times.items():
+        if fastest > _MOST_TICKS * time:
+            raise ValueError(
+                f"Timing: {name} is {time:.3g}, less than the smallest tau ({fastest:g}) over "
+                f"{_MOST_TICKS:g}; what changes so often is not shared by any two messages: take "
+                f"jitter and drop"
+            )
+
+
 def rules_of(
     options: EventDriven, seed: int, settles: bool, transit: float, fan: int, slot: float
 ) -> Records:
