@@ -5,6 +5,7 @@ from .bifurcation import Bifurcation, bifurcation
 from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
+from .loss import LossBound, loss_bound
 from .read_times import read_time
 from .readout import distance_to_rest, reach, t_read
 from .schedules import Attack
@@ -19,6 +20,7 @@ __all__ = [
     "Certificate",
     "Classification",
     "Equilibrium",
+    "LossBound",
     "StabilityReport",
     "StalenessLimits",
     "Verdict",
@@ -33,6 +35,7 @@ __all__ = [
     "find",
     "find_all",
     "largest_staleness",
+    "loss_bound",
     "radius",
     "radius_bound",
     "reach",

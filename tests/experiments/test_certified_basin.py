@@ -11,7 +11,7 @@ from experiments import certified_basin
 
 @pytest.fixture(scope="module")
 def data():
-    return certified_basin.run(flipped=(0, 11, 14, 16, 20, 22, 24), memories=60, repeats=3)
+    return certified_basin.run(flipped=(0, 11, 14, 16, 20, 22, 24), memories=60, cues=0, repeats=3)
 
 
 def test_claims(data):
@@ -46,6 +46,57 @@ def test_share_in_closed_form_is_the_mean_over_random_patterns():
     assert found[0] < 0.6 < found[1]
 
 
+def test_what_is_certified_by_staleness_is_what_leads_at_worst():
+    unit = {"patterns": "random", "beta": 8.0, "flipped": 19, "memories": 60, "cues": 20}
+    found = certified_basin.measure(seed=np.random.SeedSequence(0), **unit)
+    assert [found[name] for name in ("astray", "unnested", "older")] == [0, 0, 0]
+    assert found["beyond_bounded_limit"] == 0
+    link = found["link_bounded"]
+    assert (np.diff(link) <= 0).all() and link[0] > 0.9 > 0.6 > link[-1]
+    assert (link <= found["link_bounded_limit"]).all()
+    assert (found["broadcast_bounded"] == found["broadcast_bounded"][0]).all()
+
+
+@pytest.mark.parametrize(
+    ("flipped", "shared", "staleness"), [(16, 9, 0.1), (20, 6, 0.5), (8, 8, 2)]
+)
+def test_worst_leads_are_those_of_the_low_pass(flipped, shared, staleness):
+    """In small steps: w hears its flipped units late, the other one where it differs from w."""
+    step, tau, intact = 1e-4, certified_basin.TAU_HIDDEN, 7
+    times = np.arange(0, 6, step)
+    new, old = (1 - 2 * np.exp(-np.maximum(times - late, 0)) for late in (0, staleness))
+    other = intact + shared * new - (flipped - shared) * old
+    heard = certified_basin.UNITS - flipped + flipped * old - other
+    lead, leads = heard[0], []
+    for x in heard:
+        lead += -np.expm1(-step / tau) * (x - lead)
+        leads.append(lead)
+    found = certified_basin.worst_lead(flipped, intact, shared, staleness)
+    assert found == pytest.approx(min(leads), abs=1e-3)
+
+
+def test_worst_leads_between_none_and_any_age():
+    stored = am.patterns.random(12, 64, seed=1)
+    cues = am.patterns.corrupt(stored, flip=0.3, seed=0)
+    link, broadcast = certified_basin.limits(stored, cues)
+    assert ((certified_basin.least_leads(stored, cues, 60.0) > 0) == link).all()
+    assert ((certified_basin.least_leads(stored, cues, 0.0) > 0) == broadcast).all()
+    assert link.sum() < broadcast.sum()
+
+
+def test_share_by_staleness_is_the_mean_over_random_patterns():
+    memories, flipped, draws, staleness = 20, 20, 40, 0.3
+    found = [
+        (certified_basin.least_leads(stored, cues, staleness) > 0).mean()
+        for seed in range(draws)
+        for stored in [am.patterns.random(memories, 64, seed)]
+        for cues in [am.patterns.corrupt(stored, flip=flipped / 64, seed=seed)]
+    ]
+    expected = certified_basin.share_certified(flipped, memories, "link", staleness)
+    assert np.mean(found) == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(draws * memories))
+    assert 0.5 < expected < 0.95
+
+
 def test_limits_are_decisions_over_the_corners_of_the_box():
     stored = am.patterns.random(5, 8, seed=2)
     cues = am.patterns.corrupt(stored, flip=0.25, seed=0)
@@ -63,7 +114,12 @@ def test_limits_are_decisions_over_the_corners_of_the_box():
 def test_unknown_patterns():
     with pytest.raises(ValueError, match="use 'random' or 'digits'"):
         certified_basin.measure(
-            seed=np.random.SeedSequence(0), patterns="faces", beta=1.0, flipped=0, memories=5
+            seed=np.random.SeedSequence(0),
+            patterns="faces",
+            beta=1.0,
+            flipped=0,
+            memories=5,
+            cues=0,
         )
 
 

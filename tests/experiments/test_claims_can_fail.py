@@ -128,18 +128,27 @@ def of_spurious():
 
 
 def of_certified_basin():
-    def law(rng, patterns, flipped, memories, **_):
+    def law(rng, patterns, flipped, memories, cues, **_):
         shares = {
             scope: rng.binomial(memories, certified_basin.share_certified(flipped, memories, scope))
             / memories
             for scope in ("link", "broadcast")
         }
-        return {"recalled": 1.0, **shares}
+        shares["link_bounded"] = np.array([
+            rng.binomial(cues, certified_basin.share_certified(flipped, memories, "link", age))
+            / cues
+            for age in certified_basin.STALENESS
+        ])  # fmt: skip
+        empty = dict.fromkeys(("broadcast_bounded", "link_bounded_limit"), np.zeros(3))
+        return {"recalled": 1.0, **empty, **shares}
 
-    data = world("certified_basin", law, repeats=10)
+    data = world("certified_basin", law, cues=100, repeats=10)
     yield data, changed(data, astray=plus(1.0))
     yield data, changed(data, unnested=plus(1.0))
     yield data, changed(data, beyond_limit=plus(1.0))
+    yield data, changed(data, older=plus(1.0))
+    yield data, changed(data, beyond_bounded_limit=plus(1.0))
+    yield data, changed(data, link_bounded=times(0.3))
     yield data, changed(data, link=lambda x: data.broadcast, broadcast=lambda x: data.link)
     yield data, changed(data, link=times(0.85), broadcast=times(0.85))
 

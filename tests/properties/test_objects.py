@@ -156,6 +156,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: stability.certify(network(), CUES, recalled().final),
     lambda: stability.certify(network(), -CUES, recalled().final).attack(),
     lambda: stability.largest_staleness(network(), CUES, recalled().final, attack=False),
+    lambda: stability.loss_bound(network(), CUES, recalled().final, 0.1, 0.1, 0.1, staleness=0.5),
     lambda: stability.find(network(), PATTERNS[0]),
     lambda: stability.bifurcation(lambda value: network(), [1.0], PATTERNS),
     lambda: stability.classify(network(), recalled().final["visible"][0], PATTERNS),
