@@ -336,3 +336,14 @@ def test_two_state_units_refuse_a_fabric() -> None:
     clocked = am.Timing(clock=am.Poisson(1.0), fabric=am.Fabric())
     with pytest.raises(ValueError, match="a fabric is not for two-state units"):
         memory.recall(PATTERNS, timing=clocked)
+
+
+def test_shares_that_waited_are_looked_at_at_once() -> None:
+    """A unit of a softmax that got its place has levels again, which it may reach at once."""
+    patterns = am.patterns.random(10, 32, seed=0)
+    net = am.dense_am(patterns)
+    cue = -am.patterns.corrupt(patterns[0], flip=0.2, seed=1)
+    fabric = am.Fabric.chip("loihi1", tau=1e-4)
+    solver = am.EventDriven({"visible": 0.02, "hidden": 1e-3}, am.Timing(fabric=fabric))
+    run = am.simulate(net, cue, solver=solver, t1=0.5)  # asserts that messages keep apart
+    assert run.stats["held_back"] > 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from ....compiled.jit import inner
 from ....compiled.streams import mixed, unit_interval
-from ....neurons import SHARE, SIGN
+from ....neurons import GROUPS, SHARE, SIGN
 from ..engine.clocks import next_tick_after
 from ..engine.groups import log_sum_exp
 from ..engine.leak import find_crossing, receive, sends_at_levels, state_at
@@ -363,6 +363,9 @@ def _say_at_last(layout, state, ways, traffic, i):
         direction = -1.0
     say(layout, state, ways, traffic, i, value, direction, True)
     tally.under_way -= 1
+    p = layout.units[i].population
+    if layout.populations[p].kind in GROUPS:  # its next look was for the others alone
+        state.populations[p].due = state.run[0].now
     if held.mute:
         _take_levels(layout, state, i)
     if ways.rules[0].counts:
