@@ -63,7 +63,7 @@ def _at_rest(task: Task, states: Floats) -> tuple[Floats, NDArray[np.int64], Flo
     best, memory = strongest(states, weights, bias)
     memory += rows.start
     if ranks is not None:
-        shares, memory = ranks.joined(shares), ranks.strongest(best, memory)
+        shares, memory = shares.over(ranks), ranks.strongest(best, memory)
     peak, total = shares.peak[:, 0], shares.total[:, 0]
     energy = ((states / 2 - visible.bias) * states).sum(axis=1) - (peak + np.log(total)) / beta
     return energy, memory, 1 / total

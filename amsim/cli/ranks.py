@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .console import UserError
 
 if TYPE_CHECKING:
-    from ..dynamics.ranks import Ranks
+    from ..ranks import Ranks
 
 # What MPICH, Open MPI and Slurm tell the processes that they start: which one it is, of how many.
 _STARTED_BY = (
@@ -60,7 +60,7 @@ def world() -> Ranks | None:
             f"{started} processes need mpi4py to share memories ({error}): "
             f"pip install 'amsim[mpi]', or start one process"
         ) from error
-    from ..dynamics.ranks import Ranks
+    from ..ranks import Ranks
 
     if (found := MPI.COMM_WORLD.size) != started:
         raise UserError(

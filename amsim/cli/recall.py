@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..dynamics import Trajectory
-    from ..dynamics.ranks import Ranks
+    from ..ranks import Ranks
 
     Also = Callable[[Task, Trajectory], dict[str, Any]]
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..dynamics.ranks import Ranks
     from ..network import Network
+    from ..ranks import Ranks
 
 
 @dataclass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ranks import Ranks
 from ..synapses import Array
 
 Kind = type[np.floating[Any]]
@@ -29,6 +31,12 @@ class Partial(NamedTuple):
         return Partial(
             peak, own * self.total + others * other.total, own * self.sums + others * other.sums
         )
+
+    def over(self, ranks: Ranks) -> Partial:
+        """The contribution of the memories of all processes, in their order."""
+        packed = np.concatenate(self, axis=-1)
+        parts = (np.split(x, [1, 2], axis=-1) for x in ranks.gathered(packed))
+        return reduce(Partial.joined, (Partial(*part) for part in parts))
 
     @property
     def average(self) -> Array:

@@ -325,7 +325,7 @@ class _Attention(Iteration):
             return attention(queries, weights, self.beta, bias, kind).average
         rows = ranks.rows(len(weights))
         own = attention(queries, weights[rows], self.beta, bias[rows], kind)
-        return ranks.joined(own).average
+        return own.over(ranks).average
 
     def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
         """Where products are float64, and neither features nor memories move any more."""

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..lagrangians import Softmax
 from ..network import Network
+from ..ranks import Ranks
 from ..starts import algebraic_start
 from ..synapses import Array
 from .inputs import Drive
 from .loops import Loop, loop_of
 from .noise import Disturbance
-from .ranks import Ranks
 from .recording import Recording
 
 Input = ArrayLike | Callable[[float], ArrayLike]

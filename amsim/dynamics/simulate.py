@@ -18,6 +18,7 @@ from ..checks import Seed, shown
 from ..errors import GuaranteeWarning
 from ..network import Network
 from ..progress import check_whole
+from ..ranks import Ranks
 from .brian import Brian2
 from .build_problem import build_problem
 from .certified import check_certifiable, solve_certified
@@ -30,7 +31,6 @@ from .heun import ExponentialHeun
 from .noise import Noise
 from .pieces import solve_watched
 from .problem import INTERRUPTED, Input, Problem, Solve, Solver
-from .ranks import Ranks
 from .recording import Record, recording
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory

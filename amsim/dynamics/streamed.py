@@ -103,7 +103,7 @@ class StreamedRun(TwoLayerRun):
 
         total = reduce(Partial.joined, self.each_part(part))
         if self.problem.ranks is not None:
-            total = self.problem.ranks.joined(total)
+            total = total.over(self.problem.ranks)
         return np.asarray(total.average.reshape(-1, queries.shape[1])[: len(queries)])
 
     def furthest(self, cues: Array, moves: Array, decay: Array) -> Array:

@@ -9,7 +9,7 @@ Where delays are bounded, tubes hold all executions until they are in such a box
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..display import short, span, table, tabled
 from ..network import Network
+from ..ranks import Ranks
 from ..synapses import Array
 from .box_search import HOLDS, BoxSearch
 from .boxes import Box
@@ -26,6 +27,7 @@ from .certification_problem import CertificationProblem, Scope, States
 from .contraction import least_gain
 from .linear import Linearisation
 from .schedules import Attack, attack
+from .shared import compared, shared_problem
 from .tube_search import TUBE_REASONS, TubeSearch
 from .tubes import Executions
 
@@ -98,7 +100,8 @@ class Certificate:
         Raises
         ------
         ValueError
-            If there is no such cue, or the certificate was pickled, which drops its network.
+            If there is no such cue, or the certificate was pickled or made by several processes,
+            and has no network.
 
         Examples
         --------
@@ -118,7 +121,10 @@ class Certificate:
         """
         asked = vars(self).get("_asked")
         if asked is None:
-            raise ValueError("a certificate from a pickle has no network: call certify again")
+            raise ValueError(
+                "a certificate from a pickle, or of several processes, has no network: call "
+                "certify again in one"
+            )
         net, start, target, together = asked
         position = checks.count("cue", cue, at_least=0)
         if position >= self.holds.size:
@@ -162,6 +168,7 @@ def certify(
     noise: float | Mapping[str, float] = 0.0,
     together: bool = False,
     tolerance: float = 1e-3,
+    comm: Any = None,
 ) -> Certificate:
     """Decide whether every asynchronous execution from a cue ends at the target.
 
@@ -197,6 +204,10 @@ def certify(
         Whether each unit hears the outputs of a Softmax layer of one time.
     tolerance : float, default 1e-3
         How far the fixed point may be from the target, relative to max(1, max |target|).
+    comm : mpi4py.MPI.Comm, optional
+        Processes that make this call together and get the same certificate: each looks at its own
+        rows of the memories, which share a softmax. For cues of the features, any age and the scope
+        "link"; the `box` is that of the features.
 
     Returns
     -------
@@ -227,6 +238,13 @@ def certify(
     if cue is None:
         raise TypeError("cue is None; give the state from which executions start")
     tolerance = checks.number("tolerance", tolerance, above=0.0, at_most=checks.LARGEST)
+    if comm is not None:
+        if staleness is not None or scope != "link":
+            raise ValueError(
+                "comm: processes certify for any age in the scope 'link' alone: leave staleness "
+                "out, or certify in one process"
+            )
+        return _shared(net, cue, target, tolerance, Ranks(comm))
     if staleness is None:
         _refuse_without_staleness(drift=drift, offset=offset, noise=noise, together=together)
         asked = net, cue, target, False
@@ -236,6 +254,24 @@ def certify(
     limit = tolerance * np.maximum(1.0, problem.target.reach())
     asked = net, cue, target, executions.together
     return _certificate(TubeSearch(problem, scope, limit, executions), asked)
+
+
+def _shared(
+    net: Network, cue: States, target: States, tolerance: float, ranks: Ranks
+) -> Certificate:
+    """The certificate of processes that share the memories."""
+    with ranks.agreed():
+        problem = shared_problem(net, cue, target, ranks)
+    weights, others = compared(net, problem)
+    ranks.check(weights, (*others, tolerance))
+    with ranks.together():
+        found = prove(problem, "link", tolerance)
+    box = {name: found.box[name] for name in problem.map.kept}
+    found = replace(found, box=box)
+    # Its reasons would take another look at all memories, by all processes.
+    held = f"{np.count_nonzero(found.holds)} of {found.holds.size} cues certified in the scope"
+    vars(found)["message"] = f"{held} 'link', by {ranks.size} processes"
+    return found
 
 
 def _refuse_without_staleness(**options: object) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 from ..synapses import Array
 from .boxes import EPS, TINY, Box
 
-_WIDE = 600.0  # exponents that far apart are not taken as they are
+WIDE = 600.0  # exponents that far apart are not taken as they are
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def softmax_bounds(beta: float, lo: Array, hi: Array) -> Box:
     """`Softmax.activation_bounds`: p_i with unit i at one end and all others at the other."""
     spread = beta * (hi.max(axis=1) - lo.min(axis=1))
-    near = spread < _WIDE
+    near = spread < WIDE
     if near.all():
         low, high = _by_exponentials(beta, lo, hi)
     else:
@@ -25,6 +25,11 @@ def softmax_bounds(beta: float, lo: Array, hi: Array) -> Box:
         low[near], high[near] = _by_exponentials(beta, lo[near], hi[near])
         far = ~near & (spread < np.inf)
         low[far], high[far] = _by_logarithms(beta, lo[far], hi[far])
+    return within_shares(low, high)
+
+
+def within_shares(low: Array, high: Array) -> Box:
+    """Bounds on shares rounded outwards, and within 0 and 1; both arrays are changed."""
     low *= 1 - 4 * EPS
     high *= 1 + 4 * EPS
     # Below the smallest normal number rounding is absolute: there, [0, that] holds p.
@@ -37,16 +42,17 @@ def _by_exponentials(beta: float, lo: Array, hi: Array) -> Box:
     least, most = np.exp(beta * (lo - peak)), np.exp(beta * (hi - peak))
     # 2 eps per unit of an exponent, one per term of a sum, a few for what remains.
     error = 8 * lo.shape[1] * EPS * (1 + beta * (peak - lo.min(axis=1, keepdims=True)))
-    return _shares(least, most, 1 + error), _shares(most, least, 1 - error)
+    return shares(least, most, 1 + error), shares(most, least, 1 - error)
 
 
-def _shares(own: Array, others: Array, factor: Array) -> Array:
-    """own_i / (own_i + factor sum_{j != i} others_j)."""
+def shares(own: Array, others: Array, factor: Array, outside: Array | float = 0.0) -> Array:
+    """own_i / (own_i + factor (outside + sum_{j != i} others_j))."""
     rows, first, beside = _without_largest(others, 0.0)
     rest = beside.sum(axis=1)
     # Others are at least as large as what is taken from the sum: no more than half cancels.
     total = (rest + others[rows, first])[:, None] - beside
     total[rows, first] = rest
+    total += outside
     total *= factor
     total += own
     return np.asarray(own / total)
@@ -59,7 +65,7 @@ def _by_logarithms(beta: float, lo: Array, hi: Array) -> Box:
 
 
 def _shares_of_logarithms(beta: float, own: Array, others: Array, error: float) -> Array:
-    """`_shares` of exp(beta own), exp(beta others), which may be too large or small a number."""
+    """`shares` of exp(beta own), exp(beta others), which may be too large or small a number."""
     if own.shape[1] == 1:
         return np.ones_like(own)
     rows, first, beside = _without_largest(others, -np.inf)

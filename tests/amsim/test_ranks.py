@@ -17,7 +17,10 @@ import amsim as am
 from amsim.cli import main, recall
 from amsim.cli.outcome import ends_of
 from amsim.cli.task import Task
-from amsim.dynamics.ranks import Ranks
+from amsim.ranks import Ranks
+from amsim.stability import certify
+from amsim.stability.boxes import Boxes
+from amsim.stability.shared import shared_problem
 
 UNITS = 24
 PATTERNS = am.patterns.random(700, UNITS, seed=3)
@@ -277,6 +280,88 @@ def command(patterns: str, *program: str) -> list[str]:
     return [sys.executable, *program, "recall", "--patterns", patterns, "--out", "out", *options]
 
 
+def certifiable(seed: int, margin: float = 0.06) -> tuple[am.Network, Any, Any]:
+    """A memory, cues of which some are certified, and where they end."""
+    rng = np.random.default_rng(seed)
+    patterns = np.concatenate([PATTERNS[:40, :20], rng.normal(size=(3, 20))])
+    bias = rng.normal(size=43)
+    net = am.dense_am(patterns, hidden=am.Softmax(1.0), bias_hidden=bias)
+    target = am.simulate(net, patterns[:6], until=am.Settled(1e-10)).final
+    cues = target["visible"] + margin * np.arange(6)[:, None] * rng.uniform(-1, 1, (6, 20))
+    return net, cues, target
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_certificates_over_processes_are_those_of_one(size: int) -> None:
+    net, cues, target = certifiable(0)
+    alone = certify(net, cues, target)
+    assert 0 < alone.holds.sum() < len(cues)
+    lo, hi = alone.box["visible"]
+    for found in Room(size).run(lambda comm: certify(net, cues, target, comm=comm)):
+        np.testing.assert_array_equal(found.holds, alone.holds)
+        np.testing.assert_array_equal(found.iterations, alone.iterations)
+        np.testing.assert_allclose(found.margin, alone.margin, rtol=0.01)
+        assert list(found.box) == ["visible"]
+        np.testing.assert_allclose(found.box["visible"], (lo, hi), rtol=1e-9, atol=1e-12)
+        assert f"{alone.holds.sum()} of 6 cues" in found.message
+
+
+@pytest.mark.parametrize("width", [1e-12, 0.1, 3.0, 1e3])
+def test_shared_images_hold_the_exact_ones(width: float) -> None:
+    """In quadruple precision, of boxes of all widths; and |dF| u holds differences of the map."""
+    net, _, target = certifiable(1)
+    rng = np.random.default_rng(2)
+    lo = target["visible"] - width * rng.uniform(size=(6, 20))
+    hi = target["visible"] + width * rng.uniform(size=(6, 20))
+    boxes = Boxes({"visible": (lo, hi)})
+
+    def work(comm: Comm) -> Any:
+        shared = shared_problem(net, lo, target, Ranks(comm)).map
+        image = shared.image(boxes)
+        return image.new["visible"], shared.gain(image, {"visible": hi - lo})["visible"]
+
+    exact = np.longdouble
+    weights, bias = net.synapses[0].weights.astype(exact), net.layers["hidden"].bias.astype(exact)
+    plus, minus = np.maximum(weights, 0), np.minimum(weights, 0)
+    low = lo.astype(exact) @ plus.T + hi.astype(exact) @ minus.T + bias
+    high = hi.astype(exact) @ plus.T + lo.astype(exact) @ minus.T + bias
+    least, most = (np.exp(x - high.max(axis=1, keepdims=True)) for x in (low, high))
+    own = np.eye(len(bias), dtype=bool)
+    others = [np.where(own, 0, x[:, None]).sum(axis=-1) for x in (most, least)]
+    shares = least / (least + others[0]), most / (most + others[1])
+    expected = shares[0] @ plus + shares[1] @ minus, shares[1] @ plus + shares[0] @ minus
+    corners = np.where(rng.random((2, 6, 20)) < 0.5, lo, hi).astype(exact)
+    logits = corners @ weights.T + bias
+    moved = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    values = moved @ weights / moved.sum(axis=-1, keepdims=True)
+    for (below, above), gain in Room(3).run(work):
+        assert (below <= expected[0]).all() and (above >= expected[1]).all()
+        if width < 1:
+            np.testing.assert_allclose(below, expected[0], rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(above, expected[1], rtol=1e-10, atol=1e-10)
+        assert (np.abs(values[0] - values[1]) <= gain + 1e-15).all()
+
+
+def test_certificates_that_processes_do_not_share_are_refused() -> None:
+    net, cues, target = certifiable(0)
+    comm = Comm(Room(1), 0)
+    with pytest.raises(ValueError, match="any age in the scope 'link'"):
+        certify(net, cues, target, "broadcast", comm=comm)
+    with pytest.raises(ValueError, match="any age"):
+        certify(net, cues, target, staleness=0.1, comm=comm)
+    with pytest.raises(ValueError, match="cues of the features"):
+        certify(net, {"visible": cues, "hidden": target["hidden"]}, target, comm=comm)
+    other = am.dense_am(PATTERNS[:5], hidden=am.ReLU())
+    with pytest.raises(ValueError, match="memories with a softmax"):
+        certify(other, CUES[0], CUES[0], comm=comm)
+
+    def differs(comm: Comm) -> Any:
+        return certify(net, cues + (comm.rank == 1), target, comm=comm)
+
+    for each in Room(2).run(differs):
+        assert isinstance(each, ValueError) and "rank 1 has other cues" in str(each)
+
+
 def started(monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
     monkeypatch.setenv("PMI_RANK", str(rank))
     monkeypatch.setenv("PMI_SIZE", "2")
@@ -378,16 +463,16 @@ def test_a_file_that_is_wrong_in_one_process(
 DIES = """
 import os, signal
 from amsim.__main__ import main
-from amsim.dynamics.ranks import Ranks
+from amsim.ranks import Ranks
 
-joined = Ranks.joined
+gathered = Ranks.gathered
 
 def dies(ranks, own):
     if ranks.rank == 1:
         {how}
-    return joined(ranks, own)
+    return gathered(ranks, own)
 
-Ranks.joined = dies
+Ranks.gathered = dies
 main()
 """
 

@@ -6,14 +6,12 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..synapses import Array
-from .attention import Partial
+Array = NDArray[Any]
 
 # Rows of the memories that every process compares with the others.
 _SAMPLED = 64
@@ -116,15 +114,9 @@ class Ranks:
                 self.comm.Abort(1)
             raise
 
-    def joined(self, own: Partial) -> Partial:
-        """The attention to the memories of all processes."""
-        packed = np.concatenate([own.peak, own.total, own.sums], axis=-1)
-        parts = (np.split(x, [1, 2], axis=-1) for x in self._gathered(packed))
-        return reduce(Partial.joined, (Partial(*part) for part in parts))
-
     def largest(self, own: Array) -> Array:
         """The largest of the numbers of all processes, one by one."""
-        return np.asarray(self._gathered(own).max(axis=0))
+        return np.asarray(self.gathered(own).max(axis=0))
 
     def strongest(self, best: Array, memories: NDArray[np.int64]) -> NDArray[np.int64]:
         """The memory (B,) of each cue that is strongest of those that processes found strongest.
@@ -136,11 +128,11 @@ class Ranks:
         memories : ndarray of int (B,)
             Which of all memories it is.
         """
-        found = self._gathered(np.stack([best, memories]))  # (size, 2, B)
+        found = self.gathered(np.stack([best, memories]))  # (size, 2, B)
         ranks = found[:, 0].argmax(axis=0)
         return np.asarray(found[ranks, 1, np.arange(len(best))].astype(np.int64))
 
-    def _gathered(self, own: Array) -> Array:
+    def gathered(self, own: Array) -> Array:
         """The arrays of all processes, (size, *shape); refused if their steps differ."""
         found = np.empty((self.size, *own.shape))
         self.comm.Allgather(np.ascontiguousarray(own), found)
