@@ -3,10 +3,13 @@
     python benchmarks/stability.py tightness
     python benchmarks/stability.py curve --figure docs/certified.png
     python benchmarks/stability.py speed
+    python benchmarks/stability.py verdicts --networks 150
 
 `tightness` sets certified radii beside radii at which an attack was found (attacks.py). `curve`
 counts the cues that are recalled and those that are certified, over the fraction of flipped units.
 `speed` prints CPU times as multiples of one matrix-vector product and of one right-hand side.
+`verdicts` counts what `analyse` says on delays at fixed points of random networks that are stable
+without, beside what sigma and rho say by themselves.
 """
 
 from __future__ import annotations
@@ -286,18 +289,128 @@ def batch_speed(rounds: int) -> list[dict[str, object]]:
     return rows
 
 
+def random_network(seed: int) -> tuple[am.Network, dict[str, Array]]:
+    """One to three layers, groups and separable, some synapses directed, half of the taus uneven.
+
+    Also a state to look for a fixed point from.
+    """
+    import numpy as np
+
+    import amsim as am
+
+    rng = np.random.default_rng(seed)
+    kinds: list[Callable[[], am.Lagrangian]] = [
+        lambda: am.Tanh(rng.uniform(0.5, 2)), lambda: am.Sigmoid(rng.uniform(1, 4)),
+        lambda: am.Softmax(rng.uniform(0.5, 4)), lambda: am.Entmax(1.5, rng.uniform(0.5, 2)),
+        lambda: am.Spherical(0.5),
+    ]  # fmt: skip
+    layers = {}
+    for name in "abc"[: rng.integers(1, 4)]:
+        size, kind = int(rng.integers(2, 7)), kinds[rng.choice(5, p=[0.3, 0.15, 0.3, 0.15, 0.1])]
+        tau = rng.uniform(0.2, 3, size) if rng.random() < 0.5 else float(rng.uniform(0.2, 3))
+        leak, bias = float(rng.choice([1.0, 2.0], p=[0.7, 0.3])), 0.5 * rng.normal(size=size)
+        layers[name] = am.Layer(size, kind(), tau=tau, leak=leak, bias=bias)
+    directed, scale = rng.random() < 0.3, rng.uniform(0.3, 3.0)
+
+    def weights(target: str, source: str) -> Array:
+        size = layers[target].size, layers[source].size
+        return rng.normal(size=size) * scale / np.sqrt(size[1])
+
+    synapses: list[am.Synapse] = []
+    for first in layers:
+        for second in layers:
+            if second < first or (first == second and len(layers) > 1 and rng.random() < 0.7):
+                continue
+            own = weights(second, first)
+            if directed and rng.random() < 0.6:
+                synapses.append(am.Directed(own, source=first, target=second))
+                if first != second:
+                    back = weights(first, second)
+                    synapses.append(am.Directed(back, source=second, target=first))
+            else:
+                even = (own + own.T) / 2 if first == second else own
+                synapses.append(am.Dense(even, between=(second, first)))
+    start = {name: rng.normal(size=layer.size) for name, layer in layers.items()}
+    return am.Network(layers, synapses), start
+
+
+def by_gains(report: am.stability.StabilityReport) -> dict[str, str]:
+    """What the table of docs/stability.md says on a stable state by sigma and rho alone."""
+    import numpy as np
+
+    settings = ("uniform", "per_unit", "per_link", "varying")
+    if report.rho < 1:
+        return dict.fromkeys(settings, "proven")
+    layers, directed = report.network.layers.values(), bool(report.network.directed)
+    separable = all(layer.lagrangian.separable for layer in layers)
+    even = all(layer.lagrangian.separable or not np.ptp(layer.tau) for layer in layers)
+    found = dict.fromkeys(settings, "open")
+    if even and not directed:
+        found["uniform"] = "proven" if report.sigma < 1 else "refuted"
+    if not directed and report.sigma >= 1 and even:
+        found["per_unit"] = "refuted"
+    elif separable and not directed:
+        found["per_unit"] = "proven"
+    if separable or found["per_unit"] == "refuted":
+        found["per_link"] = found["varying"] = "refuted"
+    return found
+
+
+def verdicts(count: int) -> list[dict[str, object]]:
+    """How many of the verdicts are proven, refuted and open, by the gains and by `analyse`."""
+    from collections import Counter
+
+    import amsim as am
+
+    told: dict[str, Counter[tuple[str, str]]] = {"sigma and rho": Counter(), "analyse": Counter()}
+    seed = above = confirmed = refuted = 0
+    while sum(told["analyse"].values()) < 4 * count:
+        seed += 1
+        net, start = random_network(seed)
+        try:
+            states = am.stability.find(net, start).states
+            report = am.stability.analyse(net, states)
+        except ValueError:
+            continue  # no fixed point was reached
+        if report.status != "stable":
+            continue
+        above += report.rho > 1
+        for setting, status in by_gains(report).items():
+            verdict = report.verdicts[setting]
+            told["sigma and rho"][setting, status] += 1
+            told["analyse"][setting, verdict.status] += 1
+            assert {status, verdict.status} != {"proven", "refuted"}, (seed, setting)
+            if verdict.status == "refuted" and setting != "varying":
+                refuted += 1
+                if verdict.delay is not None:
+                    root = am.stability.delay_spectrum(net, states, verdict.delay, count=1)[0]
+                    assert root.real > 0, (seed, setting, root)
+                    confirmed += 1
+    print(f"{count} stable states of random networks, rho > 1 in {above}")
+    print(f"of {refuted} refutations by constant delays {confirmed} confirmed by delay_spectrum")
+    return [
+        {"by": by, "status": status}
+        | {s: counts[s, status] for s in ("uniform", "per_unit", "per_link", "varying")}
+        for by, counts in told.items()
+        for status in ("proven", "refuted", "open")
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("tightness", "curve", "speed"))
+    parser.add_argument("what", choices=("tightness", "curve", "speed", "verdicts"))
     parser.add_argument("--memories", type=int, default=10, help="states per network (tightness)")
     parser.add_argument("--repeats", type=int, default=5, help="cues per pattern (curve)")
     parser.add_argument("--rounds", type=int, default=15, help="timings per contender (speed)")
+    parser.add_argument("--networks", type=int, default=150, help="random networks (verdicts)")
     parser.add_argument("--figure", type=Path, help="write the figure here (curve)")
     options = parser.parse_args()
 
     harness.one_thread()
     if options.what == "tightness":
         harness.show(tightness(options.memories))
+    elif options.what == "verdicts":
+        harness.show(verdicts(options.networks))
     elif options.what == "speed":
         print("one cue, 784 features, 10000 memories")
         harness.show(single_speed(784, 10_000, options.rounds))

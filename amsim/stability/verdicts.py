@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from ..display import fields_repr
-from .critical import LARGEST, first_crossing
-from .delays import Delay, DelayedNetwork, Pair, by_link
+from .critical import LARGEST
+from .delays import Delay, Pair, by_link
+from .frequencies import OnePass
 from .linear import Linearisation
 from .long_delays import falls_apart
-from .spectrum import rightmost_roots, root_near
+from .offending_delays import MANY_FREQUENCIES, delays_of_links, delays_of_units, same_delay
 from .status import Status
 
 Answer = Literal["proven", "refuted", "open"]
@@ -26,12 +26,11 @@ SETTINGS = {
     "varying": "delays that vary, reorder or lose messages",
 }
 
-# How far beyond the critical delay the offending one is.
-_DELAY_FACTORS = (1.05, 1.2, 1.01)
 # Multiply-adds, roughly, that the search for an offending delay of one unit may cost.
 _SEARCH = 2e6
 _MOST_CANDIDATES = 32
-_FREQUENCIES = 32
+# Gains that nearer to 1 are not told from it, where nothing better bounds their errors.
+_CLOSE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,19 +82,31 @@ def judge(linear: Linearisation, status: Status) -> dict[str, Verdict]:
     if not linear.leak.all():
         text = "a layer has no leak, and the theorems need one"
         return dict.fromkeys(SETTINGS, Verdict("open", text))
-    if linear.rho < 1:
+    one = OnePass.of(linear) if linear.size <= LARGEST else None
+    if one.rho_below_one() if one else linear.rho < 1 - _CLOSE:
         text = (
             f"rho = {linear.rho:.3g} < 1: no pass through the network amplifies, whatever its age"
         )
         return dict.fromkeys(SETTINGS, Verdict("proven", text))
-    uniform, per_unit = _directed(linear) if linear.network.directed else _symmetric(linear)
-    per_link = per_unit if per_unit.status == "refuted" else _per_link(linear)
-    return {
-        "uniform": uniform,
-        "per_unit": per_unit,
-        "per_link": per_link,
-        "varying": _varying(linear, per_link),
-    }
+    verdicts = _constant(linear, one)
+    verdicts["varying"] = _varying(linear, one, verdicts["per_link"])
+    return verdicts
+
+
+def _constant(linear: Linearisation, one: OnePass | None) -> dict[str, Verdict]:
+    """On constant delays: what holds for links holds for units, and what for these for one."""
+    settings = ("uniform", "per_unit", "per_link")
+    if one is not None and one.links_bear_all():
+        text = "scaled by units, no pass amplifies, whatever the phases of the links"
+        return dict.fromkeys(settings, Verdict("proven", text))
+    found: dict[str, Verdict] = {}
+    for name, decide in zip(settings, (_uniform, _per_unit, _per_link), strict=True):
+        last = next(reversed(found.values()), None)
+        refuted = last is not None and last.status == "refuted"
+        found[name] = last if last is not None and refuted else decide(linear, one)
+    if found["per_unit"].status == "proven" and found["uniform"].status == "open":
+        found["uniform"] = found["per_unit"]
+    return found
 
 
 def _beside_a_kink(linear: Linearisation, kink: str, status: Status) -> dict[str, Verdict]:
@@ -106,13 +117,13 @@ def _beside_a_kink(linear: Linearisation, kink: str, status: Status) -> dict[str
     verdicts = dict.fromkeys(SETTINGS, Verdict("open", f"{kink}, which has no slope there"))
     if linear.synapse_kink is not None:
         return verdicts
-    if linear.rho < 1:
+    if linear.rho < 1 - _CLOSE:
         text = f"{kink}, but rho = {linear.rho:.3g} < 1 with the slopes of the steeper side"
         return dict.fromkeys(SETTINGS, Verdict("proven", text))
     # A Lyapunov functional needs symmetry, and sectors only; `sigma` has the steeper slopes.
     layers, directed = linear.network.layers, linear.network.directed
     in_sectors = all(layers[name].lagrangian.separable for name in linear.kinks)
-    if in_sectors and linear.sigma < 1 and not directed:
+    if in_sectors and linear.sigma < 1 - _CLOSE and not directed:
         text = f"{kink}, but sigma = {linear.sigma:.3g} < 1 with the slopes of the steeper side"
         groups = _groups(linear)
         if not any(_uneven(linear, name) for name in groups):
@@ -122,94 +133,83 @@ def _beside_a_kink(linear: Linearisation, kink: str, status: Status) -> dict[str
     return verdicts
 
 
-def _symmetric(linear: Linearisation) -> tuple[Verdict, Verdict]:
-    """The verdicts on one delay, and on delays of units, where forces have an energy."""
-    uniform = _uniform(linear)
-    return uniform, uniform if uniform.status == "refuted" else _per_unit(linear)
+def _uniform(linear: Linearisation, one: OnePass | None) -> Verdict:
+    """On one delay for all messages.
 
-
-def _directed(linear: Linearisation) -> tuple[Verdict, Verdict]:
-    """The same where synapses are directed: gains are complex, and sigma says less.
-
-    Under one delay the linearised network falls apart into its modes only where one factor of time
-    stands before all of them, or two layers with one each act on each other alone: with the gain
-    g of a mode |1 + s tau|, or the product of two, is at least 1 for Re s >= 0, so that |g| < 1
-    suffices, and where |g| > 1 some delay turns the mode to the imaginary axis and beyond.
+    With an energy and one tau for a group sigma decides. Where synapses are directed gains are
+    complex; the linearised network falls apart into its modes only where one factor of time stands
+    before all of them, or two layers with one each act on each other alone: with the gain g of a
+    mode |1 + s tau|, or the product of two, is at least 1 for Re s >= 0, so that |g| < 1 suffices,
+    and where |g| > 1 some delay turns the mode to the imaginary axis and beyond.
     """
-    found = _search(linear, {pair: np.ones(x.shape, bool) for pair, x in linear.blocks.items()})
-    if found is not None:
-        delay = max(float(np.max(d)) for d in found.values())
-        text = f"oscillates with a delay of {delay:.3g} on every link"
-        return (refuted := Verdict("refuted", text, delay)), refuted
-    clocked = falls_apart(linear)
-    if clocked and linear.sigma > 1:
-        text = f"sigma = {linear.sigma:.3g} > 1: with some delays a mode turns and grows"
-        return (refuted := Verdict("refuted", text)), refuted
-    words = (
-        f"rho = {linear.rho:.3g} >= 1, and synapses are directed, where sigma = "
-        f"{linear.sigma:.3g} proves nothing"
-    )
-    per_unit = Verdict("open", f"{words} under unequal delays")
-    if clocked and linear.sigma < 1:
-        text = f"sigma = {linear.sigma:.3g} < 1, and each mode has an equation of its own"
-        return Verdict("proven", text), per_unit
-    return Verdict("open", f"{words}; {_search_in_words(linear)}"), per_unit
-
-
-def _uniform(linear: Linearisation) -> Verdict:
+    low, high = _sigma_bounds(linear, one)
     uneven = [name for name in _groups(linear) if _uneven(linear, name)]
-    if linear.sigma < 1 and not uneven:
+    decides = falls_apart(linear) if linear.network.directed else not uneven
+    if decides and high < 1:
         return Verdict("proven", f"sigma = {linear.sigma:.3g} < 1")
-    found = _search(linear, {pair: np.ones(x.shape, bool) for pair, x in linear.blocks.items()})
+    everywhere = {pair: np.ones(x.shape, bool) for pair, x in linear.blocks.items()}
+    found = same_delay(linear, everywhere)
+    if found is None and decides and low > 1:  # stable without delays: the gain is not positive
+        text = f"sigma = {linear.sigma:.3g} > 1: with some delays a mode turns and grows"
+        return Verdict("refuted", text)
+    if found is None and not decides:
+        if one is not None and one.one_delay_bears_all():
+            return Verdict("proven", "no mode has a gain of 1 or more, at any frequency")
+        found = same_delay(linear, everywhere, MANY_FREQUENCIES)
     if found is not None:
         delay = float(max(float(np.max(d)) for d in found.values()))
         return Verdict("refuted", f"oscillates with a delay of {delay:.3g} on every link", delay)
-    if not uneven:  # sigma >= 1 and stable without delays: negative feedback
-        return Verdict(
-            "refuted",
-            f"sigma = {linear.sigma:.3g} >= 1 with negative feedback: long delays oscillate",
-        )
+    why = "synapses are directed" if linear.network.directed else "tau is unequal within a group"
     return Verdict(
         "open",
-        f"layer {uneven[0]!r} has unequal tau within a group, where sigma = {linear.sigma:.3g} < 1 "
-        f"proves nothing, and rho = {linear.rho:.3g} >= 1; {_search_in_words(linear)}",
+        f"sigma = {linear.sigma:.3g} proves nothing where {why}, and rho = {linear.rho:.3g} >= 1; "
+        f"{_search_in_words(linear)}",
     )
 
 
-def _per_unit(linear: Linearisation) -> Verdict:
+def _per_unit(linear: Linearisation, one: OnePass | None) -> Verdict:
     groups = _groups(linear)
-    if linear.sigma < 1 and not groups:
+    if not (groups or linear.network.directed) and _sigma_bounds(linear, one)[1] < 1:
         return Verdict("proven", f"sigma = {linear.sigma:.3g} < 1, and all layers are separable")
+    if one is not None and one.units_bear_all():
+        return Verdict("proven", "scaled by units, no pass amplifies, whatever their phases")
     for name, unit in _candidates(linear, groups):
         mask = np.zeros(linear.network.layers[name].size, bool)
         mask[unit] = True
-        found = _search(linear, _links_from(linear, name, mask))
-        if found is not None:
-            delay = max(float(np.max(d)) for d in found.values())
+        late = same_delay(linear, _links_from(linear, name, mask))
+        if late is not None:
+            delay = max(float(np.max(d)) for d in late.values())
             return Verdict(
                 "refuted",
                 f"oscillates when unit {unit} of layer {name!r} is late by {delay:.3g}",
                 {name: delay * mask},
             )
+    found = delays_of_units(one) if one is not None else None
+    if found is not None:
+        return Verdict("refuted", "oscillates with delays that turn units into phase", found)
+    why = "synapses are directed" if linear.network.directed else "units share a normaliser"
     return Verdict(
         "open",
-        f"members of layer {groups[0]!r} share a normaliser; with unequal delays sigma = "
-        f"{linear.sigma:.3g} < 1 proves nothing, and rho = {linear.rho:.3g} >= 1; "
-        f"{_search_in_words(linear)}",
+        f"sigma = {linear.sigma:.3g} proves nothing for unequal delays where {why}, and rho = "
+        f"{linear.rho:.3g} >= 1; {_search_in_words(linear)}",
     )
 
 
-def _per_link(linear: Linearisation) -> Verdict:
+def _per_link(linear: Linearisation, one: OnePass | None) -> Verdict:
     negative = {pair: block < 0 for pair, block in linear.blocks.items()}
-    found = _search(linear, negative)
-    if found is not None:
-        delay = max(float(np.max(d)) for d in found.values())
+    late = same_delay(linear, negative)
+    if late is not None:
+        delay = max(float(np.max(d)) for d in late.values())
         return Verdict(
             "refuted",
             f"rho = {linear.rho:.3g} >= 1: oscillates when negative links are late by {delay:.3g}",
-            cast("Delay", by_link(found)),
+            cast("Delay", by_link(late)),
         )
-    if linear.rho > 1 and not _groups(linear) and not linear.parallel:
+    found = delays_of_links(one) if one is not None else None
+    if found is not None:
+        text = f"rho = {linear.rho:.3g} >= 1: oscillates with delays that turn links into phase"
+        return Verdict("refuted", text, cast("Delay", by_link(found)))
+    if not _groups(linear) and _rho_above_one(linear, one):
         return Verdict("refuted", f"rho = {linear.rho:.3g} > 1: some delays of the links oscillate")
     return Verdict(
         "open",
@@ -217,10 +217,26 @@ def _per_link(linear: Linearisation) -> Verdict:
     )
 
 
-def _varying(linear: Linearisation, per_link: Verdict) -> Verdict:
+def _varying(linear: Linearisation, one: OnePass | None, per_link: Verdict) -> Verdict:
     if per_link.status == "refuted":
         return Verdict("refuted", f"constant delays suffice: {per_link.reason}", per_link.delay)
-    return Verdict("open", f"rho = {linear.rho:.3g} >= 1, and rho < 1 is what a proof needs")
+    if _rho_above_one(linear, one):
+        text = (
+            f"rho = {linear.rho:.3g} > 1: links that deliver, of what was sent within some time, "
+            f"what pushes their target on let deviations grow"
+        )
+        return Verdict("refuted", text)
+    return Verdict("open", f"rho = {linear.rho:.6g} is not told from 1")
+
+
+def _sigma_bounds(linear: Linearisation, one: OnePass | None) -> tuple[float, float]:
+    if one is None or linear.network.directed:
+        return linear.sigma * (1 - _CLOSE), linear.sigma * (1 + _CLOSE)
+    return one.sigma_bounds()
+
+
+def _rho_above_one(linear: Linearisation, one: OnePass | None) -> bool:
+    return one.rho_above_one() if one is not None else linear.rho > 1 + _CLOSE
 
 
 def _groups(linear: Linearisation) -> list[str]:
@@ -250,25 +266,6 @@ def _links_from(linear: Linearisation, name: str, mask: Any) -> dict[Pair, Any]:
         pair: np.broadcast_to(mask, block.shape) if pair[0] == name else np.zeros(block.shape, bool)
         for pair, block in linear.blocks.items()
     }
-
-
-def _search(linear: Linearisation, masks: Mapping[Pair, Any]) -> dict[Pair, Any] | None:
-    """Delays, the same on all links of the masks, that make the network unstable; None if none."""
-    if linear.size > LARGEST or not any(mask.any() for mask in masks.values()):
-        return None
-    critical, frequency = first_crossing(linear, masks, _FREQUENCIES)
-    if not np.isfinite(critical):
-        return None
-    for factor in _DELAY_FACTORS:
-        delays = {pair: factor * critical * mask for pair, mask in masks.items()}
-        # The root that has crossed; another one, if it went too far to be found from there.
-        root = root_near(DelayedNetwork(linear, delays), 1j * frequency / factor)
-        if root is not None and root.real > 0:
-            return delays
-        with suppress(ValueError):  # too long a delay for a whole spectrum
-            if rightmost_roots(linear, by_link(delays), 1)[0].real > 0:
-                return delays
-    return None
 
 
 def _search_in_words(linear: Linearisation) -> str:
