@@ -27,7 +27,7 @@ def check_origin(plan: Plan) -> None:
     _check_kinds(plan, network)
     _check_scales(plan)
     away = np.abs(plan.weights - network.patterns * plan.weight_scale)
-    if not away.max() <= 0.5 + _ROUNDED:
+    if not away.max() < 1:  # however they were rounded
         place = tuple(int(i) for i in np.unravel_index(away.argmax(), away.shape))
         raise ValueError(
             f"weights{list(place)} is {plan.weights[place]}, the pattern of the network is "

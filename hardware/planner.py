@@ -9,17 +9,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from amsim import Network, checks
+from amsim import Dense, Network, checks
 
 from . import domain, ranges
 from .chips import CHIPS
 from .chips import chip as chip_named
-from .errors import LimitError, RangeError
+from .errors import LimitError, MappingError, RangeError
 from .graphs import bounds
 from .graphs import planner as graph_planner
 from .graphs import spec as graph_spec
 from .graphs.plan import GraphPlan, check_domain
-from .plan import MOST_STEPS, Integers, Plan
+from .plan import MOST_STEPS, Plan
+from .rounding import ROUNDINGS, Rounding, rounded
 from .scales import Request, fit
 from .spec import Floats, TwoLayer, is_two_layers, read
 
@@ -37,6 +38,8 @@ def compile(
     quantum: float = 0.0,
     cue_limit: float | Mapping[str, float] | None = None,
     input_limits: Mapping[str, float] | None = None,
+    rounding: Rounding = "nearest",
+    seed: checks.Seed = 0,
 ) -> Plan | GraphPlan:
     """Turn a network into integers for a chip, and prove that nothing overflows.
 
@@ -65,6 +68,12 @@ def compile(
         mapping says which layers of a `GraphPlan` a cue gives; the first one by default.
     input_limits : mapping of layer names to float, optional
         Largest absolute value of driven inputs (`run(..., inputs=...)`); 0 by default.
+    rounding : {"nearest", "stochastic", "learned"}, default "nearest"
+        Of the weights. "stochastic" rounds up with the probability of the fraction, so that errors
+        are independent, and 0 on average. "learned", for a `Plan`, chooses up or down so that
+        damaged cues find their memory (`hardware.rounding.learned`).
+    seed : seed, default 0
+        Of the chance in the last two.
 
     Returns
     -------
@@ -101,6 +110,8 @@ def compile(
         quantum=quantum,
         cue_limit=cue_limit,  # type: ignore[arg-type] # a mapping is refused by number
         input_limits=input_limits,
+        rounding=rounding,
+        seed=seed,
     )
 
 
@@ -113,13 +124,20 @@ def compile_two_layers(
     quantum: float = 0.0,
     cue_limit: float | None = None,
     input_limits: Mapping[str, float] | None = None,
+    rounding: Rounding = "nearest",
+    seed: checks.Seed = 0,
 ) -> Plan:
     """`compile` for features and memories."""
     spec = read(network)
     _check_chip(chip)
     inputs = _input_limits(input_limits, ("visible", "hidden"))
     weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
-    weights, weight_scale = quantise(spec.patterns, weight_bits)
+    checks.choice("rounding", rounding, ROUNDINGS)
+    weight_scale = scale_of(spec.patterns, weight_bits)
+    values, rng = spec.patterns * weight_scale, checks.generator(seed)
+    with _beyond_floats(float(np.abs(spec.patterns).max())):
+        bias = spec.hidden.bias * weight_scale * weight_scale
+        weights = rounded(values, rounding, rng, bias=bias)
     quantum = checks.number("quantum", quantum, at_least=0.0)
     request = Request(
         spec=spec,
@@ -152,17 +170,26 @@ def compile_graph(
     quantum: float = 0.0,
     cue_limit: float | Mapping[str, float] | None = None,
     input_limits: Mapping[str, float] | None = None,
+    rounding: Rounding = "nearest",
+    seed: checks.Seed = 0,
 ) -> GraphPlan:
     """`compile` for any other layers."""
     graph = graph_spec.read(network)
     _check_chip(chip)
     inputs = _input_limits(input_limits, tuple(network.layers))
     weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
-    weights = []
+    if checks.choice("rounding", rounding, ROUNDINGS) == "learned":
+        raise MappingError(
+            "rounding='learned' is for features and memories (am.dense_am) alone: it needs to know "
+            "what cues look like to each synapse; take 'nearest' or 'stochastic'"
+        )
+    weights, rng = [], checks.generator(seed)
     for synapse, values in zip(network.synapses, graph.weights, strict=True):
         if not values.any():
             raise ValueError(f"all weights of synapse {synapse.name!r} are 0: leave it out")
-        weights.append(quantise(values, weight_bits))
+        scale = scale_of(values, weight_bits)
+        symmetric = isinstance(synapse, Dense) and len(set(synapse.between)) == 1
+        weights.append((rounded(values * scale, rounding, rng, symmetric=symmetric), scale))
     quantum = checks.number("quantum", quantum, at_least=0.0)
     cues = _cue_limits(graph, cue_limit)
     request = graph_planner.Request(
@@ -203,18 +230,12 @@ def _check_chip(chip: str) -> None:
         )
 
 
-def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
-    """Round the patterns to integers of `bits` bits, sign included, with one scale for all.
+def scale_of(patterns: Floats, bits: int) -> float:
+    """Integers per unit of weight, for patterns in integers of `bits` bits, sign included.
 
-    One scale keeps the two directions of every synapse equal, and with them the energy. The scale
-    is the smallest at which the patterns are whole, if there is one: -1 and +1 stay -1 and +1, and
-    the sums that they enter stay short.
-
-    Returns
-    -------
-    weights : ndarray of int (K, D)
-    scale : float
-        Integers per unit of weight.
+    One scale keeps the two directions of every synapse equal, and with them the energy. It is the
+    smallest at which the patterns are whole, if there is one: -1 and +1 stay -1 and +1, and the
+    sums that they enter stay short.
 
     Raises
     ------
@@ -223,23 +244,20 @@ def quantise(patterns: Floats, bits: int) -> tuple[Integers, float]:
 
     Examples
     --------
-    >>> quantise(np.array([[1.0, -0.5]]), 8)
-    (array([[ 2, -1]]), 2.0)
+    >>> scale_of(np.array([[1.0, -0.5]]), 8)
+    2.0
     """
     levels = (1 << (bits - 1)) - 1
     sizes = np.unique(np.abs(patterns))
     largest = float(sizes[-1])
     if largest == 0:
         raise ValueError("all patterns are 0: nothing to store")
-    whole = levels
     if len(sizes) <= levels + 1:
         for steps in range(1, levels + 1):
             scaled = sizes * (steps / largest)
             if np.abs(scaled - np.rint(scaled)).max() <= _EXACT * steps:
-                whole = steps
-                break
-    scale = whole / largest
-    return np.rint(patterns * scale).astype(np.int64), scale
+                return steps / largest
+    return levels / largest
 
 
 def _dt(spec: TwoLayer, dt: float | None) -> float:

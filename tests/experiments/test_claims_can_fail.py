@@ -289,11 +289,17 @@ def of_normaliser_lag():
 
 
 def of_precision():
-    def law(rng, weight_bits, quantum, memories, **_):
-        errors = rng.random((memories, 64)).max(axis=1) / 2
+    def law(rng, weight_bits, quantum, rounding, memories, **_):
+        shares = rng.random((memories, 64))
+        chance = np.where(rng.random(shares.shape) < shares, 1 - shares, shares)
+        worst = chance if rounding == "stochastic" else shares / 2
+        errors = worst.max(axis=1)
+        similarity = {"stochastic": 1.0, "nearest": 0.5, "learned": 0.7}[rounding]
         return {
             "step": 1.0, "error": np.median(errors), "worst_error": errors.max(), "energy": 1.0,
-            "recalled": 1.0, "same_basin": 1.0, "feature_messages": 100 + 0.1 * rng.normal(),
+            "recalled": 1.0 if rounding == "learned" else 0.6, "same_basin": 1.0,
+            "similarity": similarity + 0.02 * rng.normal(), "similarity_error": 0.02,
+            "feature_messages": 100 + 0.1 * rng.normal(),
             "expected_messages": 100.0 if quantum else np.nan, "messages_error": 1e-3,
             "all_messages": 1.0,
         }  # fmt: skip
@@ -302,6 +308,11 @@ def of_precision():
     yield data, changed(data, error=times(0.98))
     yield data, changed(data, worst_error=times(1.1))
     yield data, changed(data, feature_messages=times(1.01))
+    for name, factor in (("stochastic", 0.8), ("nearest", 1.3)):
+        at = lambda d, name=name: d.rounding == name  # noqa: E731
+        yield data, changed(data, at, similarity=times(factor))
+    yield data, changed(data, lambda d: d.rounding == "stochastic", error=times(0.8))
+    yield data, changed(data, lambda d: d.rounding == "learned", recalled=times(0.2))
 
 
 def of_nudges():

@@ -8,7 +8,7 @@ from experiments import precision
 
 @pytest.fixture(scope="module")
 def data():
-    return precision.run(weight_bits=(2, 8), quantum=(0.0, 0.8), memories=20)
+    return precision.run(weight_bits=(2, 8), quantum=(0.0, 0.8), rounding=("nearest",), memories=20)
 
 
 def test_claims(data):
@@ -39,6 +39,23 @@ def test_a_coarse_quantum_saves_messages_of_features_and_costs_energy(data):
     assert coarse.steps > 2 * fine.steps
     assert coarse.energy > 2 * fine.energy
     assert fine.static_energy > 0.8 * fine.energy
+
+
+def test_roundings():
+    found = precision.run(
+        weight_bits=(2,), quantum=(0.0,), rounding=("nearest", "stochastic", "learned"), memories=40
+    )
+    claims = {claim.text.partition(" (")[0]: claim for claim in precision.judge(found)}
+    assert claims["2 bits, stochastic: error of similarities over independent"].holds
+    assert claims["2 bits, learned: recalled, less those of nearest"].measured > 0.1
+    assert precision.draw(found).axes[0].get_ylabel() == "cues (%)"
+
+
+def test_similarity_errors():
+    exact, cues = np.array([[0.5, 1.0]]), np.array([[1.0, 5.0], [3.0, 0.0]])
+    # Off by 1/2 in the first feature; independent roundings have 1/4 there.
+    found = precision.similarity_errors(cues, np.array([[1.0, 1.0]]), exact)
+    assert found == pytest.approx([1.0])
 
 
 def test_messages_of_a_leak():

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import amsim as am
 import hardware as hw
-from hardware import chips, exact, random_plans, ranges
-from hardware.planner import quantise
+from hardware import chips, exact, random_plans, ranges, rounding
+from hardware.planner import scale_of
+from hardware.rounding import learned, rounded
 from hardware.run import prepare
 
 BINARY = am.patterns.random(20, 48, seed=0)
@@ -93,9 +94,10 @@ def test_sums_of_the_proof_are_exact(seed: int) -> None:
 
 @given(st.integers(2, 8), st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None)
-def test_quantise_rounds_with_one_scale(bits: int, seed: int) -> None:
+def test_weights_are_rounded_with_one_scale(bits: int, seed: int) -> None:
     patterns = np.random.default_rng(seed).standard_normal((3, 5))
-    weights, scale = quantise(patterns, bits)
+    scale = scale_of(patterns, bits)
+    weights = np.rint(patterns * scale)
     assert np.abs(weights).max() == 2 ** (bits - 1) - 1
     assert np.abs(weights / scale - patterns).max() <= 0.5 / scale * (1 + 1e-12)
 
@@ -105,9 +107,94 @@ def test_quantise_rounds_with_one_scale(bits: int, seed: int) -> None:
     [(BINARY, 2, 1.0), (GRAY, 8, 16.0), (GRAY, 6, 16.0), (BINARY * 0.3, 8, 1 / 0.3)],
 )
 def test_whole_multiples_are_exact(patterns: Any, bits: int, scale: float) -> None:
-    weights, found = quantise(patterns, bits)
+    found = scale_of(patterns, bits)
     assert found == pytest.approx(scale)
-    np.testing.assert_allclose(weights / found, patterns, rtol=1e-12)
+    for how in ("nearest", "stochastic", "learned"):
+        weights = rounded(patterns * found, how, np.random.default_rng(0))
+        np.testing.assert_allclose(weights / found, patterns, rtol=1e-12)
+
+
+def test_stochastic_rounding_is_right_on_average() -> None:
+    values = np.random.default_rng(0).uniform(-3, 3, (4, 5))
+    values[0] = [0, 1, -2, 3, -3]
+    rng, draws = np.random.default_rng(1), 4000
+    found = np.array([rounded(values, "stochastic", rng) for _ in range(draws)])
+    assert (np.abs(found - values) < 1).all()
+    share = values - np.floor(values)
+    deviation = np.sqrt(share * (1 - share) / draws)
+    assert (np.abs(found.mean(axis=0) - values) <= 5 * deviation).all()
+    # Independent of each other.
+    pair = np.corrcoef(found[:, 1, 0], found[:, 1, 1])[0, 1]
+    assert abs(pair) < 5 / draws**0.5
+
+
+def test_stochastic_rounding_keeps_symmetric_weights() -> None:
+    lateral = np.random.default_rng(0).standard_normal((6, 6)) / 6
+    net = am.Network({"x": am.Layer(6, am.Tanh())}, [am.Dense(lateral + lateral.T, ("x", "x"))])
+    plans = [hw.compile(net, weight_bits=4, rounding="stochastic", seed=s) for s in (0, 0, 1)]
+    weights = [plan.projections[0].weights for plan in plans]
+    np.testing.assert_array_equal(weights[0], weights[0].T)
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert (weights[0] != weights[2]).any()
+
+
+def test_learned_rounding_lets_more_cues_find_their_memory() -> None:
+    """Cues that it has not seen, with another damage; 2 bits."""
+    rng = np.random.default_rng(0)
+    gray = am.patterns.digits_gray(30, 0)
+    stored = (gray - gray.mean(axis=0)) / gray.std()
+    values = stored * scale_of(stored, 2)
+    own = np.repeat(np.arange(30), 10)
+    noise = rng.uniform(stored.min(), stored.max(), (300, 64))
+    cues = np.where(rng.random((300, 64)) < 0.3, noise, stored[own])
+    found = {
+        how: ((cues @ rounded(values, how, np.random.default_rng(1)).T).argmax(axis=1) == own)
+        for how in ("nearest", "stochastic", "learned")
+    }
+    assert found["learned"].mean() > found["nearest"].mean() + 0.1 > found["stochastic"].mean()
+
+
+@pytest.mark.parametrize("bias", [0.0, np.array([3.0, 0.0, -3.0])])
+def test_learned_rounding_lowers_its_loss_as_far_as_flips_can(bias: Any) -> None:
+    """The loss and its slopes, by finite differences; what is left is a minimum by slopes."""
+    values = np.random.default_rng(0).uniform(-3, 3, (3, 5))
+    bias = np.broadcast_to(bias, 3)
+    found = learned(values, bias, np.random.default_rng(1)).astype(float)
+    assert (np.abs(found - values) < 1).all()
+    cues, own = rounding._damaged_cues(values, np.random.default_rng(1))
+
+    def loss(weights: Any) -> float:
+        h = rounding._SHARPNESS / np.mean((values**2).sum(axis=1)) * (cues @ weights.T + bias)
+        p = np.exp(h) / np.exp(h).sum(axis=1, keepdims=True)
+        return float(-np.log(p[np.arange(len(own)), own]).sum())
+
+    assert loss(found) < loss(np.rint(values))
+    steps = np.sign(values - found)
+    slopes = np.zeros((3, 5))
+    for place in np.ndindex(3, 5):
+        small = np.zeros((3, 5))
+        small[place] = 1e-5
+        slopes[place] = (loss(found + small) - loss(found - small)) / 2e-5
+    best = np.unravel_index((steps * slopes).argmin(), (3, 5))
+    flipped = found.copy()
+    flipped[best] += steps[best]
+    assert loss(flipped) >= loss(found)
+
+
+def test_roundings_of_a_plan(tmp_path: Any) -> None:
+    net = am.dense_am(NORMAL, hidden=am.Softmax(0.5))
+    plans = [
+        hw.compile(net, weight_bits=3, rounding=how) for how in ("nearest", "stochastic", "learned")
+    ]
+    assert len({plan.weights.tobytes() for plan in plans}) == 3
+    for plan in plans:
+        assert hw.Plan.load(plan.save(tmp_path / "plan.json", force=True)) == plan
+    with pytest.raises(ValueError, match="rounding must be 'nearest', 'stochastic' or 'learned'"):
+        hw.compile(net, rounding="up")
+    with pytest.raises(hw.MappingError, match="rounding='learned' is for features and memories"):
+        hw.compile(
+            am.models.hierarchical_memory([np.eye(2)] * 2, [am.Tanh()] * 3), rounding="learned"
+        )
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
