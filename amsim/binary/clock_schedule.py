@@ -115,6 +115,8 @@ def _check(timing: Any) -> None:
         (timing.common_jitter is not None, "common jitter", "take jitter"),
         (timing.bursts is not None, "a burst of losses", "take drop"),
         (timing.drift is not None, "a drift", "their delays are constant"),
+        (bool(timing.refractory), "a refractory time", "ticks say how often they may flip"),
+        (timing.quantum_spread != 0, "quantum_spread", "they send each flip"),
         (bool(timing.faults), "a fault", "clamp units, or leave faults out"),
     ):  # fmt: skip
         if unusable:

@@ -35,7 +35,7 @@ def inter_event_bounds(
         reach = max(reach, np.abs(x[part]).max(initial=0.0))
         kind, parameter = int(population["kind"]), float(population["parameter"])
         slope = steepest(kind, parameter, reach)
-        step = population["quantum"] * (0.5 if rules["ahead"] else 1.0)
+        step = layout.units["quantum"][part].min() * (0.5 if rules["ahead"] else 1.0)
         if slope < math.inf and reach > 0:
             bounds[p] = step / (slope * population["fastest"] * 2.0 * reach)
     return np.asarray(np.minimum(bounds, rules["heartbeat"]))

@@ -65,6 +65,12 @@ class Timing:
         Losses that messages of a group share, in place of `drop`.
     drift : Drift, optional
         Time constants and delays that change during a run.
+    refractory : float or mapping of layer names to array_like, default 0.0
+        For so long after a message a unit does not send. If its output has moved by a quantum until
+        then, it sends what its output is at the end; with a clock it sends at the next tick.
+    quantum_spread : float, default 0.0
+        Mismatch of comparators: the quantum of each unit is multiplied by exp(quantum_spread * z),
+        with z standard normal and fixed.
 
     Raises
     ------
@@ -99,6 +105,8 @@ class Timing:
     common_jitter: CommonJitter | None = None
     bursts: Bursts | None = None
     drift: Drift | None = None
+    refractory: float | Mapping[str, ArrayLike] = 0.0
+    quantum_spread: float = 0.0
 
     __repr__ = fields_repr
 
@@ -113,6 +121,8 @@ class Timing:
             number_field(self, "jitter")
         number_field(self, "drop", below=1.0)
         number_field(self, "tau_spread", at_most=_LARGEST_SPREAD)
+        number_field(self, "quantum_spread", at_most=_LARGEST_SPREAD)
+        object.__setattr__(self, "refractory", _refractory(self.refractory))
         if self.heartbeat is not None:
             number_field(self, "heartbeat", at_least=checks.SMALLEST)
         if not (self.clock is None or isinstance(self.clock, (Poisson, Periodic, Barrier))):
@@ -151,7 +161,8 @@ class Timing:
         by_group = isinstance(self.clock, Periodic) and self.clock.per == "group"
         by_group = by_group or isinstance(self.clock, Barrier)
         correlated = self.common_jitter is not None or self.bursts is not None
-        return self.fabric is not None or bool(self.faults) or by_group or correlated
+        rests = bool(self.refractory)
+        return self.fabric is not None or bool(self.faults) or by_group or correlated or rests
 
 
 def _delay(value: Any, name: str = "delay") -> Any:
@@ -164,6 +175,22 @@ def _delay(value: Any, name: str = "delay") -> Any:
     if array.min() < 0:
         raise ValueError(f"Timing: {name} must not be negative, got {checks.shown(value)}")
     return checks.owned(array) if array.ndim else float(array)
+
+
+def _refractory(value: Any) -> float | dict[str, Any]:
+    """A number, or arrays by layer; finite and not negative."""
+    if not isinstance(value, Mapping):
+        return checks.number("Timing: refractory", value, at_least=0.0, at_most=checks.LARGEST)
+    found = {}
+    for layer, times in value.items():
+        what = (
+            f"Timing: refractory of layer {checks.text('Timing: a layer of refractory', layer)!r}"
+        )
+        array = checks.array(what, times, empty=False, largest=checks.LARGEST)
+        if array.min() < 0:
+            raise ValueError(f"{what} must not be negative, got {checks.shown(times)}")
+        found[layer] = checks.owned(array)
+    return found
 
 
 def checked_quantum(what: str, quantum: Any) -> float | dict[str, float]:

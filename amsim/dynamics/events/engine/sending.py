@@ -34,7 +34,7 @@ def set_levels(layout, state, i, value, direction):
     Its output is `value`, and moves up (1), down (-1) or somewhere (0).
     """
     population, unit = layout.populations[layout.units[i].population], state.units[i]
-    kind, parameter, quantum = population.kind, population.parameter, population.quantum
+    kind, quantum = population.kind, layout.units[i].quantum
     carried, further, back = value, quantum, quantum
     if layout.rules[0].ahead and kind != SIGN:
         carried = value + 0.5 * quantum * direction
@@ -44,13 +44,21 @@ def set_levels(layout, state, i, value, direction):
     rising = direction >= 0.0
     unit.up = value + (further if rising else back)
     unit.down = value - (back if rising else further)
+    place_levels(layout, state, i)
+    return carried
+
+
+@inner
+def place_levels(layout, state, i):
+    """Where the levels of unit i are in its state, or in its height above a threshold."""
+    population, unit = layout.populations[layout.units[i].population], state.units[i]
+    kind, parameter = population.kind, population.parameter
     if kind == ENTMAX:
         state.low[i] = height(kind, population.alpha, unit.down)
         state.high[i] = height(kind, population.alpha, unit.up)
     elif np.isnan(unit.fixed) and kind not in GROUPS:
         state.low[i] = inverse(kind, parameter, unit.down)
         state.high[i] = inverse(kind, parameter, unit.up)
-    return carried
 
 
 @inner_inlined

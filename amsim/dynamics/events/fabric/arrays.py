@@ -65,6 +65,7 @@ UNIT_WAY = np.dtype(
         ("root", np.int64),
         ("rank", np.int64),  # its number among those of the root
         ("group", np.int64),
+        ("refractory", np.float64),  # time after a message
     ],
     align=True,
 )
@@ -129,10 +130,12 @@ SLOT = np.dtype(
     ],
     align=True,
 )
-# A unit that waits for a place: what levels it had, and where its output went.
+# A unit that waits for a place, or for the end of its refractory time: what levels it had, and
+# where its output went.
 HELD = np.dtype(
     [
         ("waiting", np.bool_),
+        ("resting", np.bool_),
         ("up", np.float64),
         ("down", np.float64),
         ("direction", np.float64),
@@ -183,8 +186,8 @@ TALLY = np.dtype(
     align=True,
 )
 # What a packet is besides a look of a unit: the end of a service, a way between two servers, a
-# fault, a message of a babbler, or a barrier.
-SERVED, ON_A_LINK, FAILS, BABBLE, BARRIER = -3, -4, -5, -6, -7
+# fault, a message of a babbler, a barrier, or the end of a refractory time.
+SERVED, ON_A_LINK, FAILS, BABBLE, BARRIER, RESTED = -3, -4, -5, -6, -7, -8
 
 
 @bundle

@@ -24,6 +24,7 @@ from .arrays import (
     DEAD,
     FAILS,
     ON_A_LINK,
+    RESTED,
     SERVED,
     SILENT,
     STUCK,
@@ -31,6 +32,7 @@ from .arrays import (
 from .barrier import announce_barrier, begin_step, wait_for_barrier
 from .serving import (
     ask_to_say,
+    end_rest,
     end_service,
     enter,
     free_slot,
@@ -110,7 +112,8 @@ def _look(layout, state, traffic, unit, what, number, by_barrier):
     value, direction = moved(layout, state, unit, t)
     silent = t - state.units[unit].sent_at
     sends = direction != 0.0 or silent >= rules.heartbeat * (1.0 - 1e-12)
-    waits = traffic.held[unit].waiting or traffic.held[unit].mute
+    held = traffic.held[unit]
+    waits = held.waiting or held.resting or held.mute
     if what == TICK:
         if by_barrier:
             traffic.tally[0].under_way -= 1
@@ -199,10 +202,14 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
                 if tally.under_way == 0:  # else a unit babbles
                     _read_at_barrier(layout, state, ways, traffic)
                     begin_step(layout, state, traffic)
+            elif what == RESTED:
+                sends, value, direction = end_rest(layout, state, ways, traffic, unit)
+                if sends:
+                    sender = unit
             elif what == BABBLE:
                 if not traffic.held[unit].mute:
                     value, direction = moved(layout, state, unit, t)
-                    if not traffic.held[unit].waiting:
+                    if not (traffic.held[unit].waiting or traffic.held[unit].resting):
                         sender = unit
                     _babble(layout, state, ways, traffic, unit, index + 1)
             else:

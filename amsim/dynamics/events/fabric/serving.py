@@ -18,10 +18,11 @@ from ....neurons import GROUPS, SHARE, SIGN
 from ..engine.clocks import next_tick_after
 from ..engine.groups import log_sum_exp
 from ..engine.leak import find_crossing, receive, sends_at_levels, state_at
+from ..engine.loop import moved
 from ..engine.queue import push
-from ..engine.sending import keys_of_message, output, travel, write_message
+from ..engine.sending import keys_of_message, output, place_levels, travel, write_message
 from ..engine.state import ALL
-from .arrays import COALESCE, ON_A_LINK, SERVED, WAIT
+from .arrays import COALESCE, ON_A_LINK, RESTED, SERVED, WAIT
 from .correlated import common_delay, loss
 
 
@@ -326,6 +327,39 @@ def _hold(layout, state, ways, traffic, i, direction, entry):
 
 
 @inner
+def _rest(layout, state, ways, traffic, i):
+    """Unit i may not send yet: it has no levels until then; ticks and heartbeats come again."""
+    unit, held = state.units[i], traffic.held[i]
+    held.resting, held.up, held.down = True, unit.up, unit.down
+    _take_levels(layout, state, i)
+    push(state, unit.sent_at + ways.units[i].refractory, RESTED, 0, i, False)
+    if ways.rules[0].counts:
+        traffic.tally[0].news += 1
+        state.run[0].check = np.inf
+
+
+@inner
+def end_rest(layout, state, ways, traffic, i):
+    """Unit i may send again: whether its output has moved meanwhile, and what it is."""
+    p, held, tally = layout.units[i].population, traffic.held[i], traffic.tally[0]
+    held.resting = False
+    if ways.rules[0].counts:
+        tally.news -= 1
+        if tally.news == 0:
+            state.run[0].check = max(state.run[0].now, tally.since)
+    if held.mute:
+        return False, 0.0, 0.0
+    state.units[i].up, state.units[i].down = held.up, held.down
+    place_levels(layout, state, i)
+    value, direction = moved(layout, state, i, state.run[0].now)
+    if direction == 0.0 and layout.populations[p].kind in GROUPS:
+        state.populations[p].due = state.run[0].now
+    elif direction == 0.0 and state.populations[p].scan == layout.populations[p].stop:
+        find_crossing(layout, state, p, i)
+    return direction != 0.0, value, direction
+
+
+@inner
 def ask_to_say(layout, state, ways, traffic, i, value, direction):
     """Unit i wants to send: it does so now, or when there is a place.
 
@@ -337,7 +371,11 @@ def ask_to_say(layout, state, ways, traffic, i, value, direction):
     value, direction : float
         Its output, and where that moves.
     """
-    entry = ways.roots[ways.units[i].root].entry
+    unit, entry = state.units[i], ways.roots[ways.units[i].root].entry
+    if unit.latest >= 0 and state.run[0].now < unit.sent_at + ways.units[i].refractory:
+        if direction != 0.0 and not layout.rules[0].clocked:
+            _rest(layout, state, ways, traffic, i)
+        return
     if entry >= 0:
         if is_full(ways, traffic, entry):
             _hold(layout, state, ways, traffic, i, direction, entry)

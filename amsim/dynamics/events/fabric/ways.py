@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ from ....network import Network
 from ..clocks import Barrier, Periodic
 from ..faults import KINDS
 from ..layout import Layout
-from ..layout.arrays import Ints, Records
+from ..layout.arrays import Floats, Ints, Records
 from ..layout.delays import jitter_of
 from ..layout.populations import unit_slices
 from ..layout.rules import set_clocks
@@ -181,6 +181,7 @@ def lay_ways(
             units["root"][members], units["rank"][members] = len(roots), np.arange(len(members))
             units["group"][members] = a
             roots.append(builder.root(p, int(a), len(members)))
+    units["refractory"] = _refractory(network, timing, len(units))
     ways = _Arrays(builder, roots).ways(units, seed, counts, layout)
     ways = ways._replace(faults=_faults(network, timing, list(builder.names)))
     layout = _with_registers(layout, builder)
@@ -320,6 +321,26 @@ def _with_registers(layout: Layout, builder: _Builder) -> Layout:
         projection["register_sender"], projection["register_receiver"] = count, 1
         place += int(source["stop"] - source["start"]) * int(count)
     return layout._replace(projections=projections)
+
+
+def _refractory(network: Network, timing: Timing, count: int) -> Floats:
+    """The refractory time of every unit; normalisers have none."""
+    slices, times, given = unit_slices(network), np.zeros(count), timing.refractory
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(slices, np.asarray(given))
+    for name, values in given.items():
+        if name not in slices:
+            raise ValueError(
+                f"Timing: refractory names a layer {name!r}; the network has {', '.join(slices)}"
+            )
+        array, shape = np.asarray(values, np.float64), network.layers[name].shape
+        if array.ndim and array.shape != shape:
+            raise ValueError(
+                f"Timing: refractory of layer {name!r} has shape {array.shape}, the layer has "
+                f"shape {shape}; give one number, or one for each unit"
+            )
+        times[slices[name]] = array.ravel()
+    return times
 
 
 def _faults(network: Network, timing: Timing, names: list[str]) -> Records:

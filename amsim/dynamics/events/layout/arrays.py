@@ -56,6 +56,7 @@ UNIT_CONSTANTS = np.dtype(
     [
         ("population", np.int64),
         ("rate", np.float64),  # leak / tau
+        ("quantum", np.float64),
         ("clock", np.int64),  # number of its clock, which others may share,
         ("phase", np.float64),  # first tick,
         ("period", np.float64),  # and time between ticks

@@ -29,7 +29,7 @@ def runs_in_windows(layout: Layout) -> bool:
     jitter = layout.jitter.max(initial=0.0)
     heartbeat = rules["heartbeat"] if np.isfinite(rules["heartbeat"]) else 0.0
     shortest = max(
-        _PER_QUANTUM * populations["quantum"].min() / populations["fastest"].max(),
+        _PER_QUANTUM * layout.units["quantum"].min() / populations["fastest"].max(),
         (layout.delays.max() + jitter) / _MOST_WINDOWS,
         heartbeat / _MOST_WINDOWS,
         jitter / _MOST_LOOKS,

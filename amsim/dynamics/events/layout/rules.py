@@ -8,6 +8,7 @@ import numpy as np
 
 from ....compiled import draws
 from ....network import Network
+from ....neurons import NORMALISER
 from ..clocks import Barrier, Periodic, Poisson
 from ..options import EventDriven
 from ..timing import Timing
@@ -88,8 +89,21 @@ def units_of(populations: Records, rate: Floats, timing: Timing, seed: int) -> R
     units = np.zeros(len(rate), UNIT_CONSTANTS)
     units["rate"] = rate
     units["population"] = np.repeat(np.arange(len(populations)), width)
+    units["quantum"] = populations["quantum"][units["population"]] * _mismatch(
+        populations["kind"][units["population"]], timing, seed
+    )
     set_clocks(units, np.arange(len(units)), timing, seed)
     return units
+
+
+def _mismatch(kind: Ints, timing: Timing, seed: int) -> Floats:
+    """The factor of the quantum of every unit; normalisers have none."""
+    if not timing.quantum_spread:
+        return np.ones(len(kind))
+    from scipy.special import ndtri
+
+    z = ndtri(draws.uniform(seed, draws.QUANTUM, len(kind)))
+    return np.where(kind == NORMALISER, 1.0, np.exp(timing.quantum_spread * z))
 
 
 def set_clocks(units: Records, number: Ints, timing: Timing, seed: int) -> None:
