@@ -101,9 +101,18 @@ def noise(found):
     assert (v**2).mean() == pytest.approx(mean, rel=0.05)
 
 
+def learning(found):
+    assert found["accuracy"] > 0.95
+    np.testing.assert_allclose(found["logits"], found["attention"], rtol=0, atol=1e-6)
+    soon = found["times"] > 0.2
+    assert (np.array(found["right"])[soon] > 0.9).all() and found["way"][10] > 0.5 * found["way"][0]
+    assert 0 < found["proven"].sum() < 50 and found["correct"][found["proven"]].all()
+    assert found["shares"][0] < 0.8 and min(found["shares"][2:]) > 0.9
+
+
 SAID = [
     damaged_digit, landscape, time_constants, no_clock, timing_breaks, certificates,
-    capacity, attention, chip, experiment, sequences, noise,
+    capacity, attention, chip, experiment, sequences, noise, learning,
 ]  # fmt: skip
 
 
