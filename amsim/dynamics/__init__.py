@@ -1,6 +1,7 @@
 """Simulation of recall over time: `simulate` and its solvers."""
 
 from .brian import Brian2
+from .cells import Cells
 from .events import (
     Barrier,
     Bursts,
@@ -30,6 +31,7 @@ __all__ = [
     "Barrier",
     "Brian2",
     "Bursts",
+    "Cells",
     "CommonJitter",
     "Drift",
     "EventDriven",

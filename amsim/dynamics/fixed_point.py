@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..network import Network
 from ..progress import Progress
 from ..synapses import Array, project_each
 from .attention import Kind, attention, largest_products
+from .cells import Cells
 from .precision import float32_serves
 from .problem import (
     BLOW_UP,
@@ -26,6 +27,9 @@ from .problem import (
     Reader,
     Solution,
 )  # fmt: skip
+
+# Of the tolerance: what an index may leave out.
+_LEFT_OUT = 0.03
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class FixedPoint:
     record : bool, default False
         Whether all updates are kept. Otherwise the trajectory has the start and the end, and many
         memories are never in memory for all cues at once.
+    index : Cells, optional
+        Of the memories of a network with a softmax: updates then read those alone that may matter.
+        A cue settles as without it; ``stats["read"]`` counts the memories that were read for it.
 
     Notes
     -----
@@ -62,15 +69,21 @@ class FixedPoint:
 
     max_updates: int = 1000
     record: bool = False
+    index: Cells | None = None
 
     def __post_init__(self) -> None:
         updates = checks.count("FixedPoint: max_updates", self.max_updates, at_most=10**9)
         object.__setattr__(self, "max_updates", updates)
         object.__setattr__(self, "record", checks.flag("FixedPoint: record", self.record))
+        if self.index is not None:
+            example = "Cells(network, labels) or None"
+            checks.instance("FixedPoint: index", self.index, Cells, example)
 
     def solve(self, problem: Problem) -> Solution:
         """Iterate all cues of the batch; settled ones rest."""
         self.check(problem)
+        if self.index is not None:
+            return _Indexed(problem, self.record, self.index).solve(self.max_updates)
         kind = _Attention if _is_attention(problem) else _Layers
         return kind(problem, self.record).solve(self.max_updates)
 
@@ -84,6 +97,19 @@ class FixedPoint:
         if problem.t0:
             raise ValueError(
                 "FixedPoint: updates have no time: leave t0 out, and pass the final of a trajectory"
+            )
+        if self.index is not None and self.index.network is not problem.network:
+            raise ValueError(
+                "FixedPoint: the index is that of another network: make Cells of this one"
+            )
+        if self.index is not None and not (
+            problem.ranks is None
+            and _is_attention(problem)
+            and self.index.hidden not in problem.given
+        ):
+            raise ValueError(
+                "FixedPoint: an index serves updates of the features by all memories, in one "
+                "process and without starts, inputs or clamps of the memories: leave index out"
             )
 
 
@@ -282,7 +308,7 @@ class _Attention(Iteration):
         self.memories = layers[self.hidden]
         softmax = self.memories.lagrangian
         assert isinstance(softmax, Softmax)
-        self.beta = softmax.beta
+        self.beta, self.tolerance = softmax.beta, problem.tolerance
         known = self.visible in problem.given
         start = problem.given[self.visible] if known else problem.initial[self.visible]
         given = problem.inputs_at(0.0).get(self.visible, np.zeros(1))
@@ -329,7 +355,7 @@ class _Attention(Iteration):
 
     def at_rest(self, states: Array, change: Array) -> NDArray[np.bool_]:
         """Where products are float64, and neither features nor memories move any more."""
-        cues, tolerance = self.running, self.problem.tolerance
+        cues, tolerance = self.running, self.tolerance
         quiet = self.exact[cues] & (change <= tolerance)
         if quiet.any():
             quiet[quiet] = self.distance(cues[quiet], states[quiet]) <= tolerance
@@ -384,3 +410,30 @@ class _Attention(Iteration):
             return states
 
         return read
+
+
+class _Indexed(_Attention):
+    """The same by an index, in float64; its error is a small part of the tolerance."""
+
+    def __init__(self, problem: Problem, record: bool, index: Cells) -> None:
+        super().__init__(problem, record)
+        self.index, self.exact[:] = index, True
+        self.read = np.zeros(problem.batch, np.int64)
+        self.tolerance = (1 - 2 * _LEFT_OUT) * problem.tolerance
+
+    def attend(self, cues: NDArray[np.int64], features: Array) -> Array:
+        error = _LEFT_OUT * (self.problem.tolerance or float(np.finfo(np.float64).eps))
+        found, read = self.index.attention(features, self.beta, error)
+        self.read[cues] += read
+        return np.asarray(self.external[cues] + found)
+
+    def distance(self, cues: NDArray[np.int64], states: Array) -> Array:
+        """As above; how far memories moved is bounded by their lengths, and none is read."""
+        if self.memories.algebraic:
+            return super().distance(cues, states)
+        last, before = self.last[cues], self.before[cues]
+        moves = np.stack([states - last, last - before])
+        return np.asarray(self.index.longest * np.sqrt((moves**2).sum(axis=-1)).max(axis=0))
+
+    def solution(self) -> Solution:
+        return replace(super().solution(), stats={"read": self.read})
