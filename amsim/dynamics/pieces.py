@@ -21,6 +21,8 @@ from .watch import Watcher
 Solve = Callable[[Problem], Solution]
 # Breakpoints that are this near, relative to their size, are one that was rounded.
 _SAME = 1e-13
+# Numbers of the largest layer that are read at a time.
+_BLOCK = 1 << 20
 
 
 def in_pieces(
@@ -154,19 +156,28 @@ class _Run:
             return False
         times = self.times() if beyond is None else self.problem.times[:beyond]
         record = _Record(self.pieces, times, self.ends, self.stopped)
+        layers = self.problem.network.layers
+        block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
         while self.called < len(times):
-            row, time = self.called, float(times[self.called])
-            self.called += 1
-            states = {n: record(n, slice(row, row + 1))[0] for n in self.problem.network.layers}
-            if self.watcher.call(time, states):
-                for cue in np.flatnonzero(self.ends > time):
-                    self.stopped[int(cue)] = {n: x[cue] for n, x in states.items()}
-                    self.ends[cue], self.codes[cue] = time, STOPPED
-                at = np.isin(self.codes, (INTERRUPTED, TIME_LIMIT)) & (self.ends == time)
-                self.codes[at] = STOPPED
-                self.watcher.forget_after(time)
-                return True
+            first, stop = self.called, min(self.called + block, len(times))
+            rows = {name: record(name, slice(first, stop)) for name in layers}
+            for row, time in enumerate(times[first:stop]):
+                self.called += 1
+                states = {name: x[row] for name, x in rows.items()}
+                if self.watcher.call(float(time), states):
+                    self.stop_all(float(time), states)
+                    return True
         return False
+
+    def stop_all(self, time: float, states: dict[str, Array]) -> None:
+        """End all cues that still run at a time, with the states that they have there."""
+        for cue in np.flatnonzero(self.ends > time):
+            self.stopped[int(cue)] = {n: x[cue] for n, x in states.items()}
+            self.ends[cue], self.codes[cue] = time, STOPPED
+        at = np.isin(self.codes, (INTERRUPTED, TIME_LIMIT)) & (self.ends == time)
+        self.codes[at] = STOPPED
+        if self.watcher is not None:
+            self.watcher.forget_after(time)
 
     def times(self) -> Array:
         """Of the record of a run that has ended."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ Callback = Callable[[float, dict[str, Array]], object]
 _LOOK = 0.2
 # Lengths of the pieces that a watched run is made in, in units of the largest tau: doubled up to
 # the last, so that little is computed in vain after a run has stopped.
-_PIECE, _LONGEST = 1.0, 32.0
+_PIECE, _LONGEST = 4.0, 8.0
 # Of a root, relative to the time.
 _ROOT = 1e-14
 
@@ -105,16 +106,46 @@ def checked_watches(given: Any, network: Network) -> dict[str, Watch]:
     return watches
 
 
+class _States(dict[str, Array]):
+    """States of a cue at one time by layer, read when they are asked for.
+
+    The states of memories take a product each, which most functions do not need.
+    """
+
+    def __init__(self, names: Iterable[str], read: Callable[[str], Array]) -> None:
+        super().__init__(dict.fromkeys(names, np.empty(0)))
+        self._read = read
+
+    def __getitem__(self, name: str) -> Array:
+        return self._read(name) if name in self else super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:  # without it dict(states) would copy what is not read yet
+        return super().__iter__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+
 @dataclass(frozen=True, eq=False)
 class _Path:
     """What one cue did in a piece."""
 
     times: Array  # (T,) of the piece
-    states: dict[str, Array]  # (T, *shape)
+    names: Iterable[str]
+    states: Callable[[str], Array]  # (T, *shape) of a layer
 
     def row(self, k: int) -> dict[str, Array]:
         """The states at one of the times."""
-        return {name: x[k] for name, x in self.states.items()}
+        return _States(self.names, lambda name: self.states(name)[k])
 
 
 class Watcher:
@@ -163,20 +194,17 @@ class Watcher:
 
     def look(self, part: Problem, cues: NDArray[np.int64], solution: Solution) -> dict[int, Any]:
         """Note the crossings of a piece; {cue: (time in it, states)} of those that stop."""
-        stops = {}
-        if self.watches:
-            names = part.network.layers
-            rows = {name: solution.record(name, slice(None)) for name in names}
-            last = {name: solution.final(name, slice(None))[0] for name in names}
-            for b, cue in enumerate(cues):
-                held = solution.times < solution.ends[b]
-                path = _Path(
-                    np.append(solution.times[held], solution.ends[b]),
-                    {n: np.concatenate([rows[n][held, b], last[n][b][None]]) for n in names},
-                )
-                stop = self._look_at(_Alone(part, b, self.watches), path, int(cue))
-                if stop is not None:
-                    stops[int(cue)] = stop
+        stops: dict[int, Any] = {}
+        if not self.watches:
+            return stops
+        rows = cache(lambda name: solution.record(name, slice(None)))
+        last = cache(lambda name: solution.final(name, slice(None))[0])
+        for b, cue in enumerate(cues):
+            stop = self._look_at(
+                _Alone(part, b, self.watches), _path(part, solution, rows, last, b), cue
+            )
+            if stop is not None:
+                stops[int(cue)] = stop
         return stops
 
     def _look_at(self, alone: _Alone, path: _Path, cue: int) -> Any:
@@ -192,7 +220,7 @@ class Watcher:
                 time, states = alone.root(name, path, int(k), values[k : k + 2])
                 crossings.append((time, name, states, watch.terminal))
         for time, name, states, terminal in sorted(crossings, key=lambda each: each[0]):
-            self.found.append((alone.part.t0 + time, name, cue, states))
+            self.found.append((alone.t0 + time, name, cue, states))
             if terminal:
                 return time, states
         return None
@@ -229,15 +257,40 @@ class Watcher:
         return first
 
 
+def _path(
+    part: Problem,
+    solution: Solution,
+    rows: Callable[[str], Array],
+    last: Callable[[str], Array],
+    b: int,
+) -> _Path:
+    """What cue b did, by the record of all and their last states."""
+    held = solution.times < solution.ends[b]
+
+    @cache
+    def states(name: str) -> Array:
+        return np.concatenate([rows(name)[held, b], last(name)[b][None]])
+
+    return _Path(np.append(solution.times[held], solution.ends[b]), part.network.layers, states)
+
+
 class _Alone:
     """One cue of a piece between its rows."""
 
     def __init__(self, part: Problem, b: int, watches: Mapping[str, Watch]) -> None:
-        self.part, self.watches = part.select(np.array([b])), watches
+        self.t0, self.watches = part.t0, watches
+        self._of_all, self._b = part, b
+
+    @cached_property
+    def part(self) -> Problem:
+        """The problem of this cue."""
+        return self._of_all.select(np.array([self._b]))
 
     def value(self, name: str, time: float, states: dict[str, Array]) -> float:
         """What a function says."""
-        given = self.watches[name].function(self.part.t0 + time, states)
+        given = self.watches[name].function(self.t0 + time, states)
+        if type(given) is float and given == given:
+            return given
         found = np.asarray(given)
         if found.size != 1 or found.dtype.kind not in "buif":
             raise TypeError(
@@ -274,7 +327,7 @@ class _Alone:
     def _between(self, path: _Path, k: int) -> Callable[[float], dict[str, Array]]:
         """States between two rows: a cubic by their slopes, a line if there is noise."""
         part, network = self.part, self.part.network
-        pair = {n: path.states[n][k : k + 2] for n in network.dynamic}
+        pair = {n: path.states(n)[k : k + 2] for n in network.dynamic}
         ends = [network.pack({n: x[i][None] for n, x in pair.items()}) for i in (0, 1)]
         start, stop = (float(time) for time in path.times[k : k + 2])
         if part.noise is None:
@@ -289,8 +342,12 @@ class _Alone:
                 vector = ends[0] + share * (ends[1] - ends[0])
             else:
                 vector = cubic(ends[0], slopes[0], ends[1], slopes[1], stop - start, share)
-            inputs = part.inputs_at(start + share * (stop - start))
-            full = network.complete(network.unpack(vector), inputs)
-            return {name: x[0] for name, x in full.items()}
+            dynamic, inputs = network.unpack(vector), part.inputs_at(start + share * (stop - start))
+            full = cache(lambda: network.complete(dynamic, inputs))
+
+            def read(name: str) -> Array:
+                return np.asarray((dynamic if name in dynamic else full())[name][0])
+
+            return _States(network.layers, read)
 
         return states

@@ -117,20 +117,25 @@ def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> f
     return (2 if rectified else 1) * order / alpha**2
 
 
-def crosstalk_variance(D: int, K: int, n: int) -> float:  # noqa: N803
+def crosstalk_variance(D: int, K: int, n: int | None = None, *, beta: float | None = None) -> float:  # noqa: N803
     """Variance of what other patterns add to the field of a unit, over its signal squared.
 
-    (K - 1) E[x^(2n - 2)] / N^(2n - 2), x a sum of N = D - 1 random signs: (2n - 3)!! K / D^(n - 1)
-    to leading order. It is the same for memories and for the transitions of sequences, where the
-    answer to a pattern is the next one (Chaudhry et al. 2023, arXiv:2306.04532; their separation
-    x^d has d = n - 1). `bit_error_rate` is the tail of a normal distribution with it.
+    (K - 1) E[f(x)^2] / f(N)^2, x a sum of N = D - 1 random signs. For f = x^(n - 1) that is
+    (2n - 3)!! K / D^(n - 1) to leading order, for f = exp(beta x) it is (K - 1) / b^N with
+    b = exp(2 beta) / cosh(2 beta). It is the same for memories and for the transitions of
+    sequences, where the answer to a pattern is the next one (Chaudhry et al. 2023,
+    arXiv:2306.04532; their separation x^d has d = n - 1). `bit_error_rate` is the tail of a normal
+    distribution with it; with exp a few similar patterns make most of the crosstalk, which is not
+    normal.
 
     Parameters
     ----------
     D, K : int
         Units, and patterns of the sequence.
-    n : int
+    n : int, optional
         Order of F = x^n, at least 2; its slope x^(n - 1) separates the overlaps.
+    beta : float, optional
+        In place of n, of F = exp(beta x) / beta.
 
     Returns
     -------
@@ -139,7 +144,7 @@ def crosstalk_variance(D: int, K: int, n: int) -> float:  # noqa: N803
     Raises
     ------
     TypeError, ValueError
-        As for `bit_error_rate`.
+        As for `bit_error_rate`, or if not exactly one of n and beta is given.
 
     Examples
     --------
@@ -147,20 +152,24 @@ def crosstalk_variance(D: int, K: int, n: int) -> float:  # noqa: N803
     >>> print(f"{capacity.crosstalk_variance(100, 20, 2):.4f}")  # 19 / 99
     0.1919
     """
-    D, K, n = _integers(D=(D, 2), K=(K, 1), n=(n, 2))  # noqa: N806
+    D, K = _integers(D=(D, 2), K=(K, 1))  # noqa: N806
+    if (base := _base(n, beta)) is not None:
+        return (K - 1) * math.exp(-min(D - 1, sys.float_info.max) * math.log(base))
+    (n,) = _integers(n=(n, 2))
     return _quotient((K - 1) * _even_moment(D - 1, 2 * n - 2), (D - 1) ** (2 * n - 2))
 
 
-def transition_capacity(D: int, n: int) -> float:  # noqa: N803
+def transition_capacity(D: int, n: int | None = None, *, beta: float | None = None) -> float:  # noqa: N803
     """Longest sequence of which one transition is right in all units, to leading order in D.
 
-    D^(n - 1) / (2 (2n - 3)!! ln D): the chance of a wrong unit, D Q(1 / sqrt(variance)), then goes
-    to 0 (Chaudhry et al. 2023, arXiv:2306.04532).
+    The chance of a wrong unit, D Q(1 / sqrt(variance)), goes to 0 up to there: D^(n - 1) /
+    (2 (2n - 3)!! ln D), or b^(D - 1) / (2 ln D) for exp, with b of `crosstalk_variance` (Chaudhry
+    et al. 2023, arXiv:2306.04532).
 
     Parameters
     ----------
-    D, n : int
-        Units, and order of F = x^n as for `crosstalk_variance`.
+    D, n, beta
+        Units, and n or beta of the separation as for `crosstalk_variance`.
 
     Returns
     -------
@@ -170,7 +179,7 @@ def transition_capacity(D: int, n: int) -> float:  # noqa: N803
     Raises
     ------
     TypeError, ValueError
-        As for `bit_error_rate`.
+        As for `crosstalk_variance`.
 
     Examples
     --------
@@ -178,19 +187,24 @@ def transition_capacity(D: int, n: int) -> float:  # noqa: N803
     >>> print(f"{capacity.transition_capacity(100, 3):.0f}")
     362
     """
-    return _without_errors(D, n, 1)
+    (D,) = _integers(D=(D, 2))  # noqa: N806
+    base = _base(n, beta)
+    if base is None:
+        return _without_errors(D, n, 1)
+    return _power(base, D - 1) / (2 * math.log(D))
 
 
-def sequence_capacity(D: int, n: int) -> float:  # noqa: N803
+def sequence_capacity(D: int, n: int | None = None, *, beta: float | None = None) -> float:  # noqa: N803
     """Longest sequence of which all transitions are right in all units, to leading order in D.
 
-    D^(n - 1) / (2 n (2n - 3)!! ln D): there are about D^n units to be right in all, for which the
-    single transition has D (Chaudhry et al. 2023, arXiv:2306.04532).
+    There are about D^n units to be right in all, for which the single transition has D:
+    D^(n - 1) / (2 n (2n - 3)!! ln D); for exp there are about b^D, which gives
+    b^(D - 1) / (2 D ln b) (Chaudhry et al. 2023, arXiv:2306.04532).
 
     Parameters
     ----------
-    D, n : int
-        Units, and order of F = x^n as for `crosstalk_variance`.
+    D, n, beta
+        Units, and n or beta of the separation as for `crosstalk_variance`.
 
     Returns
     -------
@@ -200,20 +214,43 @@ def sequence_capacity(D: int, n: int) -> float:  # noqa: N803
     Raises
     ------
     TypeError, ValueError
-        As for `bit_error_rate`.
+        As for `crosstalk_variance`.
 
     Examples
     --------
     >>> from amsim.theory import capacity
     >>> print(f"{capacity.sequence_capacity(100, 2):.1f} {capacity.sequence_capacity(100, 3):.0f}")
     5.4 121
+    >>> print(f"{capacity.sequence_capacity(30, beta=1.0):.2g}")  # all but exponential in D
+    7.8e+06
     """
-    return _without_errors(D, n, n)
+    (D,) = _integers(D=(D, 2))  # noqa: N806
+    base = _base(n, beta)
+    if base is None:
+        return _without_errors(D, n)
+    return _power(base, D - 1) / (2 * D * math.log(base))
 
 
-def _without_errors(D: int, n: int, powers: int) -> float:  # noqa: N803
+def _base(n: int | None, beta: float | None) -> float | None:
+    """b of f = exp(beta x), for which f(N)^2 / E[f^2] is b^N; None for powers."""
+    if (n is None) == (beta is None):
+        raise TypeError("give one of n, the order of F = x^n, and beta, of F = exp(beta x) / beta")
+    if beta is None:
+        return None
+    beta = checks.number("beta", beta, at_least=1e-6, at_most=checks.LARGEST)
+    return 2 / (1 + math.exp(-4 * beta))
+
+
+def _power(base: float, exponent: int) -> float:
+    """base ** exponent, inf if it exceeds floating point."""
+    logarithm = min(exponent, sys.float_info.max) * math.log(base)
+    return math.exp(logarithm) if logarithm < math.log(sys.float_info.max) else math.inf
+
+
+def _without_errors(D: int, n: int | None, powers: int | None = None) -> float:  # noqa: N803
     """Patterns at which D^powers units are all right: with Q(a) ~ exp(-a^2 / 2), a^2 = 2 ln."""
     D, n = _integers(D=(D, 2), n=(n, 2))  # noqa: N806
+    powers = n if powers is None else powers
     return _quotient(D ** (n - 1), _double_factorial(2 * n - 3)) / (2 * powers * math.log(D))
 
 

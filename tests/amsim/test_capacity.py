@@ -136,3 +136,44 @@ def test_numbers_beyond_floating_point() -> None:
     assert capacity.k_max(100_000, 200) == math.inf
     assert capacity.bit_error_rate(100_000, 2, 200) == 0.0
     assert capacity.bit_error_rate(2304, 10**120, 30) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("size", [2, 5, 40])
+def test_the_crosstalk_of_exponential_separations(size: int, beta: float) -> None:
+    """The second moment of exp(beta x), counted over all sums of N signs."""
+    N = size - 1  # noqa: N806
+    second = sum(math.comb(N, k) * math.exp(-4 * beta * k) for k in range(N + 1)) / 2**N
+    found = capacity.crosstalk_variance(size, 8, beta=beta)
+    assert found == pytest.approx(7 * second, rel=1e-12)
+    # One transition is right up to a variance of 1 / (2 ln D), a sequence up to 1 / (2 ln b^D).
+    single = capacity.transition_capacity(size, beta=beta)
+    assert single / 7 * found == pytest.approx(1 / (2 * math.log(size)), rel=1e-12)
+    base = math.exp(2 * beta) / math.cosh(2 * beta)
+    whole = capacity.sequence_capacity(size, beta=beta)
+    assert whole / single == pytest.approx(math.log(size) / (size * math.log(base)), rel=1e-12)
+
+
+def test_exponential_separations_at_the_ends() -> None:
+    assert capacity.sequence_capacity(10**6, beta=1.0) == math.inf
+    assert capacity.crosstalk_variance(10**400, 8, beta=1.0) == 0.0
+    for function in (capacity.sequence_capacity, capacity.transition_capacity):
+        for given in ({}, {"n": 2, "beta": 1.0}):
+            with pytest.raises(TypeError, match="give one of n"):
+                function(10, **given)
+        with pytest.raises(ValueError, match="beta"):
+            function(10, beta=0.0)
+
+
+def test_crosstalk_of_a_sequence_with_an_exponential_separation() -> None:
+    """Fields of all units at stored patterns have the variance of the formula."""
+    size, count, beta = 20, 40, 0.3
+    found = []
+    for seed in range(200):
+        stored = am.patterns.random(count, size, seed=seed)
+        memory = am.binary.SequenceMemory(stored, am.binary.Exponential(beta))
+        noise = memory.fields(stored) - np.roll(stored, -1, axis=0)
+        found.append(np.square(noise).mean())
+    error = np.std(found) / np.sqrt(len(found))
+    expected = capacity.crosstalk_variance(size, count, beta=beta)
+    assert abs(np.mean(found) - expected) < 4 * error < 0.2 * expected
