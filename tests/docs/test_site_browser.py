@@ -146,6 +146,7 @@ CASES = [
     {"jitter": 0.4, "drop": 0.3, "quantum": 0.05, "seed": 11},
     {"beta": 0.06, "jitter": 0.2, "drop": 0.1, "scope": "link", "quantum": 0.1, "seed": 2**31 - 1},
     {"beta": 0.5, "tau_hidden": 5.0, "delay": 1.5},
+    {"beta": 0.994, "tau_hidden": 0.0755, "delay": 1.5, "drop": 0.3, "seed": 2090490022},
 ]
 
 

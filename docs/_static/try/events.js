@@ -23,10 +23,11 @@ export function softmax(x, beta) {
   return powers;
 }
 
-// Units of one time constant: x relaxes to its target between messages.
+// Units of one time constant: between messages the gap between x and its target decays.
 class Layer {
   constructor(state, target, tau, quantum) {
-    Object.assign(this, { x: Float64Array.from(state), target: Float64Array.from(target), tau, quantum });
+    Object.assign(this, { target: Float64Array.from(target), tau, quantum });
+    this.gap = this.target.map((value, i) => value - state[i]);
     this.size = state.length;
     this.since = 0;
     this.changed = true;
@@ -48,32 +49,33 @@ class Layer {
   }
 
   at(time) {
-    const { x, target } = this, left = Math.exp((this.since - time) / this.tau);
-    return x.map((value, i) => target[i] + (value - target[i]) * left);
+    const { gap } = this, left = Math.exp((this.since - time) / this.tau);
+    return this.target.map((value, i) => value - gap[i] * left);
   }
 
   advance(time) {
     if (time === this.since) return;
-    this.x = this.at(time);
+    const left = Math.exp((this.since - time) / this.tau);
+    for (let i = 0; i < this.size; i++) this.gap[i] *= left;
     this.since = time;
   }
 
   residual() {
-    return this.x.reduce((most, x, i) => Math.max(most, Math.abs(this.target[i] - x)), 0);
+    return this.gap.reduce((most, gap) => Math.max(most, Math.abs(gap)), 0);
   }
 }
 
 // Their output is their state: the moment at which it reaches a level is a logarithm.
 class Features extends Layer {
   output() {
-    return this.x;
+    return this.at(this.since);
   }
 
   look() {
     let first = Infinity;
     this.next = { unit: -1, direction: 0 };
     for (let i = 0; i < this.size; i++) {
-      const gap = this.target[i] - this.x[i], direction = Math.sign(gap);
+      const gap = this.gap[i], direction = Math.sign(gap);
       const distance = this.target[i] - (gap > 0 ? this.up : this.down)[i];
       if (gap === 0 || gap * distance <= 0 || gap / distance >= first) continue;
       first = gap / distance;
@@ -91,15 +93,15 @@ class Memories extends Layer {
   }
 
   output() {
-    return softmax(this.x, this.beta);
+    return softmax(this.at(this.since), this.beta);
   }
 
   look() {
     const { beta, tau, size } = this, share = this.output();
-    const velocity = this.target.map((target, i) => (target - this.x[i]) / tau);
+    const velocity = this.gap.map((gap) => gap / tau);
     const speed = beta * (Math.max(...velocity) - Math.min(...velocity));
     const bend = speed / tau + speed ** 2 / 4, mean = dot(share, velocity);
-    const close = CLOSE + 4e-16 * beta * Math.max(...this.x.map(Math.abs));
+    const close = CLOSE + 4e-16 * beta * Math.max(...this.at(this.since).map(Math.abs));
     const best = share.indexOf(Math.max(...share));
     const rest = share.reduce((sum, p, i) => (i === best ? sum : sum + p), 0);
     let wait = Infinity;
@@ -265,8 +267,11 @@ export class Run {
     if (change === 0) return;
     const { target, rows } = sends, row = rows[unit];
     target.advance(this.now);
-    if (receiver === BROADCAST) row.forEach((weight, i) => (target.target[i] += weight * change));
-    else target.target[receiver] += row[receiver] * change;
+    const all = receiver === BROADCAST;
+    for (let i = all ? 0 : receiver; i < (all ? target.size : receiver + 1); i++) {
+      target.target[i] += row[i] * change;
+      target.gap[i] += row[i] * change;
+    }
     target.changed = true;
   }
 
