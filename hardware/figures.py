@@ -29,7 +29,7 @@ def causes(comparison: Comparison, ax: Axes | None = None) -> FigureBase:
     for position, error in enumerate(rows.values()):
         points = np.maximum(error[comparison.good], _LEAST)
         ax.plot(position + spread, np.sort(points), ".", ms=4, color=_BLUE)
-    _weight_step(ax, 1 / comparison.plan.weight_scale)
+    _weight_step(ax, comparison.weight_step)
     ax.set(yscale="log", ylabel="largest error of a feature", xticks=range(len(rows)))
     ax.set_xticklabels(list(rows))
     ax.legend(frameon=False)
@@ -59,7 +59,7 @@ def bit_widths(comparisons: Sequence[Comparison]) -> Figure:
         errors.plot(
             bits, worst, ":", marker=marker, mfc="none", color=colour, label=f"{label}, worst"
         )
-    step = [1 / c.plan.weight_scale for c in comparisons]
+    step = [c.weight_step for c in comparisons]
     errors.plot(bits, step, "--", color="0.4", label="one weight step")
     errors.set(yscale="log", xlabel="weight bits", ylabel="largest error of a feature")
     figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize="small")

@@ -43,6 +43,8 @@ class AnyPlan:
     dt : float
     steps : int
     layers : mapping of str to the integers of a layer's units
+    cued : tuple of str
+        Layers whose states a cue gives.
     """
 
     network: Network
@@ -51,6 +53,7 @@ class AnyPlan:
     dt: float
     steps: int
     layers: Mapping[str, Any]
+    cued: tuple[str, ...]
 
     @property
     @abstractmethod
@@ -103,6 +106,7 @@ class Plan(Owner, AnyPlan):
     visible: Visible
     hidden: Hidden
     normaliser: Normaliser | None
+    cued = ("visible",)
 
     @tabled
     def _repr_html_(self) -> str:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ROOTS = {"am": am, "hw": hw, "export": export, "Plan": hw.Plan}
 PACKAGES = ("amsim", "hardware", "experiments")
 # Not names of Python.
-OTHERS = ("amsim.backends", "hardware.md", "export.md")
+OTHERS = ("amsim.backends", "hardware.md", "export.md", "experiments.md")
 
 
 def resolve(name: str) -> object:

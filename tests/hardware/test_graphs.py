@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import amsim as am
 import hardware as hw
 from hardware import exact, kernels, random_plans
+from hardware.compare import rounded_network
 from hardware.graphs import bounds, turns
 from hardware.graphs import exact as graph_exact
 from hardware.graphs.accuracy import residuals
@@ -186,23 +187,6 @@ def test_probabilities_sum_to_one(plan: hw.GraphPlan) -> None:
             assert (sent >= 0).all()
 
 
-def rounded(plan: hw.GraphPlan) -> am.Network:
-    """The network with the weights of the plan."""
-    found = []
-    for place, synapse in enumerate(plan.network.synapses):
-        each = next(x for x in plan.projections if x.synapse == place)
-        weights = each.weights / each.weight_scale
-        if isinstance(synapse, am.Directed):
-            ends: Any = {"source": synapse.source, "target": synapse.target}
-            found.append(am.Directed(weights, **ends, name=synapse.name))
-            continue
-        turned = (each.target, each.source) != synapse.between
-        found.append(
-            am.Dense(weights.T if turned else weights, between=synapse.between, name=synapse.name)
-        )
-    return am.Network(plan.network.layers, found)
-
-
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_integers_rest_where_the_equations_do(seed: int) -> None:
@@ -213,7 +197,7 @@ def test_integers_rest_where_the_equations_do(seed: int) -> None:
     except hw.RangeError:
         return
     result = hw.run(plan, cues_of(plan, seed), steps=300 * plan.period)
-    net, stated = rounded(plan), residuals(plan)
+    net, stated = rounded_network(plan), residuals(plan)
     rests = result.settled >= 0
     if any(units.kind == "sign" for units in plan.layers.values()):
         return  # on either side of a jump outputs differ by 2
@@ -228,7 +212,7 @@ def test_a_chain_of_three_layers_ends_where_the_ode_does() -> None:
     plan, cues = hw.compile(CHAIN), 0.5 * RNG.standard_normal((3, 6)).clip(-1, 1)
     result = hw.run(plan, cues, steps=2000 * plan.period)
     assert result.status == "settled"
-    net = rounded(plan)
+    net = rounded_network(plan)
     ode = am.simulate(net, cues, until=am.Settled(1e-9)).final
     stated = np.concatenate([residuals(plan)[name] for name in plan.layers])
     for cue in range(3):
@@ -248,7 +232,7 @@ def test_the_trajectory_is_that_of_the_ode_for_small_dt() -> None:
         plan = hw.compile(LATERAL, dt=dt)
         periods = round(1.0 / dt)
         result = hw.run(plan, cue, steps=(periods + 1) * plan.period)
-        ode = am.simulate(rounded(plan), cue, times=[0.0, 1.0]).final["x"]
+        ode = am.simulate(rounded_network(plan), cue, times=[0.0, 1.0]).final["x"]
         errors.append(np.abs(result.final["x"] - ode).max())
     assert errors[0] < 2e-2
     assert 2.5 < errors[0] / errors[1] < 6
@@ -500,9 +484,37 @@ def test_backends_that_take_two_layers_say_so(backend: str) -> None:
         hw.run(plan, np.zeros(6), backend=backend)
 
 
-def test_what_takes_two_layers_says_so() -> None:
-    with pytest.raises(hw.MappingError, match=r"hardware\.compare takes plans of features"):
-        hw.compare(hw.compile(CHAIN), np.zeros((1, 6)))
+def test_comparison_with_the_ode_of_any_layers() -> None:
+    """Causes add up, and what the weights do is the difference of two equations at rest."""
+    plan = hw.compile(CHAIN, weight_bits=4, quantum=0.01)
+    assert isinstance(plan, hw.GraphPlan)
+    (cue,) = cues_of(plan).values()
+    found = hw.compare(plan, cue)
+    assert found.good.all()
+    assert (found.total <= sum(found.by_cause.values()) + 1e-12).all()
+    ends = [
+        am.simulate(net, cue, until=am.Settled(1e-9)).final["visible"]
+        for net in (CHAIN, rounded_network(plan))
+    ]
+    expected = np.abs(ends[1] - ends[0]).max(axis=-1)
+    np.testing.assert_allclose(found.by_cause["weights"], expected, atol=1e-5)
+    assert (found.rounded <= found.by_cause["state"] + found.by_cause["quantum"] + 1e-12).all()
+    assert found.weight_step == max(1 / each.weight_scale for each in plan.projections)
+    labels = found.plot().axes[0].get_xticklabels()
+    assert [each.get_text() for each in labels] == ["all", "weights", "state", "quantum"]
+
+
+def test_comparison_of_cues_of_several_layers() -> None:
+    rng = np.random.default_rng(0)
+    net = am.Network(
+        {"x": am.Layer(3, am.Tanh()), "y": am.Layer(2, am.Tanh())},
+        [am.Directed(rng.uniform(-0.5, 0.5, (2, 3)), source="x", target="y")],
+    )
+    plan = hw.compile(net, cue_limit={"x": 1.0, "y": 1.0})
+    cues = {"x": rng.uniform(-1, 1, (2, 3)), "y": rng.uniform(-1, 1, (2, 2))}
+    found = hw.compare(plan, cues)
+    assert found.good.all()
+    assert found.total.shape == (2,)
 
 
 def test_two_layers_still_become_a_plan() -> None:
