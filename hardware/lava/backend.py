@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..graphs.job import GraphJob
 from ..graphs.plan import GraphPlan
 from ..jobs import Clamp, Inputs, prepare, signals
-from ..plan import Job, Plan, require_plan
+from ..plan import AnyPlan, Job, Plan, require_plan
 from ..trace import Trace
 from .float_recall_steps import float_steps
 from .install import require_lava
@@ -149,7 +149,9 @@ def run(
                 session.run(-(-job.steps // stride))
                 settled = _settled(plan, shared)
             else:
-                settled = _until_rest(session, plan, shared, stride)
+                driven = max(len(job.input_visible), len(job.input_hidden))
+                _until_rest(session, plan, shared, stride, driven)
+                settled = _settled(plan, shared)
             seconds = {"build": built - start, "run": time.perf_counter() - built}
     kind = np.float64 if backend == "lava-float" else np.int64
     without = ("rounds", "normaliser") if plan.normaliser is None else ()
@@ -171,7 +173,7 @@ def run_graph(
     backend: str = "lava",
     timeout: float = 60.0,
 ) -> Trace:
-    """Run a job of a network of any layers; as `run`, in every step that is asked for.
+    """Run a job of a network of any layers; as `run`.
 
     Parameters
     ----------
@@ -188,32 +190,35 @@ def run_graph(
     start = time.perf_counter()
     fused = backend == "lava-fused"
     periods = FUSED_PERIODS if fused else 1
+    stride = periods * plan.period if fused else 1
     with _RegistryRestored():
         shared = SharedGraph(plan, job, record, periods=periods)
         with Session(LayerGraph(plan, shared), models, timeout=timeout) as session:
             built = time.perf_counter()
-            session.run(-(-job.steps // (periods * plan.period)) if fused else job.steps)
+            if record:
+                session.run(-(-job.steps // stride))
+            else:
+                driven = max(len(rows) for rows in job.inputs.values())
+                _until_rest(session, plan, shared, stride, driven)
             seconds = {"build": built - start, "run": time.perf_counter() - built}
     return shared.trace(seconds)
 
 
-def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) -> Any:
+def _until_rest(
+    session: Session, plan: AnyPlan, shared: SharedJob | SharedGraph, stride: int, driven: int
+) -> None:
     """Run a job; periods after everything came to rest are counted and not computed.
 
     Parameters
     ----------
     stride : int
         Steps of the plan in a step of Lava.
-
-    Returns
-    -------
-    settled : ndarray of int (N,)
-        Steps after which nothing of a cue changed any more, -1 where something still did.
+    driven : int
+        Periods after which the inputs no longer change.
     """
     job = shared.job
     interval = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
     block = FUSED_PERIODS * plan.period // interval * interval
-    driven = max(len(job.input_visible), len(job.input_hidden)) * plan.period
     done = 0
 
     def advance(steps: int) -> None:
@@ -225,7 +230,7 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
         advance(block)
         # In period 0 the states are held, so that it may look like rest.
         moving = np.maximum(np.max(list(shared.moving.values()), axis=0), 1)
-        if (moving * plan.period < done).all() and done > driven:
+        if (moving * plan.period < done).all() and done > driven * plan.period:
             skipped = ((job.steps - done) // interval - 1) * interval
             if skipped > 0:
                 shared.skipped = skipped
@@ -237,7 +242,6 @@ def _until_rest(session: Session, plan: Plan, shared: SharedJob, stride: int) ->
             break
     if done < job.steps:
         advance(job.steps - done)
-    return _settled(plan, shared)
 
 
 def _settled(plan: Plan, shared: SharedJob) -> Any:

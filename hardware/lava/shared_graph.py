@@ -49,6 +49,17 @@ class SharedGraph:
         }
         self.messages = {kind: shared_array((self.count,), np.int64) for kind in kinds(plan)}
         self.moving = {name: shared_array((self.count,), np.int64) for name in sizes}
+        # The steps that are skipped, as a memoryview: read in every step, faster than NumPy.
+        self._marks = shared_array((1,), np.int64).data
+
+    @property
+    def skipped(self) -> int:
+        """Steps that are counted as done without being done, since nothing moves any more."""
+        return int(self._marks[0])
+
+    @skipped.setter
+    def skipped(self, steps: int) -> None:
+        self._marks[0] = steps
 
     def keep(self, step: int, name: str, state: Any, message: Any, counted: str) -> None:
         """Keep the state of a population after a step, and its message, which is None if silent.

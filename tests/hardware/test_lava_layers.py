@@ -79,17 +79,38 @@ def test_random_graphs(backend: str) -> None:
             compared += 1
 
 
-def test_rest_is_found_in_the_same_period() -> None:
-    net = am.Network(
-        {"x": am.Layer(2, am.Tanh(0.7))}, [am.Dense([[0, 0.5], [0.5, 0]], between=("x", "x"))]
-    )
-    plan = hw.compile(net, dt=0.5)
-    assert plan.period == 1
-    cue, steps = np.array([[0.4, -0.3]]), 100
-    results = [hw.run(plan, cue, steps=steps, backend=each) for each in ("emulator", *BACKENDS)]
-    assert {result.status for result in results} == {"settled"}
-    assert len({int(result.settled[0]) for result in results}) == 1
-    assert len({tuple(result.integers["x"][0]) for result in results}) == 1
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["tanh", "softmax"])
+def test_a_run_ends_where_nothing_moves(
+    kind: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the states and counts of all steps, in the middle of a period; inputs jump before."""
+    asked = []
+    run = hw.lava.Session.run
+    monkeypatch.setattr(hw.lava.Session, "run", lambda self, n: asked.append(n) or run(self, n))
+    net = {
+        "tanh": am.Network(
+            {"x": am.Layer(2, am.Tanh(0.7))}, [am.Dense([[0, 0.5], [0.5, 0]], between=("x", "x"))]
+        ),
+        "softmax": am.models.hierarchical_memory(
+            [np.eye(2), np.eye(2)], [am.Tanh(), am.Softmax(2.0), am.Tanh()], tau=[0.1, 0.1, 0.1]
+        ),
+    }[kind]
+    (first, *_) = net.layers
+    plan = hw.compile(net, dt=0.5, input_limits={first: 0.1})
+    given = {
+        "steps": 3001 * plan.period - plan.period // 2,
+        "inputs": am.PiecewiseConstant([0.0, 10.0], [[0.1, 0.0], [0.0, 0.1]]),
+    }
+    cues = np.array([[0.4, -0.3], [0.2, 0.1]])
+    one, other = (hw.run(plan, cues, backend=each, **given) for each in ("emulator", backend))
+    assert one.status == "settled"
+    np.testing.assert_array_equal(one.settled, other.settled)
+    for name, state in one.integers.items():
+        np.testing.assert_array_equal(other.integers[name], state, err_msg=name)
+    for name, count in one.messages.items():
+        np.testing.assert_array_equal(other.messages[name], count, err_msg=name)
+    assert sum(asked) * (plan.period if "fused" in backend else 1) < 200 * plan.period
 
 
 def test_a_state_beyond_its_bounds_ends_the_graph_with_its_name() -> None:

@@ -50,9 +50,10 @@ class Population:
         self.values: dict[str, Any] = {}
         self.before: Any = None
 
-    def begin(self, step: int) -> None:
-        """Where a recall starts, fetch its start; at each period, its inputs."""
+    def begin(self, time_step: int) -> int:
+        """The step of the plan. Where a recall starts, fetch its start; at each period, inputs."""
         job, layer = self.shared.job, self.layer
+        step = time_step - 1 + self.shared.skipped
         if step == 0:
             own = {n: x.copy() for n, x in job.start.items() if n.startswith(f"{layer}.")}
             self.values |= own
@@ -61,6 +62,7 @@ class Population:
         if step % self.length == 0:
             rows = job.inputs[layer]
             self.values[f"{layer}.input"] = rows[min(step // self.length, len(rows) - 1)]
+        return step
 
     def take(self, step: int, arrived: dict[str, Any]) -> tuple[Turn | None, Any]:
         """The turn of a step and its message, if the population has one then.
@@ -120,8 +122,8 @@ class FixedLayerUnits(PyLoihiProcessModel):  # type: ignore[misc]
         self.population.values[f"{self.layer}.x"] = self.x.copy()
 
     def run_spk(self) -> None:
-        step, layer, population = self.time_step - 1, self.layer, self.population
-        population.begin(step)
+        layer, population = self.layer, self.population
+        step = population.begin(self.time_step)
         drive = whole(f"a_in of {layer}", self.a_in.recv(), self.time_step)
         c = whole(f"c_in of {layer}", self.c_in.recv(), self.time_step)
         arrived = {f"{layer}.drive": drive.astype(np.int64), f"{layer}.c_known": c.astype(np.int64)}
@@ -164,8 +166,8 @@ class FixedLayerNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         messages = whole(
             f"a_in of the normaliser of {self.layer}", self.a_in.recv(), self.time_step
         )
-        step, layer, population = self.time_step - 1, self.layer, self.population
-        population.begin(step)
+        layer, population = self.layer, self.population
+        step = population.begin(self.time_step)
         turn, message = population.take(step, {f"{layer}.sum": self.arrived.copy()})
         self.message[...] = 0 if message is None else message
         self.arrived[...] = np.add.reduce(messages, axis=1, dtype=np.int64, keepdims=True)
@@ -231,8 +233,9 @@ class FusedLayerGraph(PyLoihiProcessModel):  # type: ignore[misc]
     def run_spk(self) -> None:
         shared, machine = self.shared, self.machine
         plan, last = shared.plan, shared.job.steps
-        first = int(self.steps[0])
-        for start in range(first, min(first + shared.periods * plan.period, last), plan.period):
+        stride = shared.periods * plan.period
+        first = (self.time_step - 1) * stride + shared.skipped
+        for start in range(first, min(first + stride, last), plan.period):
             before = machine.state()
             end = min(start + plan.period, last)
             for t in range(start, end):
@@ -246,4 +249,5 @@ class FusedLayerGraph(PyLoihiProcessModel):  # type: ignore[misc]
         for name, state in machine.final().items():
             shared.final[name][...] = state
         for kind, count in machine.messages.items():
-            shared.messages[kind][...] = count
+            shared.messages[kind] += count
+            count[...] = 0
