@@ -22,10 +22,12 @@ from .dynamics import (
     Poisson,
     ScipyODE,
     Settled,
+    SteadyState,
     Timing,
     Trajectory,
     Watch,
     simulate,
+    steady_state,
 )
 from .errors import GuaranteeWarning, MissingDependencyError
 from .lagrangians import (
@@ -107,6 +109,7 @@ __all__ = [
     "Sign",
     "Softmax",
     "Spherical",
+    "SteadyState",
     "Tanh",
     "Timing",
     "Trajectory",
@@ -119,6 +122,7 @@ __all__ = [
     "plot",
     "simulate",
     "stability",
+    "steady_state",
     "suggest_beta",
     "theory",
 ]

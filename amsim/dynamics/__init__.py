@@ -24,6 +24,7 @@ from .inputs import PiecewiseConstant
 from .noise import Noise
 from .scipy_ode import ScipyODE
 from .simulate import simulate
+from .steady import SteadyState, steady_state
 from .trajectory import Trajectory
 from .watch import Watch
 
@@ -48,10 +49,12 @@ __all__ = [
     "Poisson",
     "ScipyODE",
     "Settled",
+    "SteadyState",
     "Timing",
     "Trajectory",
     "Watch",
     "simulate",
+    "steady_state",
 ]
 
 

@@ -119,6 +119,22 @@ class GraphPlacement:
         }
 
     @cached_property
+    def groups(self) -> dict[str, Integers]:
+        """The core of every unit as `amsim.Fabric` counts them: router by router, in rows."""
+        number = meshes.numbers(self.mesh, self.routers)
+        return {name: number[cores] for name, cores in self.cores.items()}
+
+    @property
+    def columns(self) -> int:
+        """Routers in a row of the mesh, all chips together."""
+        return self.mesh.shape[1]
+
+    @property
+    def per_router(self) -> int:
+        """Neuro-cores at a router."""
+        return self.mesh.per_router
+
+    @cached_property
     def flows(self) -> Floats:
         """Messages per cue from core to core, (n_cores, n_cores); the diagonal stays inside."""
         return np.asarray(sum(self.flows_of(self.counts).values()), np.float64)

@@ -91,6 +91,15 @@ def distances(routers: Integers) -> Integers:
     return np.asarray(np.abs(routers[:, None] - routers[None]).sum(axis=2))
 
 
+def numbers(mesh: Mesh, routers: Integers) -> Integers:
+    """Numbers of cores from those of their routers, row by row, with room for all of a router."""
+    node = routers[:, 1] * mesh.shape[1] + routers[:, 0]
+    order = np.argsort(node, kind="stable")
+    place = np.empty(len(node), np.int64)
+    place[order] = np.arange(len(node)) - np.searchsorted(node[order], node[order])
+    return np.asarray(node * mesh.per_router + place)
+
+
 @dataclass(frozen=True, eq=False)
 class Links:
     """Messages over the links between neighbouring routers, per cue.

@@ -79,6 +79,22 @@ class Placement:
         return self.mesh.chip_of(self.routers)
 
     @cached_property
+    def groups(self) -> dict[str, Integers]:
+        """The core of every unit as `amsim.Fabric` counts them: router by router, in rows."""
+        number = meshes.numbers(self.mesh, self.routers)
+        return {"visible": number[self.visible], "hidden": number[self.hidden]}
+
+    @property
+    def columns(self) -> int:
+        """Routers in a row of the mesh, all chips together."""
+        return self.mesh.shape[1]
+
+    @property
+    def per_router(self) -> int:
+        """Neuro-cores at a router."""
+        return self.mesh.per_router
+
+    @cached_property
     def flows(self) -> Floats:
         """Messages per cue from core to core, (n_cores, n_cores); the diagonal stays inside."""
         return self.flows_of(self.counts).total

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import amsim as am
-from amsim.dynamics.events.chips import BASES, FABRICS
+import hardware as hw
+from amsim.dynamics.events.chips import BASES, CLOCKS, FABRICS
 
 UNKNOWN = {
     "neurogrid": {"out_time": 1e-8, "hop_latency": 1e-7, "into_time": 1e-8},
@@ -67,6 +68,55 @@ def test_cores_of_a_tile_share_a_router() -> None:
     names = set(traj.stats["link_served"])
     assert {"out 0", "into 3", "into 4", "into 8", "x 0>1", "y 0>2"} <= names
     assert not [name for name in names if name.startswith(("x 0>3", "x 3"))]
+
+
+def test_a_placement_gives_groups_and_the_mesh() -> None:
+    """Links that the engine lays are those over which the placement counts messages."""
+    net = am.dense_am(am.patterns.random(6, 64, seed=0), hidden=am.Softmax(beta=0.5))
+    placement = hw.place(hw.compile(net), cores=12)
+    fabric = am.Fabric.chip("loihi1", tau=1e-3, placement=placement)
+    assert (fabric.columns, fabric.per_router) == (placement.columns, placement.per_router)
+    groups, routers = placement.groups, placement.routers
+    for layer, cores in (("visible", placement.visible), ("hidden", placement.hidden)):
+        node = groups[layer] // placement.per_router
+        assert (node % placement.columns == routers[cores, 0]).all()
+        assert (node // placement.columns == routers[cores, 1]).all()
+        assert len(np.unique(groups[layer])) == len(np.unique(cores))
+    traj = am.simulate(
+        net, {"visible": np.zeros(64)}, solver=am.EventDriven(0.02, am.Timing(fabric=fabric)),
+        t1=0.1, until=None,
+    )  # fmt: skip
+    for axis, counts in (("x", (placement.links.east, placement.links.west)),
+                         ("y", (placement.links.south, placement.links.north))):  # fmt: skip
+        used = sum(int((count > 0).sum()) for count in counts)
+        laid = [name for name in traj.stats["link_served"] if name.startswith(f"{axis} ")]
+        assert 0 < len(laid) <= used
+    with pytest.raises(ValueError, match="leave these out"):
+        am.Fabric.chip("loihi1", tau=1e-3, placement=placement, columns=2)
+    with pytest.raises(ValueError, match="groups of spinnaker1 are chips"):
+        am.Fabric.chip("spinnaker1", tau=1e-3, placement=placement)
+    with pytest.raises(TypeError, match=r"what hardware\.place returns"):
+        am.Fabric.chip("loihi1", tau=1e-3, placement="oheo-gulch")  # type: ignore[arg-type]
+
+
+def test_clocks_of_chips() -> None:
+    for name, figures in CLOCKS.items():
+        for figure in figures.values():
+            assert figure.basis in BASES and figure.source
+        clock = am.Timing.chip(name, tau=1e-2).clock
+        assert isinstance(clock, am.Barrier if name == "loihi1" else am.Periodic)
+    loihi = am.Timing.chip("loihi1", tau=1e-4, step=1e-3)
+    assert loihi.clock == am.Barrier(10.0, 0.00465) and loihi.fabric is not None
+    spinnaker = am.Timing.chip("spinnaker1", tau=1e-2).clock
+    assert isinstance(spinnaker, am.Periodic) and spinnaker.ticks_between == 2000
+    assert (spinnaker.per, spinnaker.latch, spinnaker.drift) == ("group", True, 6.25e-6)
+    # Two such clocks slip by a tick in 160 s.
+    assert spinnaker.period * 1e-2 / spinnaker.drift == pytest.approx(160.0)
+    assert am.Timing.chip("truenorth", tau=1e-2).fabric is None
+    with pytest.raises(ValueError, match="no number 'places'; there are step, overhead"):
+        am.Timing.chip("loihi1", tau=1e-4, places=3)
+    with pytest.raises(ValueError, match=r"Timing\.chip: name"):
+        am.Timing.chip("neurogrid", tau=1e-4)
 
 
 @pytest.mark.parametrize("name", FABRICS)

@@ -136,6 +136,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: am.Poisson(2.0),
     lambda: am.Periodic(2.0),
     lambda: am.Barrier(2.0),
+    lambda: am.steady_state([0.0] * 20),
     lambda: am.Drift([1.0, 2.0], tau=[1.1, 1.2]),
     lambda: am.Bursts(9.0, 1.0),
     lambda: am.CommonJitter(0.3, 2.0),

@@ -1,6 +1,6 @@
 """Asynchronous recall: units that leak between events and send when their output has moved."""
 
-from .chips import FABRICS
+from .chips import CLOCKS, FABRICS
 from .clocks import Barrier, Periodic, Poisson
 from .correlated import Bursts, CommonJitter
 from .drift import Drift
@@ -11,6 +11,7 @@ from .settling import distance_bound
 from .timing import Timing
 
 __all__ = [
+    "CLOCKS",
     "FABRICS",
     "Barrier",
     "Bursts",

@@ -123,3 +123,29 @@ FABRICS: Mapping[str, Mapping[str, Figure]] = MappingProxyType({
         "on_full": _assumed("wait"),
     },
 })  # fmt: skip
+
+_FRADY20 = "Frady et al. 2020, NICE, sections 4.3 and 5.1"
+_SCAMP = "spinnaker_tools, scamp/scamp-isr.c and scamp_spin1_sync.h"
+
+# When units send, where a clock or a barrier says so. Names are those of `Timing.chip`.
+CLOCKS: Mapping[str, Mapping[str, Figure]] = MappingProxyType({
+    "loihi1": {
+        "step": _assumed(5.8e-6, "s", f"{_FRADY20}: a step of a search, not throttled"),
+        "overhead": Figure(465e-9, "s", f"{_DAVIES18}: barrier of 32 tiles", "paper"),
+    },
+    "spinnaker1": {
+        "period": Figure(1e-3, "s", f"{_SCAMP}: timer tick", "code"),
+        "drift": Figure(6.25e-6, "", f"{_SCAMP}: at most about 1 ms in 160 s", "derived"),
+        "resync": Figure(2.0, "s", f"{_SCAMP}: a beacon every 2 s", "code"),
+        "skew": _assumed(1.0, "", "timers start at any phase"),
+        "latch": _assumed(True, "", "spikes are read at the next timer tick"),
+    },
+    "truenorth": {
+        "period": Figure(1e-3, "s", "NeuroScale 2025, Nat. Commun., s41467-025-65268-z, figure 4: "
+                         "fixed, whatever the load", "paper"),
+        "drift": Figure(0.0, "", "NeuroScale 2025, figure 4: a global tick", "derived"),
+        "resync": _assumed(None, "s", "one clock: there is nothing to set"),
+        "skew": Figure(0.0, "", "NeuroScale 2025, figure 4: a global tick", "derived"),
+        "latch": _assumed(True, "", "spikes are read at the next tick"),
+    },
+})  # fmt: skip

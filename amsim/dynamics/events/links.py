@@ -5,17 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ... import checks
 from ...display import fields_repr
-from .chips import FABRICS
+from .chips import FABRICS, Figure
 
 MOST_GROUPS = 65536
 Route = Literal["bus", "tree", "mesh"]
+
+
+class Placed(Protocol):
+    """What is used of a placement of units on cores, such as `hardware.place` finds."""
+
+    @property
+    def groups(self) -> Mapping[str, ArrayLike]:
+        """The core of every unit, by layer; cores are counted router by router, in rows."""
+
+    @property
+    def columns(self) -> int:
+        """Routers in a row."""
+
+    @property
+    def per_router(self) -> int:
+        """Cores at a router."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +201,7 @@ class Fabric:
         tau: float,
         groups: Mapping[str, ArrayLike] | None = None,
         columns: int | None = None,
+        placement: Placed | None = None,
         **given: Any,
     ) -> Fabric:
         """The links of a chip, as far as they are published.
@@ -195,9 +212,12 @@ class Fabric:
         tau : float
             Seconds in the unit of time, which is that of the network's tau.
         groups : mapping of layer names to array_like of int, optional
-            The core (or chip) of every unit, such as `hardware.place` finds.
+            The core (or chip) of every unit.
         columns : int, optional
             Width of the mesh of routers.
+        placement : what `hardware.place` returns, optional
+            In place of groups and columns: cores and routers of this placement. For chips whose
+            groups are cores.
         **given
             Other numbers than those of ``amsim.dynamics.events.FABRICS[name]``, under their names
             there, times in seconds; those that nobody published have to be given.
@@ -234,6 +254,8 @@ class Fabric:
                 raise ValueError(
                     f"Fabric.chip: {name} has no number {each!r}; there are {', '.join(chip)}"
                 )
+        if placement is not None:
+            groups, columns, given["per_router"] = _placed(name, chip, placement, groups, columns)
         value = {each: given.get(each, figure.value) for each, figure in chip.items()}
         missing = [each for each in chip if value[each] is None]
         if missing:
@@ -273,6 +295,25 @@ class Fabric:
         if isinstance(self.hop, Link):
             return self.hop
         return self.hop.get(name, self.hop.get(name.split(" ")[0], Link()))
+
+
+def _placed(
+    name: str, chip: Mapping[str, Figure], placement: Any, groups: Any, columns: Any
+) -> tuple[Mapping[str, ArrayLike], int, int]:
+    """Groups, columns and cores of a router, from a placement."""
+    if groups is not None or columns is not None:
+        raise ValueError("Fabric.chip: a placement has groups and columns; leave these out")
+    if chip["per_router"].unit != "cores":
+        raise ValueError(
+            f"Fabric.chip: groups of {name} are chips, not cores: pass groups= in place of a "
+            f"placement"
+        )
+    if not all(hasattr(placement, each) for each in ("groups", "columns", "per_router")):
+        raise TypeError(
+            f"Fabric.chip: placement must be what hardware.place returns, got "
+            f"{checks.shown(placement)}"
+        )
+    return placement.groups, placement.columns, placement.per_router
 
 
 def _hop(hop: Any) -> Link | dict[str, Link]:

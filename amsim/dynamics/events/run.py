@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +40,10 @@ _EFFORT = 50_000_000
 # memory long before max_events messages were sent.
 ON_THE_WAY = 1 << 27
 
+_FLOODED = (
+    "stopped earlier, with too many deliveries on their way to keep in memory: shorten delays, or "
+    "use scope='broadcast'"
+)
 _Labels = tuple[list[str], Ints, Ints]  # see `_labels`
 
 
@@ -85,7 +90,7 @@ def solve(
 class _NotBegun:
     """A cue that was not begun when a run was interrupted."""
 
-    code, end, written, flooded = INTERRUPTED, 0.0, 0, False
+    code, end, written, why = INTERRUPTED, 0.0, 0, ""
     messages = np.zeros(0, MESSAGE)
 
     def __init__(self, first: Floats, stats: Mapping[str, float]) -> None:
@@ -119,7 +124,7 @@ class Run:
         self.code, self.end = INTERRUPTED, 0.0
         self.outputs = np.empty((len(problem.times), len(x)))
         self.written = 0
-        self.flooded = False
+        self.why = ""  # it ended so, where its status does not say that
 
     @property
     def now(self) -> float:
@@ -289,7 +294,7 @@ class Run:
             return
         spare = max(ON_THE_WAY, int(self.layout.rules["limit"][0])) - len(state.queue)
         if spare <= 0:
-            self.code, self.flooded = MAX_EVENTS, True
+            self.code, self.why = MAX_EVENTS, _FLOODED
             return
         more = np.zeros(min(spare, len(state.queue)), PACKET)
         self.state = state._replace(queue=np.concatenate([state.queue, more]))
@@ -330,14 +335,9 @@ def _solution(
 
 
 def _note(runs: list[Run | _NotBegun]) -> str:
-    """Which cues ended although they had not sent so many messages."""
-    flooded = sum(run.flooded for run in runs)
-    if not flooded:
-        return ""
-    return (
-        f"{flooded} of them stopped earlier, with too many deliveries on their way to keep in "
-        f"memory: shorten delays, or use scope='broadcast'"
-    )
+    """Why cues ended as they did, where their status does not say so."""
+    reasons = Counter(run.why for run in runs if run.why)
+    return "; ".join(f"{count} of them {why}" for why, count in reasons.items())
 
 
 def _labels(network: Network, layout: Layout) -> _Labels:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ... import checks
 from ...display import fields_repr
+from .chips import CLOCKS, FABRICS
 from .clocks import Barrier, Periodic, Poisson, number_field
 from .correlated import Bursts, CommonJitter, Distribution, check_distribution
 from .drift import Drift
@@ -154,6 +155,59 @@ class Timing:
         checks.choice("Timing: scope", self.scope, ("broadcast", "link"))
         checks.choice("Timing: on_drop", self.on_drop, ("hold", "zero"))
         checks.choice("Timing: arrival", self.arrival, ("timestamp", "latest"))
+
+    @classmethod
+    def chip(cls, name: str, *, tau: float, fabric: Fabric | None = None, **given: float) -> Timing:
+        """The clock of a chip with its links, as far as they are published.
+
+        Parameters
+        ----------
+        name : {"loihi1", "spinnaker1", "truenorth"}
+            Chips whose units send at barriers or ticks.
+        tau : float
+            Seconds in the unit of time, which is that of the network's tau.
+        fabric : Fabric, optional
+            By default that of `Fabric.chip`; none for TrueNorth, of whose links nothing is
+            published. Clocks of SpiNNaker are those of its groups.
+        **given
+            Other numbers than those of ``amsim.dynamics.events.CLOCKS[name]``, under their names
+            there, times in seconds.
+
+        Returns
+        -------
+        Timing
+            ``dataclasses.replace`` adds what else there is.
+
+        Raises
+        ------
+        ValueError
+            If there is no such chip or number.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> am.Timing.chip("loihi1", tau=1e-4).clock
+        Barrier(step=0.057999999999999996, overhead=0.00465)
+        """
+        figures = CLOCKS[checks.choice("Timing.chip: name", name, tuple(CLOCKS))]
+        seconds = checks.number("Timing.chip: tau", tau, at_least=checks.SMALLEST,
+                                at_most=checks.LARGEST)  # fmt: skip
+        for each in given:
+            if each not in figures:
+                raise ValueError(
+                    f"Timing.chip: {name} has no number {each!r}; there are {', '.join(figures)}"
+                )
+        value: dict[str, Any] = {}
+        for each, figure in figures.items():
+            number = given.get(each, figure.value)
+            timed = figure.unit == "s" and number is not None
+            if timed:
+                number = checks.number(f"Timing.chip: {each}", number, at_least=0.0) / seconds
+            value[each] = number
+        clock = Barrier(**value) if "step" in value else Periodic(per="group", **value)
+        if fabric is None and name in FABRICS:
+            fabric = Fabric.chip(name, tau=seconds)
+        return cls(clock=clock, fabric=fabric)
 
     @property
     def shares(self) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ....compiled.jit import announced, require_compiler
 from ....neurons import NORMALISER
-from ...problem import Problem, Solution
+from ...problem import TIME_LIMIT, Problem, Solution
 from .. import run as events
 from ..engine.state import PACKET, State
 from ..layout import Layout
@@ -69,6 +69,8 @@ class FabricRun(events.Run):
         for name, server in zip(self.names, self.traffic.servers, strict=True):
             for what, value in _counted(server, self.traffic.slots, self.end).items():
                 self.stats[f"link_{what} {name}"] = value
+        if self.code == TIME_LIMIT and self.ways.rules["counts"][0]:
+            self.why = self._unsettled()
         tally = self.traffic.tally[0]
         self.stats["held_back"] = int(tally["requests"])
         if self.ways.rules["step"][0] > 0:
@@ -79,6 +81,23 @@ class FabricRun(events.Run):
             self.stats["delivery_mean"] = float(tally["delivery"]) / count
             self.stats["delivery_longest"] = float(tally["delivery_longest"])
         del self.traffic
+
+    def _unsettled(self) -> str:
+        """Why the cue has not settled, if that is known."""
+        tally, faults = self.traffic.tally[0], self.ways.faults["at"]
+        waited = self.end - float(tally["began"])
+        if self.ways.rules["step"][0] > 0 and waited > 2 * max(
+            float(tally["longest"]), float(self.ways.rules["step"][0])
+        ):
+            return (
+                "waited for a barrier that did not come: messages never end; let units babble "
+                "less, or give links more bandwidth"
+            )
+        if len(faults) and faults.max() >= self.end:
+            return "could not settle before the last fault, which comes later: take a larger t1"
+        if tally["news"] > 0:
+            return "had news under way at the end: give links more bandwidth, or take a larger t1"
+        return ""
 
     def _prepare(self) -> None:
         require_compiler("the event engine")
