@@ -63,6 +63,16 @@ def blank(height: float) -> Figure:
     return Figure(figsize=(_WIDTH, height), layout="constrained")
 
 
+def lettered(figure: Figure) -> Figure:
+    """Name the panels a, b, c, ... where there are several; images and colour bars are none."""
+    named = [
+        ax for ax in figure.axes if ax.get_xlabel() and ax.axison and ax.get_label() != "<colorbar>"
+    ]
+    for ax, letter in zip(named, "abcdefgh" if len(named) > 1 else "", strict=False):
+        ax.set_title(letter, loc="left", fontsize=10, fontweight="bold")
+    return figure
+
+
 def recall(
     cues: ArrayLike,
     recalled: ArrayLike,

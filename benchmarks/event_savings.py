@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import amsim as am
+from amsim.plot import lettered
 
 TIMES = np.array([0.5, 1.0, 2.0, 4.0])
 STEPS = np.array([0.1, 0.05, 0.02, 0.01, 0.005, 0.0025, 0.001, 0.0005])  # of the clock
@@ -213,4 +214,4 @@ def draw(saved: list[dict[str, Any]], damaged: list[dict[str, Any]], path: Path)
     left.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=100)
+    lettered(figure).savefig(path, dpi=100)

@@ -97,6 +97,8 @@ def delay(path: Path | None) -> None:
         return
     from matplotlib.figure import Figure
 
+    from amsim.plot import lettered
+
     figure = Figure(figsize=(8.5, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     fine = np.linspace(0.02, 0.96, 200)
@@ -115,7 +117,9 @@ def delay(path: Path | None) -> None:
     right.set(xlabel="load, arrivals x time of service", ylabel="share of messages dropped")
     right.set_ylim(-0.03, 1.19)
     right.legend(frameon=False, loc="upper left")
-    figure.savefig(path, dpi=130)
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    lettered(figure).savefig(path, dpi=130)
 
 
 def chips() -> None:

@@ -151,6 +151,8 @@ def curve_figure(curves: dict[str, dict[str, list[float]]], flips: Sequence[floa
     import numpy as np
     from matplotlib.figure import Figure
 
+    from amsim.plot import lettered
+
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
     styles = {
@@ -169,7 +171,7 @@ def curve_figure(curves: dict[str, dict[str, list[float]]], flips: Sequence[floa
     panels[0].set_ylabel("cues (%)")
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    return figure
+    return lettered(figure)
 
 
 def single_speed(units: int, count: int, rounds: int) -> list[dict[str, object]]:

@@ -172,7 +172,7 @@ def draw(data: xr.Dataset) -> Figure:
         proven = 100 * of_set.certified.mean((*over, "execution"))
         style = {"color": "0.5", "lw": 1, "ls": styles[memories]["ls"]}
         left.plot(damage, proven, label=f"{memories}, proven", **style)
-    label(left, "flipped units (%)", "cues (%)", "end in the same fixed point")
+    label(left, "flipped units (%)", "cues (%)", "same fixed point")
     label(middle, "flipped units (%)", "time (units of τ)", "until near it for good")
     label(right, "flipped units (%)", "messages per cue", "until at rest")
     left.set_ylim(-3, 103)

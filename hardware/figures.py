@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from amsim.plot import blank
+from amsim.plot import blank, lettered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def bit_widths(comparisons: Sequence[Comparison]) -> Figure:
     for ax in (errors, basins):
         ax.set_xticks(bits)
         ax.spines[["top", "right"]].set_visible(False)
-    return figure
+    return lettered(figure)
 
 
 def _weight_step(ax: Axes, step: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..plot import lettered
 from ..progress import whole_runs
 
 if TYPE_CHECKING:
@@ -68,14 +69,4 @@ def draw(name: str) -> Figure:
     module = import_module(f".{FIGURES[name][0]}", __name__)
     with whole_runs():
         figure: Figure = getattr(module, name)()
-    _letter(figure)
-    return figure
-
-
-def _letter(figure: Figure) -> None:
-    """Name the panels a, b, c, ... where there are several; images and colour bars are none."""
-    named = [
-        ax for ax in figure.axes if ax.get_xlabel() and ax.axison and ax.get_label() != "<colorbar>"
-    ]
-    for ax, letter in zip(named, "abcdefgh" if len(named) > 1 else "", strict=False):
-        ax.set_title(letter, loc="left", fontsize=10, fontweight="bold")
+    return lettered(figure)

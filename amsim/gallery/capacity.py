@@ -22,8 +22,9 @@ def capacity() -> Figure:
     for n, color, top in ((2, BLUE, 60), (3, ORANGE, 1500), (4, GREEN, 10000)):
         counts = np.unique(np.geomspace(4, top, 16).astype(int))
         counted = [_counted(count, n) for count in counts]
-        predicted = [bit_error_rate(_UNITS, int(count), n) for count in counts]
-        ax.plot(counts, predicted, color=color, label=f"$F = x^{n}$, theory")
+        fine = np.unique(np.geomspace(4, top, 80).astype(int))
+        predicted = [bit_error_rate(_UNITS, int(count), n) for count in fine]
+        ax.plot(fine, predicted, color=color, label=f"$F = x^{n}$, theory")
         ax.plot(counts, counted, "o", color=color, markersize=4, label="counted")
     ax.axhline(0.005, color="0.6", linewidth=0.8, linestyle=":")
     ax.annotate("0.5 %", (4.2, 0.0054), fontsize=8, color="0.4")

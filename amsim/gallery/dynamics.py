@@ -55,14 +55,14 @@ def analog() -> Figure:
     shares = net.layers["attention"].lagrangian.activation(traj["attention"])
     rates = net.layers["memories"].lagrangian.activation(traj["memories"])
     drawn = (
-        (traj["visible"], "state of the token", "units", BLUE),
-        (shares, "attention to the context", "context tokens", ORANGE),
-        (rates, "activity of the memories", "memories", GREEN),
+        (traj["visible"], "state of the token", "units", BLUE, "center right"),
+        (shares, "attention to the context", "context tokens", ORANGE, "center right"),
+        (rates, "activity of the memories", "memories", GREEN, "upper left"),
     )
-    for ax, (values, name, kind, color) in zip(axes[0], drawn, strict=True):
+    for ax, (values, name, kind, color, free) in zip(axes[0], drawn, strict=True):
         lines = ax.plot(traj.times, values, color=color, linewidth=1)
         lines[0].set_label(f"{values.shape[1]} {kind}")
-        ax.legend(fontsize=8, loc="center right")
+        ax.legend(fontsize=8, loc=free)
         ax.set_xlim(0, 8)
         label(ax, "time (tau of the token)", name)
     return figure

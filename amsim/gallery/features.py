@@ -38,11 +38,11 @@ def features() -> Figure:
         error.plot(counts, spread, "o-", color=color, markersize=4, label=kernel)
     error.plot(counts, spread[0] * np.sqrt(counts[0] / counts), ":", color="0.5", label="1 / sqrt")
     line.plot(_DATA, np.full(4, target.min() - 0.05), "x", color="k", label="memories")
-    line.set_ylim(target.min() - 0.1, 0.25)
+    line.set_ylim(target.min() - 0.1, 0.45)
     error.set(xscale="log", yscale="log")
     label(line, "x", "energy", f"beta = {_BETA:g}")
     label(error, "random directions", "rms error at the memories")
-    line.legend(fontsize=8)
+    line.legend(fontsize=8, loc="upper center")
     error.legend(fontsize=8)
     return figure
 

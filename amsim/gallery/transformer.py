@@ -43,7 +43,8 @@ def masked_digits(count: int = 10) -> tuple[Floats, Floats, Floats, Trajectory]:
     noise = 0.01 * np.random.default_rng(0).normal(size=tokens.shape)
     cues = np.where(masked, noise, tokens)
     # Whole tokens are clamped: units within a normalised group would cost the descent.
-    traj = simulate(net, cues, clamp={"tokens": ~masked}, t1=50.0, until=None)
+    times = np.append(0.0, np.geomspace(1e-3, 50.0, 100))
+    traj = simulate(net, cues, clamp={"tokens": ~masked}, times=times, until=None)
     recalled = np.where(masked, np.sign(traj.final["tokens"]), tokens) * block
     return stored, _images(np.where(masked, 0.0, tokens)), _images(recalled), traj
 
@@ -62,8 +63,10 @@ def transformer() -> Figure:
     for ax in axes[3]:
         ax.remove()
     below = figure.add_subplot(axes[3, 0].get_gridspec()[3, :])
-    below.plot(traj.times, traj.energy, color=BLUE, linewidth=1)
-    below.set_xscale("symlog", linthresh=0.01, linscale=0.3)
+    lines = below.plot(traj.times, traj.energy, color=BLUE, linewidth=1)
+    lines[0].set_label(f"{len(stored)} digits")
+    below.legend(fontsize=8)
+    below.set_xscale("symlog", linthresh=1e-3, linscale=0.3)
     below.set_xlim(0, traj.times[-1])
     label(below, "time (tau of the tokens)", "energy")
     return figure

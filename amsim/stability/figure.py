@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..plot import blank
+from ..plot import blank, lettered
 from .spectrum import rightmost_roots
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def stability(report: StabilityReport) -> Figure:
     _draw_rate(report, right)
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
-    return figure
+    return lettered(figure)
 
 
 def _draw_roots(report: StabilityReport, ax: Axes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amsim.files import write_atomically
+from amsim.plot import lettered
 
 from .dataset_file import to_netcdf
 from .design import Design
@@ -69,7 +70,7 @@ def conclude(folder: Path, design: Design, record: dict[str, Any]) -> xr.Dataset
     with _noted(record, "the claims could not be judged"):
         record["claims"] = [_plain(claim) for claim in design.experiment.judge(data)]
     with _noted(record, "the figure could not be drawn"):
-        figure = design.experiment.draw(data)
+        figure = lettered(design.experiment.draw(data))
         write_atomically(folder / PNG, lambda file: figure.savefig(file, format="png", dpi=150))
         plain = {"CreationDate": None}
         write_atomically(
