@@ -110,9 +110,19 @@ def learning(found):
     assert found["shares"][0] < 0.8 and min(found["shares"][2:]) > 0.9
 
 
+def chips(found):
+    assert {end for ends in found["ends"].values() for end in ends} == {3}
+    assert max(found["wrong"]["wait"]) < 1.0001 < 10 < max(found["wrong"]["drop"])
+    assert max(found["settled"]["wait"][:3]) < 20 < 60 < float(found["slow"][30.0].settle_times)
+    assert all(run.status == "settled" for run in found["slow"].values())
+    assert sum(found["lost"]["loihi1"]) == 0 < min(found["lost"]["brainscales2"])
+    for share in found["kept"].values():
+        assert share[0] >= 0.9 and share[-1] <= 0.2
+
+
 SAID = [
     damaged_digit, landscape, time_constants, no_clock, timing_breaks, certificates,
-    capacity, attention, chip, experiment, sequences, noise, learning,
+    capacity, attention, chip, experiment, sequences, noise, learning, chips,
 ]  # fmt: skip
 
 
