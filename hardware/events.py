@@ -161,7 +161,7 @@ class Events:
         steps = checks.count("steps", steps)
         arrives = self._steps(plan)
         if (arrives >= steps).any():
-            raise self._too_late(arrives.max(), steps)
+            raise self._too_late(int(arrives.max()), steps)
         rows = np.zeros((steps, _size(plan, layer)), np.int64)
         np.add.at(rows, (arrives, self.units), self._charges(plan, layer))
         return rows
