@@ -4,12 +4,14 @@
     python benchmarks/stability.py curve --figure docs/certified.png
     python benchmarks/stability.py speed
     python benchmarks/stability.py verdicts --networks 150
+    python benchmarks/stability.py basins
 
 `tightness` sets certified radii beside radii at which an attack was found (attacks.py). `curve`
 counts the cues that are recalled and those that are certified, over the fraction of flipped units.
 `speed` prints CPU times as multiples of one matrix-vector product and of one right-hand side.
 `verdicts` counts what `analyse` says on delays at fixed points of random networks that are stable
-without, beside what sigma and rho say by themselves.
+without, beside what sigma and rho say by themselves. `basins` runs networks with delays of units
+from the radii of Lyapunov functionals, and from further away until a run ends elsewhere.
 """
 
 from __future__ import annotations
@@ -398,13 +400,124 @@ def verdicts(count: int) -> list[dict[str, object]]:
     ]
 
 
+def delayed_runs(
+    net: am.Network, start: dict[str, Array], delays: Array, t1: float, step: float
+) -> dict[str, Array]:
+    """Last states of a batch under constant delays of units, (batch, units), with a constant past.
+
+    Exponential steps with outputs held, so of first order; delays are rounded up to whole steps.
+    """
+    import numpy as np
+
+    from amsim.stability.linear import Linearisation
+
+    linear = Linearisation(net, {name: x[0] for name, x in start.items()})
+    x = np.concatenate([start[name] for name in net.layers], axis=1)
+    decay = np.exp(-step * linear.leak / linear.tau)
+    bias = np.concatenate([np.full(n.size, n.bias) for n in net.layers.values()])
+    weights = (linear.coupling / linear.leak[:, None]).T
+
+    def outputs(x: Array) -> Array:
+        parts = [
+            layer.lagrangian.activation(x[:, linear.spans[name]])
+            for name, layer in net.layers.items()
+        ]
+        return np.concatenate(parts, axis=1)
+
+    lags = np.ceil(delays / step).astype(int)
+    size = int(lags.max()) + 1
+    past = np.repeat(outputs(x)[None], size, axis=0)
+    rows, columns = np.indices(x.shape)
+    for k in range(round(t1 / step)):
+        past[k % size] = outputs(x)
+        heard = past[(k - lags) % size, rows, columns] @ weights + bias
+        x = heard + (x - heard) * decay
+    return {name: x[:, span] for name, span in linear.spans.items()}
+
+
+def basins(runs: int) -> list[dict[str, object]]:
+    """Certified radii with delays up to 0, 1 and 10 tau, and the least from which a run got away.
+
+    Starts are corners of boxes around the fixed point: random ones, towards other stored patterns,
+    and along the slowest mode. Each unit has a delay of its own, one in three the longest.
+    """
+    import numpy as np
+
+    import amsim as am
+
+    rng = np.random.default_rng(0)
+    pair = 0.6 * np.array([[1.0, 1.0], [1.0, -1.0]])
+    networks: dict[str, tuple[am.Network, Array]] = {
+        "tanh pair": (
+            am.dense_am(pair, visible=am.Tanh(), hidden=am.Tanh()),
+            np.array([[0.5, 0.2]]),
+        )
+    }
+    for seed, scale in ((0, 1.15), (10, 1.3)):
+        weights = np.random.default_rng(seed).normal(size=(4, 6))
+        weights *= scale / np.linalg.norm(weights, 2)
+        tanh = am.dense_am(
+            weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=[0.3, 0.5, 1.0, 2.0]
+        )
+        networks[f"tanh 6 x 4, {seed}"] = tanh, rng.normal(size=(1, 6))
+    for beta in (0.35,):
+        digits = am.patterns.digits(100, seed=0)
+        networks[f"digits, beta {beta}"] = am.dense_am(digits, hidden=am.Softmax(beta)), digits
+    rows = []
+    for name, (net, patterns) in networks.items():
+        rest = am.simulate(net, patterns[0], until=am.Settled(1e-11)).final
+        report = am.stability.analyse(net, rest)
+        for delay in (0.0, 1.0, 5.0):
+            basin = am.stability.lyapunov_basin(net, rest, delay)
+            row = {
+                "network": name, "sigma": report.sigma, "rho": report.rho, "delay": delay,
+                "link": am.stability.radius(net, rest), "radius": basin.radius,
+                "left from": np.inf,
+            }  # fmt: skip
+            certified = basin.radius if np.isfinite(basin.radius) else 100.0
+            for factor in (1.0, *2.0 ** np.arange(1, 9)):
+                if not _all_return(net, report, certified * factor, delay, patterns, runs, rng):
+                    assert factor > 1, "a run left its basin"
+                    row["left from"] = certified * factor
+                    break
+                if not np.isfinite(basin.radius):
+                    break
+            rows.append(row)
+    return rows
+
+
+def _all_return(
+    net: am.Network, report: am.stability.StabilityReport, radius: float, delay: float,
+    patterns: Array, runs: int, rng: np.random.Generator,
+) -> bool:  # fmt: skip
+    import numpy as np
+
+    rest = report.states
+    towards = np.sign(patterns[rng.integers(0, len(patterns), runs)] - rest["visible"])
+    signs = rng.choice([-1.0, 1.0], towards.shape)
+    mode = np.sign(np.real(report.mode["visible"]))
+    corners = np.where(rng.random((runs, 1)) < 0.5, towards, signs)
+    corners[: runs // 8], corners[runs // 8 : runs // 4] = mode, -mode
+    v = rest["visible"] + radius * corners
+    hidden, weights = net.layers["hidden"], net.synapses[0].weights
+    h = hidden.bias + net.layers["visible"].lagrangian.activation(v) @ weights.T / hidden.leak
+    if hidden.lagrangian.separable:
+        h = rest["hidden"] + radius * rng.choice([-1.0, 1.0], h.shape)
+    size = sum(layer.size for layer in net.layers.values())
+    late = delay * np.where(rng.random((runs, size)) < 1 / 3, 1.0, rng.random((runs, size)))
+    slow = -1 / report.abscissa
+    end = delayed_runs(net, {"visible": v, "hidden": h}, late, 8 * (slow + 2 * delay), 0.1)
+    return bool((np.abs(end["visible"] - rest["visible"]).max(axis=1) < 0.3 * radius + 1e-6).all())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("tightness", "curve", "speed", "verdicts"))
+    parser.add_argument("what", choices=("tightness", "curve", "speed", "verdicts", "basins"))
     parser.add_argument("--memories", type=int, default=10, help="states per network (tightness)")
     parser.add_argument("--repeats", type=int, default=5, help="cues per pattern (curve)")
     parser.add_argument("--rounds", type=int, default=15, help="timings per contender (speed)")
     parser.add_argument("--networks", type=int, default=150, help="random networks (verdicts)")
+    parser.add_argument("--runs", type=int, default=24, help="delayed runs a radius (basins)")
     parser.add_argument("--figure", type=Path, help="write the figure here (curve)")
     options = parser.parse_args()
 
@@ -413,6 +526,8 @@ def main() -> None:
         harness.show(tightness(options.memories))
     elif options.what == "verdicts":
         harness.show(verdicts(options.networks))
+    elif options.what == "basins":
+        harness.show(basins(options.runs))
     elif options.what == "speed":
         print("one cue, 784 features, 10000 memories")
         harness.show(single_speed(784, 10_000, options.rounds))

@@ -6,6 +6,7 @@ from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
 from .loss import LossBound, loss_bound
+from .lyapunov import LyapunovBasin, lyapunov_basin, lyapunov_radius
 from .read_times import read_time
 from .readout import distance_to_rest, reach, t_read
 from .schedules import Attack
@@ -21,6 +22,7 @@ __all__ = [
     "Classification",
     "Equilibrium",
     "LossBound",
+    "LyapunovBasin",
     "StabilityReport",
     "StalenessLimits",
     "Verdict",
@@ -36,6 +38,8 @@ __all__ = [
     "find_all",
     "largest_staleness",
     "loss_bound",
+    "lyapunov_basin",
+    "lyapunov_radius",
     "radius",
     "radius_bound",
     "reach",

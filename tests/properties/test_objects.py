@@ -160,6 +160,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: stability.largest_staleness(network(), CUES, recalled().final, attack=False),
     lambda: stability.loss_bound(network(), CUES, recalled().final, 0.1, 0.1, 0.1, staleness=0.5),
     lambda: stability.find(network(), PATTERNS[0]),
+    lambda: stability.lyapunov_basin(network(), stability.find(network(), PATTERNS[0]).states, 1.0),
     lambda: stability.bifurcation(lambda value: network(), [1.0], PATTERNS),
     lambda: stability.classify(network(), recalled().final["visible"][0], PATTERNS),
     lambda: models.diffusion_memory(PATTERNS),
