@@ -47,6 +47,7 @@ from .lagrangians import (
 from .mismatch import Mismatch
 from .models import dense_am
 from .network import Layer, Network
+from .on_chip import ChipRecall, recall_on_chip
 from .results import RunResult
 from .suggestion import BetaSuggestion, suggest_beta
 from .synapses import (
@@ -68,6 +69,7 @@ __all__ = [
     "Brian2",
     "Bursts",
     "Cells",
+    "ChipRecall",
     "CommonJitter",
     "Convolution",
     "Dense",
@@ -120,6 +122,7 @@ __all__ = [
     "models",
     "patterns",
     "plot",
+    "recall_on_chip",
     "simulate",
     "stability",
     "steady_state",

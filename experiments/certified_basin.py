@@ -369,10 +369,10 @@ EXPERIMENT = Experiment(
         "toy": {
             "patterns": ("random", "digits"),
             "beta": (1.0, 8.0),
-            "flipped": (0, 8, 12, 16, 19, 22, 26),
+            "flipped": (8, 12, 16, 19, 22),
             "memories": 100,
             "cues": 20,
-            "repeats": 5,
+            "repeats": 4,
         },
         "paper": {
             "patterns": ("random", "digits"),

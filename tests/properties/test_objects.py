@@ -159,6 +159,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: stability.certify(network(), -CUES, recalled().final).attack(),
     lambda: stability.largest_staleness(network(), CUES, recalled().final, attack=False),
     lambda: stability.loss_bound(network(), CUES, recalled().final, 0.1, 0.1, 0.1, staleness=0.5),
+    lambda: am.recall_on_chip(network(), -CUES, PATTERNS[0], am.Fabric(), quantum=0.1),
     lambda: stability.find(network(), PATTERNS[0]),
     lambda: stability.lyapunov_basin(network(), stability.find(network(), PATTERNS[0]).states, 1.0),
     lambda: stability.bifurcation(lambda value: network(), [1.0], PATTERNS),
