@@ -5,8 +5,7 @@
 CPU seconds in one thread. First come processes of their own: the first recall without any compiled
 code, with it, and what single recalls take in both. Then one right-hand side of a batch in units of
 two products of NumPy, of its precision and in turn with it, medians; what `traj.energy` adds to a
-recall; and the wall time of one call by one worker and by two, which needs a machine with two idle
-cores.
+recall; and one call by one worker and by two, whose wall time needs a machine with two idle cores.
 """
 
 from __future__ import annotations
@@ -140,14 +139,35 @@ def energies(rounds: int) -> list[dict[str, Any]]:
 
 
 def by_workers(rounds: int) -> list[dict[str, Any]]:
-    """256 cues by one worker and by two."""
-    solve = recall(784, 1000, 256)
-    runs = {f"workers={n}": lambda n=n: solve(workers=n) for n in (1, 2)}
-    timings = harness.interleave(runs, rounds)
-    return [
-        {"784x1000x256": name, "wall ms": 1e3 * x.wall_median, "CPU ms": 1e3 * x.cpu_median}
-        for name, x in timings.items()
-    ]
+    """Cues by one worker and by two; what CPU time allows holds on a machine with other work, too.
+
+    The thread that calls works alone, before and after the others, which share the rest.
+    """
+    rows = []
+    for cues in (64, 256):
+        solve = recall(784, 1000, cues)
+        alone: list[float] = []
+
+        def two(solve: Any = solve, alone: list[float] = alone) -> None:
+            before = time.thread_time()
+            solve(workers=2)
+            alone.append(time.thread_time() - before)
+
+        timings = harness.interleave({"1": lambda solve=solve: solve(workers=1), "2": two}, rounds)
+        one, both, serial = timings["1"], timings["2"], median(alone)
+        rows.append(
+            {
+                "784x1000, cues": cues,
+                "wall ms, 1 worker": 1e3 * one.wall_median,
+                "2 workers": 1e3 * both.wall_median,
+                "CPU ms, 1 worker": 1e3 * one.cpu_median,
+                "CPU ms, 2 workers": 1e3 * both.cpu_median,
+                "of one thread alone": 1e3 * serial,
+                "gain that CPU time allows": one.cpu_median
+                / (serial + (both.cpu_median - serial) / 2),
+            }
+        )
+    return rows
 
 
 def main() -> None:
