@@ -12,6 +12,7 @@ import math
 import os
 import reprlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,15 @@ def choice(what: str, value: Any, known: Sequence[str], more: str = "") -> str:
     *words, last = map(repr, known)
     listed = f"{', '.join(words)} or {last}" if words else last
     raise kind(f"{what} must be {listed}{more}, got {shown(value)}")
+
+
+def float_type(what: str, value: Any) -> np.dtype[Any]:
+    """float32 or float64, however NumPy lets one say it."""
+    with suppress(TypeError):
+        found: np.dtype[Any] = np.dtype(value)
+        if found in (np.float32, np.float64):
+            return found
+    raise ValueError(f"{what} must be 'float32' or 'float64', got {shown(value)}")
 
 
 def text(what: str, value: Any) -> str:

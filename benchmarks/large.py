@@ -78,7 +78,9 @@ def recall(path: Path, ranks: int, rounds: int) -> dict[str, float]:
     command = [mpiexec, "-n", str(ranks), sys.executable, __file__, "--work", str(path)]
     found = []
     for _ in range(rounds):
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
         found.append(json.loads(done.stdout))
     return {name: min(run[name] for run in found) for name in found[0]}
 

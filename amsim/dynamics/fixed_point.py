@@ -98,6 +98,11 @@ class FixedPoint:
             raise ValueError(
                 "FixedPoint: updates have no time: leave t0 out, and pass the final of a trajectory"
             )
+        if problem.single and (self.index is not None or not _is_attention(problem)):
+            raise ValueError(
+                "FixedPoint: dtype=float32 is for updates of the features by all memories, without "
+                "an index: leave dtype out"
+            )
         if self.index is not None and self.index.network is not problem.network:
             raise ValueError(
                 "FixedPoint: the index is that of another network: make Cells of this one"
@@ -318,8 +323,9 @@ class _Attention(Iteration):
         super().__init__(problem, start, record)
         self.before = start.copy()  # the last update
         self.change = np.full(problem.batch, np.inf)
+        self.precise: Kind = np.float32 if problem.single else np.float64
         self.exact = np.ones(problem.batch, bool)
-        if problem.tolerance:
+        if problem.tolerance and not problem.single:
             self.exact = ~float32_serves(problem, loop)
 
     def move(self) -> tuple[Array, Array]:
@@ -337,7 +343,7 @@ class _Attention(Iteration):
         found, synapse = self.external[cues], self.synapse
         products: tuple[tuple[NDArray[np.bool_], Array, Kind], ...] = (
             (~self.exact[cues], synapse.compact, np.float32),
-            (self.exact[cues], synapse.weights, np.float64),
+            (self.exact[cues], synapse.weights, self.precise),
         )
         for part, weights, kind in products:
             if part.any():

@@ -92,6 +92,8 @@ class Problem:
         What drives the state besides; for solvers that say `takes_noise`.
     ranks : Ranks or None
         The processes that share the memories, where there are several.
+    single : bool
+        Whether products with memories are float32 throughout, as the user asks.
     recording : Recording or None
         What is kept of the states; a solver may keep all of them, and leave the rest to `simulate`.
     """
@@ -113,6 +115,7 @@ class Problem:
     deadline: float = np.inf
     noise: Disturbance | None = None
     ranks: Ranks | None = None
+    single: bool = False
     recording: Recording | None = None
 
     @cached_property

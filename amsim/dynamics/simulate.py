@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import checks
 from ..checks import Seed, shown
@@ -34,6 +34,7 @@ from .problem import INTERRUPTED, Input, Problem, Solve, Solver
 from .recording import Record, recording
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
+from .two_layer import check_single
 from .watch import Callback, Function, Watch, Watcher, checked_watches
 
 _DEFAULT = Settled()
@@ -61,6 +62,7 @@ def simulate(
     seed: Seed = 0,
     workers: int = 1,
     comm: Any = None,
+    dtype: DTypeLike = None,
 ) -> Trajectory:
     """Integrate tau dx/dt = -dE/dg from a cue until it settles.
 
@@ -131,6 +133,10 @@ def simulate(
         Processes that make this call together and get the same result: each reads its own rows of
         the memories, which share a softmax. For `ExponentialIntegrator` and `FixedPoint`; the last
         digits depend on the number of processes.
+    dtype : "float32", "float64" or None, optional
+        float32: products with memories that share a softmax are single precision throughout, with
+        `ExponentialIntegrator` and `FixedPoint`; `until` must not ask for more. By default they are
+        where that serves, until a cue is nearly at rest.
 
     Returns
     -------
@@ -192,6 +198,9 @@ def simulate(
             problem = replace(problem, deadline=clock.monotonic() + limit)
         if problem.workers > 1:
             _check_workers(solver)
+        if dtype is not None and checks.float_type("dtype", dtype) == np.float32:
+            problem = replace(problem, single=True)
+            _check_single(solver, problem)
         if ranks is not None:
             problem = replace(problem, ranks=ranks)
             _check_shared(solver, problem, wall_limit is not None)
@@ -318,6 +327,20 @@ def _check_workers(solver: Solver | EventDriven | Brian2 | str | None) -> None:
         )
 
 
+def _check_single(solver: Solver | EventDriven | Brian2 | str | None, problem: Problem) -> None:
+    """Raise ValueError where products in float32 are asked for, and there are none."""
+    if not (solver is None or isinstance(solver, ExponentialIntegrator | FixedPoint)):
+        raise ValueError(
+            f"dtype: {shown(solver)} has float64 alone: leave dtype out, or use "
+            f"ExponentialIntegrator() or FixedPoint()"
+        )
+    if isinstance(solver, FixedPoint):
+        check_single(problem, np.inf)
+        solver.check(problem)
+        return
+    check_single(problem, (solver or ExponentialIntegrator()).rtol)
+
+
 def _check_shared(
     solver: Solver | EventDriven | Brian2 | str | None, problem: Problem, limited: bool
 ) -> None:
@@ -343,7 +366,7 @@ def _check_shared(
 
 def _shared(solver: Any, problem: Problem) -> Iterator[Any]:
     """What has to be the same in all processes, besides the memories."""
-    yield from (solver, problem.t0, problem.t1, problem.tolerance, problem.times)
+    yield from (solver, problem.t0, problem.t1, problem.tolerance, problem.times, problem.single)
     for part in (problem.given, problem.clamped, problem.inputs_at(0.0)):
         for name in sorted(part):
             yield from (name, part[name])

@@ -127,7 +127,7 @@ class StreamedRun(TwoLayerRun):
     def grouped(self, rows: Array, kind: Any = None) -> Array:
         """Rows (B, N) as (groups, 16, N), with zeros behind, in the precision of products."""
         groups = -(-len(rows) // _GROUP)
-        kind = kind or (np.float32 if self.single else np.float64)
+        kind = kind or (np.float32 if self.single or self.problem.single else np.float64)
         padded = np.zeros((groups * _GROUP, rows.shape[1]), kind)
         padded[: len(rows)] = rows
         return padded.reshape(groups, _GROUP, -1)

@@ -101,6 +101,8 @@ class TwoLayerRun(Run):
         row = neuron(layers[self.hidden].lagrangian)
         assert row is not None  # see `applies`
         external = self.external()
+        if problem.single and weights.dtype == np.float64:
+            weights, back = weights.astype(np.float32), back.astype(np.float32)
         self.memories = memory_force.Memories(
             weights=weights,
             back=back,
@@ -117,7 +119,8 @@ class TwoLayerRun(Run):
         self.single = self.is_single(weights)
         self.outermost = memory_force.sweep_of(row.kind)
         self.drives = np.zeros((batch, units))
-        self.narrow = self.wide = self.allocate(np.float32 if self.single else np.float64)
+        single = self.single or problem.single
+        self.narrow = self.wide = self.allocate(np.float32 if single else np.float64)
         if self.single and problem.tolerance:
             self.wide = self.allocate(np.float64)  # for `refine`
         return super().prepare()
@@ -133,6 +136,8 @@ class TwoLayerRun(Run):
 
     def is_single(self, weights: Array) -> bool:
         """Whether products are float32, until cues are as near to rest as these can tell."""
+        if self.problem.single:  # all are
+            return False
         serves = self.rtol >= _FLOAT32_RTOL and weights.dtype != np.float64
         return serves and bool(float32_serves(self.problem, self.loop).all())
 
@@ -228,6 +233,27 @@ class TwoLayerRun(Run):
         mask = np.zeros(self.start.shape, bool)
         mask[:, : self.clamped.shape[1]] = self.clamped
         return mask
+
+
+def check_single(problem: Problem, rtol: float) -> None:
+    """Raise ValueError where products in float32 are asked for, and cannot serve."""
+    loop = problem.attention_loop
+    if loop is None:
+        raise ValueError(
+            "dtype: float32 is for memories with a softmax that one Dense joins to Identity "
+            "features, with constant inputs: leave dtype out for other networks"
+        )
+    if rtol < _FLOAT32_RTOL:
+        raise ValueError(
+            f"dtype: float32 serves errors per step down to {_FLOAT32_RTOL:g}, and rtol is "
+            f"{rtol:g}: take a larger one, or float64"
+        )
+    least = _FLOAT32_RESIDUAL * loop.largest_back
+    if 0 < problem.tolerance < least:
+        raise ValueError(
+            f"dtype: float32 tells rest from motion down to {least:g}, and the tolerance is "
+            f"{problem.tolerance:g}: pass until=Settled({least:g}) or a larger one, or float64"
+        )
 
 
 def _arrays(loop: Loop) -> tuple[Array, Array]:

@@ -167,3 +167,32 @@ def test_the_bar_says_how_fast_it_reads(mapped: Any) -> None:
     run.prepare()
     run.sweep(3)
     assert run.besides().startswith(", 3 passes at ")
+
+
+@pytest.mark.parametrize("solver", [None, am.FixedPoint()], ids=["ode", "updates"])
+def test_single_precision_throughout(mapped: Any, solver: Any) -> None:
+    """As near to rest as was asked for, and as far from float64 as float32 is."""
+    patterns = stored("float64")
+    net = memory(mapped(patterns))
+    until = am.Settled(1e-4)
+    found = am.simulate(net, cues(patterns), solver=solver, until=until, dtype="float32")
+    exact = am.simulate(net, cues(patterns), solver=am.FixedPoint())
+    assert found.status == "settled"
+    apart = np.abs(found.final["visible"] - exact.final["visible"]).max()
+    assert 1e-9 < apart < 2e-4
+    residual = net.force(dict(found.final))
+    assert max(np.abs(force).max() for force in residual.values()) <= 1.1e-4
+
+
+def test_what_single_precision_does_not_serve_is_refused(mapped: Any) -> None:
+    patterns = stored("int8")
+    net = memory(mapped(patterns))
+    for options, words in (
+        ({}, "until=Settled"),
+        ({"solver": "RK45"}, "has float64 alone"),
+        ({"until": None, "solver": TIGHT}, "rtol is 1e-10"),
+        ({"until": None, "dtype": "int8"}, "must be 'float32' or 'float64'"),
+        ({"until": None, "inputs": lambda t: np.zeros(UNITS)}, "constant inputs"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            am.simulate(net, cues(patterns), **{"dtype": np.float32, **options})
