@@ -327,6 +327,22 @@ def of_nudges():
     yield data, changed(data, lambda d: d.phases == "events", error=lambda x: x / x.quantum)
 
 
+def of_consolidation():
+    def law(rng, samples, flip, **_):
+        spread, noise = 4 * flip * (1 - flip), 0.005 * rng.normal()
+        return {
+            "to_sample": spread * (1 - 1 / samples) + abs(noise),
+            "to_prototype": 4 * flip**2 + spread / samples + noise,
+            "to_new": spread * (1 + 1 / samples) + abs(noise),
+        }
+
+    data = world("consolidation", law)
+    yield data, changed(data, to_prototype=plus(0.1))
+    for load in data.samples.values:
+        at = lambda d, load=load: d.samples == load  # noqa: E731
+        yield data, changed(data, at, to_new=times(1.1))
+
+
 def of_learned_digits():
     def law(rng, fault, trained, **_):
         mean = {"never": 0.8, "before": 0.85, "through": 0.9}[trained]
