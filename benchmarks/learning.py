@@ -3,6 +3,7 @@
     python benchmarks/learning.py digits --route implicit ode events integers
     python benchmarks/learning.py cost
     python benchmarks/learning.py powers
+    uv run --with jax python benchmarks/learning.py jax
 
 `digits`: features are the 64 pixels of scikit-learn's digits, which are shown and clamped, and ten
 units for the labels; memories begin as training samples with their labels, ten or twenty of each
@@ -15,6 +16,10 @@ of seed 0; the default is that of seed 1.
 `powers`: a dense associative memory of rectified powers, trained as in Krotov & Hopfield 2016
 (arXiv:1606.01164), beside nearest neighbour and a perceptron of scikit-learn with one hidden layer
 of as many units; means over the splits of five seeds.
+
+`jax`: recall and gradient by jitted JAX that goes backwards through k updates, in the same
+precision, beside the unrolled gradient, and the implicit one after as many updates as it takes to
+rest; and the memory that each needs beyond its arguments.
 """
 
 from __future__ import annotations
@@ -167,6 +172,67 @@ def cost(rounds: int, batch: int = 64) -> list[dict[str, Any]]:
     return rows
 
 
+def beside_jax(rounds: int, batch: int = 64) -> list[dict[str, Any]]:
+    """CPU times and peak memory of one gradient, recall included, after k updates."""
+    import tracemalloc
+
+    import jax
+    import numpy as np
+
+    import amsim as am
+
+    jax.config.update("jax_enable_x64", True)
+    stored = am.patterns.random(1000, 784, seed=0).astype(np.float64)
+    cues = am.patterns.corrupt(stored[:batch], flip=0.3, seed=1).astype(np.float64)
+    shown, target = np.arange(784) < 392, stored[:batch, 392:]
+    loss = am.learning.SquaredError("visible", target, units=slice(392, None))
+    net = am.dense_am(stored, hidden=am.Softmax(0.02), tau_hidden=0.0)
+    rows = []
+    for count in (5, 20):
+        solver = am.FixedPoint(count)
+
+        def objective(weights: Any, count: int = count) -> Any:
+            def update(v: Any, _: Any) -> Any:
+                new = jax.nn.softmax(0.02 * v @ weights.T, axis=-1) @ weights
+                return jax.numpy.where(shown, cues, new), None
+
+            end, _ = jax.lax.scan(update, jax.numpy.asarray(cues), length=count)
+            return ((end[:, 392:] - target) ** 2).sum() / 2
+
+        compiled = jax.jit(jax.value_and_grad(objective)).lower(stored).compile()
+        given = {"clamp": shown, "solver": solver}
+        run = partial(am.learning.gradient, net, cues, loss, **given)
+        methods = {
+            "JAX, through the updates": lambda c=compiled: c(stored)[1].block_until_ready(),
+            "amsim, unrolled": partial(run, method="unrolled"),
+            "amsim, implicit, at rest": partial(
+                run, solver=am.FixedPoint(), until=am.Settled(1e-6)
+            ),
+        }
+        timings = harness.interleave(methods, rounds)
+        exact = np.asarray(compiled(stored)[1])
+        for name, method in methods.items():
+            if name.startswith("JAX"):
+                found, peak = exact, compiled.memory_analysis().temp_size_in_bytes
+            else:
+                tracemalloc.start()
+                answer = method()
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+                found = answer.parameters["hidden-visible"]["weights"]
+                assert answer.used.all(), answer.message
+            rows.append(
+                {
+                    "updates": count,
+                    "gradient": name,
+                    "CPU ms": 1e3 * timings[name].cpu_median,
+                    "MB": peak / 1e6,
+                    "off JAX": float(np.linalg.norm(found - exact) / np.linalg.norm(exact)),
+                }
+            )
+    return rows
+
+
 def powers(orders: list[int], memories: int = 100, seeds: int = 5) -> list[dict[str, Any]]:
     """Accuracy on the held-out third by rectified powers, and by others."""
     import numpy as np
@@ -253,7 +319,7 @@ def rectified(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("digits", "cost", "powers"))
+    parser.add_argument("what", choices=("digits", "cost", "powers", "jax"))
     parser.add_argument("--route", nargs="+", default=list(ROUTES), choices=list(ROUTES))
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=1)
@@ -266,6 +332,8 @@ def main() -> None:
     harness.one_thread()
     if options.what == "cost":
         rows = cost(options.rounds)
+    elif options.what == "jax":
+        rows = beside_jax(options.rounds)
     elif options.what == "powers":
         rows = powers(options.orders)
     else:
