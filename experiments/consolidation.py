@@ -39,7 +39,7 @@ def measure(
     """Squared distances, by unit, of what trained memories recall."""
     from scipy.optimize import minimize
 
-    from amsim.models import clustering
+    import amsim as am
 
     rng = np.random.default_rng(seed)
     stored = rng.choice([-1.0, 1.0], (prototypes, units))
@@ -53,14 +53,16 @@ def measure(
     beta = sharpness / units
 
     def objective(flat: Any) -> tuple[float, Any]:
-        value, gradient = clustering.loss_and_gradient(shown, flat.reshape(stored.shape), beta=beta)
+        value, gradient = am.models.clustering.loss_and_gradient(
+            shown, flat.reshape(stored.shape), beta=beta
+        )
         return value, gradient.ravel()
 
     # Memories start at one sample of each prototype.
     start = shown[:prototypes].ravel()
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
     memories = found.x.reshape(stored.shape)
-    recalled, again = (clustering.recall(x, memories, beta=beta) for x in (shown, new))
+    recalled, again = (am.models.clustering.recall(x, memories, beta=beta) for x in (shown, new))
     return {
         "to_sample": float(np.mean((recalled - shown) ** 2)),
         "to_prototype": float(np.mean((recalled - own) ** 2)),
