@@ -70,7 +70,9 @@ print(am.stability.analyse(net, rest))
 # activation tanh, and weights of equal size of which one is negative. It rests
 # at 0. Without delays small changes shrink (`sigma` is below 1), but they do so
 # because contributions of different signs cancel: `rho` is above 1. A delay of
-# the negative link alone pulls these contributions apart.
+# the negative link alone pulls these contributions apart. `late` says which links
+# are late, for each direction (from, to): a row for each unit that sends, a column
+# for each that receives, 1 where the link is late and 0 elsewhere.
 
 # %%
 weights = 0.6 * np.array([[1.0, 1.0], [1.0, -1.0]])
@@ -116,7 +118,8 @@ figure.align_ylabels()
 # the normaliser takes it back, and a *stored pattern* loses its stability. For
 # a single memory, with all other time constants equal to 1, theory has a
 # formula; it depends on kappa, which is beta times the squared length of the
-# pattern.
+# pattern. (`simulate` warns that nothing is proven for such a normaliser; the
+# warning is what this section is about, so it is silenced here.)
 
 # %%
 one = am.patterns.random(1, 16, seed=0)

@@ -59,7 +59,9 @@ print("farthest pixel of each cue:", apart.round(6))
 # %% [markdown]
 # Nearly to the last bit: digits are -1 and +1, which integers hold exactly. What
 # if the stored values are gray, and weights have few bits? Then they are
-# rounded, and so is what is recalled. These are random gray images.
+# rounded, and so is what is recalled. These are random gray images. Their lengths
+# differ, so the memories compare by distance, not by product; and the cues are
+# noisy, so `cue_limit` tells the proof how large their values may be.
 
 # %%
 rng = np.random.default_rng(0)

@@ -74,6 +74,7 @@ def test_and_once_with_the_inline_backend(execute):
         "traj",
         "plan",
         "am.stability.certify(net, patterns, patterns)",
+        "am.stability.analyse(net, {name: x[0] for name, x in traj.final.items()})",
         "hw.run(plan, patterns)",
     ],
 )

@@ -1,0 +1,90 @@
+"""How long the view of `amsim explore` takes from a slider to the picture, in Chromium.
+
+    uv run --group browser python benchmarks/explore.py            # the page, recalls in Python
+    uv run --group browser python benchmarks/explore.py --site     # the built site, in the browser
+
+A slider moves; the time ends with the first frame after the new recall was drawn, by the
+clock of the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import http.server
+import shutil
+import statistics
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_MOVE = """async ([name, value]) => {
+    const root = document.querySelector("#explore");
+    const slider = root.querySelector(`input[name=${name}]`);
+    const frame = () => new Promise(requestAnimationFrame);
+    const rest = () => new Promise((resolve) => {
+        const seen = new MutationObserver(() => {
+            if (root.getAttribute("aria-busy") === "false") { seen.disconnect(); resolve(); }
+        });
+        seen.observe(root, { attributeFilter: ["aria-busy"] });
+    });
+    const began = performance.now(), drawn = rest();
+    slider.value = value;
+    slider.dispatchEvent(new Event("input"));
+    await drawn;
+    await frame();
+    return performance.now() - began;
+}"""
+
+
+@contextmanager
+def served(site: str | None) -> Iterator[str]:
+    """The address of the page, or of that of a built site."""
+    server: http.server.HTTPServer
+    if site is None:
+        from amsim.explore import Explorer, Server
+
+        server = Server(Explorer())
+        server.warm_up()
+        server.ready.wait()
+        address = server.url
+    else:
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
+        handler.func.log_message = lambda *_: None  # type: ignore[method-assign]
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        address = f"http://127.0.0.1:{server.server_port}/try.html"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield address
+    server.shutdown()
+    thread.join()
+
+
+def main() -> None:
+    """Print medians and the longest of each slider."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--site", nargs="?", const="build/site", help="of a built site, there")
+    parser.add_argument("--moves", type=int, default=30)
+    given = parser.parse_args()
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with served(given.site) as address, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(address)
+        page.locator("#explore[aria-busy=false]").wait_for()
+        print("slider        median ms  longest ms")
+        for name in ("beta", "tau_hidden", "delay", "jitter", "drop", "quantum"):
+            start = int(page.locator(f"input[name={name}]").input_value())
+            steps = [
+                start + (1 + k % 15) * (-1 if name == "beta" else 1) for k in range(given.moves)
+            ]
+            taken = [page.evaluate(_MOVE, [name, str(step)]) for step in steps]
+            page.evaluate(_MOVE, [name, str(start)])
+            print(f"{name:12}{statistics.median(taken):11.0f}{max(taken):12.0f}")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
