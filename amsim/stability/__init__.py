@@ -4,6 +4,7 @@ from .basins import radius, radius_bound
 from .bifurcation import Bifurcation, bifurcation
 from .certificates import Certificate, certify
 from .critical import critical_delay, critical_tau
+from .energy_staleness import energy_staleness
 from .fixed_points import Classification, Equilibrium, classify, find, find_all
 from .loss import LossBound, loss_bound
 from .lyapunov import LyapunovBasin, lyapunov_basin, lyapunov_radius
@@ -34,6 +35,7 @@ __all__ = [
     "critical_tau",
     "delay_spectrum",
     "distance_to_rest",
+    "energy_staleness",
     "find",
     "find_all",
     "largest_staleness",
