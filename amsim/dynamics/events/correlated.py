@@ -48,7 +48,7 @@ class CommonJitter:
     >>> import amsim as am
     >>> timing = am.Timing(jitter=0.1, common_jitter=am.CommonJitter(0.3, correlation=2.0))
     >>> timing.common_jitter
-    CommonJitter(jitter=0.3, correlation=2.0)
+    CommonJitter(jitter=0.3, correlation=2, at='out')
     """
 
     jitter: float | Distribution

@@ -186,8 +186,8 @@ class Timing:
         Examples
         --------
         >>> import amsim as am
-        >>> am.Timing.chip("loihi1", tau=1e-4).clock
-        Barrier(step=0.057999999999999996, overhead=0.00465)
+        >>> am.Timing.chip("loihi1", tau=1e-5, step=1e-5, overhead=0.0).clock
+        Barrier(step=1.0, overhead=0.0)
         """
         figures = CLOCKS[checks.choice("Timing.chip: name", name, tuple(CLOCKS))]
         seconds = checks.number("Timing.chip: tau", tau, at_least=checks.SMALLEST,
