@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,9 @@ __all__ = ["TANH_BITS", "Hidden", "Integers", "Job", "Normaliser", "Plan", "Visi
 MOST_STEPS = 1 << 24  # of a recall, as a plan may ask for it
 
 
+AsPlan = TypeVar("AsPlan", bound="AnyPlan")
+
+
 class AnyPlan:
     """What the plan of any network has.
 
@@ -45,6 +48,8 @@ class AnyPlan:
     layers : mapping of str to the integers of a layer's units
     cued : tuple of str
         Layers whose states a cue gives.
+    form : str
+        Of what it is a plan, for messages.
     """
 
     network: Network
@@ -54,6 +59,7 @@ class AnyPlan:
     steps: int
     layers: Mapping[str, Any]
     cued: tuple[str, ...]
+    form: str
 
     @property
     @abstractmethod
@@ -69,6 +75,61 @@ class AnyPlan:
     def scales(self) -> dict[str, float]:
         """Integers per unit of state of every layer."""
         return {name: units.scale for name, units in self.layers.items()}
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write `path` (JSON) and, beside it, its arrays as .npz; see `hardware.files.save`."""
+        from .files import save
+
+        return save(cast(Any, self), path, force=force)
+
+    @classmethod
+    def load(cls: type[AsPlan], path: str | Path) -> AsPlan:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If a file is damaged, is something else, or does not belong to the other.
+        """
+        from .files import load
+
+        plan = load(path)
+        if not isinstance(plan, cls):
+            raise ValueError(
+                f"{path} is a plan {plan.form}: read it with hardware.{type(plan).__name__}.load"
+            )
+        return plan
+
+    def golden(
+        self,
+        cues: Mapping[str, ArrayLike] | ArrayLike,
+        path: str | Path,
+        *,
+        steps: int | None = None,
+        force: bool = False,
+        **job_options: Any,
+    ) -> Path:
+        """Write inputs, and every signal after every step, to a .npz file; see docs/integers.md.
+
+        Parameters
+        ----------
+        cues : as of `hardware.run`
+        path : str or Path
+        steps : int, optional
+            `steps` of the plan by default.
+        force : bool, default False
+            Whether an existing file may be replaced.
+        **job_options
+            `clamp` and `inputs`, as in `hardware.run`.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        from .golden import write_golden
+
+        return write_golden(cast(Any, self), cues, path, steps=steps, force=force, **job_options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +168,7 @@ class Plan(Owner, AnyPlan):
     hidden: Hidden
     normaliser: Normaliser | None
     cued = ("visible",)
+    form = "of features and memories"
 
     @tabled
     def _repr_html_(self) -> str:
@@ -171,66 +233,11 @@ class Plan(Owner, AnyPlan):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write `path` (JSON) and, beside it, its arrays as .npz; see `hardware.files.save`."""
-        from .files import save
-
-        return save(self, path, force=force)
-
     def report(self) -> str:
         """Sizes, schedule, and the proven range of every signal."""
         from .plan_report import describe
 
         return describe(self)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Plan:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If a file is damaged, is something else, or does not belong to the other.
-        """
-        from .files import load
-
-        plan = load(path)
-        if not isinstance(plan, Plan):
-            raise ValueError(
-                f"{path} is a plan of other layers: read it with hardware.GraphPlan.load"
-            )
-        return plan
-
-    def golden(
-        self,
-        cues: ArrayLike,
-        path: str | Path,
-        *,
-        steps: int | None = None,
-        force: bool = False,
-        **job_options: Any,
-    ) -> Path:
-        """Write inputs, and every signal after every step, to a .npz file; see docs/integers.md.
-
-        Parameters
-        ----------
-        cues : array_like (*batch, D)
-        path : str or Path
-        steps : int, optional
-            `steps` of the plan by default.
-        force : bool, default False
-            Whether an existing file may be replaced.
-        **job_options
-            `clamp` and `inputs`, as in `hardware.run`.
-
-        Returns
-        -------
-        Path
-            The file.
-        """
-        from .golden import write_golden
-
-        return write_golden(self, cues, path, steps=steps, force=force, **job_options)
 
 
 @dataclass(frozen=True, eq=False)

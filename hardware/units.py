@@ -36,8 +36,48 @@ class Owner:
         return type(self), tuple(values(self).values())  # copies and pickles own theirs, too
 
 
+class Outputs:
+    """What units of any kind send, by the numbers that they have: `kind` says which count."""
+
+    kind: str
+    mantissa: int
+    shift: int
+    saturation: int
+    level: int
+    power: int
+    down: int
+    threshold: int
+
+    def output(self, x: Integers) -> Integers:
+        """The output of a state, elementwise; not of softmax units."""
+        if self.kind == "identity":
+            return np.asarray(kernels.scale(x, self.mantissa, self.shift))
+        if self.kind == "sign":
+            return np.asarray(self.level * kernels.sign(x))
+        if self.kind == "power":
+            base = kernels.scale(np.maximum(x, 0), self.mantissa, self.shift)
+            return np.asarray(kernels.shift_round(kernels.power(base, self.power), self.down))
+        octaves = kernels.scale(np.minimum(np.abs(x), self.saturation), self.mantissa, self.shift)
+        size, sign = kernels.tanh(octaves, TANH_BITS), kernels.sign(x)
+        if self.kind == "tanh":
+            return np.asarray(sign * kernels.scale(size, self.level, 16))
+        return np.asarray(kernels.scale((1 << 16) + sign * size, self.level, 17))
+
+    def change(self, x: Integers, sent: Integers) -> Integers:
+        """The message: the change of the output since `sent`, where it reaches the threshold."""
+        return np.asarray(kernels.delta(self.output(x), sent, self.threshold))
+
+    def add(self, sent: Integers, message: Integers) -> Integers:
+        """What has been sent, after a message."""
+        return np.asarray(sent + message)
+
+    def logit(self, x: Integers) -> Integers:
+        """Compute beta x in octaves, elementwise; softmax units."""
+        return np.asarray(kernels.scale(x, self.mantissa, self.shift))
+
+
 @dataclass(frozen=True, eq=False)
-class Visible(Owner):
+class Visible(Owner, Outputs):
     """Integers of the feature units.
 
     Attributes
@@ -82,16 +122,6 @@ class Visible(Owner):
 
     __repr__ = fields_repr
 
-    def output(self, v: Integers) -> Integers:
-        """g of a state, elementwise."""
-        if self.kind == "sign":
-            return np.asarray(self.level * kernels.sign(v))
-        if self.kind == "identity":
-            return np.asarray(kernels.scale(v, self.mantissa, self.shift))
-        octaves = kernels.scale(np.minimum(np.abs(v), self.saturation), self.mantissa, self.shift)
-        size = kernels.scale(kernels.tanh(octaves, TANH_BITS), self.level, 16)
-        return np.asarray(kernels.sign(v) * size)
-
     def relax(
         self, v: Integers, arriving: Integers, driven: Integers, clamped: NDArray[np.bool_]
     ) -> Integers:
@@ -99,17 +129,9 @@ class Visible(Owner):
         target = (arriving << self.gain) + self.bias + driven
         return np.where(clamped, v, kernels.relax(v, target, self.decay))
 
-    def change(self, v: Integers, sent: Integers) -> Integers:
-        """The message: the change of the output since `sent`, where it reaches the threshold."""
-        return np.asarray(kernels.delta(self.output(v), sent, self.threshold))
-
-    def add(self, sent: Integers, message: Integers) -> Integers:
-        """What has been sent, after a message."""
-        return np.asarray(sent + message)
-
 
 @dataclass(frozen=True, eq=False)
-class Hidden(Owner):
+class Hidden(Owner, Outputs):
     """Integers of the memory units.
 
     Attributes
@@ -140,18 +162,9 @@ class Hidden(Owner):
 
     __repr__ = fields_repr
 
-    def output(self, h: Integers) -> Integers:
-        """f of a state of rectified-power memories, elementwise."""
-        base = kernels.scale(np.maximum(h, 0), self.mantissa, self.shift)
-        return np.asarray(kernels.shift_round(kernels.power(base, self.power), self.down))
-
     def relax(self, h: Integers, total: Integers, driven: Integers) -> Integers:
         """h a period later, from the sum of all that arrived and the driven input."""
         return np.asarray(kernels.relax(h, total + self.bias + driven, self.decay))
-
-    def logit(self, h: Integers) -> Integers:
-        """beta h in octaves, elementwise; softmax memories."""
-        return np.asarray(kernels.scale(h, self.mantissa, self.shift))
 
 
 @dataclass(frozen=True)

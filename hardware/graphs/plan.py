@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from amsim import Network
 from amsim.display import fields_repr, short, table, tabled
@@ -26,7 +25,7 @@ from ..chips import CHIPS
 from ..domain import WIDE, Choice, Count, Positive, Table, rules
 from ..plan import MOST_STEPS, AnyPlan
 from ..spec import MOST_POWER
-from ..units import MANTISSA_BITS, MOST_SHIFT, TANH_BITS, Integers, Normaliser, Owner, values
+from ..units import MANTISSA_BITS, MOST_SHIFT, Integers, Normaliser, Outputs, Owner, values
 from .turns import Step, begins, steps_of
 
 KINDS = ("identity", "tanh", "sign", "sigmoid", "power", "softmax")
@@ -35,7 +34,7 @@ _Mantissa, _Shift = Count(0, (1 << MANTISSA_BITS) - 1), Count(0, MOST_SHIFT)
 
 
 @dataclass(frozen=True, eq=False)
-class Units(Owner):
+class Units(Owner, Outputs):
     """Integers of the n units of a layer.
 
     Attributes
@@ -98,36 +97,9 @@ class Units(Owner):
         target = drive + self.bias + driven
         return np.where(clamped, x, kernels.relax(x, target, self.decay))
 
-    def output(self, x: Integers) -> Integers:
-        """The output of a state, elementwise; not of softmax units."""
-        if self.kind == "identity":
-            return np.asarray(kernels.scale(x, self.mantissa, self.shift))
-        if self.kind == "sign":
-            return np.asarray(self.level * kernels.sign(x))
-        if self.kind == "power":
-            base = kernels.scale(np.maximum(x, 0), self.mantissa, self.shift)
-            return np.asarray(kernels.shift_round(kernels.power(base, self.power), self.down))
-        octaves = kernels.scale(np.minimum(np.abs(x), self.saturation), self.mantissa, self.shift)
-        size, sign = kernels.tanh(octaves, TANH_BITS), kernels.sign(x)
-        if self.kind == "tanh":
-            return np.asarray(sign * kernels.scale(size, self.level, 16))
-        return np.asarray(kernels.scale((1 << 16) + sign * size, self.level, 17))
-
-    def change(self, x: Integers, sent: Integers) -> Integers:
-        """The message: the change of the output since `sent`, where it reaches the threshold."""
-        return np.asarray(kernels.delta(self.output(x), sent, self.threshold))
-
     def difference(self, p: Integers, sent: Integers) -> Integers:
         """The message of softmax units: the change of p since `sent`."""
         return np.asarray(kernels.delta(p, sent, self.threshold))
-
-    def add(self, sent: Integers, message: Integers) -> Integers:
-        """What has been sent, after a message."""
-        return np.asarray(sent + message)
-
-    def logit(self, x: Integers) -> Integers:
-        """Compute beta x in octaves, elementwise; softmax units."""
-        return np.asarray(kernels.scale(x, self.mantissa, self.shift))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +166,7 @@ class GraphPlan(AnyPlan):
     cued: tuple[str, ...]
     layers: Mapping[str, Units]
     projections: tuple[Projection, ...]
+    form = "of other layers"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
@@ -254,61 +227,6 @@ class GraphPlan(AnyPlan):
     def changed(self, **layers: Units) -> GraphPlan:
         """The same with other units in some layers."""
         return replace(self, layers={**self.layers, **layers})
-
-    def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write `path` (JSON) and, beside it, its arrays as .npz; see `hardware.files.save`."""
-        from ..files import save
-
-        return save(self, path, force=force)
-
-    @classmethod
-    def load(cls, path: str | Path) -> GraphPlan:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If a file is damaged, is something else, or does not belong to the other.
-        """
-        from ..files import load
-
-        plan = load(path)
-        if not isinstance(plan, GraphPlan):
-            raise ValueError(
-                f"{path} is a plan of features and memories: read it with hardware.Plan.load"
-            )
-        return plan
-
-    def golden(
-        self,
-        cues: Mapping[str, ArrayLike] | ArrayLike,
-        path: str | Path,
-        *,
-        steps: int | None = None,
-        force: bool = False,
-        **job_options: Any,
-    ) -> Path:
-        """Write inputs, and every signal after every step, to a .npz file; see docs/integers.md.
-
-        Parameters
-        ----------
-        cues : as of `hardware.run`
-        path : str or Path
-        steps : int, optional
-            `steps` of the plan by default.
-        force : bool, default False
-            Whether an existing file may be replaced.
-        **job_options
-            `clamp` and `inputs`, as in `hardware.run`.
-
-        Returns
-        -------
-        Path
-            The file.
-        """
-        from ..golden import write_golden
-
-        return write_golden(self, cues, path, steps=steps, force=force, **job_options)
 
     def report(self) -> str:
         """Sizes, schedule, and the proven range of every signal."""
