@@ -22,6 +22,7 @@ FEW_FREQUENCIES, MANY_FREQUENCIES = 32, 240
 _OCTAVES = 24  # of frequencies, downwards from twice the fastest unit's
 _DRAWN = 6  # random starts of a search for phases
 _ABOVE = 1 + 1e-6
+_GROWTH = 1e-9  # of a root's size: less may be rounding, where a gain is 1
 _LARGEST_SPECTRUM = 60  # units, each with a delay of its own
 
 
@@ -113,10 +114,11 @@ def _grows(linear: Linearisation, delays: Mapping[Pair, Any], guess: complex) ->
     system = DelayedNetwork(linear, delays)
     for near in (guess, 1j * guess.imag):
         root = root_near(system, near)
-        if root is not None and root.real > 0:
+        if root is not None and root.real > _GROWTH * abs(root):
             return True
     if not system.few and linear.size > _LARGEST_SPECTRUM:
         return False
     with suppress(ValueError):  # too long a delay for a whole spectrum
-        return bool(rightmost_roots(linear, by_link(delays), 1)[0].real > 0)
+        root = complex(rightmost_roots(linear, by_link(delays), 1)[0])
+        return root.real > _GROWTH * abs(root)
     return False

@@ -132,3 +132,15 @@ def test_late_values_that_vary_grow_where_constant_ones_decay() -> None:
         widths.append(float((high - low).max()))
     ratios = np.array(widths[1:]) / widths[:-1]
     np.testing.assert_allclose(ratios, 3.2 / 3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4])
+def test_a_gain_of_one_is_not_told_from_one(turn: float) -> None:
+    """rho = 1 up to rounding on either side: neither proven nor refuted where delays are free."""
+    cosine, sine = np.cos(turn), np.sin(turn)
+    weights = np.array([[1.0, 1.0], [1.0, -1.0]]) / 2
+    weights = weights * [[cosine + sine, cosine + sine], [1.0, 1.0]]
+    weights /= np.sqrt(np.abs(np.linalg.eigvals(np.abs(weights).T @ np.abs(weights))).max())
+    report = analyse(am.dense_am(weights, visible=am.Tanh(), hidden=am.Tanh()), np.zeros(2))
+    assert abs(report.rho - 1) < 1e-14 and report.sigma < 1
+    assert [report.verdicts[n].status for n in ("per_link", "varying")] == ["open", "open"]
