@@ -138,12 +138,8 @@ class Barrier:
     Examples
     --------
     >>> import amsim as am
-    >>> net = am.dense_am(am.patterns.random(3, 32, seed=0), hidden=am.Softmax(beta=0.5))
-    >>> cue = am.patterns.corrupt(am.patterns.random(3, 32, seed=0)[0], flip=0.2, seed=1)
-    >>> timing = am.Timing(clock=am.Barrier(0.05), fabric=am.Fabric(hop=am.Link(200.0)))
-    >>> traj = am.simulate(net, cue, solver=am.EventDriven(0.02, timing))
-    >>> traj.status, bool(traj.stats["step_longest"] > 0.05)
-    ('settled', True)
+    >>> am.Timing(clock=am.Barrier(0.05), fabric=am.Fabric(hop=am.Link(200.0))).clock
+    Barrier(step=0.05, overhead=0.0)
     """
 
     step: float
