@@ -134,6 +134,18 @@ class _States(dict[str, Array]):
     def values(self) -> Any:
         return [self[name] for name in self]
 
+    def copy(self) -> dict[str, Array]:
+        return dict(self.items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __repr__(self) -> str:
+        return repr(self.copy())
+
 
 @dataclass(frozen=True, eq=False)
 class _Path:

@@ -151,6 +151,26 @@ def test_a_callback_sees_every_recorded_time(solver: Any, times: Any, terminal: 
     assert traj.status == ("stopped" if terminal else "settled")
 
 
+def test_states_that_are_watched_are_a_dict_however_they_are_read() -> None:
+    """They are computed when they are asked for."""
+    seen: list[float] = []
+
+    def copied(time: float, states: Any) -> float:
+        ways = dict(states), {**states}, dict(states.items()), states.copy(), states | {}
+        values = dict(zip(states, states.values(), strict=True))
+        for way in (*ways, values, {name: states.get(name) for name in states}):
+            assert list(way) == ["visible", "hidden"]
+            np.testing.assert_allclose(way["hidden"], STORED @ way["visible"], rtol=0, atol=1e-12)
+        assert "array([]" not in repr(states)
+        assert states.get("other") is None and "other" not in states and len(states) == 2
+        seen.append(time)
+        return time - 0.05
+
+    net = am.dense_am(STORED, hidden=am.Softmax(0.2), tau_hidden=0.0)
+    am.simulate(net, CUES[0], t1=0.2, until=None, watch={"copied": copied})
+    assert seen
+
+
 def test_what_was_stopped_is_said_beside_what_did_not_settle() -> None:
     watch = {"half": am.Watch(below_half, terminal=True)}
     traj = am.simulate(DECAY, START[:2], t1=0.8, watch=watch)
