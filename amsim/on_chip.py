@@ -208,7 +208,7 @@ def _scope(net: Network, fabric: Fabric) -> Scope:
         if layer.lagrangian.separable:
             continue
         given = 0 if fabric.groups is None else fabric.groups.get(name, 0)
-        if np.ptp(given) > 0 or np.ptp(layer.tau) > 0:
+        if np.ptp(np.asarray(given)) > 0 or np.ptp(layer.tau) > 0:
             return "link"
     return "broadcast"
 

@@ -62,7 +62,7 @@ def simulate(
     seed: Seed = 0,
     workers: int = 1,
     comm: Any = None,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
 ) -> Trajectory:
     """Integrate tau dx/dt = -dE/dg from a cue until it settles.
 
