@@ -100,6 +100,7 @@ class Mismatch:
             If the network has other synapses; or, with `gain` or `leak`, layers of several axes,
             whose copies share their weights.
         """
+        checks.instance("network", network, Network, "a Network")
         if not (self.weights or self.bias or self.gain or self.tau or self.leak):
             return network
         number = checks.seed_number(seed)

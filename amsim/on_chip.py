@@ -172,6 +172,7 @@ def recall_on_chip(
     """
     from .dynamics.events.fabric.ages import ages  # imports numba
 
+    checks.instance("net", net, Network, "a Network")
     checks.instance("fabric", fabric, Fabric, "a Fabric, such as Fabric.chip('loihi1', tau=1e-3)")
     within = checks.number("margin", margin, above=0.0, at_most=checks.LARGEST)
     late = checks.number("delay", delay, at_least=0.0, at_most=checks.LARGEST)

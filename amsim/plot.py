@@ -303,10 +303,10 @@ def raster(traj: Trajectory, ax: Axes | None = None, *, cue: int = 0) -> Axes:
     >>> am.plot.raster(traj).get_ylabel()
     'unit'
     """
+    _check_trajectory(traj)
     if traj.events is None:
         raise ValueError("no messages were recorded; pass EventDriven(record_events=True)")
     (number,) = _cues(cue, math.prod(traj.statuses.shape))
-    _check_trajectory(traj)
     ax = blank_axes(ax)
     events = traj.events[traj.events.cue == number]
     sizes = {name: math.prod(traj.final[name].shape[traj.statuses.ndim :]) for name in traj}

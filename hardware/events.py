@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +18,7 @@ from amsim.display import short
 from amsim.files import Archive, naming_damage, open_archive
 
 from .errors import RangeError
-from .plan import AnyPlan
+from .plan import AnyPlan, require_plan
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -108,6 +109,8 @@ class Events:
         path = checks.path("path", path)
         unit = checks.number("unit", unit, above=0.0)
         charge = checks.number("charge", charge)
+        if not (isinstance(shape, (tuple, list)) and len(shape) == 2):
+            raise TypeError(f"shape must be (rows, columns), got {checks.shown(shape)}")
         rows, columns = (checks.count("shape", size) for size in shape)
         with (
             naming_damage(path, "a recording of address events", "np.savez(x=, y=, t=, p=)"),
@@ -120,8 +123,9 @@ class Events:
                 raise ValueError(f"an event lies outside of {rows} rows and {columns} columns")
             if not (np.isin(p, (0, 1)).all() or np.isin(p, (-1, 1)).all()):
                 raise ValueError("p must be 1 for ON, and 0 or -1 for OFF")
-        times, values = np.float64(t) * (_MICROSECOND / unit), np.where(p > 0, charge, -charge)
-        return cls(np.asarray(times), y * columns + x, values.astype(np.float64))
+        times = t.astype(np.float64) * (_MICROSECOND / unit)
+        values = np.where(p > 0, charge, -charge)
+        return cls(times, y * columns + x, values.astype(np.float64))
 
     @classmethod
     def from_integers(cls, plan: AnyPlan, arriving: ArrayLike, layer: str = "visible") -> Events:
@@ -135,6 +139,7 @@ class Events:
             has sent to its port, say.
         layer : str
         """
+        _check(plan, layer, "Events.from_integers")
         rows = np.asarray(checks.plain("arriving", arriving))
         if rows.ndim != 2 or rows.dtype.kind not in "iu":
             raise ValueError(
@@ -158,7 +163,9 @@ class Events:
             If an event would come too late, names a unit that the layer has not, or is smaller
             than an integer.
         """
+        _check(plan, layer, "Events.integers")
         steps = checks.count("steps", steps)
+        checks.room("what arrives", steps, _size(plan, layer))
         arrives = self._steps(plan)
         if (arrives >= steps).any():
             raise self._too_late(int(arrives.max()), steps)
@@ -201,6 +208,8 @@ class Events:
         ValueError
             As of `integers`.
         """
+        _check(plan, layer, "Events.by_period")
+        steps = checks.count("steps", steps)
         length, first = plan.period, plan.begins[layer]
         arrives = self._steps(plan)
         periods = np.maximum(1, -((first - arrives) // length))
@@ -268,8 +277,13 @@ def _inside(addresses: Integers, size: int) -> bool:
     return bool(((addresses >= 0) & (addresses < size)).all())
 
 
-def _scale(plan: AnyPlan, layer: str) -> float:
+def _check(plan: Any, layer: Any, caller: str) -> None:
+    if not isinstance(plan, AnyPlan):
+        require_plan(plan, caller)
     checks.choice("layer", layer, tuple(plan.layers))
+
+
+def _scale(plan: AnyPlan, layer: str) -> float:
     return plan.scales[layer]
 
 

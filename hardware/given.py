@@ -71,6 +71,8 @@ def names(record: bool | Iterable[str], every: Sequence[str], states: Sequence[s
     if isinstance(record, (bool, np.bool_)):
         return list(states) if record else []
     checks.instance("record", record, Iterable, "True, False, or names of signals")
+    if isinstance(record, np.ndarray) and not record.ndim:
+        raise TypeError(f"record must be names of signals, got {checks.shown(record)}")
     chosen = [record] if isinstance(record, str) else list(record)
     for name in chosen:
         checks.choice("record", name, tuple(every))

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 from ..files import MAX_BYTES
-from ..network import directed_in_words
+from ..network import Network, directed_in_words
 from ..patterns import overlap
 from ..results import RunResult, Variables, add_variables
 from ..synapses import Array
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
 
-    from ..network import Network
 
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
 _ROWS = 1 << 21
@@ -386,7 +385,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         >>> traj["visible"].shape[1:], traj.select([0, 2])["visible"].shape[1:]
         ((3, 16), (2, 16))
         """
-        axes = self._batch if np.ndim(cues) > 1 else self.codes.reshape(-1).shape
+        axes = self._batch if checks.plain("cues", cues).ndim > 1 else self.codes.reshape(-1).shape
         mask = checks.units("cues", cues, axes)
         if mask.shape != axes:
             raise ValueError(f"cues is a mask of shape {mask.shape}, the cues have {axes}")
@@ -472,7 +471,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         (0, [1.0, 0.0, 0.0], 7.0)
         """
         xi = checks.array("patterns", patterns, ndim=2, empty=False)
-        if layer not in self._layers:
+        if checks.text("layer", layer) not in self._layers:
             raise ValueError(
                 f"nearest needs the layer of the memories, and there is no {checks.shown(layer)}: "
                 f"pass layer= one of {', '.join(self)}, or use overlap"
@@ -501,6 +500,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         ValueError
             If the states are not those of the network's layers, or cues stand at different times.
         """
+        checks.instance("network", network, Network, "a Network")
         layers = {name: layer.shape for name, layer in network.layers.items()}
         if layers != self._layers:
             raise ValueError(

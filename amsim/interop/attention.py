@@ -63,6 +63,7 @@ class ImportedAttention:
 
     def output(self, states: Mapping[str, ArrayLike]) -> Array:
         """What the layer returns for these states of "hidden", (*batch, O): values by shares."""
+        checks.instance("states", states, Mapping, "a mapping of layer names, as traj.final")
         read = []
         for name, values in zip(self._names("hidden"), self.values, strict=True):
             if name not in states:
@@ -285,7 +286,7 @@ def from_hopfield_layers(
         raise ValueError("concatenated bias patterns (concat_bias_pattern=True) are not imported")
     tokens, read = _own_patterns(entries, stored, values)
     units = {"stored_pattern": tokens.shape[1], "pattern_projection": read.shape[1]}
-    weights, free = _parts(entries, core, [checks.choice("static", s, norms) for s in static])
+    weights, free = _parts(entries, core, _static(static, norms))
     query_units = weights[0].shape[1] if weights[0] is not None else units["stored_pattern"]
     if weights[0] is None and weights[1] is not None:
         query_units = len(weights[1])
@@ -326,6 +327,11 @@ def _heads_of(module: Any, heads: int) -> int:
     if getattr(module, "add_zero_attn", False):
         raise ValueError("the module attends to a zero (add_zero_attn), which is not imported")
     return heads
+
+
+def _static(static: Any, norms: Sequence[str]) -> list[str]:
+    checks.instance("static", static, (list, tuple), "a list of names of normalisations")
+    return [checks.choice("static", each, norms) for each in static]
 
 
 def _own_patterns(

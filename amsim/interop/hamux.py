@@ -84,8 +84,10 @@ def from_hamux(
     model = model.unvectorize() if hasattr(model, "unvectorize") else model
     if not all(hasattr(model, part) for part in ("neurons", "hypersynapses", "connections")):
         raise TypeError(f"model must be a HAM of HAMUX, got {checks.shown(model)}")
-    given, times = dict(lagrangians or {}), dict(tau or {})
+    given: Mapping[str, Lagrangian] = {} if lagrangians is None else lagrangians
+    times: Mapping[str, ArrayLike] = {} if tau is None else tau
     for what, names in (("lagrangians", given), ("tau", times)):
+        checks.instance(what, names, Mapping, "a mapping of layer names, or None")
         if strange := [name for name in names if name not in model.neurons]:
             raise ValueError(
                 f"{what} names {strange[0]!r}; the neurons are {', '.join(model.neurons)}"

@@ -121,6 +121,7 @@ def gradient(
     >>> bool(np.abs(first - second).max() < 1e-4 * np.abs(first).max())
     True
     """
+    checks.instance("net", net, Network, "a Network")
     checks.choice("method", method, METHODS)
     nudge = _nudge(method, nudge)
     centred = checks.flag("centred", centred)

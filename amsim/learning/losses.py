@@ -80,10 +80,13 @@ class SquaredError:
 
     def gradient(self, states: Mapping[str, Array]) -> dict[str, Array]:
         """The distances, 0 for other units of the layer."""
-        return {self.layer: _spread(self.units, states[self.layer], self._distance(states))}
+        state = _state("SquaredError", self.layer, states)
+        return {self.layer: _spread(self.units, state, self._distance(states))}
 
     def _distance(self, states: Mapping[str, Array]) -> Array:
-        return _chosen(self.units, states[self.layer]) - self.target
+        x = _chosen(self.units, _state("SquaredError", self.layer, states))
+        _check_broadcast("SquaredError: target", self.target.shape, x.shape)
+        return np.asarray(x - self.target)
 
     def select(self, cues: NDArray[np.int64]) -> SquaredError:
         """The same for some of the cues, by their indices along the first axis of the target."""
@@ -164,11 +167,14 @@ class CrossEntropy:
         share = np.exp(x - x.max(axis=-1, keepdims=True))
         share /= share.sum(axis=-1, keepdims=True)
         found = right.sum(axis=-1, keepdims=True) * share - right
-        return {self.layer: _spread(self.units, states[self.layer], found)}
+        return {self.layer: _spread(self.units, _state("CrossEntropy", self.layer, states), found)}
 
     def _right(self, states: Mapping[str, Array]) -> tuple[Array, Array]:
-        x = _chosen(self.units, states[self.layer])
-        if self.labels.dtype.kind in "iu":
+        x = _chosen(self.units, _state("CrossEntropy", self.layer, states))
+        whole = self.labels.dtype.kind in "iu"
+        shape = (*self.labels.shape, x.shape[-1]) if whole else self.labels.shape
+        _check_broadcast("CrossEntropy: labels", shape, x.shape)
+        if whole:
             return x, (np.arange(x.shape[-1]) == self.labels[..., None]).astype(np.float64)
         return x, self.labels
 
@@ -199,12 +205,35 @@ def _fit(what: str, values: Array, shape: tuple[int, ...]) -> Array:
         raise ValueError(f"{what} has shape {values.shape}; it must fit {shape}") from None
 
 
+def _state(kind: str, layer: str, states: Any) -> Array:
+    """The state that a loss reads; one that diverged is not finite."""
+    example = "a mapping of layer names to states, as traj.final"
+    checks.instance(f"{kind}: states", states, Mapping, example)
+    if layer not in states:
+        raise ValueError(
+            f"{kind}: states have no layer {layer!r}, got {', '.join(map(str, states))}"
+        )
+    found = checks.array(f"{kind}: states[{layer!r}]", states[layer], finite=False)
+    if not found.ndim:
+        raise ValueError(f"{kind}: states[{layer!r}] must have an axis of units, got one number")
+    return found
+
+
+def _check_broadcast(what: str, given: tuple[int, ...], states: tuple[int, ...]) -> None:
+    try:
+        np.broadcast_shapes(given, states)
+    except ValueError:
+        raise ValueError(f"{what} of shape {given} does not fit states of {states}") from None
+
+
 def _owned_units(kind: str, units: Units | None) -> Units | None:
     if units is None or isinstance(units, slice):
         return units
     given = checks.plain(f"{kind}: units", units)
-    if given.dtype.kind not in "biu":
-        raise TypeError(f"{kind}: units must be a slice, booleans or indices")
+    if given.dtype.kind not in "biu" or given.ndim == 0:
+        raise TypeError(
+            f"{kind}: units must be a slice, booleans or indices, got {checks.shown(units)}"
+        )
     return checks.owned(given)
 
 
@@ -232,7 +261,12 @@ def _index(kind: str, network: Network, layer: str, units: Units | None) -> Arra
 
 
 def _chosen(units: Units | None, state: Array) -> Array:
-    return state if units is None else state[..., _indexing(units)]
+    try:
+        return state if units is None else state[..., _indexing(units)]
+    except IndexError:
+        raise ValueError(
+            f"units={checks.shown(units)} are not among the {state.shape[-1]} units of the states"
+        ) from None
 
 
 def _spread(units: Units | None, state: Array, values: Array) -> Array:

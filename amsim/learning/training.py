@@ -265,6 +265,11 @@ def _check(loss: Any, validate: Any, patience: Any, options: Mapping[str, Any]) 
             f"loss must be SquaredError(...), CrossEntropy(...) or an object with select(indices), "
             f"got {checks.shown(loss)}"
         )
+    if not (validate is None or callable(validate)):
+        raise TypeError(
+            f"validate must be a function of a network, as lambda network: ..., or None, got "
+            f"{checks.shown(validate)}"
+        )
     if patience is not None:
         checks.count("patience", patience)
         if validate is None:

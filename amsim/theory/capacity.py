@@ -340,7 +340,9 @@ def separated_beta(separation: float, count: int, length: float) -> float:
     if separation <= 0:
         return math.inf
     # beta Delta - log(beta Delta) = c: the larger root.
-    c = 2 / count + math.log(2 * (count - 1) * count * length**2 / separation)
+    # The logarithm of each factor, since a product of extremes may be 0 or infinite.
+    logs = math.log(2 * (count - 1) * count) + 2 * math.log(length) - math.log(separation)
+    c = 2 / count + logs
     if c <= 1:
         return 0.0
     # exp(-c) underflows in the end; before it does, the iteration x = c + log x is exact.

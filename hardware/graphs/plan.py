@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amsim import Network
+from amsim import Network, checks
 from amsim.display import fields_repr, short, table, tabled
 
 from .. import kernels
@@ -222,6 +222,7 @@ class GraphPlan(AnyPlan):
 
     def onto(self, layer: str) -> tuple[Projection, ...]:
         """The projections that end in a layer."""
+        checks.choice("layer", layer, tuple(self.layers))
         return tuple(each for each in self.projections if each.target == layer)
 
     def changed(self, **layers: Units) -> GraphPlan:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,55 @@ def test_random_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     own = sum(x.kind == "own words" for x in refused)
     assert own > 0.98 * len(refused)
     assert os.getcwd() == str(tmp_path)
+
+
+def test_every_public_callable_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fuzz().without_recipe() == []
+
+
+def test_networks_plans_and_states_are_asked_for_in_words() -> None:
+    net, plan = am.dense_am(PATTERNS), hw.compile(am.dense_am(PATTERNS))
+    loss, events = am.learning.SquaredError("visible", PATTERNS), hw.Events([0.1], [2], [0.5])
+    labels = am.learning.CrossEntropy("visible", [0, 1, 2, 3], units=[0, 20])
+    traj = am.simulate(net, PATTERNS[0])
+    wrong: Any = object()
+    for call, words in (
+        (lambda: am.learning.gradient(wrong, PATTERNS, loss), "net must be a Network"),
+        (lambda: am.recall_on_chip(wrong, PATTERNS, PATTERNS, am.Fabric()), "net must be"),
+        (lambda: am.Mismatch(bias=0.1).of(wrong), "network must be a Network"),
+        (lambda: traj.continued(wrong), "network must be a Network"),
+        (lambda: traj.nearest(PATTERNS, layer=wrong), "layer must be text"),
+        (lambda: am.plot.raster(wrong), "traj must be what simulate returns"),
+        (lambda: loss.value(wrong), "states must be a mapping"),
+        (lambda: loss.value({}), "states have no layer 'visible'"),
+        (lambda: loss.value({"visible": np.ones((4, 3))}), "does not fit"),
+        (lambda: labels.gradient({"visible": PATTERNS}), "not among the 16 units"),
+        (lambda: am.learning.SquaredError("visible", 1.0, units=np.array(2)), "units must be"),
+        (lambda: am.learning.train(net, PATTERNS, loss, validate=wrong), "validate must be"),
+        (lambda: events.integers(wrong, 9), "plan must be"),
+        (lambda: events.integers(plan, 2**40), "what arrives would have"),
+        (lambda: events.by_period(plan, "visible", wrong), "steps must be"),
+        (lambda: hw.Events.from_integers(plan, [[1]], wrong), "layer must be"),
+        (lambda: hw.Events.read_aer("x.npz", wrong, unit=1.0, charge=1.0), "shape must be"),
+        (lambda: hw.run(plan, PATTERNS, record=np.array("visible")), "record must be"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            call()
+
+
+def test_a_recording_of_one_event_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "one.npz", x=[3], y=[1], t=[2_000_000], p=[0])
+    events = hw.Events.read_aer(tmp_path / "one.npz", (2, 4), unit=1.0, charge=0.5)
+    assert (events.times, events.units, events.values) == ([2.0], [7], [-0.5])
+
+
+def test_separated_beta_of_extremes() -> None:
+    beta = am.theory.capacity.separated_beta
+    for scale in (1e-45, 1e45):  # the separation goes as the square of the length
+        assert beta(64.0 * scale**2, 10, 8.0 * scale) * scale**2 == pytest.approx(
+            beta(64.0, 10, 8.0)
+        )
 
 
 # Data that would be read as something else
