@@ -34,7 +34,6 @@ from .problem import INTERRUPTED, Input, Problem, Solve, Solver
 from .recording import Record, recording
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
-from .two_layer import check_single
 from .watch import Callback, Function, Watch, Watcher, checked_watches
 
 _DEFAULT = Settled()
@@ -334,6 +333,8 @@ def _check_single(solver: Solver | EventDriven | Brian2 | str | None, problem: P
             f"dtype: {shown(solver)} has float64 alone: leave dtype out, or use "
             f"ExponentialIntegrator() or FixedPoint()"
         )
+    from .two_layer import check_single  # with numba
+
     if isinstance(solver, FixedPoint):
         check_single(problem, np.inf)
         solver.check(problem)
