@@ -24,8 +24,8 @@ from amsim.gallery.hierarchy import parts_of_digits
 from amsim.gallery.style import BLUE, ORANGE, image_rows, label
 from amsim.plot import blank
 
-# "import lava" must not find the file of that name beside this one.
-sys.path[0] = str(Path(__file__).parent / "lava_empty")
+if __name__ == "__main__":  # "import lava" must not find the file of that name beside this one
+    sys.path[0] = str(Path(__file__).parent / "lava_empty")
 
 DIGITS, SIDE, COUPLING, TIME = 10, 8, 8.0, 6.0
 QUARTERS = [(slice(r, r + 4), slice(c, c + 4)) for r in (0, 4) for c in (0, 4)]

@@ -24,8 +24,8 @@ import amsim as am
 import hardware as hw
 from amsim.files import write_atomically
 
-# "import lava" must not find the file of that name beside this one.
-sys.path[0] = str(Path(__file__).parent / "lava_empty")
+if __name__ == "__main__":  # "import lava" must not find the file of that name beside this one
+    sys.path[0] = str(Path(__file__).parent / "lava_empty")
 
 SIDE = 8
 DIGITS, SHOWN = 10, 3  # stored, and the one that appears

@@ -162,6 +162,17 @@ class Linearisation:
         return any(np.isinf(kink.steepest[kink.at]).any() for kink in self.kinks.values())
 
     @cached_property
+    def unbounded(self) -> bool:
+        """Whether no slopes of one side bound those around the state.
+
+        So it is at a step, and for a layer of shares at a kink: between its sides slopes of some
+        units fall where those of others rise, and the diagonal bounds nothing.
+        """
+        layers = self.network.layers
+        shared = any(not layers[name].lagrangian.separable for name in self.kinks)
+        return self.at_step or shared
+
+    @cached_property
     def _reach(self) -> Floats:
         """The largest |C| / leak with which each unit acts on another."""
         out = np.zeros(self.size)
@@ -184,11 +195,11 @@ class Linearisation:
 
     @cached_property
     def hessian(self) -> Floats:
-        """H, dense and block-diagonal; at a kink with the slope of the steeper side."""
+        """H, dense and block-diagonal; at kinks of separable layers with the steeper slope."""
         out = np.zeros((self.size, self.size))
         for name, layer in self.network.layers.items():
             hessian = block_diagonal(layer.lagrangian.hessian(self.states[name][None]))[0]
-            if name in self.kinks:
+            if name in self.kinks and layer.lagrangian.separable:
                 np.fill_diagonal(hessian, self._steep(name))
             out[self.spans[name], self.spans[name]] = hessian
         return out
@@ -323,7 +334,7 @@ class Linearisation:
         """
         if not self.leak.all():
             return float("nan")
-        return float("inf") if self.at_step else float(np.abs(self.gains).max() ** 2)
+        return float("inf") if self.unbounded else float(np.abs(self.gains).max() ** 2)
 
     @cached_property
     def rho(self) -> float:
@@ -333,7 +344,7 @@ class Linearisation:
         """
         if not self.leak.all():
             return float("nan")
-        return float("inf") if self.at_step else self.magnitude_radius(self.leak) ** 2
+        return float("inf") if self.unbounded else self.magnitude_radius(self.leak) ** 2
 
     def magnitude_radius(self, size: Floats) -> float:
         """Spectral radius of |C| |H| / size, for positive numbers `size`, one a row."""

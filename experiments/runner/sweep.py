@@ -33,9 +33,6 @@ _SMOOTHING = 0.3  # of the last batch in the running mean of seconds per unit
 _WIDTH_INTERVAL = 1.0  # seconds between two looks how many workers there are
 # Seconds without a result after which a person who waits is told, and again.
 _NOTICE_INTERVAL = 10.0
-_PROCESS_DIED = PoolError(
-    "its process died twice, the second time alone: a crash, or out of memory"
-)
 
 
 class Sweep:
@@ -196,8 +193,17 @@ class Sweep:
                 unit = [(number, *self._unit(number))]
                 futures[executor.submit(work, self._measure, unit, 0.0)] = number
             for future in as_completed(futures):
-                died = isinstance(future.exception(), BrokenExecutor)
-                self._keep([failure(futures[future], _PROCESS_DIED)] if died else future.result())
+                error, number = future.exception(), futures[future]
+                died = isinstance(error, BrokenExecutor)
+                self._keep([failure(number, _death(error))] if died else future.result())
+
+
+def _death(error: BaseException | None) -> PoolError:
+    """What ended the process of a unit for the second time, when it was alone."""
+    cause = getattr(error, "__cause__", None)  # the traceback of the process, as text in quotes
+    lines = [line.strip() for line in str(cause or "").split("\n") if line.strip(' "')]
+    reason = lines[-1] if lines else "a crash, or out of memory"
+    return PoolError(f"its process died twice, the second time alone: {reason}")
 
 
 def work(

@@ -272,3 +272,26 @@ def test_the_advice_of_a_refusal_works() -> None:
     with pytest.raises(ValueError, match=r"no fixed point.*find\(net, state\)\.states"):
         analyse(net, cue)
     assert analyse(net, find(net, cue).states).stable
+
+
+@pytest.mark.parametrize("weight", [0.6, 1.05, 1.6])
+def test_shares_at_a_kink_are_not_claimed(weight: float) -> None:
+    """Where one share is just 1: deviations to one side grow at the rate weight - 1."""
+    net = am.Network(
+        {"x": am.Layer(2, am.Entmax(2.0), bias=[1.0 - weight, 0.0])},
+        [am.Dense(weight * np.eye(2), between=("x", "x"))],
+    )
+    report = am.stability.analyse(net, {"x": [1.0, 0.0]})
+    assert report.status == "unknown"
+    assert (report.sigma, report.rho) == (np.inf, np.inf)
+    assert {verdict.status for verdict in report.verdicts.values()} == {"open"}
+
+
+def test_a_memory_whose_lead_is_just_one_over_beta_is_not_claimed() -> None:
+    net = am.dense_am([[2.0], [-3.0]], hidden=am.Entmax(2.0, 0.1))
+    rest = {"visible": [2.0], "hidden": [4.0, -6.0]}
+    report = am.stability.analyse(net, rest)
+    assert report.status == "unknown"
+    assert {verdict.status for verdict in report.verdicts.values()} == {"open"}
+    away = am.simulate(net, [1.9], t1=60.0, until=None).final["visible"]
+    assert away < -2.9  # it is left, without any delay

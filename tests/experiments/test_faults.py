@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from experiments.runner.design import Design
 from experiments.runner.files import RecordError, in_use, read_record
 from experiments.runner.pools import open_pool
 from experiments.runner.record import run
+from experiments.runner.sweep import _death
 from experiments.runner.unit_log import UnitLog, damaged, read
 
 DRIVER = Path(__file__).with_name("small_experiments.py")
@@ -140,6 +142,13 @@ def test_a_unit_that_kills_its_worker_fails_alone(tmp_path):
     record = read_record(out)
     assert [unit["at"]["x"] for unit in record["failures"]] == [2]
     assert "its process died twice" in record["failures"][0]["error"]
+
+
+def test_what_a_process_could_not_load_is_named():
+    error = BrokenExecutor("a task has failed to un-serialize")
+    assert str(_death(error)).endswith("the second time alone: a crash, or out of memory")
+    error.__cause__ = RuntimeError('\n"""\nTraceback:\n  ...\nModuleNotFoundError: No module \'a\'\n"""')
+    assert str(_death(error)).endswith("alone: ModuleNotFoundError: No module 'a'")
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path, marks):

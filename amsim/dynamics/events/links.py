@@ -141,7 +141,7 @@ class Fabric:
         Groups at one node of the tree or of the mesh: cores of a tile.
     multicast : bool, default True
         Whether one message is copied where the ways to its receivers part, or at its sender: then
-        the encoder serves each copy.
+        the encoder serves it for as long as all copies take.
 
     Raises
     ------
