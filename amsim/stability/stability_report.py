@@ -51,8 +51,8 @@ class StabilityReport:
     sigma : float
         Gain of a round trip: the largest |eigenvalue| of Xi^T F Xi G for two layers, in general the
         square of the largest |eigenvalue| of one pass C H / leak. NaN if a layer has no leak. At a
-        kink, with the slopes of the steeper side; infinite at a step, and where a layer of shares is
-        at a kink.
+        kink, with the slopes of the steeper side; infinite at a step, and at a kink of a layer of
+        shares.
     rho : float
         The same with absolute values throughout, where nothing cancels: never below sigma.
     eigenvalue : complex

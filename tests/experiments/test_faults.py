@@ -147,8 +147,9 @@ def test_a_unit_that_kills_its_worker_fails_alone(tmp_path):
 def test_what_a_process_could_not_load_is_named():
     error = BrokenExecutor("a task has failed to un-serialize")
     assert str(_death(error)).endswith("the second time alone: a crash, or out of memory")
-    error.__cause__ = RuntimeError('\n"""\nTraceback:\n  ...\nModuleNotFoundError: No module \'a\'\n"""')
-    assert str(_death(error)).endswith("alone: ModuleNotFoundError: No module 'a'")
+    text = "Traceback:\n  ...\nModuleNotFoundError: No module named 'a'\n"
+    error.__cause__ = RuntimeError(f'\n"""\n{text}"""')
+    assert str(_death(error)).endswith("alone: ModuleNotFoundError: No module named 'a'")
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path, marks):
