@@ -219,6 +219,7 @@ def test_damaged_recordings(tmp_path: Path, change: dict[str, Any], message: str
 @pytest.mark.parametrize("backend", ["lava", "lava-fused"])
 def test_a_population_of_spikes_and_a_retina_drive_a_memory_to_the_same_bits(backend: str) -> None:
     """Spikes and graded events reach the port in any step; what arrives is kept by a sink."""
+    hw.lava.require_lava()
     from lava.proc.dense.process import Dense
     from lava.proc.io.sink import RingBuffer as Sink
     from lava.proc.io.source import RingBuffer as Source

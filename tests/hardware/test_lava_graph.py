@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 import amsim as am
 import hardware as hw
 from hardware import kernels
-from hardware.lava import LavaError, Session, build, config, sums
+from hardware.lava import LavaError, Session, build, config, require_lava, sums
 from hardware.lava.shared_job import SharedJob
 from hardware.run import prepare, run
 
 pytestmark = pytest.mark.timeout(120)
 SIGNALS = ("visible", "hidden", "visible_out", "hidden_out")
 NORMALISER = ("normaliser", "normaliser_out")
+require_lava()  # claims the start method of processes: before any test uses one
 INTEGER_BACKENDS = ("lava", "lava-fused")
 
 
