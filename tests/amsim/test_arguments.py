@@ -88,6 +88,7 @@ def test_separated_beta_of_extremes() -> None:
         assert beta(64.0 * scale**2, 10, 8.0 * scale) * scale**2 == pytest.approx(
             beta(64.0, 10, 8.0)
         )
+    assert beta(64.0, 10, 1e-300) == 0.0  # the square of the length underflows
 
 
 # Data that would be read as something else
