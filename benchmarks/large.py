@@ -1,6 +1,6 @@
 """Memories larger than a machine: ranks of MPI, the disk, other libraries, an index, and a plan.
 
-    uv run --isolated --extra mpi --group bench python benchmarks/large.py
+    python benchmarks/large.py  # where amsim[mpi], jax and faiss-cpu are installed
 
 Seconds of CPU of the slowest rank where a rank works alone, and of the wall where ranks wait for
 each other; the smallest of some runs. Ranks share the cores of one machine: ratios, not speeds.
