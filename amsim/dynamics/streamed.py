@@ -21,8 +21,9 @@ from .run import Run
 from .two_layer import TwoLayerRun, traits
 
 # Cues that share a matrix product. Always so many, with zeros for those that are missing: the bits
-# of a cue do not depend on how many there are.
-_GROUP = 16
+# of a cue do not depend on how many there are, nor on its place. More rows than eight are split into
+# unequal tiles by some kernels of OpenBLAS, such as 12 + 4 by those for Haswell, whose bits differ.
+_GROUP = 8
 # Values of a block of memories, which stays in a core's cache, and blocks that one thread reads.
 _BLOCK, _BLOCKS = 1 << 17, 32
 
@@ -125,7 +126,7 @@ class StreamedRun(TwoLayerRun):
         return found if self.problem.ranks is None else self.problem.ranks.largest(found)
 
     def grouped(self, rows: Array, kind: Any = None) -> Array:
-        """Rows (B, N) as (groups, 16, N), with zeros behind, in the precision of products."""
+        """Rows (B, N) as (groups, 8, N), with zeros behind, in the precision of products."""
         groups = -(-len(rows) // _GROUP)
         kind = kind or (np.float32 if self.single or self.problem.single else np.float64)
         padded = np.zeros((groups * _GROUP, rows.shape[1]), kind)

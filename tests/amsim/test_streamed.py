@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import platform
+import subprocess
+import sys
 import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import amsim as am
 from amsim.checks import is_mapped
@@ -196,3 +201,29 @@ def test_what_single_precision_does_not_serve_is_refused(mapped: Any) -> None:
     ):
         with pytest.raises(ValueError, match=words):
             am.simulate(net, cues(patterns), **{"dtype": np.float32, **options})
+
+
+ELSEWHERE = """
+import sys, numpy as np, amsim as am
+from threadpoolctl import threadpool_info
+print([found["architecture"] for found in threadpool_info() if found["user_api"] == "blas"][0])
+net = am.dense_am(np.load(sys.argv[1], mmap_mode="r"), hidden=am.Softmax(2.0), tau_hidden=0.1)
+cues = np.random.default_rng(0).normal(size=(16, net.layers["visible"].size))
+every = am.simulate(net, cues, t1=1.0, until=None, dtype="float32")["visible"]
+for b in (0, 15):  # kernels for Haswell treat the last four of sixteen rows as others
+    alone = am.simulate(net, cues[b], t1=1.0, until=None, dtype="float32")["visible"]
+    print(np.array_equal(alone, every[:, b]))
+"""
+
+
+def test_bits_with_the_kernels_of_another_processor(tmp_path: Any) -> None:
+    """OpenBLAS chooses its kernels by the processor, and they tile rows in their own ways."""
+    blas = [found for found in threadpool_info() if found["user_api"] == "blas"]
+    if platform.machine() not in ("x86_64", "AMD64") or blas[0]["internal_api"] != "openblas":
+        pytest.skip("other kernels can be asked for in OpenBLAS on x86 alone")
+    np.save(tmp_path / "patterns.npy", stored("float64", 500))
+    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "patterns.npy")]
+    found = subprocess.run(
+        command, env=os.environ | {"OPENBLAS_CORETYPE": "Haswell"}, capture_output=True, text=True
+    )
+    assert found.stdout.split() == ["Haswell", "True", "True"], found.stderr
