@@ -21,8 +21,8 @@ from .run import Run
 from .two_layer import TwoLayerRun, traits
 
 # Cues that share a matrix product. Always so many, with zeros for those that are missing: the bits
-# of a cue do not depend on how many there are, nor on its place. More rows than eight are split into
-# unequal tiles by some kernels of OpenBLAS, such as 12 + 4 by those for Haswell, whose bits differ.
+# of a cue do not depend on how many there are, nor on its place. More rows than eight are split by
+# some kernels of OpenBLAS into tiles of unlike bits, such as 12 + 4 by those for Haswell and AMD.
 _GROUP = 8
 # Values of a block of memories, which stays in a core's cache, and blocks that one thread reads.
 _BLOCK, _BLOCKS = 1 << 17, 32
