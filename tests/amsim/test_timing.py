@@ -88,13 +88,13 @@ def test_numbers_are_uniform_and_streams_independent() -> None:
 
 
 def delays(timing: am.Timing, seed: int = 0) -> Any:
-    return lay_out(NET, am.EventDriven(timing=timing), seed, False).delays
+    return lay_out(NET, am.EventDriven(timing=timing), seed, 0.0).delays
 
 
 def test_frozen_delays_follow_their_distribution() -> None:
     net = am.dense_am(np.ones((60, 50)))
     law = scipy.stats.gamma(2.0, scale=0.1)
-    drawn = lay_out(net, am.EventDriven(timing=am.Timing(law, scope="link")), 3, False).delays
+    drawn = lay_out(net, am.EventDriven(timing=am.Timing(law, scope="link")), 3, 0.0).delays
     assert drawn.shape == (2 * 60 * 50,)
     assert len(np.unique(drawn)) == len(drawn)
     assert scipy.stats.kstest(drawn, law.cdf).pvalue > 1e-3
@@ -156,7 +156,7 @@ def test_a_cue_rounds_as_it_does_alone() -> None:
 def test_messages_leave_at_the_ticks_of_periodic_clocks() -> None:
     clock = am.Periodic(0.1, drift=0.2)
     sent = events(CUE, 9, clock=clock)
-    units = lay_out(NET, am.EventDriven(timing=am.Timing(clock=clock)), 9, False).units
+    units = lay_out(NET, am.EventDriven(timing=am.Timing(clock=clock)), 9, 0.0).units
     unit = np.where(sent.layer == "visible", 0, 4) + sent.unit
     phase, period = units["phase"], units["period"]
     assert (abs(period - 0.1) <= 0.02).all() and np.ptp(period) > 0

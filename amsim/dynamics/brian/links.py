@@ -54,7 +54,7 @@ def timed(
 
     assert options.timing is not None
     network = problem.network
-    layout = lay_out(network, EventDriven(1.0, options.timing), problem.seed, settles=False)
+    layout = lay_out(network, EventDriven(1.0, options.timing), problem.seed, tolerance=0.0)
     tau, rate = {}, layout.units["rate"]
     for name, part in unit_slices(network).items():
         layer = network.layers[name]

@@ -59,7 +59,7 @@ def begin_state(
     registers["value"], registers["last_received"] = values, -1
     units["fixed"] = np.concatenate([fixed, np.full(count - len(x), np.nan)])
     units["last_sent"], units["first"], units["latest"] = states, outputs, -1
-    run["check"] = rules["transit"] if rules["settles"] else np.inf
+    run["check"] = rules["transit"] if rules["tolerance"] > 0 else np.inf
     run["last_message"] = np.nan
     return State(
         populations=populations,

@@ -57,7 +57,7 @@ def solve(
             "jumps at known times only: use am.PiecewiseConstant(times, values), or an ODE solver"
         )
     layout = lay_out(
-        problem.network, options, problem.seed, problem.tolerance > 0, problem.naive,
+        problem.network, options, problem.seed, problem.tolerance, problem.naive,
         slot_length(problem, options),
     )  # fmt: skip
     schedule, changes = Schedule.of(problem, layout), Changes.of(problem, options, layout)
@@ -215,7 +215,7 @@ class Run:
         for unit in np.flatnonzero(change):
             leak.receive(self.layout, self.state, unit, change[unit])
         self.jumped += 1
-        if self.layout.rules[0]["settles"]:
+        if self.layout.rules[0]["tolerance"] > 0:
             self.state.run["check"] = self.now + self.layout.rules[0]["transit"]
 
     def _change(self) -> None:

@@ -20,6 +20,7 @@ from .leak import (
     state_at,
 )
 from .queue import pop, push
+from .rest import at_rest
 from .sending import output, send
 from .state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
 
@@ -156,7 +157,7 @@ def run_events(layout, state, stop, effort):
                     run.operations += 1
         elif due <= t:
             sender, value, direction = next_sender(layout, state, p, t)
-        else:
+        elif at_rest(layout, state, t):
             return QUIET
         if sender >= 0:
             p = layout.units[sender].population

@@ -140,7 +140,7 @@ def write_message(layout, state, i, value, direction):
     unit.latest = index
     unit.number += 1
     unit.sent_at = run.last_message = run.now
-    if direction != 0.0 and rules.settles:
+    if direction != 0.0 and rules.tolerance > 0.0:
         run.check = run.now + rules.transit
     return index
 

@@ -163,7 +163,7 @@ def _send_all(layout, state, windows):
         unit.number += 1
         run.messages += 1
         run.last_message = out[m].time
-        if out[m].news and layout.rules[0].settles:
+        if out[m].news and layout.rules[0].tolerance > 0.0:
             run.check = out[m].time + layout.rules[0].transit
 
 

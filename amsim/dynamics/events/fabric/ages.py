@@ -52,7 +52,7 @@ def ages(network: Network, options: EventDriven) -> Ages:
     ValueError
         As `simulate` does for networks, delays and fabrics that do not fit.
     """
-    layout = lay_out(network, options, 0, False)
+    layout = lay_out(network, options, 0, 0.0)
     _, ways, names = lay_ways(network, layout, options.timing, 0, False)
     links = _Links(ways, names)
     transit = float(layout.rules[0]["transit"])

@@ -15,6 +15,7 @@ from ..engine.clocks import begin, next_tick
 from ..engine.leak import receive, receive_broadcast
 from ..engine.loop import moved, next_population, next_sender, update_register
 from ..engine.queue import pop, push
+from ..engine.rest import at_rest
 from ..engine.state import ALL, BEAT, BUSY, FULL, MANY, QUIET, STOPPED, TICK
 from .arrays import (
     AT_BARRIERS,
@@ -220,7 +221,7 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
                     sender = unit
         elif due <= t:
             sender, value, direction = next_sender(layout, state, p, t)
-        else:
+        elif at_rest(layout, state, t):
             return QUIET
         if sender >= 0:
             if populations[layout.units[sender].population].kind == SIGN and direction != 0.0:

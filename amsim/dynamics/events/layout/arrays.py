@@ -70,7 +70,7 @@ RULES = np.dtype(
         ("zero", np.bool_),  # whether a receiver notices a loss, and reads 0
         ("ahead", np.bool_),  # whether messages carry half a quantum more
         ("clocked", np.bool_),
-        ("settles", np.bool_),
+        ("tolerance", np.float64),  # of residuals at rest, 0 if no cue ends before the time limit
         ("drop", np.float64),
         ("heartbeat", np.float64),  # infinite without
         ("poisson", np.float64),  # rate of looks, 0 for periodic clocks

@@ -18,7 +18,7 @@ def lay_out(
     network: Network,
     options: EventDriven,
     seed: int,
-    settles: bool,
+    tolerance: float,
     naive: bool = False,
     slot: float = np.inf,
 ) -> Layout:
@@ -30,10 +30,10 @@ def lay_out(
     options : EventDriven
     seed : int
         Of delays, losses, clocks and time constants.
-    settles : bool
-        Whether a cue may end before the time limit,
+    tolerance : float
+        Of the residuals of a cue that ends before the time limit; 0 if none does.
     naive : bool
-        and whether it may while messages are under way.
+        Whether a cue may end while messages are under way.
     slot : float
         Length of the slots of noise, if there is noise.
     """
@@ -49,7 +49,7 @@ def lay_out(
     layout = Layout(
         populations=populations,
         projections=projections,
-        rules=rules_of(options, seed, settles, transit, fan, slot),
+        rules=rules_of(options, seed, tolerance, transit, fan, slot),
         units=units_of(populations, rate, options.timing, seed),
         weights=weights,
         delays=delays,

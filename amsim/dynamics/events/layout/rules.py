@@ -53,7 +53,7 @@ def check_correlated(network: Network, timing: Timing) -> None:
 
 
 def rules_of(
-    options: EventDriven, seed: int, settles: bool, transit: float, fan: int, slot: float
+    options: EventDriven, seed: int, tolerance: float, transit: float, fan: int, slot: float
 ) -> Records:
     """One row of RULES."""
     timing, rules = options.timing, np.zeros(1, RULES)
@@ -64,7 +64,7 @@ def rules_of(
         "zero": timing.on_drop == "zero",
         "ahead": options.announce == "ahead",
         "clocked": clock is not None,
-        "settles": settles,
+        "tolerance": tolerance,
         "drop": timing.drop,
         "heartbeat": math.inf if timing.heartbeat is None else timing.heartbeat,
         "poisson": clock.rate if isinstance(clock, Poisson) else 0.0,
