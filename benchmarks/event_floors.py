@@ -53,10 +53,7 @@ def link_floor(problem: Problem, *, added: bool) -> Run:
     Without `added` that is all, and links are counted; with it arrivals are added to their targets.
     No unit crosses a level: the messages are those of a run of amsim, which is not timed.
     """
-    net = am.dense_am(problem.weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
-    timing = am.Timing(problem.low if problem.low == problem.high else _spread(problem), "link")
-    solver = am.EventDriven(problem.quantum, timing, max_events=10**9, record_events=True)
-    sent = am.simulate(net, problem.cue, solver=solver, times=[problem.t1], until=None).events
+    sent = messages(problem)
     ways = [
         _way(problem, sent, layer, a, weights)
         for a, (layer, weights) in enumerate(
@@ -80,10 +77,12 @@ def link_floor(problem: Problem, *, added: bool) -> Run:
     return run
 
 
-def _spread(problem: Problem) -> Any:
-    from scipy.stats import uniform
-
-    return uniform(problem.low, problem.high - problem.low)
+def messages(problem: Problem) -> Any:
+    """What the units of amsim send until t1."""
+    net = am.dense_am(problem.weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
+    timing = am.Timing(problem.delay(), "link")
+    solver = am.EventDriven(problem.quantum, timing, max_events=10**9, record_events=True)
+    return am.simulate(net, problem.cue, solver=solver, times=[problem.t1], until=None).events
 
 
 def _way(problem: Problem, sent: Any, layer: str, seed: int, weights: Floats) -> Any:

@@ -39,6 +39,14 @@ class Problem:
         """Visible and hidden states at t = 0."""
         return self.cue, self.weights @ np.tanh(self.cue)
 
+    def delay(self) -> Any:
+        """One number, or the distribution that amsim draws each link's from."""
+        if self.low == self.high:
+            return self.low
+        from scipy.stats import uniform
+
+        return uniform(self.low, self.high - self.low)
+
     def delays(self, seed: int, shape: tuple[int, int]) -> Any:
         """One number, or one per link."""
         if self.low == self.high:

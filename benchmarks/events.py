@@ -44,16 +44,11 @@ def amsim_events(
 
     With `beta` the memories are Softmax(beta): another network, with more messages.
     """
-    import scipy.stats
-
     import amsim as am
 
     hidden = am.Tanh() if beta is None else am.Softmax(beta)
     net = am.dense_am(problem.weights, visible=am.Tanh(), hidden=hidden, tau_hidden=1.0)
-    delay: Any = problem.low
-    if problem.low < problem.high:
-        delay = scipy.stats.uniform(problem.low, problem.high - problem.low)
-    timing = am.Timing(delay=delay, scope=scope, jitter=jitter)
+    timing = am.Timing(delay=problem.delay(), scope=scope, jitter=jitter)
     solver = am.EventDriven(problem.quantum, timing, max_events=10**9)
 
     def until(t1: float) -> tuple[int, float]:
@@ -84,6 +79,7 @@ def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
     """Deliveries per CPU second, in turn."""
     from event_floors import copy_floor, link_floor
     from event_peers import brian2, python_heap
+    from nest_peer import nest
 
     rows = []
     for words, delays in (("delay 0.1", (0.1, 0.1)), ("delays 0.1 to 1.2 by link", (0.1, 1.2))):
@@ -101,6 +97,7 @@ def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
                 brian2, "cpp_standalone", GRID, problem, uneven=True
             ),
             "Brian2 Cython": partial(brian2, "cython", GRID, problem),
+            "NEST, amsim's messages": partial(nest, GRID, problem),
             "plain Python heap (64x80)": partial(python_heap, small),
             "copy floor": partial(copy_floor, problem),
             "link floor": partial(link_floor, problem, added=True),
@@ -109,17 +106,7 @@ def speed(size: str, rounds: int, quantum: float) -> list[dict[str, Any]]:
         if delays[0] < delays[1]:
             del builders["amsim"], builders["Brian2 C++, half of the links longer by dt"]
         rows += [{"delays": words, **row} for row in _rates(builders, rounds)]
-    rows.append({"delays": "", "simulator": "NEST", "M deliveries/s": float("nan"),
-                 "deliveries": 0, "note": _nest()})  # fmt: skip
     return rows
-
-
-def _nest() -> str:
-    try:
-        import nest  # noqa: F401
-    except ImportError:
-        return "not installed"
-    return "installed, but has no graded send-on-delta units"
 
 
 def _rates(builders: dict[str, Callable[[], Run]], rounds: int) -> list[dict[str, Any]]:

@@ -305,19 +305,42 @@ def deliveries(words: str, jitter: float, softmax: bool) -> Callable[[int], Iter
     return measure
 
 
+def links(rounds: int) -> Iterator[Measured]:
+    """Deliveries by links with delays of their own beside those of NEST, which only hears."""
+    from events import GRID, amsim_events, make_problem
+    from nest_peer import nest
+
+    problem = make_problem("784x1000", 0.01, 1.0, (0.1, 0.4))
+    work = "one delivery by link beside spikes, delays 0.1 to 0.4"
+    ours, other = amsim_events(problem, "link"), None
+    ours()
+    try:
+        other = nest(GRID, problem)
+    except ImportError:
+        yield Measured(work, math.nan, "NEST", note="not installed")
+        return
+    times = [(ours(), other()) for _ in range(rounds)]
+    each = [
+        median(seconds / count for count, seconds in found) for found in zip(*times, strict=True)
+    ]
+    yield Measured(work, each[0], "NEST", each[1])
+
+
 def broadcast(rounds: int) -> Iterator[Measured]:
     """Deliveries of a broadcast beside Brian2 in C++, and beside a copy of 64 bytes each."""
     from event_floors import copy_floor
     from event_peers import brian2
     from events import GRID, amsim_events, make_problem
+    from nest_peer import nest
 
     problem = make_problem("784x1000", 0.01, 1.0, (0.1, 0.1))
     runs = {"amsim": amsim_events(problem), "copy of 64 bytes": copy_floor(problem)}
     note = ""
     try:
         runs["Brian2 C++"] = brian2("cpp_standalone", GRID, problem)
-    except ImportError:
-        note = "not installed"
+        runs["NEST"] = nest(GRID, problem)
+    except ImportError as error:
+        note = f"{error.name} is not installed"
     found: dict[str, list[tuple[int, float]]] = {name: [run()] for name, run in runs.items()}
     for _ in range(min(rounds, 3)):
         for name, run in runs.items():
@@ -331,13 +354,7 @@ def broadcast(rounds: int) -> Iterator[Measured]:
     work, ours = "one delivery of a broadcast, 784x1000", each["amsim"]
     peak = each["copy of 64 bytes"] / ours
     yield Measured(work, ours, "Brian2 C++", each.get("Brian2 C++", math.nan), note, peak)
-    yield Measured(work, ours, "NEST", note=_nest())
-
-
-def _nest() -> str:
-    from events import _nest as installed
-
-    return installed()
+    yield Measured(work, ours, "NEST", each.get("NEST", math.nan), note)
 
 
 # ---------------------------------------------------------------------------- the rest
@@ -436,6 +453,7 @@ ROWS: dict[str, Row] = {
     "jitter": Row(SECONDS, (40e-9, 20e-9), deliveries(", jitter 0.05", 0.05, False)),
     "softmax": Row(SECONDS, (40e-9, 20e-9), deliveries(", Softmax memories", 0.0, True)),
     "links": Row(SECONDS, (10e-9, 10e-9), deliveries("", 0.0, False)),
+    "links-nest": Row(AT_LEAST, (1.2, 1.2), links),
     "broadcast": Row(AT_LEAST, (3.0, 3.0), broadcast),
     "binary": Row(AT_LEAST, (1.2, 2.0), binary),
     "certify": Row(SECONDS, (2.5e-3, 2.5e-3), certificates),
