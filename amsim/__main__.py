@@ -49,12 +49,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, a moment later where Python would drop it and the command go on."""
     while frame is not None:
         if frame.f_code.co_name in _DROPPED:
-            from threading import Timer
+            from threading import Timer, get_ident
 
-            Timer(0.01, signal.raise_signal, [number]).start()
+            Timer(0.01, _send, [number, get_ident()]).start()
             return
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _send(number: int, thread: int) -> None:
+    """Send a signal to a thread that may sleep: one that the sender itself gets wakes no other."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, number)
+    else:
+        signal.raise_signal(number)
 
 
 if __name__ == "__main__":

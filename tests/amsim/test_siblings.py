@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,27 +82,28 @@ assert amsim.experiments.find("precision").name == "precision"
 
     def test_commands(self, decoys: Path) -> None:
         assert "precision" in python("-m", "amsim", "experiment", "list", cwd=decoys)
-        run = "run --plan plan/plan.json --cues stored.npy --out run --force --backend"
-        backends = ["emulator", "lava"]
+        run = "run --plan plan/plan.json --cues stored.npy --out run --backend lava"
         children = "experiment asynchrony --memories random --execution equation --repeats 1"
         code = f"""
+from matplotlib.figure import Figure
 from amsim.cli import main
+Figure.savefig = lambda figure, file, **_: file.write(b"undrawn")
 assert main("map --patterns stored.npy --out plan".split()) == 0
-for backend in {backends}:
-    assert main([*{run.split()}, backend]) == 0
+assert main({run.split()}) == 0
 assert main([*{children.split()}, "--jobs", "2"]) == 0
 """
         out = python("-c", code, cwd=decoys)
         assert "written to plan" in out and "units measured" in out
-        for backend in backends:
-            assert f"steps on {backend}" in out
+        assert "steps on lava" in out
 
 
 def test_the_project_uses_the_long_names() -> None:
     """The short ones may be those of somebody else."""
+    imported = re.compile(rf"\b(import|from)\b.*\b({'|'.join(am.siblings.NAMES)})\b")
     for package in ("amsim", *am.siblings.NAMES):
         for path in (HOME / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            source = path.read_text(encoding="utf-8")
+            for node in ast.walk(ast.parse(source)) if imported.search(source) else ():
                 names = []
                 if isinstance(node, ast.Import):
                     names = [alias.name for alias in node.names]
