@@ -180,10 +180,8 @@ def _until_rest(machine: Machine | GraphMachine, periods: int) -> Integers:
         Steps after which nothing of a cue changed any more, -1 where something still did.
     """
     period_steps = machine.plan.period
-    if isinstance(machine, Machine) and _terms(machine.plan, machine.job) >= _WORTH_COMPILING:
-        from .compiled import until_rest
-
-        return until_rest(machine, periods)
+    if _terms(machine) >= _WORTH_COMPILING:
+        return _compiled_until_rest(machine, periods)
     moving = np.zeros(machine.count, np.int64)  # first period without a change
     for period in range(periods):
         before = machine.state()
@@ -207,9 +205,20 @@ def _moved(
     return np.asarray(np.any(changed, axis=0) | (period == 0))
 
 
-def _terms(plan: Plan, job: Job) -> int:
+def _terms(machine: Machine | GraphMachine) -> int:
     """A rough number of elementary operations."""
-    return job.steps * len(job.visible) * sum(plan.units) * 32
+    units = sum(layer.size for layer in machine.plan.network.layers.values())
+    return machine.job.steps * machine.count * units * 32
+
+
+def _compiled_until_rest(machine: Machine | GraphMachine, periods: int) -> Integers:
+    if isinstance(machine, GraphMachine):
+        from . import compiled_graphs
+
+        return compiled_graphs.until_rest(machine, periods)
+    from .compiled import until_rest
+
+    return until_rest(machine, periods)
 
 
 def product(left: Integers, weights: NDArray[np.float32]) -> Integers:

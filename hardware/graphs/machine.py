@@ -43,7 +43,8 @@ class GraphMachine(StepInterpreter):
         for each in plan.projections:
             size = plan.layers[each.target].size
             values[f"{each.name}.total"] = np.zeros((self.count, size), np.int64)
-        super().__init__(plan.schedule, values, functions(plan), self._sums(), self._driven)
+        self._sums_of = self._sums()
+        super().__init__(plan.schedule, values, functions(plan), self._sums_of, self._driven)
         self.messages = {kind: np.zeros(self.count, np.int64) for kind in kinds(plan)}
 
     def step(self, t: int) -> None:
@@ -70,7 +71,12 @@ class GraphMachine(StepInterpreter):
         return tuple(self.values[name] for name in names if name in self.values)
 
     def resume(self) -> None:
-        """Go on with the next period; everything is as the last one left it."""
+        """Go on with the next period after `state` alone was brought to its beginning."""
+        for each in self.plan.projections:
+            through, size = self._sums_of[each.name], self.plan.layers[each.target].size
+            nothing = np.zeros((self.count, size), np.int64)
+            self.values[f"{each.name}.total"] = through(self.values[f"{each.source}.sent"], nothing)
+        self._under_way = [{} for _ in self._under_way]
 
     def final(self) -> dict[str, Integers]:
         """The states by name."""

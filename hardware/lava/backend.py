@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..graphs.job import GraphJob
+from ..graphs.job import GraphJob, chosen_signals
+from ..graphs.job import prepare as prepare_graph
 from ..graphs.plan import GraphPlan
 from ..jobs import Clamp, Inputs, prepare, signals
 from ..plan import AnyPlan, Job, Plan, require_plan
@@ -33,8 +34,8 @@ FUSED_PERIODS = 16
 
 
 def build(
-    plan: Plan,
-    cues: ArrayLike,
+    plan: Plan | GraphPlan,
+    cues: Mapping[str, ArrayLike] | ArrayLike,
     *,
     steps: int | None = None,
     batch: int | None = None,
@@ -47,15 +48,15 @@ def build(
 
     Parameters
     ----------
-    plan : Plan
-    cues : array_like (*batch, D)
-        Recalled from the first step on. Ports and Vars have the shape (D,) or (K,) if there is one
-        cue without batch axes, (batch, D) or (batch, K) otherwise.
+    plan : Plan or GraphPlan
+    cues : array_like (*batch, D), or mapping of layer names to them
+        As of `hardware.run`. Recalled from the first step on. Ports and Vars have the shape (n,) if
+        there is one cue without batch axes, (batch, n) otherwise.
     steps : int, optional
         Of one recall; `plan.steps` by default.
     batch : int, optional
         Cues recalled at the same time; those that remain follow, group after group, every `steps`
-        steps. All by default.
+        steps. All by default, and always of a `GraphPlan`.
     periods : int
         Periods in a step of Lava, for the fused model.
     record, clamp, inputs
@@ -63,8 +64,9 @@ def build(
 
     Returns
     -------
-    DenseAM
-        See `hardware.lava.graph.processes.DenseAM` for its ports and Vars.
+    DenseAM or LayerGraph
+        See `hardware.lava.graph.processes.DenseAM` and, of a `GraphPlan`,
+        `hardware.lava.layers.processes.LayerGraph` for their ports and Vars.
 
     Examples
     --------
@@ -77,8 +79,12 @@ def build(
     ...     session.run(plan.steps)
     ...     features = memory.v.get() / plan.visible.scale
     """
+    if isinstance(plan, GraphPlan):
+        return _build_graph(
+            plan, cues, batch, periods, record, steps=steps, clamp=clamp, inputs=inputs
+        )
     require_plan(plan, "hardware.lava.build")
-    job, axes = prepare(plan, cues, steps=steps, clamp=clamp, inputs=inputs)
+    job, axes = prepare(plan, cast(ArrayLike, cues), steps=steps, clamp=clamp, inputs=inputs)
     chosen = signals(plan, record)
     require_lava()
     from .graph.processes import DenseAM
@@ -88,6 +94,25 @@ def build(
             plan,
             SharedJob(plan, job, chosen, batch=batch, flat=not axes, periods=periods),
         )
+    finally:
+        remove_log_handlers()
+
+
+def _build_graph(
+    plan: GraphPlan, cues: Any, batch: int | None, periods: int, record: Any, **given: Any
+) -> Any:
+    job, axes = prepare_graph(plan, cues, **given)
+    if batch is not None:
+        raise ValueError(
+            "batch groups the cues of features and memories (am.dense_am) alone: leave it out, "
+            "and all cues of a GraphPlan are recalled at the same time"
+        )
+    chosen = chosen_signals(plan, record)
+    require_lava()
+    from .layers.processes import LayerGraph
+
+    try:
+        return LayerGraph(plan, SharedGraph(plan, job, chosen, flat=not axes, periods=periods))
     finally:
         remove_log_handlers()
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ..plan import Plan
+from ..graphs.plan import Units
+from ..plan import AnyPlan
 
 STATE_LIMIT = (1 << 23) - 1
 
@@ -52,23 +53,23 @@ def require_finite(port: str, values: Any, step: int) -> None:
         raise ValueError(f"NaN or infinity arrived at {port} in step {step}")
 
 
-def require_input(plan: Plan, total: Any, step: int) -> None:
+def require_input(plan: AnyPlan, layer: str, total: Any, step: int) -> None:
     """Raise OverflowError for driven input that the plan was not made for.
 
     Parameters
     ----------
-    total : ndarray of int (..., D)
+    total : ndarray of int (..., n)
         What the job and the port say together.
     step : int
         Of Lava.
     """
-    limit = plan.visible.input_limit
+    limit = plan.layers[layer].input_limit
     largest = int(np.abs(total).max())
     if largest > limit:
-        needed = largest / plan.visible.scale
+        needed = largest / plan.scales[layer]
         raise OverflowError(
             f"driven input of {largest} in step {step} is beyond {limit}, which the plan was made "
-            f"for: compile(..., input_limits={{'visible': {needed:.4g}}})"
+            f"for: compile(..., input_limits={{{layer!r}: {needed:.4g}}})"
         )
 
 
@@ -78,4 +79,13 @@ def require_state(name: str, values: Any, limit: Any, step: int) -> None:
         raise OverflowError(
             f"{name} reached {int(np.abs(values).max())} in step {step}: a Var was set, or input "
             f"arrived, beyond what the plan was made for (cue_limit, input_limits)"
+        )
+
+
+def require_bounds(layer: str, x: Any, units: Units, step: int) -> None:
+    """Raise OverflowError for a state of a `GraphPlan` beyond its proven bounds."""
+    if ((x < units.low) | (x > units.high)).any():
+        raise OverflowError(
+            f"x of {layer} left its bounds in step {step}: a Var was set, or input arrived, "
+            f"beyond what the plan was made for (cue_limit, input_limits)"
         )

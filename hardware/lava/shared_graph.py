@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amsim import checks
+
 from ..graphs.job import GraphJob
 from ..graphs.plan import GraphPlan
 from ..graphs.turns import kinds
+from ..jobs import MOST_STEPS
 from ..trace import Trace
 from .workers import shared_array
 
@@ -23,6 +26,8 @@ class SharedGraph:
     job : GraphJob
     record : tuple of str
         Signals to keep in every step.
+    flat : bool
+        Ports and Vars have no batch axis; needs one cue.
     periods : int
         Periods that a fused process does in a step of Lava.
 
@@ -36,9 +41,16 @@ class SharedGraph:
     """
 
     def __init__(
-        self, plan: GraphPlan, job: GraphJob, record: tuple[str, ...] = (), *, periods: int = 1
+        self,
+        plan: GraphPlan,
+        job: GraphJob,
+        record: tuple[str, ...] = (),
+        *,
+        flat: bool = False,
+        periods: int = 1,
     ) -> None:
-        self.plan, self.job, self.periods = plan, job, periods
+        self.periods = checks.count("periods", periods, at_most=MOST_STEPS)
+        self.plan, self.job, self.flat = plan, job, flat
         self.count = len(next(iter(job.start.values())))
         sizes = {name: units.size for name, units in plan.layers.items()}
         sizes |= {f"{name}.normaliser": 1 for name, u in plan.layers.items() if u.normaliser}
@@ -51,6 +63,10 @@ class SharedGraph:
         self.moving = {name: shared_array((self.count,), np.int64) for name in sizes}
         # The steps that are skipped, as a memoryview: read in every step, faster than NumPy.
         self._marks = shared_array((1,), np.int64).data
+
+    def shape(self, size: int) -> tuple[int, ...]:
+        """Shape of a port or Var of so many units."""
+        return (size,) if self.flat else (self.count, size)
 
     @property
     def skipped(self) -> int:

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 import amsim as am
 import hardware as hw
-from hardware import exact, kernels, random_plans
+from hardware import emulator, exact, kernels, random_plans
 from hardware.compare import rounded_network
 from hardware.graphs import bounds, turns
 from hardware.graphs import exact as graph_exact
 from hardware.graphs.accuracy import residuals
 from hardware.graphs.job import prepare
+from hardware.graphs.plan import KINDS
 from hardware.schedule import Receive
 
 RNG = np.random.default_rng(0)
@@ -442,6 +443,35 @@ def test_cues_and_inputs_beyond_the_plan_are_refused() -> None:
         hw.run(plan, cue, steps=5, clamp={"deep": [0]})
     with pytest.raises(ValueError, match="record"):
         hw.run(plan, cue, steps=5, record="normaliser")
+
+
+def test_compiled_loops_compute_the_integers_of_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States, counts and rests, in the middle of a period, too; `settled` as well."""
+    kinds, compared, seed = set(), 0, 0
+    while compared < 40:
+        seed, rng = seed + 1, np.random.default_rng(seed)
+        try:
+            plan = random_plans.graph_plan(rng, random_plans.graph(rng))
+        except hw.RangeError:
+            continue
+        if plan.period > 30:
+            continue
+        compared, kinds = compared + 1, kinds | {units.kind for units in plan.layers.values()}
+        cues = random_plans.graph_cues(rng, plan, 3)
+        clamp = {name: rng.random((3, units.size)) < 0.2 for name, units in plan.layers.items()}
+        steps = int(rng.integers(1, 12)) * plan.period + int(rng.integers(plan.period))
+        found = []
+        for worth in (0, 1 << 60):
+            monkeypatch.setattr(emulator, "_WORTH_COMPILING", worth)
+            inputs = random_plans.jumping_inputs(np.random.default_rng(seed), plan, 3)
+            given = inputs if seed % 2 else None
+            found.append(hw.run(plan, cues, clamp=clamp, steps=steps, inputs=given))
+        one, other = (x.integers | {f"{n} sent": m for n, m in x.messages.items()} for x in found)
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, other[name], err_msg=f"{name}, seed {seed}")
+        np.testing.assert_array_equal(found[0].settled, found[1].settled)
+    assert kinds == set(KINDS)
 
 
 def test_clamped_units_keep_their_state(plan: hw.GraphPlan) -> None:

@@ -16,13 +16,14 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from amsim.hardware import kernels
+from amsim.hardware.lava.driven_input import DrivenInput
 from amsim.hardware.lava.graph.processes import (
     Connection,
     FeatureNeurons,
     LogNormaliser,
     MemoryUnits,
 )
-from amsim.hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
+from amsim.hardware.lava.integers import STATE_LIMIT, require_state, whole
 from amsim.hardware.lava.recall_steps import BEYOND_THE_PLAN, RecallSteps
 from amsim.hardware.lava.sums import Sums, compiled_units
 from amsim.hardware.plan import Normaliser, Plan
@@ -49,30 +50,29 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         self.recall = RecallSteps(self.plan, proc_params["job"])
         self.silence = np.zeros(proc_params["job"].shape(self.plan.units[1]), np.int32)
         self.clamped: Any = None  # a mask, or None if no feature is
-        self.charge = np.zeros(self.silence.shape, np.int64)  # driven input since the last turn
+        self.driven = DrivenInput(self.plan, "visible", self.silence.shape)
         self.compiled = compiled_units(self.plan)
 
     def run_spk(self) -> None:
         recall = self.recall
         if recall.begin(self.time_step):
             self.v[...] = recall.start_value("visible", self.v)
-            self.sent[...] = self.charge[...] = 0
+            self.sent[...] = 0
+            self.driven.clear()
             clamped = recall.start_value("clamped", self.v)
             self.clamped = clamped if clamped.any() else None
         if recall.turn.population != "visible":
             self.s_out.send(self.silence)  # first, so that nobody waits for it
             self.a_in.recv()
-            self._integrate(self.drive_in.recv())
+            self.driven.arrive(self.drive_in.recv(), self.time_step)
             recall.record("visible", self.v)
             return
         arriving = whole("a_in of FeatureNeurons", self.a_in.recv(), self.time_step)
-        self._integrate(self.drive_in.recv())
+        self.driven.arrive(self.drive_in.recv(), self.time_step)
         visible = self.plan.visible
         drive = recall.drive("input_visible", visible.bias, self.v)
-        if recall.period > 0 and np.count_nonzero(self.charge):
-            drive = drive + self.charge
-            self.charge[...] = 0
-            require_input(self.plan, drive - visible.bias, self.time_step)
+        if recall.period > 0:
+            drive = self.driven.take(drive, visible.bias, self.time_step)
         if self.compiled is None:
             message = self._advance(arriving, drive)
         else:
@@ -83,12 +83,6 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
         require_state("v", self.v, visible.limit, self.time_step)
         self.s_out.send(message.astype(np.int32))
         recall.record("visible", self.v, message)
-
-    def _integrate(self, driven: Any) -> None:
-        if np.count_nonzero(driven):
-            driven = whole("a driven input", driven, self.time_step)
-            np.add(self.charge, driven, out=self.charge)
-            require_input(self.plan, self.charge, self.time_step)
 
     def _advance(self, arriving: Any, drive: Any) -> Any:
         visible, recall = self.plan.visible, self.recall

@@ -14,6 +14,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from amsim.hardware.emulator import Machine
+from amsim.hardware.lava.driven_input import DrivenInput
 from amsim.hardware.lava.graph.processes import (
     Connection,
     DenseAM,
@@ -21,7 +22,7 @@ from amsim.hardware.lava.graph.processes import (
     LogNormaliser,
     MemoryUnits,
 )
-from amsim.hardware.lava.integers import STATE_LIMIT, require_input, require_state, whole
+from amsim.hardware.lava.integers import STATE_LIMIT, require_state
 from amsim.hardware.lava.shared_job import SharedJob
 from amsim.hardware.lava.sums import compiled_for, compiled_units
 from amsim.hardware.plan import Job, Plan
@@ -95,8 +96,7 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         self._generation = -1
         self._origin = 0
         self.machine: Any = None
-        # Driven input since the last period in which states moved.
-        self.charge = np.zeros((self.shared.batch, self.plan.units[1]), np.int64)
+        self.driven = DrivenInput(self.plan, "visible", (self.shared.batch, self.plan.units[1]))
 
     def on_var_update(self) -> None:
         if self.machine is not None:
@@ -105,9 +105,8 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
                 values[signal] = var.reshape(values[signal].shape).copy()
 
     def run_spk(self) -> None:
-        driven = whole("a_in of DenseAM", self.a_in.recv(), self.time_step)
         first, end = self._begin()
-        self._integrate(driven)
+        self.driven.arrive(self.a_in.recv(), self.time_step)
         machine, shared = self.machine, self.shared
         values = machine.values
         sent = values["sent"]
@@ -150,7 +149,7 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
         self.rows = slice(group * shared.batch, (group + 1) * shared.batch)
         if first == 0:
             self.machine = Machine(self.plan, self._job())
-            self.charge[...] = 0
+            self.driven.clear()
         # The last stretch of a recall may be cut short; if no other follows, it goes on.
         end = first + stride
         return first, min(end, shared.steps) if first < shared.steps else end
@@ -168,11 +167,6 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
             steps=job.steps,
         )
 
-    def _integrate(self, driven: Any) -> None:
-        if np.count_nonzero(driven):
-            np.add(self.charge, driven.reshape(self.charge.shape), out=self.charge)
-            require_input(self.plan, self.charge, self.time_step)
-
     def _set_drive(self, period: int) -> None:
         job, now = self.shared.job, self.machine.job
         for given, used in (
@@ -180,10 +174,8 @@ class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
             (job.input_hidden, now.input_hidden),
         ):
             used[0] = given[min(period, len(given) - 1), self.rows]
-        if period > 0 and np.count_nonzero(self.charge):
-            now.input_visible[0] += self.charge
-            self.charge[...] = 0
-            require_input(self.plan, now.input_visible[0], self.time_step)
+        if period > 0:
+            now.input_visible[0] = self.driven.take(now.input_visible[0], 0, self.time_step)
 
 
 def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> Any:

@@ -1,5 +1,6 @@
 """Models in integers: each population carries out its own turns of `hardware.graphs.turns`."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from amsim.hardware.graphs.machine import GraphMachine, functions
-from amsim.hardware.graphs.plan import Projection
-from amsim.hardware.lava.integers import whole
+from amsim.hardware.graphs.plan import GraphPlan, Projection
+from amsim.hardware.lava.driven_input import DrivenInput
+from amsim.hardware.lava.integers import require_bounds, whole
 from amsim.hardware.lava.layers.processes import (
     LayerGraph,
     LayerNormaliser,
@@ -105,6 +107,7 @@ class FixedLayerUnits(PyLoihiProcessModel):  # type: ignore[misc]
     """x relaxes towards what arrives; changes of the output are sent."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     e_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -116,31 +119,40 @@ class FixedLayerUnits(PyLoihiProcessModel):  # type: ignore[misc]
         self.layer: str = proc_params["layer"]
         self.population = Population(shared, self.layer, self.layer)
         self.units = shared.plan.layers[self.layer]
-        self.silence = np.zeros((shared.count, self.units.size), np.int32)
+        self.begins, self.length = shared.plan.begins[self.layer], shared.plan.period
+        self.silence = np.zeros(shared.shape(self.units.size), np.int32)
+        self.driven = DrivenInput(shared.plan, self.layer, (shared.count, self.units.size))
 
     def on_var_update(self) -> None:
-        self.population.values[f"{self.layer}.x"] = self.x.copy()
+        self.population.values[f"{self.layer}.x"] = self._rows(self.x)
 
     def run_spk(self) -> None:
         layer, population = self.layer, self.population
         step = population.begin(self.time_step)
-        drive = whole(f"a_in of {layer}", self.a_in.recv(), self.time_step)
-        c = whole(f"c_in of {layer}", self.c_in.recv(), self.time_step)
-        arrived = {f"{layer}.drive": drive.astype(np.int64), f"{layer}.c_known": c.astype(np.int64)}
-        turn, message = population.take(step, arrived)
+        if step == 0:
+            self.driven.clear()
+        drive = self._rows(whole(f"a_in of {layer}", self.a_in.recv(), self.time_step))
+        c = self._rows(whole(f"c_in of {layer}", self.c_in.recv(), self.time_step))
+        self.driven.arrive(self.drive_in.recv(), self.time_step)
+        period, phase = divmod(step, self.length)
+        if phase == self.begins and period > 0:
+            given = population.values[f"{layer}.input"]
+            population.values[f"{layer}.input"] = self.driven.take(given, 0, self.time_step)
+        turn, message = population.take(step, {f"{layer}.drive": drive, f"{layer}.c_known": c})
         to_others = turn is not None and turn.sends == f"{layer}.m"
         to_own = turn is not None and not to_others
-        self.s_out.send(message.astype(np.int32) if to_others else self.silence)
-        self.e_out.send(message.astype(np.int32) if to_own else self.silence)
+        sent = self.silence if message is None else message.reshape(self.x.shape).astype(np.int32)
+        self.s_out.send(sent if to_others else self.silence)
+        self.e_out.send(sent if to_own else self.silence)
         values = population.values
         x = values[f"{layer}.x"]
-        if ((x < self.units.low) | (x > self.units.high)).any():
-            raise OverflowError(
-                f"x of {layer} left its bounds in step {self.time_step}: a Var was set, or input "
-                f"arrived, beyond what the plan was made for (cue_limit, input_limits)"
-            )
-        self.x[...] = x
+        require_bounds(layer, x, self.units, self.time_step)
+        self.x[...] = x.reshape(self.x.shape)
         population.finish(step, turn, message, x, x, values[f"{layer}.sent"])
+
+    def _rows(self, arrived: Any) -> Any:
+        """What a port brought, (B, n)."""
+        return arrived.reshape(len(self.driven.charge), -1).astype(np.int64)
 
 
 @implements(proc=LayerNormaliser, protocol=LoihiProtocol)
@@ -162,17 +174,17 @@ class FixedLayerNormaliser(PyLoihiProcessModel):  # type: ignore[misc]
         self.message, self.arrived = np.zeros((2, shared.count, 1), np.int64)
 
     def run_spk(self) -> None:
-        self.s_out.send(self.message.astype(np.int32))
+        self.s_out.send(self.message.reshape(self.c.shape).astype(np.int32))
         messages = whole(
             f"a_in of the normaliser of {self.layer}", self.a_in.recv(), self.time_step
-        )
+        ).reshape(len(self.message), -1)
         layer, population = self.layer, self.population
         step = population.begin(self.time_step)
         turn, message = population.take(step, {f"{layer}.sum": self.arrived.copy()})
         self.message[...] = 0 if message is None else message
         self.arrived[...] = np.add.reduce(messages, axis=1, dtype=np.int64, keepdims=True)
         c = population.values[f"{layer}.c"]
-        self.c[...] = c
+        self.c[...] = c.reshape(self.c.shape)
         population.finish(step, turn, message, c, c)
 
 
@@ -213,41 +225,94 @@ class FixedLayerGraph(AbstractSubProcessModel):  # type: ignore[misc]
     """A process for each population and each projection, as on a chip."""
 
     def __init__(self, process: AbstractProcess) -> None:
-        for name, each in processes_of(process.proc_params["shared"]).items():
+        shared: SharedGraph = process.proc_params["shared"]
+        found = processes_of(shared)
+        for name, each in found.items():
             setattr(self, f"process_{name}", each)
+        for name in shared.plan.layers:
+            getattr(process, f"{name}_in").connect(found[name].drive_in)
+            found[name].s_out.connect(getattr(process, f"{name}_out"))
+            getattr(process, f"{name}_x").alias(found[name].x)
+
+
+class _NamedAfterLayers(type(PyLoihiProcessModel)):  # type: ignore[misc]
+    """Types of ports and Vars that a class does not know: those of the layers of a plan."""
+
+    def __getattr__(cls, name: str) -> Any:
+        kinds = {"in": PyInPort.VEC_DENSE, "out": PyOutPort.VEC_DENSE}
+        part = name.rpartition("_")[2]
+        if part in kinds:
+            return LavaPyType(kinds[part], np.int32, precision=24)
+        if part == "x":
+            return LavaPyType(np.ndarray, np.int64, precision=24)
+        raise AttributeError(name)
 
 
 @implements(proc=LayerGraph, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FusedLayerGraph(PyLoihiProcessModel):  # type: ignore[misc]
+class FusedLayerGraph(PyLoihiProcessModel, metaclass=_NamedAfterLayers):  # type: ignore[misc]
     """The emulator as a process: a step of Lava is a period of the plan, or several."""
-
-    steps: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.shared: SharedGraph = proc_params["shared"]
-        self.machine = GraphMachine(proc_params["plan"], self.shared.job)
+        self.plan: GraphPlan = proc_params["plan"]
+        self.driven = {
+            name: DrivenInput(self.plan, name, (self.shared.count, units.size))
+            for name, units in self.plan.layers.items()
+        }
+        self.machine: Any = None
+
+    def on_var_update(self) -> None:
+        if self.machine is not None:
+            for name, driven in self.driven.items():
+                x = getattr(self, f"{name}_x").reshape(driven.charge.shape)
+                self.machine.values[f"{name}.x"] = x.copy()
 
     def run_spk(self) -> None:
-        shared, machine = self.shared, self.machine
-        plan, last = shared.plan, shared.job.steps
-        stride = shared.periods * plan.period
-        first = (self.time_step - 1) * stride + shared.skipped
-        for start in range(first, min(first + stride, last), plan.period):
+        shared, plan, now = self.shared, self.plan, self.time_step
+        if self.machine is None:
+            room = {name: rows[:1].copy() for name, rows in shared.job.inputs.items()}
+            self.machine = GraphMachine(plan, replace(shared.job, inputs=room))
+        for name, driven in self.driven.items():
+            driven.arrive(getattr(self, f"{name}_in").recv(), now)
+        machine, stride = self.machine, shared.periods * plan.period
+        sent = {name: machine.values[f"{name}.sent"] for name in plan.layers}
+        first = (now - 1) * stride + shared.skipped
+        # The last stretch of a recall may be cut short; then it goes on.
+        end = first + stride
+        end = min(end, shared.job.steps) if first < shared.job.steps else end
+        for start in range(first, end, plan.period):
+            self._set_drive(start // plan.period)
             before = machine.state()
-            end = min(start + plan.period, last)
-            for t in range(start, end):
+            for t in range(start, min(start + plan.period, end)):
                 machine.step(t)
-                for name, rows in shared.signals.items():
-                    rows[t] = machine.signal(name)
+                if t < shared.job.steps:
+                    for name, rows in shared.signals.items():
+                        rows[t] = machine.signal(name)
             pairs = zip(before, machine.state(), strict=True)
             changed = np.any([(old != new).any(axis=1) for old, new in pairs], axis=0)
             shared.mark(start // plan.period, next(iter(shared.moving)), changed)
-            self.steps[0] = end
-        for name, state in machine.final().items():
-            shared.final[name][...] = state
-        for kind, count in machine.messages.items():
-            shared.messages[kind] += count
+        for name, units in plan.layers.items():
+            x, var = machine.values[f"{name}.x"], getattr(self, f"{name}_x")
+            require_bounds(name, x, units, now)
+            var[...] = x.reshape(var.shape)
+            message = machine.values[f"{name}.sent"] - sent[name]
+            getattr(self, f"{name}_out").send(message.reshape(var.shape).astype(np.int32))
+        self._keep()
+
+    def _set_drive(self, period: int) -> None:
+        for name, rows in self.shared.job.inputs.items():
+            given = rows[min(period, len(rows) - 1)]
+            if period > 0:
+                given = self.driven[name].take(given, 0, self.time_step)
+            self.machine.job.inputs[name][0] = given
+
+    def _keep(self) -> None:
+        """States and counts at the end of a step of Lava."""
+        for name, state in self.machine.final().items():
+            self.shared.final[name][...] = state
+        for kind, count in self.machine.messages.items():
+            self.shared.messages[kind] += count
             count[...] = 0

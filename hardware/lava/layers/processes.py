@@ -7,7 +7,6 @@ step late, as Lava's Dense is: a message that is sent in step t counts in step t
 
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
@@ -22,6 +21,7 @@ class LayerUnits(AbstractProcess):  # type: ignore[misc]
     Ports
     -----
     a_in : scaled sums; what arrives from several projections adds up
+    drive_in : driven input in integers of x; what arrives until x is updated adds up
     c_in : c of the normaliser (softmax units)
     e_out : what the normaliser sums, in its rounds
     s_out : changes of the output
@@ -33,8 +33,9 @@ class LayerUnits(AbstractProcess):  # type: ignore[misc]
 
     def __init__(self, shared: SharedGraph, layer: str) -> None:
         super().__init__(shared=shared, layer=layer)
-        shape, one = (shared.count, shared.plan.layers[layer].size), (shared.count, 1)
+        shape, one = shared.shape(shared.plan.layers[layer].size), shared.shape(1)
         self.a_in = InPort(shape=shape)
+        self.drive_in = InPort(shape=shape)
         self.c_in = InPort(shape=one)
         self.e_out = OutPort(shape=shape)
         self.s_out = OutPort(shape=shape)
@@ -56,9 +57,9 @@ class LayerNormaliser(AbstractProcess):  # type: ignore[misc]
 
     def __init__(self, shared: SharedGraph, layer: str) -> None:
         super().__init__(shared=shared, layer=layer)
-        self.a_in = InPort(shape=(shared.count, shared.plan.layers[layer].size))
-        self.s_out = OutPort(shape=(shared.count, 1))
-        self.c = Var(shape=(shared.count, 1), init=0)
+        self.a_in = InPort(shape=shared.shape(shared.plan.layers[layer].size))
+        self.s_out = OutPort(shape=shared.shape(1))
+        self.c = Var(shape=shared.shape(1), init=0)
 
 
 class LayerProjection(AbstractProcess):  # type: ignore[misc]
@@ -77,9 +78,9 @@ class LayerProjection(AbstractProcess):  # type: ignore[misc]
     def __init__(self, shared: SharedGraph, projection: Projection) -> None:
         super().__init__(projection=projection)
         targets, sources = projection.weights.shape
-        self.s_in = InPort(shape=(shared.count, sources))
-        self.a_out = OutPort(shape=(shared.count, targets))
-        self.total = Var(shape=(shared.count, targets), init=0)
+        self.s_in = InPort(shape=shared.shape(sources))
+        self.a_out = OutPort(shape=shared.shape(targets))
+        self.total = Var(shape=shared.shape(targets), init=0)
 
 
 class LayerGraph(AbstractProcess):  # type: ignore[misc]
@@ -88,14 +89,31 @@ class LayerGraph(AbstractProcess):  # type: ignore[misc]
     Lava's RunConfig chooses its model: a process for each population and projection
     (``select_tag="fixed_pt", select_sub_proc_model=True``), or one for all.
 
+    Parameters
+    ----------
+    plan : GraphPlan
+    shared : SharedGraph
+        It is the attribute `job` as well.
+
+    Ports
+    -----
+    visible_in : driven input of the layer "visible", in any step; that of a period is the sum of
+        what arrives. So for every layer, by its name
+    visible_out : changes of its output
+
     Vars
     ----
-    steps : steps of the plan that are done, with one process for all
+    visible_x : its states
     """
 
     def __init__(self, plan: GraphPlan, shared: SharedGraph) -> None:
         super().__init__(plan=plan, shared=shared)
-        self.steps = Var(shape=(1,), init=np.zeros(1, int))
+        self.job = shared
+        for name, units in plan.layers.items():
+            shape = shared.shape(units.size)
+            setattr(self, f"{name}_in", InPort(shape=shape))
+            setattr(self, f"{name}_out", OutPort(shape=shape))
+            setattr(self, f"{name}_x", Var(shape=shape, init=0))
 
 
 def processes_of(shared: SharedGraph) -> dict[str, Any]:

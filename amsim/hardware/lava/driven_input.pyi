@@ -1,0 +1,1 @@
+from hardware.lava.driven_input import *
