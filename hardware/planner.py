@@ -23,6 +23,7 @@ from .plan import MOST_STEPS, Plan
 from .rounding import ROUNDINGS, Rounding, rounded
 from .scales import Request, fit
 from .spec import Floats, TwoLayer, is_two_layers, read
+from .units import Integers
 
 _STEPS_PER_TAU = 20
 _HORIZON = 16.0
@@ -70,8 +71,9 @@ def compile(
         Largest absolute value of driven inputs (`run(..., inputs=...)`); 0 by default.
     rounding : {"nearest", "stochastic", "learned"}, default "nearest"
         Of the weights. "stochastic" rounds up with the probability of the fraction, so that errors
-        are independent, and 0 on average. "learned", for a `Plan`, chooses up or down so that
-        damaged cues find their memory (`hardware.rounding.learned`).
+        are independent, and 0 on average. "learned" chooses up or down so that damaged cues find
+        their memory (`hardware.rounding.learned`), in every synapse that stores patterns in
+        Softmax or RectifiedPower units; others go to the nearest.
     seed : seed, default 0
         Of the chance in the last two.
 
@@ -178,25 +180,15 @@ def compile_graph(
     _check_chip(chip)
     inputs = _input_limits(input_limits, tuple(network.layers))
     weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
-    if checks.choice("rounding", rounding, ROUNDINGS) == "learned":
-        raise MappingError(
-            "rounding='learned' is for features and memories (am.dense_am) alone: it needs to know "
-            "what cues look like to each synapse; take 'nearest' or 'stochastic'"
-        )
-    weights, rng = [], checks.generator(seed)
-    for synapse, values in zip(network.synapses, graph.weights, strict=True):
-        if not values.any():
-            raise ValueError(f"all weights of synapse {synapse.name!r} are 0: leave it out")
-        scale = scale_of(values, weight_bits)
-        symmetric = isinstance(synapse, Dense) and len(set(synapse.between)) == 1
-        weights.append((rounded(values * scale, rounding, rng, symmetric=symmetric), scale))
+    checks.choice("rounding", rounding, ROUNDINGS)
+    weights = _graph_weights(graph, weight_bits, rounding, checks.generator(seed))
     quantum = checks.number("quantum", quantum, at_least=0.0)
     cues = _cue_limits(graph, cue_limit)
     request = graph_planner.Request(
         graph=graph,
         chip=chip,
         weight_bits=weight_bits,
-        weights=tuple(weights),
+        weights=weights,
         dt=_graph_dt(network, cues) if dt is None else checks.number("dt", dt, above=0.0),
         quantum=quantum,
         cue_limits=cues,
@@ -212,6 +204,35 @@ def compile_graph(
     plan = replace(plan, steps=_steps(longest, plan))
     check_domain(plan)
     return plan
+
+
+def _graph_weights(
+    graph: graph_spec.Graph, bits: int, rounding: Rounding, rng: np.random.Generator
+) -> tuple[tuple[Integers, float], ...]:
+    """Whole numbers of every synapse, and their scale."""
+    found, layers = [], graph.network.layers
+    storing = [graph_spec.storing(graph, synapse) for synapse in graph.network.synapses]
+    if rounding == "learned" and not any(storing):
+        raise MappingError(
+            "rounding='learned' is for synapses that store patterns in Softmax or RectifiedPower "
+            "units, and this network has none: take 'nearest' or 'stochastic'"
+        )
+    for synapse, values, stored in zip(graph.network.synapses, graph.weights, storing, strict=True):
+        if not values.any():
+            raise ValueError(f"all weights of synapse {synapse.name!r} are 0: leave it out")
+        scale = scale_of(values, bits)
+        if rounding == "learned" and stored is not None:
+            patterns = scale * (values.T if stored.turned else values)
+            heard = patterns.any(axis=0)  # of units that no pattern has, damage tells nothing
+            whole = np.zeros(patterns.shape, np.int64)
+            bias = layers[stored.layer].bias * scale * scale
+            whole[:, heard] = rounded(patterns[:, heard], rounding, rng, bias=bias)
+            found.append((whole.T if stored.turned else whole, scale))
+            continue
+        how = "nearest" if rounding == "learned" else rounding
+        symmetric = isinstance(synapse, Dense) and len(set(synapse.between)) == 1
+        found.append((rounded(values * scale, how, rng, symmetric=symmetric), scale))
+    return tuple(found)
 
 
 def _check_chip(chip: str) -> None:

@@ -84,6 +84,30 @@ def read(network: Network) -> Graph:
     return Graph(network, neurons, tuple(links), weights)
 
 
+@dataclass(frozen=True)
+class Storing:
+    """The layer whose units store patterns as the weights of a synapse.
+
+    Attributes
+    ----------
+    layer : str
+    turned : bool
+        Whether the patterns are columns.
+    """
+
+    layer: str
+    turned: bool
+
+
+def storing(graph: Graph, synapse: object) -> Storing | None:
+    """Who stores patterns in a synapse: softmax or rectified units that hear other layers by it."""
+    for _, target, turned in _directions(synapse):
+        rows, columns = synapse.between  # type: ignore[attr-defined]
+        if rows != columns and graph.neurons[target].chip in ("softmax", "power"):
+            return Storing(target, turned)
+    return None
+
+
 def _directions(synapse: object) -> list[tuple[str, str, bool]]:
     """(source, target, turned) of every way that messages go."""
     if isinstance(synapse, Directed):

@@ -565,3 +565,33 @@ def test_a_two_layer_memory_as_a_graph_recalls_the_same() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_allclose(other.final["visible"], patterns[2], rtol=0, atol=2e-3)
+
+
+def test_learned_roundings_of_synapses_are_those_of_memories() -> None:
+    """As in a plan of two layers, whichever end stores; other synapses go to the nearest."""
+    rng = np.random.default_rng(0)
+    stored = rng.uniform(-1, 1, (4, 9))
+    expected = hw.compile(am.dense_am(stored), weight_bits=2, rounding="learned").weights  # type: ignore[union-attr]
+    assert (expected != np.rint(stored / np.abs(stored).max())).any()
+    wide = np.pad(stored, ((0, 0), (0, 3)))
+    lateral = rng.uniform(-1, 1, (12, 12))
+    synapses = [
+        am.Dense(wide.T, between=("visible", "memories")),
+        am.Dense(lateral + lateral.T, between=("visible", "visible"), name="lateral"),
+        am.Directed(stored[:, :2].T, source="memories", target="out"),
+    ]
+    layers = {
+        "visible": am.Layer(12, am.Tanh()),
+        "memories": am.Layer(4, am.Softmax()),
+        "out": am.Layer(2, am.Identity()),
+    }
+    net = am.Network(layers, synapses)
+    one, other = (hw.compile(net, weight_bits=2, rounding=x) for x in ("learned", "nearest"))
+    assert isinstance(one, hw.GraphPlan)
+    assert isinstance(other, hw.GraphPlan)
+    up, down, *rest = one.projections
+    np.testing.assert_array_equal(np.abs(up.weights.T - down.weights).max(), 0)
+    memories = up.weights if up.target == "memories" else up.weights.T
+    np.testing.assert_array_equal(memories, np.pad(expected, ((0, 0), (0, 3))))
+    for each, nearest in zip(rest, other.projections[2:], strict=True):
+        np.testing.assert_array_equal(each.weights, nearest.weights)

@@ -191,7 +191,7 @@ def test_roundings_of_a_plan(tmp_path: Any) -> None:
         assert hw.Plan.load(plan.save(tmp_path / "plan.json", force=True)) == plan
     with pytest.raises(ValueError, match="rounding must be 'nearest', 'stochastic' or 'learned'"):
         hw.compile(net, rounding="up")
-    with pytest.raises(hw.MappingError, match="rounding='learned' is for features and memories"):
+    with pytest.raises(hw.MappingError, match="rounding='learned' is for synapses that store"):
         hw.compile(
             am.models.hierarchical_memory([np.eye(2)] * 2, [am.Tanh()] * 3), rounding="learned"
         )
