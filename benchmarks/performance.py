@@ -171,7 +171,7 @@ def rhs(size: tuple[int, int, int]) -> Callable[[int], Iterator[Measured]]:
 
 
 def fixed_point(rounds: int) -> Iterator[Measured]:
-    """Updates of float32 attention at D = 64, K = 10^5."""
+    """Updates at D = 64, K = 10^5 beside attention in float32: in both precisions of amsim."""
     import numpy as np
 
     import amsim as am
@@ -189,12 +189,18 @@ def fixed_point(rounds: int) -> Iterator[Measured]:
         f /= f.sum(axis=1, keepdims=True)
         return f @ single
 
-    runs: dict[str, Callable[[], object]] = {
-        "amsim": lambda: am.simulate(net, cues, solver=am.FixedPoint(4), until=None),
+    updates = am.FixedPoint(4)
+    peers = {
         "NumPy attention, float32": attention,
         "FAISS, one exact search": _faiss(single, query),
     }
-    yield from _against("FixedPoint, per update, 64x100000x64", runs, rounds, scale=0.25)
+    for dtype in ("float32", "float64"):
+
+        def ours(dtype: str = dtype) -> am.Trajectory:
+            return am.simulate(net, cues, solver=updates, until=None, dtype=dtype)
+
+        work = f"FixedPoint({dtype}), per update, 64x100000x64"
+        yield from _against(work, {"amsim": ours, **peers}, rounds, scale=0.25)
 
 
 def _faiss(patterns: Any, cues: Any) -> Callable[[], object]:
