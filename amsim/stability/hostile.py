@@ -198,6 +198,16 @@ def _pick(push: Array, ends: Box, now: Array) -> Array:
     return np.where(push > 0, ends[1], np.where(push < 0, ends[0], now))
 
 
+def strays(problem: CertificationProblem, slowest: float) -> Array:
+    """Which cues end elsewhere without delays."""
+    boxmap = problem.map.at({}).disturbed({}, {})
+    starts, goals = states_of(problem, problem.start), states_of(problem, problem.target)
+    none = {n: np.zeros_like(x) for n, x in starts.items()}
+    run = Hostile(boxmap, "link", False, 0.0, slowest / 50, dict(starts), none)
+    run.go_on((_HOSTILE + _FAIR) * slowest, fair=True)
+    return run.elsewhere(goals[problem.visible], problem.visible)
+
+
 def attacked(
     problem: CertificationProblem, scope: Scope, staleness: float, together: bool, slowest: float
 ) -> Array:

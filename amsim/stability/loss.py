@@ -74,7 +74,6 @@ def loss_bound(
     *,
     staleness: float | None = None,
     drift: float = 0.0,
-    together: bool = False,
     tolerance: float = 1e-3,
 ) -> LossBound:
     """Bound the probability that a recall fails because messages are lost.
@@ -84,11 +83,12 @@ def loss_bound(
     unit has when it sends, and receivers hold the newest that they got: ``Timing(on_drop="hold",
     arrival="timestamp")`` and ``announce="output"``, with any quantum. In the scope "link" each
     link loses messages for itself, in the scope "broadcast" a loss concerns all receivers of a
-    layer, as with ``Timing(scope="broadcast")``.
+    layer, as with ``Timing(scope="broadcast")``. Shares that are lost one by one are not of one
+    time, so nothing is heard `together`.
 
     Parameters
     ----------
-    net, cue, target, scope, drift, together, tolerance
+    net, cue, target, scope, drift, tolerance
         As for `certify`.
     drop : float
         Probability that a message is lost, less than 1.
@@ -130,8 +130,7 @@ def loss_bound(
     delay = checks.number("delay", delay, at_least=0.0, at_most=checks.LARGEST)
     if staleness is None:
         limits = largest_staleness(
-            net, cue, target, scope, drift=drift, together=together, tolerance=tolerance,
-            attack=False,
+            net, cue, target, scope, drift=drift, tolerance=tolerance, attack=False
         )  # fmt: skip
         ages = np.asarray(limits.proven)
     else:
@@ -145,8 +144,7 @@ def loss_bound(
     time = np.full(ages.shape, np.nan)
     for age in np.unique(ages[(ages > 0) & np.isfinite(ages)]):
         found = certify(
-            net, cue, target, scope, staleness=float(age), drift=drift, together=together,
-            tolerance=tolerance,
+            net, cue, target, scope, staleness=float(age), drift=drift, tolerance=tolerance
         )  # fmt: skip
         time = np.where(ages == age, found.time, time)
     time = np.where(np.isinf(ages), 0.0, time)

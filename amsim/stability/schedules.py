@@ -18,7 +18,8 @@ from .certification_problem import CertificationProblem, Scope
 from .hostile import ELSEWHERE, Plan, States, is_group, plans, states_of, weights_of
 from .tube_search import slowest_tau
 
-_TAUS, _DELAYS = 20.0, 10.0  # how long a run takes: slowest taus, and delays
+_TAUS, _DELAYS = 20.0, 10.0  # how long a run takes at most: slowest taus, and delays
+_STILL = 1e-9  # moves within a step of a run that rests
 _ANY = (1.0, 3.0, 10.0)  # delays to try where any is allowed, in slowest taus
 Pair = tuple[str, str]
 
@@ -117,16 +118,21 @@ def _run(
         for link in links:
             weights, old = weights_of(link), late[link.source, target].T
             forces.append((target, link.source, weights * (1 - old), weights * old))
+    paces = {n: -np.expm1(-layer.leak * step / layer.tau) for n, layer in layers.items()}
     state = dict(start)
     sent = {n: layers[n].lagrangian.activation(x) for n, x in state.items()}
-    past = deque([sent] * (count + 1), maxlen=count + 1)
+    past, still = deque([sent] * (count + 1), maxlen=count + 1), 0
     for _ in range(int((_TAUS * slowest + _DELAYS * delay) / step)):
         drive = {n: np.zeros(layer.size) for n, layer in layers.items()}
         for target, source, soon, old in forces:
             drive[target] += soon @ past[-1][source] + old @ past[0][source]
-        for name, layer in layers.items():
-            rest = layer.bias + drive[name] / layer.leak
-            far = -np.expm1(-layer.leak * step / layer.tau)
-            state[name] = state[name] + far * (rest - state[name])
+        moves = {
+            n: paces[n] * (layer.bias + drive[n] / layer.leak - state[n])
+            for n, layer in layers.items()
+        }
+        state = {n: x + moves[n] for n, x in state.items()}
         past.append({n: layers[n].lagrangian.activation(x) for n, x in state.items()})
+        still = still + 1 if max(np.abs(x).max() for x in moves.values()) < _STILL else 0
+        if still > 2 * count:  # all that is under way has been sent at rest
+            break
     return state

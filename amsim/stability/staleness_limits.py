@@ -17,7 +17,7 @@ from ..progress import Bar
 from ..synapses import Array
 from .box_search import HOLDS, BoxSearch
 from .certification_problem import CertificationProblem, Scope, States
-from .hostile import attacked
+from .hostile import ELSEWHERE, attacked, strays
 from .tube_search import TubeSearch, slowest_tau
 from .tubes import Executions
 
@@ -37,7 +37,8 @@ class StalenessLimits:
         if there is one for any age of messages, 0 if there is none at all.
     attacked : ndarray (*batch)
         The smallest staleness, above the proven one, at which a hostile execution was found that
-        ends elsewhere; inf if none was. Attacks begin at 1/64 of the slowest time constant.
+        ends elsewhere; inf if none was, 0 if the recall does so without any delay. Attacks begin at
+        1/64 of the slowest time constant.
     """
 
     proven: Array
@@ -121,15 +122,14 @@ def largest_staleness(
         return ~attacked(problem.take(rows), scope, staleness, together, slowest)
 
     count = problem.count
-    last = _last(grid, np.full(count, -1), np.flatnonzero(~always), holds)
+    astray = _astray(problem, ~always, tolerance, slowest)
+    rows = np.flatnonzero(~(always | astray))
+    last = _last(grid, np.full(count, -1), rows, holds)
     proven = np.where(always, np.inf, np.where(last >= 0, grid[last], 0.0))
     hit = np.full(count, np.nan)
     if attack:
-        tried = np.maximum(last, _ATTACKED * _STEPS - 1)
-        stood = _last(grid, tried, np.flatnonzero(~always), resists) + 1
-        hit = np.where(
-            always | (stood == len(grid)), np.inf, grid[np.minimum(stood, len(grid) - 1)]
-        )
+        stood = _last(grid, np.maximum(last, _ATTACKED * _STEPS - 1), rows, resists) + 1
+        hit = np.where(always, np.inf, np.where(astray, 0.0, np.append(grid, np.inf)[stood]))
     problem.map.clear()
     return StalenessLimits(proven.reshape(problem.batch), hit.reshape(problem.batch))
 
@@ -142,6 +142,14 @@ def _always(
     search = BoxSearch(replace(problem, map=boxmap), scope, limit)
     search.run()
     return np.asarray(search.outcome == HOLDS)
+
+
+def _astray(problem: CertificationProblem, asked: Array, tolerance: float, slowest: float) -> Array:
+    """Which of some cues end elsewhere without delays, and farther than the tolerance."""
+    found = np.zeros(problem.count, bool)
+    if asked.any() and tolerance < ELSEWHERE:
+        found[asked] = strays(problem.take(asked), slowest)
+    return found
 
 
 def _last(

@@ -40,6 +40,8 @@ class Window:
 
     def take(self, rows: Array) -> None:
         """Keep some entries of the batch."""
+        if rows.dtype == bool and rows.all():
+            return
         self._older = [(end, boxes.take(rows)) for end, boxes in self._older]
         self._newer = [(end, boxes.take(rows)) for end, boxes in self._newer]
         if self._recent is not None:

@@ -287,10 +287,10 @@ def test_windows_are_hulls_of_what_ended_within_them() -> None:
 
 @pytest.fixture(scope="module")
 def shares() -> dict[tuple[str, str, float], Any]:
-    """Certificates of 20 damaged digits and 12 random patterns."""
+    """Certificates of 12 damaged digits and 12 random patterns."""
     found = {}
     for scope in ("link", "broadcast"):
-        net, cues, rests = digits(20, 0.75, 0.12)
+        net, cues, rests = digits(12, 0.75, 0.12)
         for staleness in (0.1, 0.3):
             found["digits", scope, staleness] = certify(
                 net,
@@ -305,7 +305,7 @@ def shares() -> dict[tuple[str, str, float], Any]:
 
 
 def test_damaged_cues_are_certified_that_no_unbounded_delay_allows(shares: Any) -> None:
-    net, cues, rests = digits(20, 0.75, 0.12)
+    net, cues, rests = digits(12, 0.75, 0.12)
     assert not certify(net, cues, rests).holds.any()
     assert shares["digits", "link", 0.1].holds.mean() >= 0.5
     assert shares["digits", "broadcast", 0.1].holds.mean() >= 0.9
@@ -323,7 +323,7 @@ def test_what_is_certified_shrinks_with_the_staleness_and_the_freedom_of_links(s
 
 
 def test_hearing_shares_together_certifies_more(shares: Any) -> None:
-    net, cues, rests = digits(20, 0.75, 0.12)
+    net, cues, rests = digits(12, 0.75, 0.12)
     apart = shares["digits", "link", 0.3].holds
     together = certify(net, cues, rests, staleness=0.3, together=True).holds
     assert not (apart & ~together).any()
@@ -331,10 +331,10 @@ def test_hearing_shares_together_certifies_more(shares: Any) -> None:
 
 
 def test_no_cue_is_certified_that_is_not_recalled() -> None:
-    net, cues, rests = digits(20, 2.0, 0.31)
+    net, cues, rests = digits(10, 2.0, 0.31)
     ends = am.simulate(net, cues).final["visible"]
     recalled = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
-    assert 0 < recalled.sum() < 20
+    assert 0 < recalled.sum() < 10
     found = certify(net, cues, rests, "broadcast", staleness=0.02)
     assert found.holds.any()
     assert not (found.holds & ~recalled).any()
@@ -395,9 +395,9 @@ def test_algebraic_layers_and_directed_synapses() -> None:
 
 
 def test_certificates_do_not_depend_on_the_batch() -> None:
-    net, cues, rests = digits(5, 0.75, 0.12)
+    net, cues, rests = digits(3, 0.75, 0.12)
     together = certify(net, cues, rests, staleness=0.1)
-    for row in range(5):
+    for row in range(3):
         alone = certify(net, cues[row], {n: x[row] for n, x in rests.items()}, staleness=0.1)
         assert bool(alone.holds) == together.holds[row]
         np.testing.assert_allclose(alone.time, together.time[row])
@@ -408,7 +408,7 @@ def test_certificates_do_not_depend_on_the_batch() -> None:
 
 def test_a_reading_waits_for_the_slowest_unit() -> None:
     """Flipped units start 2 away: they need ln(2 / margin) whatever the delays."""
-    net, cues, rests = random(3, 1.0, 0.25, memories=30)
+    net, cues, rests = random(1, 1.0, 0.25, memories=30)
     for margin in (0.2, 0.05):
         least = np.log(2 / margin)
         times = read_time(net, cues, rests, 0.1, margin)
@@ -417,6 +417,17 @@ def test_a_reading_waits_for_the_slowest_unit() -> None:
     assert np.isinf(read_time(net, -cues, rests, 0.1, 0.05)).all()
     beside = {n: x + 0.04 for n, x in rests.items()}  # the target may be any state
     assert np.isfinite(read_time(net, cues, beside, 0.1, 0.05)).all()
+
+
+def test_messages_of_great_ages_are_answered_soon() -> None:
+    """A cue within an invariant box is read when its units are there, however old messages are."""
+    net, cues, rests = random(1, 1.0, 0.1, memories=20)
+    soon, late = (read_time(net, cues, rests, staleness, 0.05) for staleness in (1.0, 1e6))
+    assert certify(net, cues, rests).holds.all() and soon == late
+    cue = am.patterns.corrupt(am.patterns.random(20, 64, seed=0), flip=0.25, seed=1)[:1]
+    assert np.isinf(read_time(net, cue, rests, 1e6, 0.05))
+    certificate = certify(net, cue, rests, staleness=10.0)
+    assert certificate.holds and 10 < certificate.time < 20
 
 
 @pytest.mark.parametrize("scope", ["link", "broadcast"])
@@ -478,7 +489,7 @@ def test_integer_runs_keep_to_the_box() -> None:
 
 @pytest.fixture(scope="module")
 def limits() -> Any:
-    net, cues, rests = digits(4, 2.0, 0.12, memories=40)
+    net, cues, rests = digits(2, 2.0, 0.12, memories=40)
     return net, cues, rests, largest_staleness(net, cues, rests)
 
 
@@ -489,7 +500,7 @@ def test_nothing_is_attacked_that_is_proven(limits: Any) -> None:
     ratio = found.attacked / found.proven
     assert 1 < np.median(ratio) < 2  # neither side gives much away
     problem = CertificationProblem.of(net, cues, rests, "link", every=True)
-    for row in range(4):
+    for row in range(2):
         alone = problem.take(np.array([row]))
         for share in (0.3, 1.0):
             assert not attacked(alone, "link", share * found.proven[row], False, 1.0).any()
@@ -508,7 +519,7 @@ def test_any_staleness_and_none() -> None:
     net, cues, rests = random(1, 1.0, 0.1, memories=20)
     found = largest_staleness(net, [cues[0], -cues[0]], {n: x[0] for n, x in rests.items()})
     assert found.proven.tolist() == [np.inf, 0.0]
-    assert found.attacked[0] == np.inf and found.attacked[1] < 0.02  # -cue is not recalled at all
+    assert found.attacked.tolist() == [np.inf, 0.0]  # -cue is not recalled at all
     alone = largest_staleness(net, cues[0], {n: x[0] for n, x in rests.items()}, attack=False)
     assert np.isnan(alone.attacked) and alone.proven == np.inf
 
@@ -561,7 +572,7 @@ def test_hostile_executions_keep_to_tubes(scope: Any, together: bool) -> None:
 def test_a_refused_recall_has_a_schedule_that_spoils_it(scope: Any) -> None:
     """Recalled without delays; with those of the schedule, event by event, it ends elsewhere."""
     flip, staleness = (0.25, None) if scope == "link" else (0.31, 2.0)
-    net, cues, rests = digits(6, 1.0, flip, memories=40)
+    net, cues, rests = digits(3 if scope == "link" else 6, 1.0, flip, memories=40)
     ends = am.simulate(net, cues).final["visible"]
     recalled = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
     certificate = certify(net, cues, rests, scope, staleness=staleness)
@@ -575,10 +586,10 @@ def test_a_refused_recall_has_a_schedule_that_spoils_it(scope: Any) -> None:
     if scope == "broadcast":
         assert (late == late[:, :1]).all() and late.max() == staleness
     timing = am.Timing(delay=attack.delay, scope="link")
-    run = am.simulate(net, cues[row], solver=am.EventDriven(1e-3, timing), until=None, t1=40.0)
+    run = am.simulate(net, cues[row], solver=am.EventDriven(1e-2, timing), until=None, t1=40.0)
     end = run.final["visible"]
     assert np.abs(end - rests["visible"][row]).max() > 0.5
-    np.testing.assert_allclose(end, attack.end["visible"], atol=0.02)
+    np.testing.assert_allclose(end, attack.end["visible"], atol=0.04)
 
 
 def test_what_is_certified_has_no_schedule_and_says_so() -> None:
