@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..files import as_json
-from .console import DONE, UserError, emit, not_negative, positive
+from .console import DONE, UserError, emit, not_negative, positive, seed
 from .files import Floats, add_output, load, output
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ PLAN, ARRAYS = FILES = "plan.json", "plan.npz"
 _HELP = """\
   amsim map --patterns stored.npy --beta 2 --out runs/plan
   amsim map --patterns stored.npy --memories power --power 3 --features tanh --beta-visible 1 \\
-      --weight-bits 4 --out runs/plan
+      --weight-bits 4 --rounding learned --out runs/plan
   amsim map --patterns stored.npy --place kapoho-point --prices loihi1 --out runs/plan
 """
 
@@ -52,9 +52,23 @@ def add(commands: Any) -> None:
     )
     add("--similarity", choices=("dot", "euclidean"), default="dot", help="default: dot")
     add("--weight-bits", type=int, default=8, metavar="BITS", help="2 to 8 (default: 8)")
+    add(
+        "--rounding",
+        choices=("nearest", "stochastic", "learned"),
+        default="nearest",
+        help="of the weights; learned: so that damaged cues find their memory (default: nearest)",
+    )
+    add("--seed", type=seed, default=0, help="of the other roundings (default: 0)")
     add("--dt", type=positive, help="time of one period (default: 1/20 of the features' tau)")
     add("--quantum", type=not_negative, default=0.0, help="least change that is sent (default: 0)")
     add("--cue-limit", type=positive, help="largest value in a cue (default: in the patterns)")
+    add(
+        "--input-limit",
+        type=not_negative,
+        default=0.0,
+        metavar="X",
+        help="largest driven input of a feature, for amsim run --events (default: 0)",
+    )
     add(
         "--place",
         metavar="SYSTEM",
@@ -90,6 +104,9 @@ def _map(args: argparse.Namespace) -> int:
                 dt=args.dt,
                 quantum=args.quantum,
                 cue_limit=args.cue_limit,
+                input_limits={"visible": args.input_limit},
+                rounding=args.rounding,
+                seed=args.seed,
             )
             placement, cost = _placed(plan, stored, own, args)
             validation = hw.validate(plan, own, chips=placement.n_chips if placement else 1)

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import as_json
-from .console import DONE, MISSING, UserError, count, emit, fail, note
+from .console import DONE, MISSING, UserError, count, emit, fail, note, positive
 from .files import Floats, add_output, load, output, write
 
 if TYPE_CHECKING:
-    from ..hardware import GraphPlan, Plan, Result
+    from ..hardware import Events, GraphPlan, Plan, Result
 
 RECORD, STATES = FILES = "result.json", "states.npz"
 _LISTED = 20
 _HELP = """\
   amsim run --plan runs/plan/plan.json --cues damaged.npy --out runs/emulated
   amsim run --plan runs/plan/plan.json --cues damaged.npy --backend lava --out runs/lava
+  amsim run --plan runs/plan/plan.json --events retina.npz --unit 0.04 --charge 0.1 --out runs/seen
 """
 
 
@@ -32,13 +33,33 @@ def add(commands: Any) -> None:
     )
     add = parser.add_argument
     add("--plan", metavar="FILE.json", required=True, help="plan of amsim map")
-    add("--cues", metavar="FILE.npy", required=True, help="array (cues, units), or one cue (units)")
+    add(
+        "--cues",
+        metavar="FILE.npy",
+        help="array (cues, units), or one cue (units); with --events 0 by default",
+    )
     add(
         "--backend",
         default="emulator",
         help="emulator (default), lava, lava-float, lava-fused, or one that a package registered",
     )
     add("--steps", type=int, help="steps of a recall (default: as in the plan)")
+    sensor = parser.add_argument_group("address events of a sensor, which drive the cued layer")
+    add = sensor.add_argument
+    add(
+        "--events",
+        metavar="FILE.npz",
+        help="whole numbers x, y, t (microseconds) and p (polarity), one unit a pixel",
+    )
+    add("--unit", type=positive, metavar="SECONDS", help="what one unit of tau stands for")
+    add("--charge", type=float, metavar="X", help="of an ON event; an OFF event has its negative")
+    add(
+        "--sensor",
+        type=int,
+        nargs=2,
+        metavar=("ROWS", "COLUMNS"),
+        help="pixels (default: a square of all units)",
+    )
     add_output(parser, FILES, default=None)
     parser.set_defaults(run=_run)
 
@@ -55,23 +76,65 @@ def _run(args: argparse.Namespace) -> int:
         ) from error
     except ValueError as error:
         raise UserError(str(error)) from error
-    cues = load(args.cues)
-    if cues.ndim not in (1, 2):
-        raise UserError(f"{args.cues} has shape {cues.shape}; cues need shape (cues, units)")
-    cues = cues.reshape(-1, cues.shape[-1])
+    events, cues = _events(plan, args), _cues(plan, args)
     try:
         with output(args.out, FILES, args.force) as folder:
             note(f"recalling {count(cues, 'cue')} on {args.backend} ...")
-            result = hw.run(plan, cues, backend=args.backend, steps=args.steps)
+            given = None if events is None else {plan.cued[0]: events}
+            result = hw.run(plan, cues, backend=args.backend, steps=args.steps, inputs=given)
             record = _record(plan, result, folder)
             write(folder / STATES, lambda file: _save_states(file, result))
             write(folder / RECORD, lambda file: file.write(as_json(record).encode() + b"\n"))
     except (hw.BackendUnavailable, hw.lava.LavaError) as error:
         return fail(MISSING, str(error))
+    except hw.RangeError as error:
+        if events is None or not error.signal.startswith("events of"):
+            raise UserError(str(error)) from error
+        raise UserError(
+            f"{args.events} drives units by up to {events.largest(plan.dt):.4g}, more than the "
+            f"plan was made for: amsim map --input-limit {events.largest(plan.dt):.4g}"
+        ) from error
     except ValueError as error:
         raise UserError(str(error)) from error
     emit(as_json(record) if args.json else _table(record, folder))
     return DONE
+
+
+def _cues(plan: Plan | GraphPlan, args: argparse.Namespace) -> Floats:
+    import numpy as np
+
+    if args.cues is None:
+        if args.events is None:
+            raise UserError("there is nothing to recall: give --cues, or --events")
+        return np.zeros((1, plan.network.layers[plan.cued[0]].size))
+    cues = load(args.cues)
+    if cues.ndim not in (1, 2):
+        raise UserError(f"{args.cues} has shape {cues.shape}; cues need shape (cues, units)")
+    return cues.reshape(-1, cues.shape[-1])
+
+
+def _events(plan: Plan | GraphPlan, args: argparse.Namespace) -> Events | None:
+    from .. import hardware as hw
+
+    given = {"--unit": args.unit, "--charge": args.charge}
+    if args.events is None:
+        more = [option for option, value in {**given, "--sensor": args.sensor}.items() if value]
+        if more:
+            raise UserError(f"{', '.join(more)}: of events; give --events FILE.npz as well")
+        return None
+    if missing := [option for option, value in given.items() if value is None]:
+        raise UserError(f"--events needs {' and '.join(missing)}")
+    size = plan.network.layers[plan.cued[0]].size
+    side = math.isqrt(size)
+    if args.sensor is None and side * side != size:
+        raise UserError(f"--sensor ROWS COLUMNS is missing: {size} units are no square of pixels")
+    shape = tuple(args.sensor or (side, side))
+    try:
+        return hw.Events.read_aer(args.events, shape, unit=args.unit, charge=args.charge)
+    except OSError as error:
+        raise UserError(f"{args.events} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _save_states(file: Any, result: Result) -> None:

@@ -87,6 +87,42 @@ def test_run_takes_plans_of_any_layers(files: Path, capsys: pytest.CaptureFixtur
     assert "attention.rounds" in capsys.readouterr().out
 
 
+def test_events_of_a_sensor_drive_a_recall(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 32, 60)
+    np.savez(
+        "seen.npz", x=pixels % 8, y=pixels // 8, t=np.sort(rng.integers(0, 20_000, 60)),
+        p=PATTERNS[2][pixels] > 0,
+    )  # fmt: skip
+    options = ["--rounding", "stochastic", "--seed", "3", "--weight-bits", "3"]
+    assert main(mapped(*options, "--input-limit", "40")) == 0
+    given = ["--events", "seen.npz", "--unit", "0.02", "--charge", "0.5"]
+    seen = [*RUN[:3], *RUN[5:], *given, "--sensor", "4", "8"]
+    assert main(seen) == 0
+    plan = hw.compile(
+        am.dense_am(PATTERNS, hidden=am.Softmax(0.5)),
+        weight_bits=3,
+        rounding="stochastic",
+        seed=3,
+        input_limits={"visible": 40.0},
+    )
+    events = hw.Events.read_aer("seen.npz", (4, 8), unit=0.02, charge=0.5)
+    expected = hw.run(plan, np.zeros((1, 32)), inputs=events)
+    with np.load(files / "out" / "states.npz") as states:
+        np.testing.assert_array_equal(states["integers/visible"], expected.integers["visible"])
+    capsys.readouterr()
+    needed = f"{hw.Events(events.times, events.units, 9 * events.values).largest(plan.dt):.4g}"
+    for arguments, message in [
+        ([*seen[:-4], "4.5", *seen[-3:]], f"amsim map --input-limit {needed}"),
+        (seen[:-3], "--sensor ROWS COLUMNS is missing: 32 units are no square"),
+        (seen[:-5], "--events needs --charge"),
+        ([*RUN, "--unit", "2"], "--unit: of events; give --events FILE.npz as well"),
+        ([*RUN[:3], *RUN[5:]], "give --cues, or --events"),
+    ]:
+        assert main([*arguments, "--force"]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_run_prints_a_table(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(mapped("--json")) == 0
     assert json.loads(capsys.readouterr().out)["verified_on_hardware"] is False

@@ -25,6 +25,19 @@ READ = {
     ("explore", "--patterns"): ["--no-browser"],
     ("run", "--plan"): ["--cues", "cues.npy", "--out", "new"],
     ("run", "--cues"): ["--plan", "plan.json", "--out", "new"],
+    ("run", "--events"): [
+        "--plan",
+        "plan.json",
+        "--out",
+        "new",
+        "--unit",
+        "1",
+        "--charge",
+        "1",
+        "--sensor",
+        "3",
+        "4",
+    ],
 }
 WRITTEN = {
     ("recall", "--out"): ["--patterns", "stored.npy", "--cues", "cues.npy", "--solver", "RK45"],
@@ -46,7 +59,7 @@ def folder(tmp_path_factory):
     np.save(folder / "cues.npy", stored[:2])
     np.save(folder / "cue.npy", stored[0])
     hw.compile(am.dense_am(stored, hidden=am.Softmax(1.0))).save(folder / "plan.json")
-    for ending in ("npy", "json", "toml"):
+    for ending in ("npy", "npz", "json", "toml"):
         for name, content in (
             ("empty", b""), ("text", b"[" * 100_000),
             ("noise", np.random.default_rng(0).bytes(4096)),
@@ -90,7 +103,8 @@ def one_error(capsys, value):
 @pytest.mark.parametrize("strange", STRANGE)
 @pytest.mark.parametrize(("command", "option"), READ)
 def test_a_strange_file_is_one_error(folder, capsys, command, option, strange):
-    ending = {"--plan": "json", "--chip": "toml", "--prices": "toml"}.get(option, "npy")
+    endings = {"--plan": "json", "--chip": "toml", "--prices": "toml", "--events": "npz"}
+    ending = endings.get(option, "npy")
     value = folder / f"{strange}.{ending}"
     assert call(folder, command, option, value, READ[command, option]) == 2
     one_error(capsys, value)
