@@ -1,6 +1,6 @@
 """Which frameworks run the NIR files of a memory, each in an environment of its own.
 
-    python benchmarks/nir_importers.py                       # all of them; needs uv and PyTorch
+    python benchmarks/nir_importers.py                       # all of them; needs uv, and downloads
     python benchmarks/nir_importers.py write FOLDER          # the files alone
     python benchmarks/nir_importers.py run FRAMEWORK FOLDER  # in an environment that has it
 
@@ -137,7 +137,7 @@ RUNNERS = {
 }
 
 
-def every(find_links: str) -> None:
+def every(torch: str, find_links: str) -> None:
     """Make the environments one after the other, and run the files in each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -145,7 +145,7 @@ def every(find_links: str) -> None:
         for framework in FRAMEWORKS:
             python = folder / framework / "bin" / "python"
             make = ["uv", "venv", "-q", "--python", sys.executable, str(folder / framework)]
-            install = ["uv", "pip", "install", "-q", "--python", str(python), framework, "torch"]
+            install = ["uv", "pip", "install", "-q", "--python", str(python), framework, torch]
             links = ["--find-links", find_links] if find_links else []
             try:
                 subprocess.run(make, check=True)
@@ -163,14 +163,15 @@ def main() -> None:
     running = commands.add_parser("run")
     running.add_argument("framework", choices=FRAMEWORKS)
     running.add_argument("folder", type=Path)
-    parser.add_argument("--find-links", default="", help="where PyTorch is, for uv")
+    parser.add_argument("--torch", default="torch", help="what uv installs as PyTorch")
+    parser.add_argument("--find-links", default="", help="a folder with its wheel, for uv")
     args = parser.parse_args()
     if args.command == "write":
         write(args.folder)
     elif args.command == "run":
         run(args.framework, args.folder)
     else:
-        every(args.find_links)
+        every(args.torch, args.find_links)
 
 
 if __name__ == "__main__":
