@@ -130,9 +130,12 @@ class Explorer:
     Examples
     --------
     >>> explorer = Explorer()
-    >>> found = explorer.recall(explorer.stored[2], Knobs(beta=0.5))
-    >>> found["recalled"], found["memory"], found["certified"]
-    (True, 2, True)
+    >>> cue, knobs = explorer.stored[2], Knobs(beta=0.5)
+    >>> found = explorer.recall(cue, knobs)
+    >>> found["recalled"], found["memory"]
+    (True, 2)
+    >>> explorer.certify(cue, knobs, found["states"][-1])["certified"]
+    True
     """
 
     def __init__(self, stored: ArrayLike | None = None, source: str | None = None) -> None:
@@ -157,8 +160,17 @@ class Explorer:
                 raise ValueError(
                     f"{size} {name} are more than a page can show; give at most {most}"
                 )
-        if not np.abs(self.stored).max() > 0:
+        largest = float(np.abs(self.stored).max())
+        if not largest > 0:
             raise ValueError("all patterns are zero; give some that differ from 0")
+        least, most = RANGES["beta"]
+        if not least <= self.beta <= most:
+            raise ValueError(
+                f"patterns with numbers up to {largest:g} need beta = {self.beta:g}, a page has "
+                f"{least:g} to {most:g}; scale the patterns"
+            )
+        # As many as a picture shows: a thousandth of the largest number.
+        self.digits = 3 - int(np.floor(np.log10(largest)))
 
     def describe(self) -> dict[str, Any]:
         """What a page needs before the first recall: patterns, their shape, and knobs."""
@@ -166,7 +178,7 @@ class Explorer:
         low, high = float(self.stored.min()), float(self.stored.max())
         knobs = asdict(Knobs(beta=self.beta))
         return {
-            "memories": np.round(self.stored, 4).tolist(),
+            "memories": np.round(self.stored, self.digits + 1).tolist(),
             "shape": [int(height), int(width)],
             "painted": bool(max(height, width) <= MOST_PAINTED),
             "low": low,
@@ -186,6 +198,28 @@ class Explorer:
         hidden = Softmax(beta=knobs.beta)
         return dense_am(self.stored, hidden=hidden, tau_hidden=knobs.tau_hidden)
 
+    def answer(self, question: Any) -> dict[str, Any]:
+        """What a page is told that asks for a recall, or with its "end" for the certificate.
+
+        Parameters
+        ----------
+        question : mapping
+            With "cue" and "knobs", and "end" if a recall has settled there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the question is another one, or its numbers are not usable.
+        """
+        if not isinstance(question, dict) or {*question} - {"end"} != {"cue", "knobs"}:
+            raise ValueError('a question is {"cue": [...], "knobs": {...}}, and may have an "end"')
+        if not isinstance(question["knobs"], dict):
+            raise ValueError("knobs are names with values")
+        knobs = Knobs.read(question["knobs"])
+        if "end" in question:
+            return self.certify(question["cue"], knobs, question["end"])
+        return self.recall(question["cue"], knobs)
+
     def recall(self, cue: ArrayLike, knobs: Knobs) -> dict[str, Any]:
         """Recall a cue by messages; all that a page draws, as plain numbers.
 
@@ -199,18 +233,14 @@ class Explorer:
         dict
             "status", "message", "end" (when it did), "times" (T,), "states" (T, N), "energy" (T,),
             "shares" (T, K), "events" (up to 4000 of the "messages"), "memory" (the nearest
-            pattern), its "overlap", "recalled", "certified", "certificate" (in words) and "python".
+            pattern), its "overlap", "recalled" and "python".
 
         Raises
         ------
         TypeError, ValueError
             If the cue is not usable.
         """
-        units = self.stored.shape[1]
-        state = checks.array("cue", cue, largest=1e6)
-        if state.shape != (units,):
-            raise ValueError(f"the cue has shape {state.shape}, the patterns have ({units},)")
-        net = self.network(knobs)
+        state, net = self._state("cue", cue), self.network(knobs)
         solver = EventDriven(
             knobs.quantum, knobs.timing, max_events=_MOST_MESSAGES, record_events=True
         )
@@ -220,9 +250,48 @@ class Explorer:
             "message": traj.message,
             **self._drawn(net, traj),
             **self._recalled(traj),
-            **self._certified(net, state, traj, knobs),
             "python": self.python(state, knobs),
         }
+
+    def certify(self, cue: ArrayLike, knobs: Knobs, end: ArrayLike) -> dict[str, Any]:
+        """Whether timing can change where a cue ends.
+
+        Parameters
+        ----------
+        cue : array_like (N,)
+        knobs : Knobs
+        end : array_like (N,)
+            Where its recall has settled: the rest state is sought from there.
+
+        Returns
+        -------
+        dict
+            "certified", and "certificate": what is proven, or why not, in words.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the cue or the end is not usable.
+        """
+        state, start, net = self._state("cue", cue), self._state("end", end), self.network(knobs)
+        rest = simulate(net, start, solver=FixedPoint())
+        if rest.status != "settled":
+            return {"certified": False, "certificate": "No rest state was found where it ended."}
+        scope = knobs.timing.scope
+        found = certify(net, state, target=rest.final, scope=scope)
+        if found.holds:
+            far = float(np.abs(rest.final["visible"] - start).max())
+            return {"certified": True, "certificate": _CERTIFIED.format(_SENT_BY[scope], far)}
+        # Of one cue: the counts say nothing.
+        reasons = re.sub(r"(^|; )\d+: ", r"\1", found.message.partition("; ")[2])
+        return {"certified": False, "certificate": f"No proof was found: {reasons}."}
+
+    def _state(self, name: str, given: ArrayLike) -> Array:
+        """A checked state of the features."""
+        state, units = checks.array(name, given, largest=1e6), self.stored.shape[1]
+        if state.shape != (units,):
+            raise ValueError(f"the {name} has shape {state.shape}, the patterns have ({units},)")
+        return state
 
     def _drawn(self, net: Network, traj: Trajectory) -> dict[str, Any]:
         """States, energy, shares and messages until the recall ended."""
@@ -235,7 +304,7 @@ class Explorer:
         return {
             "end": end,
             "times": np.round(traj.times[kept], 4).tolist(),
-            "states": np.round(traj["visible"][kept], 3).tolist(),
+            "states": np.round(traj["visible"][kept], self.digits).tolist(),
             "energy": [float(f"{value:.6g}") for value in traj.energy[kept]],
             "shares": np.round(shares[kept], 4).tolist(),
             "messages": len(events),
@@ -252,22 +321,6 @@ class Explorer:
         overlap = float(overlaps[memory])
         recalled = traj.status == "settled" and overlap > _RECALLED
         return {"memory": memory, "overlap": overlap, "recalled": recalled}
-
-    def _certified(
-        self, net: Network, cue: Array, traj: Trajectory, knobs: Knobs
-    ) -> dict[str, Any]:
-        """Whether timing can change where the exact network ends."""
-        rest = simulate(net, traj.final["visible"], solver=FixedPoint())
-        if traj.status != "settled" or rest.status != "settled":
-            reason = "The recall did not settle, so there is no state to prove anything about"
-            return {"certified": False, "certificate": f"{reason}."}
-        scope = knobs.timing.scope
-        found = certify(net, cue, target=rest.final, scope=scope)
-        if found.holds:
-            return {"certified": True, "certificate": _CERTIFIED[scope]}
-        # Of one cue: the counts say nothing.
-        reasons = re.sub(r"(^|; )\d+: ", r"\1", found.message.partition("; ")[2])
-        return {"certified": False, "certificate": f"No proof was found: {reasons}."}
 
     def python(self, cue: Array, knobs: Knobs) -> str:
         """Lines of Python that repeat the recall."""
@@ -303,12 +356,12 @@ class Explorer:
         )
 
 
-_CERTIFIED = {
-    "broadcast": "Whatever the delay of each sender, and whatever is lost while the last value "
-    "holds, exact messages end at this rest state. Quanta are not covered.",
-    "link": "Whatever the delay of each link, and whatever is lost while the last value holds, "
-    "exact messages end at this rest state. Quanta are not covered.",
-}
+_CERTIFIED = (
+    "Whatever the delay of each {}, and whatever is lost while the last value holds, exact "
+    "messages end at one rest state. Quanta are not covered: with them this run ended {:.2g} from "
+    "it."
+)
+_SENT_BY = {"broadcast": "sender", "link": "link"}
 
 
 def _rectangle(units: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from ..errors import MissingDependencyError
-from .recall import Explorer, Knobs
+from .recall import Explorer
 
 _PAGE = Path(__file__).with_name("page")
 
@@ -54,9 +54,8 @@ def _answer(explorer: Explorer, asked: Any) -> dict[str, Any]:
     """The answer to a message of the view, which carries its number."""
     if not isinstance(asked, dict):
         return {"error": "a message is a mapping"}
-    number = {"number": asked.get("number")}
+    number = {"number": asked.pop("number", None)}
     try:
-        knobs = Knobs.read(asked["knobs"])
-        return {**number, **explorer.recall(asked["cue"], knobs)}
-    except (KeyError, TypeError, ValueError) as error:
+        return {**number, **explorer.answer(asked)}
+    except (TypeError, ValueError) as error:
         return {**number, "error": str(error)}

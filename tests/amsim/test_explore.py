@@ -26,6 +26,7 @@ def explorer():
 @pytest.fixture(scope="module")
 def server(explorer):
     with Server(explorer) as server:
+        server.ready.set()
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -61,19 +62,41 @@ def test_the_lines_of_python_repeat_the_recall(explorer, knobs):
     np.testing.assert_allclose(found["energy"][-1], traj.energy[-1], rtol=1e-4, atol=1e-4)
 
 
+def both(explorer, cue, knobs):
+    """A recall with its certificate, as a page gets them one after the other."""
+    found = explorer.recall(cue, knobs)
+    return {**found, **explorer.certify(cue, knobs, found["states"][-1])}
+
+
 def test_both_verdicts(explorer):
     """A blend of all memories is certified, and is none of them."""
     cue = damaged(explorer)
-    sharp = explorer.recall(cue, Knobs(beta=0.5))
+    sharp = both(explorer, cue, Knobs(beta=0.5))
     assert sharp["recalled"] and sharp["memory"] == 2
     net = explorer.network(Knobs(beta=0.5))
     target = am.simulate(net, sharp["states"][-1], solver=am.FixedPoint()).final
     holds = am.stability.certify(net, cue, target=target, scope="broadcast").holds
     assert sharp["certified"] == bool(holds)
-    blend = explorer.recall(cue, Knobs(beta=0.005))
+    blend = both(explorer, cue, Knobs(beta=0.005))
     assert blend["certified"] and not blend["recalled"] and blend["overlap"] < 0.8
-    by_link = explorer.recall(cue, Knobs(beta=0.5, scope="link"))
+    by_link = both(explorer, cue, Knobs(beta=0.5, scope="link"))
     assert not by_link["certified"] and by_link["certificate"].startswith("No proof was found")
+
+
+def test_the_certificate_says_how_far_from_rest_the_run_ended(explorer):
+    cue, knobs = damaged(explorer), Knobs(beta=0.005)
+    end = am.simulate(explorer.network(knobs), cue, solver=am.FixedPoint()).final["visible"].copy()
+    end[3] += 0.0633
+    found = explorer.certify(cue, knobs, end)
+    assert found["certified"] and found["certificate"].endswith("this run ended 0.063 from it.")
+
+
+def test_patterns_of_small_numbers_are_drawn_as_finely():
+    stored = np.array([[0.01, -0.01, 0.01, 0.01], [-0.01, -0.01, 0.01, -0.01]])
+    explorer = Explorer(stored)
+    found = explorer.recall(0.9 * stored[0], Knobs(explorer.beta, quantum=0.002))
+    np.testing.assert_allclose(found["states"][0], 0.9 * stored[0], rtol=1e-3)
+    assert explorer.describe()["memories"] == stored.tolist()
 
 
 def test_what_is_drawn_can_be_sent(explorer):
@@ -116,6 +139,7 @@ def test_patterns_are_checked():
         (np.ones((201, 4)), "201 patterns"),
         (np.ones((2, 4097)), "4097 units"),
         ([[np.nan, 1]], "patterns"),
+        (np.full((2, 4), 1e-5), "scale the patterns"),
     ):
         with pytest.raises(ValueError, match=words):
             Explorer(stored)
@@ -134,9 +158,9 @@ def ask(server, method="POST", path="/recall", body=b"{}", **headers):
     return response, text
 
 
-def question(explorer, **knobs):
+def question(explorer, **more):
     cue = damaged(explorer).tolist()
-    return json.dumps({"cue": cue, "knobs": {"beta": 0.5, **knobs}}).encode()
+    return json.dumps({"cue": cue, "knobs": {"beta": 0.5}, **more}).encode()
 
 
 def test_the_page_and_its_answers(server, explorer):
@@ -150,11 +174,20 @@ def test_the_page_and_its_answers(server, explorer):
         assert b"://" not in text.replace(b"http://www.w3.org", b"")  # nothing from other hosts
     response, text = ask(server, path="/memories")
     assert np.array_equal(json.loads(text)["memories"], explorer.stored)
-    assert json.loads(ask(server, body=question(explorer))[1]) == {"warming": True}
-    server.ready.set()
     response, text = ask(server, body=question(explorer))
     assert response.status == 200
-    assert json.loads(text)["states"] == explorer.recall(damaged(explorer), Knobs(0.5))["states"]
+    found = json.loads(text)
+    assert found["states"] == explorer.recall(damaged(explorer), Knobs(0.5))["states"]
+    response, text = ask(server, body=question(explorer, end=found["states"][-1]))
+    assert json.loads(text)["certified"] is True
+
+
+def test_the_page_waits_while_recalls_are_compiled(server, explorer):
+    server.ready.clear()
+    assert json.loads(ask(server, body=question(explorer))[1]) == {"warming": True}
+    server.warm_up()
+    assert server.ready.wait(100) and server.broken is None
+    assert "states" in json.loads(ask(server, body=question(explorer))[1])
 
 
 STRANGERS = {
@@ -188,6 +221,8 @@ def test_strangers_are_refused(server, explorer, headers):
         (b'{"cue": [NaN], "knobs": {"beta": 1}}', 400),
         (b'{"cue": "1", "knobs": {"beta": 1e999}}', 400),
         (b'{"cue": null, "knobs": {"beta": 1}}', 400),
+        (b'{"cue": [1], "knobs": {"beta": 1}, "end": []}', 400),
+        (b'{"cue": [1], "knobs": {"beta": 1}, "seed": 1}', 400),
         (b" " * 200_001, 413),
     ],
 )

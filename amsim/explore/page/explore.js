@@ -1,5 +1,5 @@
 // The view of a recall: pictures and knobs. Who shows it passes `answer(question, say)`, a promise of
-// what amsim.explore.Explorer.recall returns; this file computes nothing of its own.
+// what amsim.explore.Explorer.answer returns; this file computes nothing of its own.
 
 const KNOBS = [
   // name, label, logarithmic, lowest, highest, what it is
@@ -11,6 +11,7 @@ const KNOBS = [
   ["quantum", "quantum", true, 0.005, 0.5, "how far an output moves before it is sent"],
 ];
 const STEPS = 200;
+export const COMPILING = "compiling for this machine; the first time takes about half a minute ...";
 
 function element(parent, kind, properties = {}, text = "") {
   const made = document.createElement(kind);
@@ -121,8 +122,8 @@ function isDark(system) {
   return theme ? theme === "dark" : system;
 }
 
-// Newest question wins: one is under way, and only the last of those that wait is asked. `tell` hears
-// whether one is.
+// Newest question wins: one is under way, and only the last of those that wait is asked. `ask` can see
+// whether its question is still the last, and `tell` hears whether one is under way.
 function newest(ask, tell) {
   let busy = false, waiting = null;
   return async function next(question) {
@@ -132,7 +133,7 @@ function newest(ask, tell) {
     while (waiting) {
       const now = waiting;
       waiting = null;
-      await ask(now);
+      await ask(now, () => waiting === null);
     }
     tell((busy = false));
   };
@@ -149,7 +150,8 @@ class View {
     this.frame = 0;
     this.cursor = -1;
     this.ask = newest(
-      (question) => this.recall(question), (busy) => root.setAttribute("aria-busy", busy));
+      (question, isLast) => this.recall(question, isLast),
+      (busy) => root.setAttribute("aria-busy", busy));
     root.classList.add("amsim");
     root.textContent = "";
     this.build();
@@ -424,19 +426,23 @@ class View {
     this.ask({ cue: this.cue.slice(), knobs: { ...this.knobs } });
   }
 
-  async recall(question) {
+  // The recall, and its certificate once it is drawn, unless another question waits.
+  async recall(question, isLast) {
     try {
-      this.found = await this.answer(question, (text) => this.say(text));
+      const found = await this.answer(question, (text) => this.say(text));
+      this.found = found;
       this.say("");
+      this.stop();
+      this.showRecalled();
+      this.showCertified(null);
+      this.code.textContent = found.python;
+      this.slider.max = String(found.times.length - 1);
+      this.show(found.times.length - 1);
+      if (found.status !== "settled" || !isLast()) return;
+      this.showCertified(await this.answer({ ...question, end: found.states.at(-1) }));
     } catch (error) {
       this.say(error.message, true);
-      return;
     }
-    this.stop();
-    this.showVerdicts();
-    this.code.textContent = this.found.python;
-    this.slider.max = String(this.found.times.length - 1);
-    this.show(this.found.times.length - 1);
   }
 
   say(text, wrong = false) {
@@ -444,7 +450,7 @@ class View {
     this.said.classList.toggle("wrong", wrong);
   }
 
-  showVerdicts() {
+  showRecalled() {
     const { found } = this;
     const near = `memory ${found.memory}, overlap ${found.overlap.toFixed(2)}`;
     this.recalled.what.textContent = found.recalled ? `Recalled: ${near}`
@@ -454,10 +460,17 @@ class View {
       `${found.status === "settled" ? `At rest from t = ${short(found.end)} τ on` : found.message}; `
       + `${found.messages} messages.`;
     this.recalled.made.dataset.holds = found.recalled;
-    this.certified.what.textContent = found.certified
-      ? "Certified: no timing can change where it ends" : "Not certified: timing may matter";
-    this.certified.why.textContent = found.certificate;
-    this.certified.made.dataset.holds = found.certified;
+  }
+
+  // What is proven of all timings; null as long as that is not known.
+  showCertified(found) {
+    const settled = this.found.status === "settled", { made, what, why } = this.certified;
+    made.setAttribute("aria-busy", settled && !found);
+    made.dataset.holds = settled && !found ? "" : Boolean(found?.certified);
+    what.textContent = found?.certified ? "Certified: no timing can change where it ends"
+      : settled && !found ? "Certified or not: being worked out" : "Not certified: timing may matter";
+    why.textContent = found?.certificate
+      ?? (settled ? "" : "The recall did not settle, so there is no state to prove anything about.");
   }
 
   start() {
@@ -566,11 +579,13 @@ function render({ model, el }) {
     waiting.delete(found.number);
     settle?.(found);
   });
-  const answer = async (question) => {
+  const answer = async (question, say) => {
+    const slow = setTimeout(() => say?.(COMPILING), 1500);
     const found = await new Promise((resolve) => {
       waiting.set(++number, resolve);
       model.send({ ...question, number });
     });
+    clearTimeout(slow);
     if (found.error) throw new Error(found.error);
     return found;
   };

@@ -1,5 +1,5 @@
 // The view on the page of `amsim explore`: questions go to the server that sent it.
-import { mount } from "./explore.js";
+import { COMPILING, mount } from "./explore.js";
 
 const root = document.getElementById("explore");
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -29,7 +29,7 @@ async function answer(question, say) {
   for (;;) {
     const found = await ask("/recall", question);
     if (!found.warming) return found;
-    say("compiling for this machine; the first time takes about half a minute ...");
+    say(COMPILING);
     await wait(400);
   }
 }

@@ -1,11 +1,15 @@
-// What amsim.explore.Explorer.recall returns, worked out in the browser.
+// What amsim.explore.Explorer.answer returns, worked out in the browser.
 import { certify, rest } from "./certificate.js";
 import { dot, Run, softmax, times } from "./events.js";
 
 const RECALLED = 0.9, MOST_DRAWN = 4000;
 const AT = [0, ...Array.from({ length: 70 }, (_, i) => 0.02 * 3000 ** (i / 69))];
 
-export function recall(described, { cue, knobs }) {
+export function answer(described, question) {
+  return question.end ? proof(described, question) : recall(described, question);
+}
+
+function recall(described, { cue, knobs }) {
   const { memories: weights } = described, { beta } = knobs;
   const frames = [];
   const record = (time, x, h) => frames.push({ time, x, h });
@@ -16,7 +20,6 @@ export function recall(described, { cue, knobs }) {
   const state = Array.from(features.at(end));
   const overlaps = times(weights, state).map((value) => value / state.length);
   const overlap = Math.max(...overlaps), memory = overlaps.indexOf(overlap);
-  const why = whyNot(weights, knobs, cue, state, status);
   return {
     status,
     message: status === "max_events" ? "Stopped: too many messages" : `Still moving at t = ${end} τ`,
@@ -29,21 +32,24 @@ export function recall(described, { cue, knobs }) {
     memory,
     overlap,
     recalled: status === "settled" && overlap > RECALLED,
-    certified: why === null,
-    certificate: why ?? `Whatever the delay of each ${knobs.scope === "link" ? "link" : "sender"}, `
-      + "and whatever is lost while the last value holds, exact messages end at this rest state. "
-      + "Quanta are not covered.",
     python: python(described, cue, knobs),
   };
 }
 
-function whyNot(weights, { beta, scope }, cue, state, status) {
-  const target = status === "settled" ? rest(weights, beta, state) : null;
+function proof({ memories: weights }, { cue, knobs: { beta, scope }, end }) {
+  const target = rest(weights, beta, end);
   if (target === null) {
-    return "The recall did not settle, so there is no state to prove anything about.";
+    return { certified: false, certificate: "No rest state was found where it ended." };
   }
   const why = certify(weights, beta, cue, target, scope);
-  return why && `No proof was found: ${why}.`;
+  if (why !== null) return { certified: false, certificate: `No proof was found: ${why}.` };
+  const far = Math.max(...target.map((value, i) => Math.abs(value - end[i])));
+  return {
+    certified: true,
+    certificate: `Whatever the delay of each ${scope === "link" ? "link" : "sender"}, and whatever is `
+      + "lost while the last value holds, exact messages end at one rest state. Quanta are not "
+      + `covered: with them this run ended ${Number(far.toPrecision(2))} from it.`,
+  };
 }
 
 // Of features and memories: sum x g - L, less the energy of the synapse.

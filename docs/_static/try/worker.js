@@ -1,9 +1,9 @@
 // Recalls in a thread of their own, so that a long one stops no slider.
-import { recall } from "./recall.js";
+import { answer } from "./recall.js";
 
 onmessage = ({ data: { described, question } }) => {
   try {
-    postMessage(recall(described, question));
+    postMessage(answer(described, question));
   } catch (error) {
     postMessage({ error: error.message });
   }
