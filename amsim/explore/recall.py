@@ -163,11 +163,11 @@ class Explorer:
         largest = float(np.abs(self.stored).max())
         if not largest > 0:
             raise ValueError("all patterns are zero; give some that differ from 0")
-        least, most = RANGES["beta"]
-        if not least <= self.beta <= most:
+        low, high = RANGES["beta"]
+        if not low <= self.beta <= high:
             raise ValueError(
                 f"patterns with numbers up to {largest:g} need beta = {self.beta:g}, a page has "
-                f"{least:g} to {most:g}; scale the patterns"
+                f"{low:g} to {high:g}; scale the patterns"
             )
         # As many as a picture shows: a thousandth of the largest number.
         self.digits = 3 - int(np.floor(np.log10(largest)))
