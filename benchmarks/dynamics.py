@@ -62,6 +62,17 @@ def watches(size: tuple[int, int, int]) -> dict[str, Callable[[], Any]]:
     def overlap(time: float, states: Any) -> float:
         return float(states["visible"] @ stored[0]) / len(stored[0]) - 0.9
 
+    def units(times: Any, states: Any) -> Any:
+        return states["visible"][:, 0]
+
+    def overlaps(times: Any, states: Any) -> Any:
+        return states["visible"] @ stored[0] / len(stored[0]) - 0.9
+
+    def callback(time: float, states: Any) -> bool:
+        return float(states["visible"][0, 0]) > 1e9
+
+    all_units = am.Watch(units, vectorised=True)
+    all_rising = am.Watch(overlaps, direction=1, vectorised=True)
     rising = am.Watch(overlap, direction=1)
     ends = am.Watch(lambda time, states: time - 0.75 * T1, terminal=True)
     return {
@@ -71,7 +82,9 @@ def watches(size: tuple[int, int, int]) -> dict[str, Callable[[], Any]]:
         "both, terminal": lambda: am.simulate(
             net, cues, watch={"a": rising, "b": ends}, **given
         ),
-        "callback": lambda: am.simulate(net, cues, callback=lambda time, states: False, **given),
+        "one unit, vectorised": lambda: am.simulate(net, cues, watch={"a": all_units}, **given),
+        "overlap, vectorised": lambda: am.simulate(net, cues, watch={"a": all_rising}, **given),
+        "callback": lambda: am.simulate(net, cues, callback=callback, **given),
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.bundle import bundle
-from ..compiled.jit import inner, inner_vectorised
+from ..compiled.jit import compiled, inner, inner_vectorised
 from ..compiled.vectors import larger
 
 MAX_ORDER = 8
@@ -76,8 +76,21 @@ class Steps(NamedTuple):
     weight: Floats  # (B, S, 3) change of state and follower by the drive; largest change of drive
     gap: Floats  # (B, S, HISTORY) error by the divided difference of each order
     moved: Floats  # (B, S, HISTORY) change of what others see, likewise
+    # Accepted steps of all cues in their order, where somebody looks at them; else R = 0.
+    track: Any  # (R,) records of the type TRACK
+    tracked: Ints  # (1,) rows in use
+    track_x: Floats  # (R, X) state at the end of the step
+    track_drive: Floats  # (R, N) drive that was evaluated there
 
 
+TRACK = np.dtype(
+    [
+        ("cue", "i8"),
+        ("time", "f8"),  # at the end of the step
+        ("before", "i8"),  # row of the step before, -1 at the start
+        ("terms", "i8"),  # divided differences of the drive that count within it
+    ]
+)
 CUE = np.dtype(
     [
         ("h", "f8"),  # step to try next
@@ -93,6 +106,7 @@ CUE = np.dtype(
         ("order", "i8"),  # values of the drive that the prediction uses
         ("known", "i8"),  # valid entries of `past`
         ("written", "i8"),  # output times done
+        ("tracked", "i8"),  # row of its last step in `Steps.track`
         ("status", "i8"),
         ("evaluated", "i8"),
         ("most", "i8"),  # evaluations after which it stalls
@@ -575,6 +589,79 @@ def _vanishes(steps, b, t1):
     return cue.h < t1 - time and (time + share * cue.h == time or cue.h < 1e-200)
 
 
+@inner
+def _track(steps, b, time, terms, state, drives):
+    """Write down the end of an accepted step, with the drive there."""
+    if len(steps.track) == 0:
+        return
+    row = steps.tracked[0]
+    steps.tracked[0] = row + 1
+    record = steps.track[row]
+    record.cue, record.time, record.terms = b, time, terms
+    record.before = steps.cues[b].tracked if terms > 1 else -1
+    steps.cues[b].tracked = row
+    for i in range(state.shape[1]):
+        steps.track_x[row, i] = state[b, i]
+    for i in range(drives.shape[1]):
+        steps.track_drive[row, i] = drives[b, i]
+
+
+@inner
+def _recall(steps, room, row):
+    """Lay out the step that ended in this row of the track as the only cue of `room`."""
+    track, dd, past = steps.track, room.dd, room.past
+    terms = track[row].terms
+    begin = track[row].before
+    for i in range(steps.x.shape[1]):
+        room.x[0, i] = steps.track_x[begin, i]
+    q = row
+    for j in range(terms):
+        past[0, j] = track[q].time
+        for i in range(dd.shape[2]):
+            dd[0, j, i] = steps.track_drive[q, i]
+        q = track[q].before
+    for order in range(1, terms):
+        for j in range(terms - 1, order - 1, -1):
+            inverse = 1.0 / (past[0, j] - past[0, j - order])
+            for i in range(dd.shape[2]):
+                dd[0, j, i] = (dd[0, j, i] - dd[0, j - 1, i]) * inverse
+
+
+@compiled
+def states_within(steps, segments, room, rows, times, scratch, found):
+    """States at some times within tracked steps, as `advance` would have recorded them.
+
+    Parameters
+    ----------
+    steps, segments : Steps, Segments
+    room : Steps
+        Working memory: the history of one cue.
+    rows : int64 (n,)
+        Of the track, where the steps end.
+    times : float64 (n,)
+    scratch : Scratch
+    found : float64 (1, n, X)
+        Becomes the states.
+    """
+    laid = NONE - 1
+    for k in range(len(rows)):
+        row, time = rows[k], times[k]
+        before = steps.track[row].before
+        if before < 0 or time >= steps.track[row].time:
+            for i in range(found.shape[2]):
+                found[0, k, i] = steps.track_x[row, i]
+            continue
+        if row != laid:
+            _recall(steps, room, row)
+            laid = row
+        start, terms = steps.track[before].time, steps.track[row].terms
+        if time > start:
+            _interpolate(room, segments, 0, start, time, terms, scratch, found, k)
+        else:
+            for i in range(found.shape[2]):
+                found[0, k, i] = steps.track_x[before, i]
+
+
 @inner_vectorised
 def _largest(x, b, start, stop):
     """Largest |x[b, i]|."""
@@ -638,6 +725,7 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     if cue.h == cue.stop - before:
         after = cue.stop
     terms = cue.order + 1
+    _track(steps, b, after, terms, steps.new, drives)
     _remember(steps, segments, b, after, drives, below, above)
     while cue.written < len(times) and times[cue.written] <= after:
         row = cue.written
@@ -728,6 +816,7 @@ def _start(steps, segments, b, drives, times, outputs):
     cue.evaluated = cue.known = cue.order = 1
     cue.floor = np.inf
     cue.status = RUNNING
+    _track(steps, b, 0.0, 1, steps.x, drives)
     if times[0] == 0.0:
         for i in range(steps.x.shape[1]):
             outputs[b, 0, i] = steps.x[b, i]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .. import checks
 from ..lagrangians.base import require
@@ -47,6 +48,7 @@ class ExponentialIntegrator:
     rtol: float = 1e-6
     atol: float = 1e-9
     max_steps: int = 1_000_000
+    shows_steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self, "rtol", at_least=1e-13)

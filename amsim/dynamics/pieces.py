@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -56,11 +57,7 @@ def in_pieces(
 def solve_watched(solve: Solve, watcher: Watcher, problem: Problem) -> Solution:
     """Solve in pieces that the watcher looks at."""
     stops = np.concatenate([problem.breakpoints, watcher.edges()])
-    solution = in_pieces(problem, stops, solve, watcher)
-    if watcher.watches:
-        solution.crossings = watcher.crossings()
-        solution.stats["first_crossing"] = watcher.first()
-    return solution
+    return in_pieces(problem, stops, solve, watcher)
 
 
 def _edges(stops: Array, t1: float) -> list[float]:
@@ -122,9 +119,9 @@ class _Run:
         )
         solution = solve(part)
         codes, ends = solution.codes.copy(), solution.ends.copy()
-        stops = {} if self.watcher is None else self.watcher.look(part, self.running, solution)
-        for place in np.flatnonzero(np.isin(self.running, list(stops))):
-            ends[place], self.stopped[int(self.running[place])] = stops[int(self.running[place])]
+        stops = {} if self.watcher is None else self.watcher.look_at(part, self.running, solution)
+        for place, stop_there in stops.items():
+            ends[place], self.stopped[int(self.running[place])] = stop_there
             codes[place] = STOPPED
         arrived = codes == TIME_LIMIT
         places = np.searchsorted(times, wanted)
@@ -160,12 +157,11 @@ class _Run:
         block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
         while self.called < len(times):
             first, stop = self.called, min(self.called + block, len(times))
-            rows = {name: record(name, slice(first, stop)) for name in layers}
+            rows = cache(partial(_some_rows, record, slice(first, stop)))
             for row, time in enumerate(times[first:stop]):
                 self.called += 1
-                states = {name: x[row] for name, x in rows.items()}
-                if self.watcher.call(float(time), states):
-                    self.stop_all(float(time), states)
+                if self.watcher.call(float(time), partial(_row, rows, row)):
+                    self.stop_all(float(time), {name: rows(name)[row] for name in layers})
                     return True
         return False
 
@@ -220,7 +216,8 @@ class _Record:
     def __call__(self, name: str, rows: slice) -> Array:
         """States (rows, B, *shape)."""
         numbers = np.arange(len(self.times))[rows]
-        states = np.repeat(self.final(name, slice(None)), len(numbers), axis=0)
+        held = partial(np.repeat, repeats=len(numbers), axis=0)
+        states = None
         for piece in self.pieces:
             own_rows = len(piece.places)
             here = np.flatnonzero((numbers >= piece.first) & (numbers < piece.first + own_rows))
@@ -231,10 +228,13 @@ class _Record:
             part = piece.solution.record(name, slice(own.min(), own.max() + 1))[own - own.min()]
             # From its end on a cue has its last state.
             moves = self.times[numbers[here]][:, None] < self.ends[piece.cues]
+            if moves.all() and moves.shape == (len(numbers), len(self.ends)):
+                return np.asarray(part)
+            states = held(self.final(name, slice(None))) if states is None else states
             moves = moves.reshape(*moves.shape, *(1,) * (part.ndim - 2))
             place = np.ix_(here, piece.cues)
             states[place] = np.where(moves, part, states[place])
-        return states
+        return held(self.final(name, slice(None))) if states is None else states
 
     def final(self, name: str, rows: slice) -> Array:
         """The last state of every cue, (1, B, *shape)."""
@@ -245,6 +245,14 @@ class _Record:
         for cue, state in self.stopped.items():
             states[cue] = state[name]
         return states[None]
+
+
+def _some_rows(record: _Record, rows: slice, name: str) -> Array:
+    return record(name, rows)
+
+
+def _row(rows: Callable[[str], Array], row: int, name: str) -> Array:
+    return np.asarray(rows(name)[row])
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,9 @@ from .inputs import Drive
 from .loops import Loop, loop_of
 from .noise import Disturbance
 from .recording import Recording
+
+if TYPE_CHECKING:
+    from .watch import Watched
 
 Input = ArrayLike | Callable[[float], ArrayLike]
 # From what one wants to what one does not: the worst of a batch is its largest code.
@@ -96,6 +99,8 @@ class Problem:
         Whether products with memories are float32 throughout, as the user asks.
     recording : Recording or None
         What is kept of the states; a solver may keep all of them, and leave the rest to `simulate`.
+    watched : Watched or None
+        What looks at the steps of a solver that says `shows_steps`.
     """
 
     network: Network
@@ -117,6 +122,7 @@ class Problem:
     ranks: Ranks | None = None
     single: bool = False
     recording: Recording | None = None
+    watched: Watched | None = None
 
     @cached_property
     def batch(self) -> int:
@@ -172,7 +178,7 @@ class Problem:
 
     def select(self, cues: Array) -> Problem:
         """The same problem for some of the cues."""
-        if len(cues) == self.batch:
+        if len(cues) == self.batch and (cues == np.arange(self.batch)).all():
             return self
         inputs = {
             n: x.select(cues) if isinstance(x, Drive) else x[cues] for n, x in self.inputs.items()
@@ -180,7 +186,10 @@ class Problem:
         clamped = {name: mask[cues] for name, mask in self.clamped.items()}
         given = {name: state[cues] for name, state in self.given.items()}
         noise = self.noise.select(cues) if self.noise is not None else None
-        return replace(self, given=given, clamped=clamped, inputs=inputs, noise=noise)
+        watched = self.watched.select(cues) if self.watched is not None else None
+        return replace(
+            self, given=given, clamped=clamped, inputs=inputs, noise=noise, watched=watched
+        )
 
     def inputs_at(self, time: float) -> dict[str, Array]:
         """The inputs as arrays."""
@@ -359,6 +368,8 @@ class Solver(Protocol):
         `Progress` of `amsim/progress.py` shows a person who waits how far a long run is.
     11. A solver that draws the noise of `problem.noise` has a class attribute ``takes_noise =
         True``; `simulate` gives noise to no other.
+    12. One that calls ``problem.watched.look`` at its steps, and gives cues that stop there the
+        code STOPPED, has a class attribute ``shows_steps = True``; others are run in pieces for it.
     """
 
     def solve(self, problem: Problem) -> Solution:

@@ -18,12 +18,14 @@ from ..network import Layer, Network
 from ..progress import Progress
 from ..synapses import Array
 from . import adams
+from .looks import Ints, Read, read_vectors
 from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
 from .recording import sizes
 from .sampled import SampledInputs
+from .track import Track, with_track
 
 # A time after which nothing happens.
-_LAST = np.array([np.inf])
+LAST = np.array([np.inf])
 # First step in units of the smallest tau.
 _FIRST_STEP = 1e-3
 # Steps as short as this, relative to the time, are not looked into: an input jumps there.
@@ -98,7 +100,15 @@ class Run:
             weight=np.zeros((batch, pieces, 3)),
             gap=np.zeros((batch, pieces, adams.HISTORY)),
             moved=np.zeros((batch, pieces, adams.HISTORY)),
+            track=np.zeros(0, adams.TRACK),
+            tracked=np.zeros(1, np.int64),
+            track_x=np.zeros((0, width)),
+            track_drive=np.zeros((0, units)),
         )
+        self.most = np.inf  # steps between two looks
+        if problem.watched is not None:
+            terminal = problem.watched.watcher.terminal
+            self.steps, self.most = with_track(self.steps, terminal)
         cues = self.steps.cues
         fastest = max(segments.lag[0], segments.gain.max())
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
@@ -117,6 +127,22 @@ class Run:
         """Get ready for `sweep`; returns the multiply-adds of one step, roughly."""
         self.compile()
         return self.work_per_cue() * self.problem.batch
+
+    @cached_property
+    def track(self) -> Track | None:
+        """What looks at the steps, if somebody wants that."""
+        return None if self.problem.watched is None else Track(self)
+
+    def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
+        """Read states (n, width), each of one cue at its own time, by layer."""
+        return read_vectors(self.problem, cues, times, vectors)
+
+    def stop(self, b: int, time: float, state: Array) -> None:
+        """End cue b at a time that it has passed."""
+        steps = self.steps
+        cue = steps.cues[b]
+        cue["status"], steps.past[b, 0], steps.x[b] = adams.STOPPED, time, state
+        cue["written"] = min(cue["written"], np.searchsorted(self.problem.times, time))
 
     def work_per_cue(self) -> float:
         """Multiply-adds of one step of one cue, roughly."""
@@ -346,8 +372,13 @@ class _Crew:
         return replace(solution, record=_nothing_else, kept=kept, part=None)
 
     def finish(self, run: Run, part: slice) -> None:
-        chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000))
-        while not self.stopped and (running := run.sweep(chunk)):
+        chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000, run.most))
+        while not self.stopped:
+            running = run.sweep(chunk)
+            if run.track is not None:
+                run.track.look()
+            if not running:
+                break
             with self.showing:
                 self.reached[part.start] = float(run.steps.past[:, 0].min())
                 ended = part.stop - part.start - running
@@ -377,21 +408,23 @@ def _solution(
 ) -> Solution:
     """Trim the record (B, T, width) to what happened; cues that stopped hold their last state."""
     cues, ends, fixed, start = outcome.cues, outcome.ends, outcome.fixed, outcome.start
-    finished = bool((cues["status"] <= adams.TIME_LIMIT).all())
+    last = float(ends.max())
+    early = last < problem.t1 and bool((cues["status"] == adams.STOPPED).any())
+    finished = bool((cues["status"] <= adams.TIME_LIMIT).all()) and not early
     if times is None:
-        times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
+        times = recorded_times(problem.times, problem.explicit, finished, last)
 
     def part(cues: Array) -> Solution:
         chosen = Outcome._make(field[cues] for field in outcome)
         rows = outputs[:, : len(times)][_consecutive(cues)]
         return _solution(kind, problem.select(cues), chosen, rows, times)
 
-    last = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
-    record = _Record(outputs, len(times), outcome, last)
+    states = np.where(fixed, start, outcome.last) if problem.clamped else outcome.last
+    record = _Record(outputs, len(times), outcome, states)
     return Solution(
         times=times,
         record=kind.reader(problem, outcome.offset, times, ends, record),
-        final=kind.reader(problem, outcome.offset, _LAST, ends, last[None]),
+        final=kind.reader(problem, outcome.offset, LAST, ends, states[None]),
         codes=np.minimum(cues["status"], INTERRUPTED),
         ends=ends,
         rhs=cues["evaluated"].copy(),

@@ -34,7 +34,7 @@ from .problem import INTERRUPTED, Input, Problem, Solve, Solver
 from .recording import Record, recording
 from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
-from .watch import Callback, Function, Watch, Watcher, checked_watches
+from .watch import Callback, Function, Watch, Watched, Watcher, checked_watches
 
 _DEFAULT = Settled()
 
@@ -183,7 +183,8 @@ def simulate(
         solve = _solve(solver)
         step = solver.length(problem) if isinstance(solver, ExponentialHeun) else None
         watches = checked_watches(watch, network)
-        watcher = Watcher(problem, watches, _callback(callback), batch, step)
+        shown = bool(watches) and (solver is None or getattr(solver, "shows_steps", False))
+        watcher = Watcher(problem, watches, _callback(callback), batch, step, shown)
         if watcher.watches or watcher.callback is not None:
             _check_watchable(solver, until)
             if noise is not None and noise.correlation:
@@ -191,7 +192,10 @@ def simulate(
                     "watch and callback: coloured noise would begin anew at each look: take white "
                     "noise, or look at the trajectory afterwards"
                 )
-            solve = partial(solve_watched, solve, watcher)
+            if shown:
+                problem = replace(problem, watched=Watched(watcher, np.arange(problem.batch)))
+            if not shown or watcher.callback is not None:
+                solve = partial(solve_watched, solve, watcher)
         if wall_limit is not None:
             limit = checks.number("wall_limit", wall_limit, above=0.0)
             problem = replace(problem, deadline=clock.monotonic() + limit)
@@ -211,7 +215,7 @@ def simulate(
         ranks.check(loop.weights, _shared(solver, problem))
     start = clock.perf_counter()
     with nullcontext() if ranks is None else ranks.together():
-        solution = solve(problem)
+        solution = watcher.noted(solve(problem))
     if (solution.codes == INTERRUPTED).any():
         if clock.monotonic() > problem.deadline:
             limited = f"the wall_limit of {wall_limit:g} s is over"

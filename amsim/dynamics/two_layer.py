@@ -19,10 +19,11 @@ from ..compiled.products import LANES, TOGETHER
 from ..neurons import neuron
 from ..synapses import Array, project, project_each
 from . import adams, memory_force
+from .looks import Ints, Read
 from .loops import Loop
 from .precision import float32_serves
 from .problem import Problem, Reader
-from .run import Outcome, Rows, Run, segments_of
+from .run import LAST, Outcome, Rows, Run, segments_of
 
 # Products in float32 serve errors per step down to the first of these, and residuals down to the
 # second, times the largest weight.
@@ -124,6 +125,10 @@ class TwoLayerRun(Run):
         if self.single and problem.tolerance:
             self.wide = self.allocate(np.float64)  # for `refine`
         return super().prepare()
+
+    def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
+        read = self.reader(self.problem, self.offset[cues], LAST, times, vectors[None])
+        return lambda name: read(name, slice(None))[0]
 
     def external(self) -> Array:
         """What drives the features besides, (B, D); of those that are clamped their value."""

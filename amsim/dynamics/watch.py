@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, replace
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,21 @@ from numpy.typing import NDArray
 from .. import checks
 from ..network import Network
 from ..synapses import Array
-from .interpolation import cubic
+from .looks import Ints, Looks, Read, looks_at, roots
 from .problem import Problem, Solution
 
-Function = Callable[[float, dict[str, Array]], float]
+Function = Callable[[Any, dict[str, Array]], Any]
 Callback = Callable[[float, dict[str, Array]], object]
 
-# Looks at the state, in units of the smallest tau.
+# Looks at the state, in units of the smallest tau, where a solver does not show its steps.
 _LOOK = 0.2
-# Lengths of the pieces that a watched run is made in, in units of the largest tau: doubled up to
-# the last, so that little is computed in vain after a run has stopped.
-_PIECE, _LONGEST = 4.0, 8.0
-# Of a root, relative to the time.
-_ROOT = 1e-14
+# Lengths of the pieces that such a run is made in, in units of the largest tau: they grow up to the
+# last, so that little is computed in vain after a run has stopped. With a callback all are that.
+_FIRST, _LONGEST = 4.0, 32.0
+# Of a number of looks, for rounding.
+_SAME = 1e-14
+# What stands for 0 on the side that counts as crossed.
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +44,23 @@ class Watch:
         1 for crossings from below, -1 from above, 0 for both.
     terminal : bool, default False
         Whether the cue stops there, with the status "stopped".
+    vectorised : bool, default False
+        Whether the function takes times (n,) and states (n, *shape), of n looks at some of the
+        cues, and returns n numbers: one call for many looks, which makes a run several times
+        faster where the network is small.
 
     Notes
     -----
-    States are looked at five times in the smallest tau, and at recorded times; `ExponentialHeun` is
-    looked at after every step. A function that crosses 0 twice between two looks is not seen to,
-    and one that begins at 0 has not crossed it.
-    Where it crosses is found on the cubic through both states and their slopes, to about 1e-5 of
-    the smallest tau where states decay; with noise on a straight line.
+    `ExponentialIntegrator` is looked at at the ends of its steps, at recorded times, halfway where
+    these are more than half the smallest tau apart, and at least every half of the largest tau.
+    Where a function crosses 0 is then found on the states within the step, which are as accurate as
+    those that are recorded.
+    Other solvers are looked at five times in the smallest tau, and at recorded times, and
+    `ExponentialHeun` after every step; the crossing is found on the cubic through both states and
+    their slopes, to about 1e-5 of the smallest tau where states decay; with noise on a straight
+    line.
+    A function that crosses 0 twice between two looks is not seen to, and one that begins at 0 has
+    not crossed it. Every crossing that the record shows is found.
 
     Examples
     --------
@@ -64,11 +76,19 @@ class Watch:
     >>> traj = am.simulate(am.dense_am(stored), cues, watch={"recalled": reached})
     >>> traj.status, traj.stats["first_crossing"]["recalled"].round(3)
     ('stopped', array([1.322, 1.322]))
+
+    One call for all looks: when does unit 0 of these cues become negative?
+
+    >>> falls = am.Watch(lambda times, states: states["visible"][:, 0], -1, vectorised=True)
+    >>> traj = am.simulate(am.dense_am(stored), cues, t1=9.0, watch={"down": falls})
+    >>> traj.crossings.cue.tolist()
+    []
     """
 
     function: Function
     direction: int = 0
     terminal: bool = False
+    vectorised: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -78,11 +98,11 @@ class Watch:
             )
         direction = checks.count("Watch: direction", self.direction, at_least=-1, at_most=1)
         object.__setattr__(self, "direction", direction)
-        object.__setattr__(self, "terminal", checks.flag("Watch: terminal", self.terminal))
+        for name in ("terminal", "vectorised"):
+            object.__setattr__(self, name, checks.flag(f"Watch: {name}", getattr(self, name)))
 
-    def crosses(self, values: Array) -> NDArray[np.bool_]:
-        """Whether each value but the first has crossed 0 from the one before, in `direction`."""
-        first, then = values[:-1], values[1:]
+    def crosses(self, first: Array, then: Array) -> NDArray[np.bool_]:
+        """Whether 0 was crossed from each first value to the one after it, in `direction`."""
         rises = (first < 0) & (then >= 0) & (self.direction >= 0)
         falls = (first > 0) & (then <= 0) & (self.direction <= 0)
         found: NDArray[np.bool_] = rises | falls
@@ -147,21 +167,8 @@ class _States(dict[str, Array]):
         return repr(self.copy())
 
 
-@dataclass(frozen=True, eq=False)
-class _Path:
-    """What one cue did in a piece."""
-
-    times: Array  # (T,) of the piece
-    names: Iterable[str]
-    states: Callable[[str], Array]  # (T, *shape) of a layer
-
-    def row(self, k: int) -> dict[str, Array]:
-        """The states at one of the times."""
-        return _States(self.names, lambda name: self.states(name)[k])
-
-
 class Watcher:
-    """Looks at the pieces of a run; `found` are crossings as (time, name, cue, states).
+    """Looks at a run; `found` are crossings as (time, name, cue, states).
 
     Parameters
     ----------
@@ -172,6 +179,8 @@ class Watcher:
         Axes of the cues.
     step : float, optional
         Time between two looks: that of a solver whose steps have one length.
+    shown : bool
+        Whether the solver shows its steps: nothing is then looked at between pieces.
     """
 
     def __init__(
@@ -181,74 +190,133 @@ class Watcher:
         callback: Callback | None,
         batch: tuple[int, ...],
         step: float | None = None,
+        shown: bool = False,
     ) -> None:
         self.problem, self.watches, self.callback, self.batch = problem, watches, callback, batch
-        self.interval = _LOOK * float(problem.tau.min()) if step is None else step
+        self.looks_between, self.step = bool(watches) and not shown, step
         self.found: list[tuple[float, str, int, dict[str, Array]]] = []
-        self._before: dict[tuple[int, str], float] = {}  # what a cue's piece ended with
+        self._before = {name: np.full(problem.batch, np.nan) for name in watches}
+        self._one_by_one = Lock()  # threads of a run
+
+    @property
+    def terminal(self) -> bool:
+        """Whether cues may be stopped."""
+        return any(watch.terminal for watch in self.watches.values())
 
     def edges(self) -> Array:
         """Where the pieces end."""
-        length = _PIECE * float(self.problem.tau.max())
-        longest, edges = _LONGEST * length, [length]
+        tau = float(self.problem.tau.max())
+        longest = _LONGEST * tau
+        edges = [_FIRST * tau if self.looks_between else longest]
         while edges[-1] < self.problem.t1:
-            length = min(2.0 * length, longest)
-            edges.append(edges[-1] + length)
+            edges.append(edges[-1] + min(edges[-1] + _FIRST * tau, longest))
         return np.array(edges)
 
     def times(self, wanted: Array, length: float) -> Array:
         """Times to record in a piece: those that the user wants, and those to look at."""
-        if not self.watches:
+        if not self.looks_between:
             return wanted
-        count = max(1, int(np.ceil(length / self.interval * (1 - _ROOT))))
+        interval = self.step or _LOOK * float(self.problem.tau.min())
+        count = max(1, int(np.ceil(length / interval * (1 - _SAME))))
         looks = np.linspace(0.0, length, count + 1)
         return np.union1d(wanted, looks)
 
-    def look(self, part: Problem, cues: NDArray[np.int64], solution: Solution) -> dict[int, Any]:
-        """Note the crossings of a piece; {cue: (time in it, states)} of those that stop."""
-        stops: dict[int, Any] = {}
-        if not self.watches:
+    def look_at(self, part: Problem, cues: Ints, solution: Solution) -> dict[int, Any]:
+        """Note the crossings of a piece; {position: (time in it, states)} of those that stop."""
+        if not self.looks_between:
+            return {}
+        return self.look(looks_at(part, solution), cues, part)
+
+    def look(self, looks: Looks, cues: Ints, part: Problem) -> dict[int, Any]:
+        """Note crossings; {position in the batch: (time, states)} of what stops there.
+
+        Parameters
+        ----------
+        looks : Looks
+            The first at a cue is at the last state of the looks before.
+        cues : ndarray of int (B,)
+            Which these are for the user.
+        part : Problem
+            Of these cues, with the times of the looks.
+        """
+        with self._one_by_one:
+            crossings = [
+                each
+                for name, watch in self.watches.items()
+                for each in self._crossings(name, watch, looks, part, cues)
+            ]
+            stops: dict[int, Any] = {}
+            for time, name, place, states in sorted(crossings, key=lambda each: each[0]):
+                if place in stops:
+                    continue
+                self.found.append((part.t0 + time, name, int(cues[place]), states))
+                if self.watches[name].terminal:
+                    stops[place] = time, states
             return stops
-        rows = cache(lambda name: solution.record(name, slice(None)))
-        last = cache(lambda name: solution.final(name, slice(None))[0])
-        for b, cue in enumerate(cues):
-            stop = self._look_at(
-                _Alone(part, b, self.watches), _path(part, solution, rows, last, b), cue
-            )
-            if stop is not None:
-                stops[int(cue)] = stop
-        return stops
 
-    def _look_at(self, alone: _Alone, path: _Path, cue: int) -> Any:
-        """Note the crossings of one cue, and return where it stops, if it does."""
-        crossings = []
-        for name, watch in self.watches.items():
-            values = alone.values(name, path)
-            before = self._before.get((cue, name), values[0])
-            if watch.crosses(np.array([before, values[0]])).any():  # an input jumped
-                crossings.append((0.0, name, path.row(0), watch.terminal))
-            self._before[cue, name] = values[-1]
-            for k in np.flatnonzero(watch.crosses(values)):
-                time, states = alone.root(name, path, int(k), values[k : k + 2])
-                crossings.append((time, name, states, watch.terminal))
-        for time, name, states, terminal in sorted(crossings, key=lambda each: each[0]):
-            self.found.append((alone.t0 + time, name, cue, states))
-            if terminal:
-                return time, states
-        return None
+    def _crossings(
+        self, name: str, watch: Watch, looks: Looks, part: Problem, cues: Ints
+    ) -> Iterator[tuple[float, str, int, dict[str, Array]]]:
+        """Crossings of one function as (time, name, position, states), those of a cue in order."""
+        layers, places, times = part.network.layers, looks.cues, looks.times
 
-    def call(self, time: float, states: dict[str, Array]) -> bool:
-        """Whether the callback wants the run to stop; states are those of all cues (B, *shape)."""
+        def call(cue: Ints, time: Array, read: Read) -> Array:
+            return _values(name, watch, part.t0 + time, _States(layers, read))
+
+        values = np.concatenate([call(*group) for group in looks.groups])[looks.order]
+        same = places[1:] == places[:-1]
+        first, last = np.append(True, ~same), np.append(~same, True)
+        known, before = cues[places[first]], self._before[name]
+        jumped = watch.crosses(before[known], values[first])  # an input did; NaN has not
+        before[known] = values[last]
+        (k,) = np.nonzero(same & watch.crosses(values[:-1], values[1:]))
+        if jumped.any():
+            place, time = places[first][jumped], times[first][jumped]
+            one = np.nonzero(first)[0][jumped]
+            yield from _listed(time, name, place, layers, _rows(looks, one))
+        if not len(k):
+            return
+        start, stop, left, right = times[k], times[k + 1], values[k], values[k + 1]
+        if looks.straight:
+            moments = start + left / (left - right) * (stop - start)
+        else:
+
+            def beyond(time: Array, which: Ints) -> Array:
+                # 0 counts as crossed: a function of whole numbers is there from its jump on.
+                found = call(places[k[which]], time, looks.within(k[which], time))
+                return np.where(found == 0, crossed[which], found)
+
+            crossed = np.copysign(_TINY, -left)
+            then = np.where(right == 0, crossed, right)
+            moments = roots(beyond, start, stop, left, then)
+        yield from _listed(moments, name, places[k], layers, looks.within(k, moments))
+
+    def call(self, time: float, read: Read) -> bool:
+        """Whether the callback wants the run to stop; what is read has all cues (B, *shape)."""
         if self.callback is None:
             return False
-        shapes = {name: x.shape[1:] for name, x in states.items()}
-        shown = {name: x.reshape(*self.batch, *shapes[name]).copy() for name, x in states.items()}
-        return bool(self.callback(self.problem.t0 + time, shown))
+
+        def shown(name: str) -> Array:
+            state = read(name)
+            return state.reshape(*self.batch, *state.shape[1:]).copy()
+
+        return bool(
+            self.callback(
+                self.problem.t0 + time, _States(self.problem.network.layers, cache(shown))
+            )
+        )
 
     def forget_after(self, time: float) -> None:
         """Drop crossings that come after the callback has stopped the run."""
         last = self.problem.t0 + time
         self.found = [each for each in self.found if each[0] <= last]
+
+    def noted(self, solution: Solution) -> Solution:
+        """The solution with what was found."""
+        if not self.watches:
+            return solution
+        stats = {**solution.stats, "first_crossing": self.first()}
+        return replace(solution, crossings=self.crossings(), stats=stats)
 
     def crossings(self) -> Any:
         """All crossings by cue and time, a recarray with the state of each layer by its name."""
@@ -269,97 +337,75 @@ class Watcher:
         return first
 
 
-def _path(
-    part: Problem,
-    solution: Solution,
-    rows: Callable[[str], Array],
-    last: Callable[[str], Array],
-    b: int,
-) -> _Path:
-    """What cue b did, by the record of all and their last states."""
-    held = solution.times < solution.ends[b]
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """What a solver that shows its steps gets: it calls `look`."""
 
-    @cache
-    def states(name: str) -> Array:
-        return np.concatenate([rows(name)[held, b], last(name)[b][None]])
+    watcher: Watcher
+    cues: Ints  # which those of the problem are for the user
 
-    return _Path(np.append(solution.times[held], solution.ends[b]), part.network.layers, states)
+    def select(self, cues: Ints) -> Watched:
+        """The same for some of the cues."""
+        return Watched(self.watcher, self.cues[cues])
+
+    def look(self, looks: Looks, part: Problem) -> dict[int, Any]:
+        """As `Watcher.look`."""
+        return self.watcher.look(looks, self.cues, part)
 
 
-class _Alone:
-    """One cue of a piece between its rows."""
+def _rows(looks: Looks, places: Ints) -> Read:
+    """Read what was looked at at some positions of the order."""
+    sizes = [len(group.cues) for group in looks.groups]
+    begins = np.cumsum([0, *sizes[:-1]])
+    rows = looks.order[places]
+    numbers = np.searchsorted(begins, rows, side="right") - 1
 
-    def __init__(self, part: Problem, b: int, watches: Mapping[str, Watch]) -> None:
-        self.t0, self.watches = part.t0, watches
-        self._of_all, self._b = part, b
+    def read(name: str) -> Array:
+        parts = [(looks.groups[i].read, int(row - begins[i])) for i, row in
+                 zip(numbers, rows, strict=True)]  # fmt: skip
+        return np.stack([of(name)[row] for of, row in parts])
 
-    @cached_property
-    def part(self) -> Problem:
-        """The problem of this cue."""
-        return self._of_all.select(np.array([self._b]))
+    return read
 
-    def value(self, name: str, time: float, states: dict[str, Array]) -> float:
-        """What a function says."""
-        given = self.watches[name].function(self.t0 + time, states)
-        if type(given) is float and given == given:
-            return given
-        found = np.asarray(given)
-        if found.size != 1 or found.dtype.kind not in "buif":
-            raise TypeError(
-                f"watch: the function {name!r} must return a number, got {checks.shown(given)}"
-            )
-        if np.isnan(found).any():
-            raise ValueError(f"watch: the function {name!r} returned NaN at t = {time:g}")
-        return float(found.reshape(()))
 
-    def values(self, name: str, path: _Path) -> Array:
-        """Its values at all rows."""
-        return np.array(
-            [self.value(name, float(time), path.row(k)) for k, time in enumerate(path.times)]
-        )
+def _listed(
+    times: Array, name: str, places: Ints, layers: Iterable[str], read: Read
+) -> Iterator[tuple[float, str, int, dict[str, Array]]]:
+    """Crossings, with states that are read together when one of them is."""
+    read = cache(read)
+    for k, (time, place) in enumerate(zip(times, places, strict=True)):
+        yield float(time), name, int(place), _row(layers, read, k)
 
-    def root(self, name: str, path: _Path, k: int, values: Array) -> tuple[float, dict[str, Array]]:
-        """Time and states where a function is 0, between the rows k and k + 1."""
-        from scipy.optimize import brentq
 
-        start, stop = (float(time) for time in path.times[k : k + 2])
-        between = self._between(path, k)
-        if self.part.noise is not None:  # a path that is nowhere smooth
-            share = values[0] / (values[0] - values[1])
+def _row(layers: Iterable[str], read: Read, k: int) -> dict[str, Array]:
+    return _States(layers, lambda name: read(name)[k])
+
+
+def _values(name: str, watch: Watch, times: Array, states: _States) -> Array:
+    """What a function says at some times."""
+    if watch.vectorised:
+        found = _numbers(name, watch.function(times, states), times.shape)
+    else:
+        read = cache(states.__getitem__)
+        rows = (_row(states, read, k) for k in range(len(times)))
+        given = [watch.function(float(t), row) for t, row in zip(times, rows, strict=True)]
+        if all(type(value) is float for value in given):
+            found = np.array(given)
         else:
+            found = np.array([_numbers(name, value, ()).reshape(()) for value in given])
+    if np.isnan(found).any():
+        time = times[np.flatnonzero(np.isnan(found))[0]]
+        raise ValueError(f"watch: the function {name!r} returned NaN at t = {time:g}")
+    return found
 
-            def beyond(share: float) -> float:
-                # 0 counts as crossed: a function of whole numbers is there from its jump on.
-                found = self.value(name, start + share * (stop - start), between(share))
-                return found or -np.sign(values[0])
 
-            share = brentq(beyond, 0.0, 1.0, xtol=_ROOT, rtol=4 * np.finfo(float).eps)
-        return start + share * (stop - start), between(share)
-
-    def _between(self, path: _Path, k: int) -> Callable[[float], dict[str, Array]]:
-        """States between two rows: a cubic by their slopes, a line if there is noise."""
-        part, network = self.part, self.part.network
-        pair = {n: path.states(n)[k : k + 2] for n in network.dynamic}
-        ends = [network.pack({n: x[i][None] for n, x in pair.items()}) for i in (0, 1)]
-        start, stop = (float(time) for time in path.times[k : k + 2])
-        if part.noise is None:
-            slopes = [
-                part.force(time, x) / part.tau for time, x in zip((start, stop), ends, strict=True)
-            ]
-
-        def states(share: float) -> dict[str, Array]:
-            if share == 1.0:
-                vector = ends[1]
-            elif part.noise is not None:
-                vector = ends[0] + share * (ends[1] - ends[0])
-            else:
-                vector = cubic(ends[0], slopes[0], ends[1], slopes[1], stop - start, share)
-            dynamic, inputs = network.unpack(vector), part.inputs_at(start + share * (stop - start))
-            full = cache(lambda: network.complete(dynamic, inputs))
-
-            def read(name: str) -> Array:
-                return np.asarray((dynamic if name in dynamic else full())[name][0])
-
-            return _States(network.layers, read)
-
-        return states
+def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
+    """What a function returned, if it is one number or, of a vectorised one, (n,)."""
+    found = np.asarray(given)
+    fits = found.shape == shape or (not shape and found.size == 1)
+    if not fits or found.dtype.kind not in "buif":
+        wanted = f"{shape[0]} numbers, (n,)," if shape else "a number"
+        raise TypeError(
+            f"watch: the function {name!r} must return {wanted}, got {checks.shown(given)}"
+        )
+    return found.astype(float)

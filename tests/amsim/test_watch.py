@@ -10,6 +10,7 @@ import pytest
 
 import amsim as am
 from amsim.dynamics import watch as watching
+from amsim.dynamics.looks import roots
 
 DECAY = am.Network({"x": am.Layer(2, am.Identity(), tau=[1.0, 0.5])}, [])
 START = np.array([[1.0, 1.0], [2.0, 1.0], [0.4, 4.0]])
@@ -17,6 +18,7 @@ SOLVERS = [None, "RK45", am.ExponentialHeun(0.01)]
 STORED = am.patterns.random(4, 24, seed=0)
 CUES = am.patterns.corrupt(STORED, flip=0.2, seed=1)
 NET = am.dense_am(STORED, hidden=am.Softmax(0.2))
+MASK = np.arange(24) < 3
 
 
 def below_half(time: float, states: Any) -> float:
@@ -225,6 +227,7 @@ def test_crossings_are_kept_in_files_and_copies(tmp_path: Any) -> None:
         ({"watch": {"a": lambda time, states: states["x"]}}, "must return a number"),
         ({"watch": {"a": lambda time, states: None}}, "must return a number"),
         ({"watch": {"a": lambda time, states: np.nan}}, "returned NaN"),
+        ({"watch": {"a": am.Watch(lambda t, s: s["x"], vectorised=True)}}, r"\d+ numbers, \(n,\)"),
         ({"callback": 3}, "callback must be"),
         ({"wall_limit": 0.0}, "wall_limit must be"),
         ({"wall_limit": "1"}, "wall_limit must be"),
@@ -241,7 +244,8 @@ def test_bad_watches_are_refused(given: dict[str, Any], why: str) -> None:
         am.simulate(DECAY, START, **{"t1": 1.0, **given})
 
 
-@pytest.mark.parametrize("given", [{"direction": 2}, {"direction": 0.5}, {"terminal": "no"}])
+@pytest.mark.parametrize("given", [{"direction": 2}, {"direction": 0.5}, {"terminal": "no"},
+                                   {"vectorised": 1.5}])  # fmt: skip
 def test_bad_options_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError), match=r"^Watch: "):
         am.Watch(below_half, **given)
@@ -264,3 +268,74 @@ def test_a_function_of_whole_numbers_is_dated_at_its_jump() -> None:
     watch = am.Watch(lambda time, states: float(states["x"][0] < 0.5) - 1.0)
     traj = am.simulate(net, {"x": [1.0]}, watch={"half": watch}, t1=5.0, until=None)
     assert abs(traj.stats["first_crossing"]["half"] - np.log(2)) < 1e-5
+
+
+def overlap(time: Any, states: Any) -> Any:
+    return states["visible"] @ STORED[1] / 24 - 0.7
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"solver": None}, {"solver": "RK45"}, {"noise": 0.05}, {"callback": lambda time, states: 0}],
+    ids=["steps", "RK45", "noise", "callback"],
+)
+def test_one_call_for_many_looks_finds_the_same(given: dict[str, Any]) -> None:
+    """The product differs in its last bits."""
+    found = [
+        am.simulate(
+            NET, CUES, t1=8.0, until=None, clamp=MASK, **given,
+            watch={"a": am.Watch(overlap, terminal=True, vectorised=vectorised)},
+        )
+        for vectorised in (False, True)
+    ]  # fmt: skip
+    assert len(found[0].crossings)
+    np.testing.assert_array_equal(found[1].crossings.cue, found[0].crossings.cue)
+    np.testing.assert_allclose(found[1].crossings.time, found[0].crossings.time, rtol=1e-12)
+    np.testing.assert_allclose(found[1].end_times, found[0].end_times, rtol=1e-12)
+
+
+def test_steps_that_are_watched_are_those_of_a_plain_run() -> None:
+    """To the bit, also in threads; a crossing has the state that a record of that time has."""
+    cues = am.patterns.corrupt(np.repeat(STORED, 5, axis=0), flip=0.2, seed=1)
+    times = np.arange(0.0, 8.0)
+    watch = {"a": am.Watch(overlap, vectorised=True)}
+    plain = am.simulate(NET, cues, until=None, clamp=MASK, times=times)
+    run = am.simulate(NET, cues, until=None, clamp=MASK, times=times, watch=watch, workers=2)
+    np.testing.assert_array_equal(run["visible"], plain["visible"])
+    np.testing.assert_array_equal(run.stats["rhs"], plain.stats["rhs"])
+    found = run.crossings
+    at = am.simulate(NET, cues, until=None, clamp=MASK, times=np.unique([*found.time, 8.0]))
+    assert len(found) >= 5
+    for each in found:
+        row = np.searchsorted(at.times, each.time)
+        np.testing.assert_allclose(each.visible, at["visible"][row, each.cue], atol=1e-12)
+        np.testing.assert_allclose(each.hidden, at["hidden"][row, each.cue], atol=1e-12)
+        assert overlap(0.0, {"visible": each.visible}) == pytest.approx(0.0, abs=1e-13)
+
+
+def test_looks_are_no_further_apart_than_half_a_tau(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At rest steps are much longer; what goes back and forth within one is found all the same."""
+    monkeypatch.setattr("amsim.dynamics.track._NUMBERS", 1)  # a look after every step
+    wave = am.Watch(lambda times, states: np.sin(times), vectorised=True)
+    seen: list[float] = []
+    note = am.Watch(lambda time, states: seen.append(time) or 1.0)
+    traj = am.simulate(DECAY, START[0], t1=100.0, until=None, watch={"a": wave, "b": note})
+    np.testing.assert_allclose(traj.crossings.time, np.pi * np.arange(1, 32), rtol=1e-13)
+    assert np.diff(np.sort(seen)).max() <= 0.5 + 1e-9 and traj.stats["accepted"] < 100
+
+
+@pytest.mark.parametrize("beyond", [0.3, 1e-9, 0.0])
+def test_roots(beyond: float) -> None:
+    """Of smooth functions, steps and cusps, on the side that counts as crossed."""
+    functions = [
+        lambda x: x - beyond, lambda x: np.expm1(40 * (x - beyond)),
+        lambda x: np.sign(x - beyond) or 1e-300, lambda x: np.cbrt(x - beyond),
+    ]  # fmt: skip
+
+    def values(x: Any, which: Any) -> Any:
+        return np.array([functions[k](place) for k, place in zip(which, x, strict=True)])
+
+    start, stop, every = np.full(4, -1.0), np.ones(4), np.arange(4)
+    found = roots(values, start, stop, values(start, every), values(stop, every))
+    np.testing.assert_allclose(found, beyond, rtol=1e-13, atol=5e-14)
+    assert (values(found, every) >= 0).all()
