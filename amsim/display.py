@@ -160,3 +160,11 @@ def _row(cells: tuple[object, ...], every: str) -> str:
 
 def _cell(value: object) -> str:
     return html.escape(shortened(value if isinstance(value, str) else brief(value), _CELL))
+
+
+@tabled
+def fields_html(self: Any) -> str:
+    """``_repr_html_ = fields_html`` likewise: a table of its fields."""
+    assert is_dataclass(self)
+    named = ((f.name, getattr(self, f.name)) for f in fields(self) if f.repr)
+    return table(type(self).__name__, named)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import checks
 from . import patterns as stored_patterns
-from .display import fields_repr
+from .display import fields_html, fields_repr
 from .dynamics import Settled, simulate
 from .lagrangians import Softmax
 from .models import dense_am
@@ -59,6 +59,7 @@ class BetaSuggestion:
     retrieval: float | None
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     def plot(self, ax: Axes | None = None) -> FigureBase:
         """Hits over beta, with the bounds and the suggestion; in a new figure, or in `ax`."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amsim import Dense, Directed, GuaranteeWarning, Network, Settled, checks, simulate
-from amsim.display import fields_repr
+from amsim.display import fields_html, fields_repr
 
 from .float_schedule import float_schedule
 from .graphs.plan import GraphPlan
@@ -68,6 +68,7 @@ class Comparison:
     verified_on_hardware: bool = False
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     @property
     def good(self) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amsim import checks
-from amsim.display import fields_repr
+from amsim.display import fields_html, fields_repr
 
 from . import ranges
 from .chips import Chip, Limit
@@ -63,6 +63,7 @@ class Validation:
     verified_on_hardware: bool = False
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     def __str__(self) -> str:
         words = {True: "fits", False: "EXCEEDED", None: "not public"}

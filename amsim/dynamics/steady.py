@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
-from ..display import fields_repr
+from ..display import fields_html, fields_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class SteadyState:
     means: NDArray[np.float64]
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
 
 def steady_state(values: ArrayLike, *, windows: int = 20, level: float = 0.01) -> SteadyState:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from .. import checks
 from ..checks import Seed
-from ..display import fields_repr
+from ..display import fields_html, fields_repr
 from ..dynamics import ExponentialHeun, simulate
 from ..lagrangians import Identity
 from ..network import Network, directed_in_words
@@ -44,6 +44,7 @@ class ChainGradient:
     chains: dict[str, Array]
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
 
 def chain_gradient(

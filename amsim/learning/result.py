@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..display import fields_repr
+from ..display import fields_html, fields_repr
 from ..dynamics.problem import STATUSES as OF_RUNS
 from ..parameters import Tree
 from ..synapses import Array
@@ -58,6 +58,7 @@ class LossGradient:
     method: str
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     @cached_property
     def status(self) -> str:

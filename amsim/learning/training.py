@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
 from ..checks import Seed
-from ..display import fields_repr
+from ..display import fields_html, fields_repr
 from ..files import naming_damage, open_archive, write_atomically
 from ..network import Network
 from ..parameters import Tree
@@ -54,6 +54,7 @@ class Training:
     stopped: str
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
 
 @dataclass(eq=False)

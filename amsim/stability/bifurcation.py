@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks
-from ..display import fields_repr
+from ..display import fields_html, fields_repr
 from ..network import Network
 from .fixed_points import find_all
 from .linear import Linearisation
@@ -53,6 +53,7 @@ class Bifurcation:
     energy: Floats
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     def plot(
         self,

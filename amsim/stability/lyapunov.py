@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..display import fields_repr
+from ..display import fields_html, fields_repr
 from ..lagrangians import Softmax
 from ..network import Network
 from ..synapses import Array
@@ -78,6 +78,7 @@ class LyapunovBasin:
     _bounds: _Bounds = field(repr=False)
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     def contains(self, cue: State) -> Array:
         """Whether executions from cues return, if outputs had the values of the start before it.

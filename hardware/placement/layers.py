@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amsim import checks
-from amsim.display import fields_repr
+from amsim.display import fields_html, fields_repr
 
 from ..chips import Chip, System
 from ..errors import LimitError
@@ -93,6 +93,7 @@ class GraphPlacement:
     verified_on_hardware: bool = False
 
     __repr__ = fields_repr
+    _repr_html_ = fields_html
 
     @property
     def n_cores(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -239,6 +240,7 @@ def test_only_its_files_are_sent(server):
     assert ask(server, Content_Length="-1")[0].status == 411
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_the_command(tmp_path, capsys):
     """It prints its address, answers there alone, and ends with Ctrl-C."""
     stored = am.patterns.random(3, 12, seed=0).reshape(3, 3, 4)

@@ -128,6 +128,7 @@ def test_the_mode_is_that_of_an_ordinary_file(tmp_path: Path) -> None:
     assert modes[0] == modes[1]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 def test_folders_pipes_and_missing_folders_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
@@ -259,6 +260,7 @@ def test_members_that_are_no_arrays_are_refused(case: str, tmp_path: Path) -> No
     peak(zipped(tmp_path / "x.npz", {"a.npy": member}), reason)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_doubtful_archives_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "two.npz", "w") as file:

@@ -14,6 +14,10 @@ patterns = am.patterns.digits(4, seed=0)
 net = am.dense_am(patterns, hidden=am.Softmax(0.5), tau_hidden=0.1)
 traj = am.simulate(net, patterns[:2], solver="RK45")
 plan = hw.compile(net)
+small = am.patterns.random(3, 12, seed=0)
+tiny = am.dense_am(small, hidden=am.Softmax(1.0), tau_hidden=0.1)
+rest = {name: x[0] for name, x in am.simulate(tiny, small).final.items()}
+wanted = am.learning.SquaredError("visible", small)
 """
 
 
@@ -76,6 +80,12 @@ def test_and_once_with_the_inline_backend(execute):
         "am.stability.certify(net, patterns, patterns)",
         "am.stability.analyse(net, {name: x[0] for name, x in traj.final.items()})",
         "hw.run(plan, patterns)",
+        "hw.compare(plan, patterns[:1])",
+        "am.stability.loss_bound(tiny, small[0], rest, 0.1, heartbeat=0.05, delay=0.05)",
+        "am.stability.largest_staleness(tiny, small[0], rest)",
+        "am.recall_on_chip(tiny, small[0], rest, am.Fabric.chip('loihi1', tau=1e-3), attack=False)",
+        "am.learning.gradient(tiny, small, wanted)",
+        "am.learning.train(tiny, small, wanted, epochs=1)",
     ],
 )
 def test_objects_are_tables(execute, source):

@@ -136,6 +136,28 @@ def test_no_source_names_what_windows_lacks() -> None:
     assert {path: names for path, names in found.items() if names} == {}
 
 
+def unmarked(source: str) -> list[str]:
+    """What Windows lacks and tests name, but for those that are skipped somewhere."""
+    body, mark = ast.parse(source).body, "pytest.mark.skipif"
+    if any(ast.unparse(node).startswith(f"pytestmark = {mark}") for node in body):
+        return []
+    marks = [" ".join(map(ast.unparse, getattr(node, "decorator_list", ()))) for node in body]
+    kept = [node for node, each in zip(body, marks, strict=True) if mark not in each]
+    return uses_of("\n".join(map(ast.unparse, kept)))
+
+
+def test_tests_that_need_posix_are_marked() -> None:
+    """Those that the workflow runs on Windows, too."""
+    mark = "@pytest.mark.skipif(os.name != 'posix', reason='')"
+    own = "import os\n{}\ndef test():\n os.fork()"
+    assert (unmarked(own.format("")), unmarked(own.format(mark))) == (["os.fork"], [])
+    folders = [ROOT / "tests" / name for name in ("amsim", "properties", "hardware")]
+    paths = [path for each in folders for path in each.glob("*.py") if "lava" not in path.name]
+    sources = {path: path.read_text("utf-8") for path in paths}
+    asked = [path for path in paths if uses_of(sources[path])]
+    assert {path: names for path in asked if (names := unmarked(sources[path]))} == {}
+
+
 # Modules of the project get proxies of Python's, as their statements `import` ask for them.
 WINDOWS = """
 import builtins, json, multiprocessing, os, sys, types, warnings
