@@ -506,6 +506,11 @@ def _of_learning(net: Any, stored: Any, full: Any) -> Calls:
         lambda **given: of.train(net, stored, loss, epochs=1, optimiser=of.SGD(**given)),
         {"rate": 0.1, "momentum": 0.9},
     )
+    yield (
+        "learning.Adam",
+        lambda **given: of.train(net, stored, loss, epochs=1, optimiser=of.Adam(**given)),
+        {"rate": 0.1, "decay": 0.9, "decay_squares": 0.99},
+    )
     for kind, wanted, key in ((of.SquaredError, stored[:, :2], "target"),
                               (of.CrossEntropy, np.array([0, 1, 0]), "labels")):  # fmt: skip
         name, made = kind.__name__, kind("visible", wanted, units=[0, 1])
@@ -648,6 +653,17 @@ def _of_models(net: Any, stored: Any, full: Any) -> Calls:
         lambda **given: estimators.AssociativeClassifier(**given).fit(points, [0, 0, 1, 1]),
         {"beta": 1.0, "train": 1, "n_memories": 2, "random_state": 0},
     )
+    yield (
+        "AssociativeAutoencoder",
+        lambda **given: estimators.AssociativeAutoencoder(**given).fit(points),
+        {"n_memories": 2, "beta": 1.0, "hidden": 0.25, "train": 1, "random_state": 0},
+    )
+    yield (
+        "EnergyTransformerImputer",
+        lambda **given: estimators.EnergyTransformerImputer(**given).fit(points),
+        {"shape": (1, 2), "patch": 1, "heads": 2, "n_memories": 3, "masked": 0.5, "epochs": 1,
+         "rate": 0.01, "random_state": 0},
+    )  # fmt: skip
 
 
 def _of_chips(net: Any, stored: Any, full: Any) -> Calls:

@@ -3,6 +3,7 @@
     python benchmarks/learning.py digits --route implicit ode events integers
     python benchmarks/learning.py cost
     python benchmarks/learning.py powers
+    python benchmarks/learning.py patches
     uv run --with jax python benchmarks/learning.py jax
 
 `digits`: features are the 64 pixels of scikit-learn's digits, which are shown and clamped, and ten
@@ -16,6 +17,10 @@ of seed 0; the default is that of seed 1.
 `powers`: a dense associative memory of rectified powers, trained as in Krotov & Hopfield 2016
 (arXiv:1606.01164), beside nearest neighbour and a perceptron of scikit-learn with one hidden layer
 of as many units; means over the splits of five seeds.
+
+`patches`: digits of which one patch of four is missing, completed by an Energy Transformer that was
+trained on the same digits, by the one whose head is set by hand to the pseudo-inverse of them, and
+by the autoencoding memory; and digits that were not shown, beside neighbours and a regression.
 
 `jax`: recall and gradient by jitted JAX that goes backwards through k updates, in the same
 precision, beside the unrolled gradient, and the implicit one after as many updates as it takes to
@@ -271,6 +276,60 @@ def powers(orders: list[int], memories: int = 100, seeds: int = 5) -> list[dict[
     return table
 
 
+def patches(counts: list[int], train: int = 1200) -> list[dict[str, Any]]:
+    """Shares of wrong pixels in missing patches, of stored digits and of others."""
+    import numpy as np
+    from sklearn.impute import KNNImputer
+    from sklearn.linear_model import Ridge
+
+    import amsim as am
+    from amsim.estimators import AssociativeAutoencoder, EnergyTransformerImputer
+    from amsim.gallery.transformer import masked_digits
+
+    def row(shown: Any, cues: Any, digits: Any, epochs: int) -> dict[str, Any]:
+        missing, spent = np.isnan(cues), time.process_time()
+        models = {
+            "trained transformer": EnergyTransformerImputer(
+                (8, 8), 4, epochs=epochs, random_state=0
+            ).fit(shown).transform,
+            "autoencoding memory": AssociativeAutoencoder(
+                min(len(shown), 100), 0.1, random_state=0
+            ).fit(shown).complete,
+        }  # fmt: skip
+        found: dict[str, Any] = {"CPU s": time.process_time() - spent}
+        for name, complete in models.items():
+            wrong = np.sign(complete(cues)) != digits
+            found[name] = f"{wrong[missing].mean():.1%}"
+        return found
+
+    rows = []
+    for count in counts:
+        digits, cues, recalled, _ = masked_digits(count)
+        wrong = f"{(recalled != digits)[cues == 0].mean():.1%}"
+        found = row(digits, np.where(cues == 0, np.nan, cues), digits, epochs=300)
+        others = {"pseudo-inverse": wrong, "regression": "-", "five neighbours": "-"}
+        rows.append({"digits": f"{count} stored", **others, **found})
+    every = am.patterns.digits(seed=0)
+    shown, others = every[:train], every[train:]
+    hidden = np.arange(len(others))[:, None, None] % 4 == np.arange(4)[:, None]
+    gaps = np.broadcast_to(hidden, (len(others), 4, 16)).astype(float)
+    gaps = am.models.from_patches(gaps, (8, 8, 1)).reshape(others.shape)
+    cues = np.where(gaps > 0, np.nan, others)
+    missing, filled = np.isnan(cues), np.zeros_like(cues)
+    for part in range(4):
+        gap, rest = missing[part], slice(part, None, 4)
+        model = Ridge(10.0).fit(shown[:, ~gap], shown[:, gap])
+        filled[rest, gap] = model.predict(others[rest][:, ~gap])
+    near = KNNImputer(n_neighbors=5).fit(shown).transform(cues)
+    known = {
+        "pseudo-inverse": "-",
+        "regression": f"{(np.sign(filled) != others)[missing].mean():.1%}",
+        "five neighbours": f"{(np.sign(near) != others)[missing].mean():.1%}",
+    }
+    found = row(shown, cues, others, epochs=10)
+    return [*rows, {"digits": f"{len(others)} of {len(every)}, held out", **known, **found}]
+
+
 def chosen_label(memories: Any, order: int, cues: Any) -> Any:
     """The label unit whose flip to +1 lowers the energy most."""
     import numpy as np
@@ -319,7 +378,7 @@ def rectified(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("digits", "cost", "powers", "jax"))
+    parser.add_argument("what", choices=("digits", "cost", "powers", "patches", "jax"))
     parser.add_argument("--route", nargs="+", default=list(ROUTES), choices=list(ROUTES))
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=1)
@@ -334,6 +393,8 @@ def main() -> None:
         rows = cost(options.rounds)
     elif options.what == "jax":
         rows = beside_jax(options.rounds)
+    elif options.what == "patches":
+        rows = patches([10, 20, 50])
     elif options.what == "powers":
         rows = powers(options.orders)
     else:

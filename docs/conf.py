@@ -98,7 +98,10 @@ REFERENCE = {
 
 
 # Bases whose members the reference leaves out.
-_FOREIGN = "Exception, dict, object, BaseEstimator, ClusterMixin, ClassifierMixin, TransformerMixin"
+_FOREIGN = (
+    "Exception, dict, object, BaseEstimator, ClusterMixin, ClassifierMixin, TransformerMixin, "
+    "ClassNamePrefixFeaturesOutMixin, OneToOneFeatureMixin"
+)
 
 
 def names_of(module: Any) -> list[str]:

@@ -3,13 +3,14 @@
 from .chains import ChainGradient, chain_gradient
 from .gradients import gradient
 from .losses import CrossEntropy, Loss, SquaredError
-from .optimiser import SGD
+from .optimiser import SGD, Adam
 from .result import LossGradient
 from .rules import hebbian, pseudo_inverse, storkey
 from .training import Training, train
 
 __all__ = [
     "SGD",
+    "Adam",
     "ChainGradient",
     "CrossEntropy",
     "Loss",

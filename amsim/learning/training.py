@@ -101,8 +101,8 @@ def train(
         Passes through the cues.
     batch_size : int, default 100
     optimiser : optional
-        `SGD()` by default; or one of optax, such as ``optax.adam(1e-3)``. It gets the mean gradient
-        of the cues of a mini-batch.
+        `SGD()` by default; `Adam()`, or one of optax, such as ``optax.adamw(1e-3)``. It gets the
+        mean gradient of the cues of a mini-batch.
     learn : mapping of layers and synapses to names of parameters, optional
         By default all but "tau" and "beta".
     validate : callable, optional
@@ -115,7 +115,8 @@ def train(
     seed : optional
         Of the order of the cues, and, with `solver`, of the timing of each mini-batch.
     **options
-        Of `gradient`: clamp, method, nudge, centred, solver, until, t1.
+        Of `gradient`: clamp, method, nudge, centred, solver, until, t1. Masks of `clamp` may be
+        those of each cue, (n, *shape).
 
     Returns
     -------
@@ -200,9 +201,10 @@ def _epoch(
     total, used = 0.0, 0
     for number, start in enumerate(range(0, len(order), size)):
         chosen = np.sort(order[start : start + size])
+        held = {"clamp": _clamp(net, options.get("clamp"), chosen, cues)}
         found = gradient(
             _moved(net, parameters), cues[chosen], loss.select(chosen),
-            seed=int(seeds[number]), **options,
+            seed=int(seeds[number]), **{**options, **held},
         )  # fmt: skip
         count = int(found.used.sum())
         if not count:
@@ -228,6 +230,18 @@ def _epoch(
         losses=[*state.losses, total / used],
         left_out=[*state.left_out, len(cues) - used],
     )
+
+
+def _clamp(net: Network, clamp: Any, chosen: NDArray[np.int64], cues: Array) -> Any:
+    """What is clamped of the chosen cues: of masks by cue their rows, and what all share."""
+
+    def rows(mask: Any, shape: tuple[int, ...]) -> Any:
+        return np.asarray(mask)[chosen] if np.shape(mask) == (len(cues), *shape) else mask
+
+    if not isinstance(clamp, Mapping):
+        return rows(clamp, cues.shape[1:])
+    layers = net.layers
+    return {n: rows(x, layers[n].shape) if n in layers else x for n, x in clamp.items()}
 
 
 def _moved(net: Network, parameters: Tree) -> Network:

@@ -111,10 +111,8 @@ class Attention(HyperSynapse):
         return np.asarray(-Softmax(self.beta).value(scores).sum(axis=(-2, -1)))
 
     def force(self, *activations: Array | None) -> tuple[Array, ...]:
-        keys, queries = self._project(activations)
-        share = Softmax(self.beta).activation(self._scores(keys, queries))  # (..., H, C, B)
-        on_keys = _from_heads(share.swapaxes(-1, -2) @ queries, self.keys)
-        return on_keys, _from_heads(share @ keys, self.queries)
+        _, on_keys, on_queries = self._pulls(*self._project(activations))
+        return _from_heads(on_keys, self.keys), _from_heads(on_queries, self.queries)
 
     def force_on(self, slot: int, activations: Sequence[Array | None]) -> Array:
         keys, queries = self._project(activations)
@@ -165,6 +163,54 @@ class Attention(HyperSynapse):
             "queries": -_outer(share @ keys, activations[1]),
             "beta": np.asarray(-(self.energy(*activations).sum() + mean) / self.beta),
         }
+
+    def pull_back(
+        self, activations: Sequence[Array], directions: Sequence[Array | None]
+    ) -> list[Array | None]:
+        on_keys, on_queries = self._along(activations, directions)[:2]
+        return [_from_heads(on_keys, self.keys), _from_heads(on_queries, self.queries)]
+
+    def force_gradient(
+        self, activations: Sequence[Array], directions: Sequence[Array]
+    ) -> dict[str, Array]:
+        on_keys, on_queries, on_beta = self._along(activations, directions)
+        u, w = directions
+        pulled, read = self._pulls(*self._project(activations))[1:]
+        return {
+            "keys": _outer(on_keys, activations[0]) + _outer(pulled, u),
+            "queries": _outer(on_queries, activations[1]) + _outer(read, w),
+            "beta": on_beta,
+        }
+
+    def _pulls(self, keys: Array, queries: Array) -> tuple[Array, Array, Array]:
+        """Shares (..., H, C, B), and what they pull keys and queries to, by head."""
+        share = Softmax(self.beta).activation(self._scores(keys, queries))
+        return share, share.swapaxes(-1, -2) @ queries, share @ keys
+
+    def _along(
+        self, activations: Sequence[Array], directions: Sequence[Array | None]
+    ) -> tuple[Array, Array, Array]:
+        """Derivative of sum p_CB T_CB by keys, queries and beta; T is the change of the scores.
+
+        With keys moved by U and queries by W the energy falls by sum p T, T = Q U^T + W K^T.
+        """
+        keys, queries = self._project(activations)
+        scores = self._scores(keys, queries)
+        share = Softmax(self.beta).activation(scores)
+        u, w = (
+            np.zeros_like(x) if y is None else _to_heads(y, weights)
+            for x, y, weights in zip(
+                (keys, queries), directions, (self.keys, self.queries), strict=True
+            )
+        )
+        change = queries @ u.swapaxes(-1, -2) + w @ keys.swapaxes(-1, -2)
+        off = share * (change - np.sum(share * change, axis=-1, keepdims=True))
+        slope = self.beta * off
+        return (
+            share.swapaxes(-1, -2) @ w + slope.swapaxes(-1, -2) @ queries,
+            share @ u + slope @ keys,
+            np.asarray(np.sum(off * np.where(share > 0, scores, 0.0))),
+        )
 
     def check_shapes(self, *shapes: Shape) -> None:
         for layer, shape, weights in zip(

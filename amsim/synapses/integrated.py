@@ -115,6 +115,25 @@ class Memories(HyperSynapse):
         f = rows(self.lagrangian.activation(self._hidden(activations)))
         return {"weights": -(f.T @ rows(activations[0])), "bias": -f.sum(axis=0)}
 
+    def pull_back(
+        self, activations: Sequence[Array], directions: Sequence[Array | None]
+    ) -> list[Array | None]:
+        (u,) = directions
+        return [None if u is None else self._response(activations, u) @ self.weights]
+
+    def force_gradient(
+        self, activations: Sequence[Array], directions: Sequence[Array]
+    ) -> dict[str, Array]:
+        f = rows(self.lagrangian.activation(self._hidden(activations)))
+        g, u = rows(activations[0]), rows(directions[0])
+        moved = rows(self._response(activations, directions[0]))
+        return {"weights": f.T @ u + moved.T @ g, "bias": moved.sum(axis=0)}
+
+    def _response(self, activations: Sequence[Array], u: Array) -> Array:
+        """How the outputs of the memories change where the layer moves by u."""
+        hidden = self._hidden(activations)
+        return np.asarray(self.lagrangian.hessian_product(hidden, u @ self.weights.T))
+
     def check_shapes(self, *shapes: Shape) -> None:
         _check_units(self, self.weights, shapes[0])
 

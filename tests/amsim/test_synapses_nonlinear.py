@@ -117,6 +117,33 @@ def test_coupling_is_the_derivative_of_the_force(
             )
 
 
+@every
+def test_products_backwards_are_those_of_the_coupling_and_of_differences(
+    synapse: HyperSynapse, shapes: list[tuple[int, ...]]
+) -> None:
+    active, along = example(shapes), [rng(8).normal(size=(2, *shape)) for shape in shapes]
+    blocks = synapse.coupling(*active)
+    for told in ([True] * len(shapes), *np.eye(len(shapes), dtype=bool)):
+        found = synapse.pull_back(active, [u if t else None for u, t in zip(along, told)])
+        for b, pulled in enumerate(found):
+            whole = np.zeros((2, active[b][0].size))
+            for a in np.flatnonzero(told):
+                if (a, b) in blocks:
+                    whole += (along[a].reshape(2, 1, -1) @ blocks[a, b])[:, 0]
+            part = np.zeros_like(active[b]) if pulled is None else pulled
+            np.testing.assert_allclose(part, whole.reshape(active[b].shape), rtol=0, atol=1e-12)
+
+    def slope(name: str) -> Any:
+        def at(size: float) -> Any:
+            moved = (g + size * u for g, u in zip(active, along))
+            return synapse.parameter_gradient(*moved)[name]
+
+        return (8 * (at(-1e-4) - at(1e-4)) - at(-2e-4) + at(2e-4)) / 12e-4
+
+    for name, value in synapse.force_gradient(active, along).items():
+        np.testing.assert_allclose(value, slope(name), rtol=1e-7, atol=1e-7)
+
+
 PARAMETERS = {
     Attention: {"keys", "queries", "beta"},
     Convolution: {"kernel"},

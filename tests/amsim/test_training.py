@@ -11,7 +11,7 @@ import pytest
 
 import amsim as am
 from amsim.errors import SettlingWarning
-from amsim.learning import SGD, SquaredError, gradient, train
+from amsim.learning import SGD, Adam, SquaredError, gradient, train
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(0)
@@ -59,6 +59,29 @@ def test_momentum_is_that_of_the_formula() -> None:
     assert first["a"]["x"][0] == -0.5 and second["a"]["x"][0] == pytest.approx(-0.9)
 
 
+def test_adam_is_that_of_the_formula() -> None:
+    adam, gradients = Adam(0.1, 0.8, 0.9), [np.array([1.0, -2.0]), np.array([3.0, 0.5])]
+    state = adam.init({"a": {"x": np.zeros(2)}})
+    for gradient_now in gradients:
+        tree = {"a": {"x": gradient_now}}
+        steps, state = adam.update(tree, state, tree)
+    mean = (0.8 * 0.2 * gradients[0] + 0.2 * gradients[1]) / (1 - 0.8**2)
+    squares = (0.9 * 0.1 * gradients[0] ** 2 + 0.1 * gradients[1] ** 2) / (1 - 0.9**2)
+    np.testing.assert_allclose(steps["a"]["x"], -0.1 * mean / (np.sqrt(squares) + 1e-8))
+
+
+def test_masks_by_cue_follow_their_cues() -> None:
+    masks = np.random.default_rng(2).random((24, 4)) < 0.6
+    options = {**OPTIONS, "epochs": 1, "optimiser": SGD(0.1)}
+    alone = train(network(), CUES, LOSS, **{**options, "clamp": masks})
+    by_layer = train(network(), CUES, LOSS, **{**options, "clamp": {"visible": masks}})
+    assert same(alone.network, by_layer.network)
+    whole = {**options, "clamp": masks, "batch_size": 24}
+    step = gradient(network(), CUES, LOSS, clamp=masks, solver=am.FixedPoint())
+    found = train(network(), CUES, LOSS, **whole).network.parameters()["visible"]["bias"]
+    np.testing.assert_allclose(found, -0.1 * step.parameters["visible"]["bias"] / 24, rtol=1e-9)
+
+
 class Count(NamedTuple):
     step: Array
     means: dict[str, dict[str, Array]]
@@ -78,7 +101,7 @@ class Averaging:
         return steps, Count(state.step + 1, means)
 
 
-@pytest.mark.parametrize("optimiser", [SGD(0.05), Averaging()], ids=["SGD", "named tuples"])
+@pytest.mark.parametrize("optimiser", [Adam(0.05), Averaging()], ids=["Adam", "named tuples"])
 def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path, optimiser: Any) -> None:
     def value(net: am.Network) -> float:
         return float(np.abs(net.parameters()["hidden-visible"]["weights"]).sum())
@@ -154,6 +177,6 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_rates_are_checked() -> None:
-    for wrong in ({"rate": 0.0}, {"momentum": 1.0}):
-        with pytest.raises(ValueError, match="SGD"):
-            SGD(**wrong)
+    for kind, wrong in ((SGD, {"rate": 0.0}), (SGD, {"momentum": 1.0}), (Adam, {"decay": 1.0})):
+        with pytest.raises(ValueError, match=kind.__name__):
+            kind(**wrong)

@@ -168,6 +168,8 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: models.random_feature_memory(PATTERNS, 1.0, n_features=8),
     lambda: estimators.AssociativeClassifier().fit(PATTERNS, [0, 1, 0]),
     lambda: estimators.AssociativeClusterer(n_clusters=2).fit(PATTERNS),
+    lambda: estimators.AssociativeAutoencoder(2, train=0, random_state=0).fit(PATTERNS),
+    lambda: estimators.EnergyTransformerImputer(epochs=1, random_state=0).fit(PATTERNS),
     lambda: am.interop.from_hopfield_layers({"lookup_weights": PATTERNS[None]}),
     plan,
     result,

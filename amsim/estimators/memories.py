@@ -1,8 +1,4 @@
-"""Associative memories as scikit-learn estimators.
-
-Importing this module imports scikit-learn. beta belongs to exp(-beta |x - xi|^2) throughout: it is
-half of the beta of `Softmax` memories.
-"""
+"""Memories that cluster, classify, and give back what they are shown."""
 
 from __future__ import annotations
 
@@ -11,24 +7,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, ClusterMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
 from sklearn.cluster import kmeans_plusplus
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import checks
-from .lagrangians import Softmax
-from .models import clustering, dense_am
-from .network import Network
-
-__all__ = ["AssociativeClassifier", "AssociativeClusterer"]
+from .. import checks
+from ..lagrangians import Softmax
+from ..models import clustering, dense_am
+from ..network import Network
 
 Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
-
-
-def __dir__() -> list[str]:
-    return __all__
+# How often each sample is shown, with other features hidden.
+_COPIES = 4
 
 
 class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -93,7 +91,7 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> AssociativeClusterer:  # noqa: N803
         """Find the memories. y is ignored."""
-        _check_kind(X)
+        check_kind(X)
         points = validate_data(self, X, dtype=np.float64)
         for name in ("n_clusters", "n_init", "max_iter"):
             checks.count(name, getattr(self, name), at_most=10**6)
@@ -113,13 +111,13 @@ class AssociativeClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
         """The memory nearest to what each point recalls, (n,)."""
         check_is_fitted(self)
-        _check_kind(X)
+        check_kind(X)
         return self._assign(validate_data(self, X, dtype=np.float64, reset=False))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Minus the loss of the points. y is ignored."""
         check_is_fitted(self)
-        _check_kind(X)
+        check_kind(X)
         points = validate_data(self, X, dtype=np.float64, reset=False)
         return -clustering.loss(points, self.cluster_centers_, **self._options())
 
@@ -198,7 +196,7 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def fit(self, X: Any, y: Any) -> AssociativeClassifier:  # noqa: N803
         """Store the samples and their labels, and train the memories."""
-        _check_kind(X)
+        check_kind(X)
         points, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         steps = checks.count("train", self.train, at_least=0)
@@ -253,9 +251,187 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _scores(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         check_is_fitted(self)
-        _check_kind(X)
+        check_kind(X)
         points = validate_data(self, X, dtype=np.float64, reset=False)
         return clustering.class_scores(points, self.memories_, self.labels_, beta=self.beta)[0]
+
+
+class AssociativeAutoencoder(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    r"""Memories that give back what they are shown, also where features are hidden or missing.
+
+    .. math::
+        p_\mu \propto \exp\Big(-\beta \sum_{i\ \text{known}} (x_i - \xi_{\mu i})^2\Big),
+        \qquad \hat x = \sum_\mu p_\mu \xi_\mu
+
+    Features that are NaN are not known. The code of a sample is p; training moves the memories to
+    where the squared distance of samples to what is given back is least.
+
+    Parameters
+    ----------
+    n_memories : int, default 8
+        They start at samples far from each other (k-means++).
+    beta : float, default 1.0
+        Inverse temperature, in units of 1 / squared distance.
+    hidden : float, default 0.25
+        Share of the features that are hidden in training, others each of four times. Below 1; with
+        0 samples are shown as they are.
+    train : int, default 100
+        Steps of L-BFGS; 0 trains nothing.
+    random_state : int, RandomState or None, default None
+        Chooses samples to start at, and what is hidden.
+
+    Attributes
+    ----------
+    memories_ : ndarray (n_memories, D)
+    loss_ : float
+        What was trained, the mean squared error of known features; NaN without training.
+    n_iter_ : int
+        Steps that were taken.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amsim.estimators import AssociativeAutoencoder
+    >>> X = np.repeat([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0]], 10, axis=0)
+    >>> model = AssociativeAutoencoder(2, beta=10.0, random_state=0).fit(X)
+    >>> model.complete([[0.0, np.nan, 1.0]]).round(1).tolist()
+    [[0.0, 0.0, 1.0]]
+    >>> codes = model.transform(X)
+    >>> bool(np.abs(model.inverse_transform(codes) - X).max() < 0.01)
+    True
+    """
+
+    def __init__(
+        self,
+        n_memories: int = 8,
+        beta: float = 1.0,
+        *,
+        hidden: float = 0.25,
+        train: int = 100,
+        random_state: Any = None,
+    ) -> None:
+        self.n_memories = n_memories
+        self.beta = beta
+        self.hidden = hidden
+        self.train = train
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> AssociativeAutoencoder:  # noqa: N803
+        """Find the memories. y is ignored."""
+        points, known = self._points(X, reset=True)
+        steps = checks.count("train", self.train, at_least=0)
+        hidden = checks.number("hidden", self.hidden, at_least=0.0, below=1.0)
+        count = checks.count("n_memories", self.n_memories)
+        if count > len(points):
+            raise ValueError(
+                f"n_memories={count} must be at most the number of samples, n_samples={len(points)}"
+            )
+        random = check_random_state(self.random_state)
+        means = points.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        memories, _ = kmeans_plusplus(np.where(known, points, means), count, random_state=random)
+        self.loss_, self.n_iter_ = float("nan"), 0
+        if steps:
+            copies = _COPIES if hidden else 1
+            points, known = np.tile(points, (copies, 1)), np.tile(known, (copies, 1))
+            shown = known & (random.random_sample(known.shape) >= hidden)
+            beta = self._beta()
+            found = _descend(
+                memories, steps, lambda rho: _completion(points, known, shown, rho, beta)
+            )
+            self.loss_, self.n_iter_ = float(found.fun), int(found.nit)
+            memories = found.x.reshape(memories.shape)
+        self.memories_ = checks.owned(memories)
+        self._n_features_out = count
+        return self
+
+    def network(self) -> Network:
+        """The memory behind the codes, to simulate, certify and compile.
+
+        Its first update from a point is what `inverse_transform` makes of the code.
+        """
+        check_is_fitted(self)
+        return dense_am(
+            self.memories_, hidden=Softmax(2 * self.beta), tau_hidden=0.1, similarity="euclidean"
+        )
+
+    def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """The share of each memory in each sample, (n, n_memories)."""
+        check_is_fitted(self)
+        points, known = self._points(X)
+        return _shares(points, known, self.memories_, self._beta())
+
+    def inverse_transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """The samples that these shares (n, n_memories) stand for, (n, D)."""
+        check_is_fitted(self)
+        codes = checks.array("X", X, ndim=2, largest=checks.LARGEST)
+        if codes.shape[1] != len(self.memories_):
+            raise ValueError(
+                f"X has shape {codes.shape}; it must be (n, {len(self.memories_)}), a share for "
+                f"each memory"
+            )
+        return np.asarray(codes @ self.memories_)
+
+    def complete(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """Samples with their NaN filled in, (n, D)."""
+        check_is_fitted(self)
+        points, known = self._points(X)
+        return np.where(known, points, self.inverse_transform(self.transform(X)))
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+        """Minus the mean squared error of known features as they are given back. y is ignored."""
+        check_is_fitted(self)
+        points, known = self._points(X)
+        return -_completion(points, known, known, self.memories_, self._beta())[0]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _beta(self) -> float:
+        return checks.number("beta", self.beta, above=0.0, at_most=checks.LARGEST)
+
+    def _points(
+        self,
+        X: Any,  # noqa: N803
+        reset: bool = False,
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Samples with 0 for what is not known, and what is."""
+        check_kind(X)
+        points = validate_data(
+            self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset
+        )
+        known = ~np.isnan(points)
+        return np.where(known, points, 0.0), known
+
+
+def _shares(
+    points: NDArray[np.float64], shown: NDArray[np.bool_], memories: NDArray[np.float64],
+    beta: float,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Softmax of -beta times the squared distances of shown features, (n, K)."""
+    far = shown @ (memories**2).T - 2 * (shown * points) @ memories.T
+    return np.asarray(Softmax(beta).activation(-far))
+
+
+def _completion(
+    points: NDArray[np.float64], known: NDArray[np.bool_], shown: NDArray[np.bool_],
+    memories: NDArray[np.float64], beta: float,
+) -> tuple[float, NDArray[np.float64]]:  # fmt: skip
+    """Mean squared error of known features, of which some are shown; gradient by the memories."""
+    share = _shares(points, shown, memories, beta)
+    error, count = known * (share @ memories - points), max(1, int(known.sum()))
+    pull = 2 * error / count
+    along = pull @ memories.T
+    scores = share * (along - np.sum(share * along, axis=1, keepdims=True))
+    gradient = share.T @ pull
+    gradient += 2 * beta * (scores.T @ (shown * points) - (scores.T @ shown) * memories)
+    return float(np.sum(error**2) / count), gradient
 
 
 def _descend(start: NDArray[np.float64], steps: int, objective: Objective) -> Any:
@@ -269,7 +445,7 @@ def _descend(start: NDArray[np.float64], steps: int, objective: Objective) -> An
     return minimize(flat, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": steps})
 
 
-def _check_kind(X: Any) -> None:  # noqa: N803
+def check_kind(X: Any) -> None:  # noqa: N803
     """Refuse what scikit-learn would read as something else, or in its own words."""
     given = checks.plain("X", X)
     if given.dtype.kind in "MmSUV" or (given.dtype.kind == "O" and given.ndim == 0):
