@@ -63,34 +63,13 @@ def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Ki
         Of float64 (B, 1) and (B, D); its `average` is the attention.
     """
     scaled: Array = (beta * queries).astype(kind)
-    step = max(_FEWEST, _CACHED // max(queries.shape))
-    return partial_attention(scaled, weights, beta * bias, step)
-
-
-def partial_attention(scaled: Array, weights: Array, shift: Array, step: int) -> Partial:
-    """The attention of queries to some memories, `step` of them at a time.
-
-    Parameters
-    ----------
-    scaled : ndarray (..., B, D)
-        beta q; its type is that of the products. Further axes in front are products of their own.
-    weights : ndarray (K, D)
-    shift : ndarray of float64 (K,) or (..., B, K)
-        beta b.
-    step : int
-
-    Returns
-    -------
-    Partial
-        Of float64 (..., B, 1) and (..., B, D).
-    """
-    kind, rows = scaled.dtype, scaled.shape[:-1]
-    peak: Array = np.full((*rows, 1), -np.inf, kind)
-    total, sums = np.zeros((*rows, 1)), np.zeros(scaled.shape)
+    step, shift = max(_FEWEST, _CACHED // max(queries.shape)), beta * bias
+    peak: Array = np.full((len(queries), 1), -np.inf, kind)
+    total, sums = np.zeros((len(queries), 1)), np.zeros(queries.shape)
     for first in range(0, len(weights), step):
         block: Array = weights[first : first + step].astype(kind, copy=False)
         logits: Array = scaled @ block.T
-        logits += shift[..., first : first + step].astype(kind)
+        logits += shift[first : first + step].astype(kind)
         higher = np.maximum(peak, logits.max(axis=-1, keepdims=True))
         logits -= higher
         np.exp(logits, out=logits)

@@ -306,9 +306,8 @@ def _end(memories, steps, cues, size, work):
 
 
 @inner
-def softmax_force(memories, steps, cues, size, work):
-    """work.drive of the listed cues, where memory units share a softmax."""
-    _begin(memories, steps, cues, size, work)
+def _attend(memories, cues, size, work):
+    """Add memories that share a softmax to the drives of the listed cues, not yet normalised."""
     for first in range(0, len(memories.bias), BLOCK):
         count = min(BLOCK, len(memories.bias) - first)
         if size > 1:
@@ -321,6 +320,13 @@ def softmax_force(memories, steps, cues, size, work):
                 used += _softmax_block(memories, count, line, place, cues[place], work)
             if used > 0:
                 _add_block(memories, first, count, cues, size, start, used, work)
+
+
+@inner
+def softmax_force(memories, steps, cues, size, work):
+    """work.drive of the listed cues, where memory units share a softmax."""
+    _begin(memories, steps, cues, size, work)
+    _attend(memories, cues, size, work)
     for place in range(size):
         _scale(work.drive, cues[place], 1.0 / work.total[place])
     _end(memories, steps, cues, size, work)
@@ -435,6 +441,28 @@ def _see_memories(memories, steps, cues, size, work):
         b = cues[place]
         if steps.cues[b].status == QUIET:
             steps.cues[b].beside = _memory_residual(memories, steps.x, b, work)
+
+
+# Memories of which others hold or read the rest.
+
+
+@compiled
+def softmax_part(memories, steps, cues, size, work):
+    """What these memories add to the softmax of the listed cues: peak, total and drive of `work`.
+
+    A cue has the same bits whatever other cues are listed.
+    """
+    _begin(memories, steps, cues, size, work)
+    _attend(memories, cues, size, work)
+
+
+@compiled
+def residual_part(memories, steps, cues, size, work):
+    """work.peak: the largest |tau dh/dt| of these memories, for the listed cues."""
+    for place in range(size):
+        b = cues[place]
+        work.decay[b] = math.exp(-memories.rate * steps.cues[b].time)
+        work.peak[place] = _memory_residual(memories, steps.x, b, work)
 
 
 # One loop for every kind of memory units, so that none compiles the code of the others.

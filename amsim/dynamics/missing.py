@@ -12,7 +12,7 @@ from ..lagrangians import Spherical
 from ..models.two_layer import own_bias
 from ..network import Network
 from ..patterns import Similarity, similarity
-from ..synapses import Array, Dense, Manhattan
+from ..synapses import Array, Dense, Manhattan, project_back_each, project_each
 
 
 def complete(
@@ -23,7 +23,8 @@ def complete(
 ) -> Array:
     """Features (B, D) with missing units at their stationary value for the known ones.
 
-    The similarity of the memories leaves the missing units out, on both sides.
+    The similarity of the memories leaves the missing units out, on both sides. The bits of a cue do
+    not depend on the others.
 
     Raises
     ------
@@ -33,13 +34,17 @@ def complete(
     kind, patterns = stored(network)
     visible, hidden = network.layers["visible"], network.layers["hidden"]
     g = cues if kind == "cosine" else visible.lagrangian.activation(cues)
-    known = similarity(g, patterns, kind, missing=missing)
+    if kind == "dot":
+        known = project_each(np.where(missing, 0.0, g), patterns)
+    else:
+        each = zip(g, missing, strict=True)
+        known = np.stack([similarity(x, patterns, kind, missing=gone) for x, gone in each])
     if kind == "euclidean":  # h of the network lacks what all memories have in common
         known = known + np.sum(np.where(missing, 0.0, g) ** 2, axis=-1, keepdims=True) / 2
     share = hidden.lagrangian.activation(known + inputs.get("hidden", 0.0))
     if kind == "manhattan":
         return np.where(missing, _medians(share, patterns), cues)
-    drive = share @ patterns + visible.bias + inputs.get("visible", 0.0)
+    drive = project_back_each(share, patterns) + visible.bias + inputs.get("visible", 0.0)
     return np.where(missing, drive, cues)
 
 

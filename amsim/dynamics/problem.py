@@ -132,6 +132,10 @@ class Problem:
     @cached_property
     def initial(self) -> dict[str, Array]:
         """States of the dynamic layers at t = 0, (B, *shape)."""
+        if self.batch > 1 and self.loop is not None and self.loop.visible not in self.given:
+            # Those that follow are of each cue alone, whose bits do not depend on the batch.
+            alone = [self.select(np.array([b])).initial for b in range(self.batch)]
+            return {name: np.concatenate([x[name] for x in alone]) for name in alone[0]}
         states = self.given
         if not states.keys() >= self.network.dynamic.keys():
             states = algebraic_start(self.network, states, self.inputs_at(0.0))

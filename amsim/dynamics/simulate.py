@@ -128,6 +128,8 @@ def simulate(
     workers : int, default 1
         Threads that share the cues of a batch, with `ExponentialIntegrator`; the result is the
         same to the bit. Each takes some cues at a time, 16 where memories act on Identity features.
+        They share the memories in place of the cues where one softmax joins 2^25 weights or more,
+        or a file.
     comm : mpi4py.MPI.Comm, optional
         Processes that make this call together and get the same result: each reads its own rows of
         the memories, which share a softmax. For `ExponentialIntegrator` and `FixedPoint`; the last

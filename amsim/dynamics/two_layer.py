@@ -267,13 +267,13 @@ def _arrays(loop: Loop) -> tuple[Array, Array]:
     back = forth[:0] if loop.back is None else loop.back.turned
     if forth.dtype != back.dtype:
         forth, back = (x.astype(np.float64, copy=False) for x in (forth, back))
-    forth, back = _wide(forth), _wide(back)
+    forth, back = widened(forth), widened(back)
     for array in (forth, back):
         array.flags.writeable = False  # of one type, whether the user may write to it or not
     return forth, back
 
 
-def _wide(weights: Array) -> Array:
+def widened(weights: Array) -> Array:
     """A view of the weights; of few columns a copy that fills a vector, with zeros behind."""
     missing = LANES - weights.shape[1]
     return weights.view() if missing <= 0 else np.pad(weights, [(0, 0), (0, missing)])

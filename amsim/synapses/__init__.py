@@ -10,7 +10,15 @@ and event engines and chips need the formulas.
 from .attention import Attention
 from .base import Array, HyperSynapse, Shape, block_diagonal
 from .convolution import Convolution
-from .dense import Dense, Pairwise, compacted, project, project_back, project_each
+from .dense import (
+    Dense,
+    Pairwise,
+    compacted,
+    project,
+    project_back,
+    project_back_each,
+    project_each,
+)
 from .directed import Directed
 from .integrated import Epanechnikov, Memories
 from .manhattan import Manhattan
@@ -33,6 +41,7 @@ __all__ = [
     "compacted",
     "project",
     "project_back",
+    "project_back_each",
     "project_each",
 ]
 

@@ -81,6 +81,18 @@ def project_back(activation: Array, weights: Array) -> Array:
     return out.reshape(*batch, -1)
 
 
+def project_back_each(activation: Array, weights: Array) -> Array:
+    """`project_back` of rows (B, K), each by a product of its own: its bits do not depend on B."""
+    activation = np.ascontiguousarray(_floating(activation))
+    out = np.zeros((len(activation), weights.shape[1]), activation.dtype)
+    step = _rows_per_block(weights, _CACHED_BYTES)
+    for start in range(0, len(weights), step):
+        block = weights[start : start + step].astype(activation.dtype, copy=False)
+        for row, place in zip(activation, out, strict=True):
+            place += row[start : start + step] @ block
+    return out
+
+
 class Pairwise(HyperSynapse):
     """A synapse whose force on a layer is a matrix times the activation of one other layer.
 

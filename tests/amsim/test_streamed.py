@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 
 import amsim as am
 from amsim.checks import is_mapped
+from amsim.dynamics import streamed
 from amsim.dynamics.build_problem import build_problem
 from amsim.dynamics.streamed import StreamedRun
 
@@ -91,7 +92,11 @@ def test_memories_that_start_elsewhere(mapped: Any) -> None:
     np.testing.assert_allclose(found["hidden"], exact["hidden"], rtol=0, atol=1e-9)
 
 
-def test_bits_depend_neither_on_the_batch_nor_on_the_workers(mapped: Any) -> None:
+def test_bits_depend_neither_on_the_batch_nor_on_the_workers(
+    mapped: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor on where the memories are, if they are large."""
+    monkeypatch.setattr(streamed, "_PART", 1 << 15)  # five parts
     patterns = stored("int8")
     net, given = memory(mapped(patterns)), cues(patterns)
     every = am.simulate(net, given, t1=2.0, times=[1.0, 2.0])
@@ -100,6 +105,9 @@ def test_bits_depend_neither_on_the_batch_nor_on_the_workers(mapped: Any) -> Non
     for b in (0, CUES - 1):
         alone = am.simulate(net, given[b], t1=2.0, times=[1.0, 2.0], workers=2)
         np.testing.assert_array_equal(alone["visible"], every["visible"][:, b])
+    monkeypatch.setattr(streamed, "_LARGE", 1)
+    inside = am.simulate(memory(patterns), given, t1=2.0, times=[1.0, 2.0], workers=2)
+    np.testing.assert_array_equal(inside["visible"], every["visible"])
 
 
 def test_one_pass_serves_all_cues(mapped: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,14 @@ def unlike() -> np.ndarray[Any, Any]:
     return np.asarray(cues)
 
 
+def apart() -> tuple[am.Network, np.ndarray[Any, Any]]:
+    """A memory and its cues, in numbers whose sums round."""
+    rng = np.random.default_rng(3)
+    return am.dense_am(rng.normal(size=(6, 24)), hidden=am.Softmax(0.5)), rng.normal(size=(24, 24))
+
+
+ROUNDED, NOISY = apart()
+
 CASES: dict[str, tuple[am.Network, Any, dict[str, Any]]] = {
     "to rest": (am.dense_am(PATTERNS, hidden=am.Softmax(0.5)), CUES, {}),
     "recorded": (
@@ -43,6 +51,8 @@ CASES: dict[str, tuple[am.Network, Any, dict[str, Any]]] = {
         {"times": np.linspace(0, 3, 7), "until": None},
     ),
     "starts of the memories": (am.dense_am(PATTERNS, hidden=am.Softmax(0.5)), starts(), {}),
+    "features that follow": (ROUNDED, {"hidden": NOISY[:, :6]}, {}),
+    "missing units": (ROUNDED, NOISY, {"missing": np.arange(24) < 9}),
     "single precision": (am.dense_am(LARGE, hidden=am.Softmax(0.05)), unlike(), {}),
     "events": (
         am.dense_am(PATTERNS, hidden=am.Softmax(0.5)),
