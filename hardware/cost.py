@@ -134,7 +134,6 @@ def estimate(
         raise TypeError(
             f"placement must be what hardware.place returns, got {type(placement).__name__}"
         )
-    if isinstance(placement, Placement):
-        check_run(placement.plan, run)
+    check_run(placement.plan, run)
     table = placement.chip if prices is None else chip_named(prices)
     return Estimate(placement, table, run.steps, lines_of(placement, run, table))

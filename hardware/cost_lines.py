@@ -70,7 +70,7 @@ def lines_of(placement: Placement | GraphPlacement, run: Result, table: Chip) ->
         synapses, flows = _graph_synapses(placement, sent), placement.flows_of(sent)
     else:
         counts = traffic.of_run(run)
-        synapses, flows = _synapses(placement, counts), placement.flows_of(counts).kinds
+        synapses, flows = _synapses(placement, counts), placement.flows_of(counts)
     operations = ("synaptic operations",) * 2
     lines = [
         _line(*operations, *synapses, table, "synapse_energy", "synapse_time"),

@@ -18,6 +18,8 @@ through one axon out of its own core. A core is full when one of these is:
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..chips import Chip
@@ -41,6 +43,27 @@ class Load:
     features: int
     memories: int
     normaliser: bool
+
+
+@dataclass(frozen=True)
+class Held:
+    """Units in one core.
+
+    Attributes
+    ----------
+    units : mapping of str to int
+        By layer; "features" and "memories" of a network of two layers.
+    normalisers : tuple of str
+        The layers whose normalisers are here.
+    """
+
+    units: Mapping[str, int]
+    normalisers: tuple[str, ...]
+
+    def with_all_of(self, other: Held) -> Held:
+        """Both together."""
+        units = dict(Counter(self.units) + Counter(other.units))
+        return Held(units, self.normalisers + other.normalisers)
 
 
 @dataclass(frozen=True)

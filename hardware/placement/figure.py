@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
     from matplotlib.figure import FigureBase
 
-    from .result import Placement
+    from .core import Held
+    from .result import AnyPlacement
 
 Floats = NDArray[np.float64]
 _WIDTH = 8.0
-# Okabe & Ito's blue, orange and green.
-_COLOURS = {"features": "#0072B2", "memories": "#E69F00", "both": "#009E73"}
+# Okabe & Ito's, one for each layer, in turn; green for cores that several share.
+_COLOURS = ("#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#999999")
+_SHARED = "#009E73"
+_SEVERAL = "several layers"
 _HOT = "#D55E00"
 _GAP = 0.56  # side of a router, of the distance between two
 _NAMED = 12  # with more routers across, cores carry no text
 
 
-def draw(placement: Placement, ax: Axes | None = None) -> FigureBase:
-    """What `Placement.plot` returns."""
+def draw(placement: AnyPlacement, ax: Axes | None = None) -> FigureBase:
+    """What `plot` of a placement returns."""
     rows, columns = placement.mesh.shape
     height = min(9.0, max(2.6, 1.0 + (_WIDTH - 1.4) * rows / columns))
     ax = blank(height).subplots() if ax is None else ax
@@ -48,7 +52,7 @@ def draw(placement: Placement, ax: Axes | None = None) -> FigureBase:
     return figure
 
 
-def _routers(ax: Axes, placement: Placement) -> None:
+def _routers(ax: Axes, placement: AnyPlacement) -> None:
     """Outlines of the routers and of the chips."""
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
@@ -67,7 +71,7 @@ def _routers(ax: Axes, placement: Placement) -> None:
     ax.add_collection(PatchCollection(boxes, fc="white", ec="0.8", lw=0.5, zorder=2))
 
 
-def _draw_links(ax: Axes, placement: Placement) -> LineCollection:
+def _draw_links(ax: Axes, placement: AnyPlacement) -> LineCollection:
     """Links by load; the two directions side by side, the hottest edged."""
     from matplotlib.collections import LineCollection
 
@@ -99,7 +103,7 @@ def _draw_links(ax: Axes, placement: Placement) -> LineCollection:
     return drawn
 
 
-def _cores(ax: Axes, placement: Placement) -> None:
+def _cores(ax: Axes, placement: AnyPlacement) -> None:
     """Every core, filled from below by the share of its synaptic memory that is used."""
     from matplotlib.patches import Rectangle
 
@@ -108,20 +112,21 @@ def _cores(ax: Axes, placement: Placement) -> None:
     size = _GAP / side * 0.86
     seen: dict[tuple[int, int], int] = {}
     named = placement.mesh.shape[1] <= _NAMED
-    for core, load in enumerate(placement.loads):
+    colours = _colours(placement)
+    for core, held in enumerate(placement.held):
         router = (int(placement.routers[core, 0]), int(placement.routers[core, 1]))
         slot = seen.get(router, 0)
         seen[router] = slot + 1
         x = router[0] + ((slot % side) + 0.5) * _GAP / side - _GAP / 2 - size / 2
         y = router[1] + ((slot // side) + 0.5) * _GAP / side - _GAP / 2 - size / 2
-        colour = _COLOURS[_kind(load.features, load.memories)]
-        memory = placement.use(core)[1]
+        colour = colours[_kind(held)]
+        memory = next(use for use in placement.use(core) if use.name == "synaptic bytes")
         full = memory.needed / (memory.there or memory.needed)
         ax.add_patch(Rectangle((x, y), size, size, fc=colour, alpha=0.25, lw=0, zorder=3))
         ax.add_patch(
             Rectangle((x, y + size * (1 - full)), size, size * full, fc=colour, lw=0, zorder=3)
         )
-        if load.normaliser:
+        if held.normalisers:
             ax.add_patch(Rectangle((x, y), size, size, fill=False, ec="black", lw=1.4, zorder=4))
             if named:
                 ax.text(
@@ -129,21 +134,30 @@ def _cores(ax: Axes, placement: Placement) -> None:
                 )
 
 
-def _kind(features: int, memories: int) -> str:
-    if features and memories:
-        return "both"
-    return "features" if features else "memories"
+def _kind(held: Held) -> str:
+    """The layer that a core is for, or that several share it; empty if a normaliser is alone."""
+    if len(held.units) > 1:
+        return _SEVERAL
+    return next(iter(held.units), "")
 
 
-def _legend(ax: Axes, placement: Placement) -> None:
+def _colours(placement: AnyPlacement) -> dict[str, str]:
+    """By what `_kind` says."""
+    layers = dict(zip(placement.sizes, cycle(_COLOURS), strict=False))
+    return {**layers, _SEVERAL: _SHARED, "": "black"}
+
+
+def _legend(ax: Axes, placement: AnyPlacement) -> None:
     from matplotlib.patches import Patch
 
-    kinds = {_kind(load.features, load.memories) for load in placement.loads}
+    kinds = {_kind(held) for held in placement.held}
     handles: list[Any] = [
-        Patch(fc=colour, label=kind) for kind, colour in _COLOURS.items() if kind in kinds
+        Patch(fc=colour, label=kind)
+        for kind, colour in _colours(placement).items()
+        if kind and kind in kinds
     ]
-    if placement.normaliser is not None:
-        handles.append(Patch(fc="white", ec="black", label="with the normaliser"))
+    if any(held.normalisers for held in placement.held):
+        handles.append(Patch(fc="white", ec="black", label="with a normaliser"))
     handles += [line for line in ax.collections if str(line.get_label()).startswith("hottest")]
     ax.legend(
         handles=handles,

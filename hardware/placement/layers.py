@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,9 @@ from ..kernels import DECAY_BITS
 from ..run import Result
 from . import mesh as meshes
 from .arrange import arrange
-from .core import Use
-from .mesh import Links, Mesh
-from .result import cores_per_chip
+from .core import Held, Use
+from .mesh import Mesh
+from .result import AnyPlacement, check_run, cores_per_chip, total
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -38,29 +39,8 @@ _WIDTH = 24  # of a state or a sum
 _MOST_MERGED = 256  # cores, beyond which putting them together would take long
 
 
-@dataclass(frozen=True)
-class Held:
-    """Units in one core.
-
-    Attributes
-    ----------
-    units : mapping of str to int
-        By layer.
-    normalisers : tuple of str
-        The layers whose normalisers are here.
-    """
-
-    units: Mapping[str, int]
-    normalisers: tuple[str, ...]
-
-    def with_all_of(self, other: Held) -> Held:
-        """Both together."""
-        units = dict(Counter(self.units) + Counter(other.units))
-        return Held(units, self.normalisers + other.normalisers)
-
-
 @dataclass(frozen=True, eq=False)
-class GraphPlacement:
+class GraphPlacement(AnyPlacement):
     """Neuro-cores for the units of a `GraphPlan`, and their places; made by `hardware.place`.
 
     Attributes
@@ -96,19 +76,9 @@ class GraphPlacement:
     _repr_html_ = fields_html
 
     @property
-    def n_cores(self) -> int:
-        """Neuro-cores that are used."""
-        return len(self.held)
-
-    @property
-    def n_chips(self) -> int:
-        """Chips that are used."""
-        return self.mesh.chips
-
-    @cached_property
-    def chips(self) -> Integers:
-        """The chip of each core, (n_cores,)."""
-        return self.mesh.chip_of(self.routers)
+    def sizes(self) -> dict[str, int]:
+        """Units of the network, by layer."""
+        return {name: units.size for name, units in self.plan.layers.items()}
 
     @cached_property
     def cores(self) -> dict[str, Integers]:
@@ -119,42 +89,6 @@ class GraphPlacement:
             for name in self.plan.layers
         }
 
-    @cached_property
-    def groups(self) -> dict[str, Integers]:
-        """The core of every unit as `amsim.Fabric` counts them: router by router, in rows."""
-        number = meshes.numbers(self.mesh, self.routers)
-        return {name: number[cores] for name, cores in self.cores.items()}
-
-    @property
-    def columns(self) -> int:
-        """Routers in a row of the mesh, all chips together."""
-        return self.mesh.shape[1]
-
-    @property
-    def per_router(self) -> int:
-        """Neuro-cores at a router."""
-        return self.mesh.per_router
-
-    @cached_property
-    def flows(self) -> Floats:
-        """Messages per cue from core to core, (n_cores, n_cores); the diagonal stays inside."""
-        return np.asarray(sum(self.flows_of(self.counts).values()), np.float64)
-
-    @property
-    def cut(self) -> float:
-        """Messages per cue between different cores."""
-        return float(self.flows.sum() - np.trace(self.flows))
-
-    @property
-    def hops(self) -> float:
-        """Messages per cue times the hops that each takes."""
-        return float((self.flows * meshes.distances(self.routers)).sum())
-
-    @cached_property
-    def links(self) -> Links:
-        """Messages per cue over each link of the mesh."""
-        return meshes.links(self.mesh, self.routers, self.flows)
-
     def flows_of(self, counts: Counts) -> dict[str, Floats]:
         """The messages from core to core, by kind, for other counts."""
         return _flows(self.plan, self.held, counts)
@@ -164,28 +98,9 @@ class GraphPlacement:
         core = checks.count("core", core, at_least=0, at_most=self.n_cores - 1)
         return uses(self.plan, self.chip, self.held[core], self.held)
 
-    def report(self) -> str:
-        """Cores, chips, how full they are, and the traffic."""
-        plan = self.plan
-        layers = ", ".join(f"{units.size:,} {name}" for name, units in plan.layers.items())
-        lines = [
-            f"{layers}, {plan.weight_bits} weight bits on {self.system.name} ({self.chip.name})",
-            f"cores     {self.n_cores:,} on {self.n_chips:,} chip{'s' * (self.n_chips > 1)}",
-            "",
-            f"{'most in a core':20} {'used':>10} {'there':>10}",
-        ]
-        for row in zip(*(self.use(core) for core in range(self.n_cores)), strict=True):
-            most = max(row, key=lambda use: use.needed)
-            there = "not public" if most.there is None else f"{most.there:,}"
-            lines.append(f"{most.name:20} {most.needed:10,} {there:>10}")
-        source = "a run" if self.measured else "units that are never silent on their turn"
-        lines += [
-            "",
-            f"messages per cue of {source}",
-            f"sent to a core       {self.flows.sum():14,.0f}",
-            f"between cores        {self.cut:14,.0f}",
-        ]
-        return "\n".join([*lines, "verified_on_hardware: false"])
+    def _node(self, core: int) -> dict[str, Any]:
+        held = self.held[core]
+        return {"units": dict(held.units), "normalisers": held.normalisers}
 
 
 def place_graph(
@@ -212,7 +127,7 @@ def place_graph(
             f"fewer units or weight_bits, or a larger system"
         )
     mesh = meshes.of(table, len(held), int(cores_per_chip(table, system).value or 0))
-    flows = np.asarray(sum(_flows(plan, held, counts).values()), np.float64)
+    flows = total(_flows(plan, held, counts))
     return GraphPlacement(
         plan=plan,
         chip=table,
@@ -234,12 +149,7 @@ def never_silent(plan: GraphPlan) -> Counts:
 
 def counts_of(plan: GraphPlan, run: Result) -> Counts:
     """What was sent in a run; unit by unit where its messages were recorded, else evenly."""
-    if not isinstance(run, Result):
-        raise TypeError(f"run must be what hardware.run returns, got {type(run).__name__}")
-    if run.plan is not plan and run.plan != plan:
-        raise ValueError(f"the run is one of another plan, {run.plan}; this is {plan}")
-    if run.steps < 1 or any(count.size == 0 for count in run.messages.values()):
-        raise ValueError("the run is empty: it has no steps or no cues")
+    check_run(plan, run)
     found = {}
     for kind in kinds(plan):
         if f"{kind}_out" in run.trace.signals:

@@ -22,7 +22,7 @@ from . import traffic
 from .arrange import arrange
 from .core import Load, Sizes
 from .layers import GraphPlacement, place_graph
-from .result import Placement, check_run, cores_per_chip, sizes_of
+from .result import Placement, check_run, cores_per_chip, sizes_of, total
 from .split import DoesNotFit, Rates, split
 
 _LEAST_BITS = 2
@@ -99,7 +99,7 @@ def place(
     visible = np.repeat(np.arange(len(loads)), [load.features for load in loads])
     hidden = np.repeat(np.arange(len(loads)), [load.memories for load in loads])
     normaliser = next((core for core, load in enumerate(loads) if load.normaliser), None)
-    flows = traffic.between_cores(counts, visible, hidden, normaliser, len(loads)).total
+    flows = total(traffic.between_cores(counts, visible, hidden, normaliser, len(loads)))
     return Placement(
         plan=plan,
         chip=table,

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .result import Placement
+    from .result import AnyPlacement
 
 
-def describe(placement: Placement) -> str:
-    """What `Placement.report` prints."""
+def describe(placement: AnyPlacement) -> str:
+    """What `report` of a placement prints."""
     plan, chip = placement.plan, placement.chip
-    memories, features = plan.units
+    sizes = ", ".join(f"{size:,} {name}" for name, size in placement.sizes.items())
     lines = [
-        f"{features:,} features, {memories:,} memories, {plan.weight_bits} weight bits on "
-        f"{placement.system.name} ({chip.name})",
+        f"{sizes}, {plan.weight_bits} weight bits on {placement.system.name} ({chip.name})",
         f"cores     {placement.n_cores:,} on {placement.n_chips:,} "
         f"chip{'s' * (placement.n_chips > 1)}; {_holding(placement)}",
     ]
@@ -39,16 +38,16 @@ def describe(placement: Placement) -> str:
     return "\n".join([*lines, "verified_on_hardware: false"])
 
 
-def _holding(placement: Placement) -> str:
+def _holding(placement: AnyPlacement) -> str:
     parts = []
-    for name in ("features", "memories"):
-        held = [n for load in placement.loads if (n := getattr(load, name))]
+    for name in placement.sizes:
+        held = [n for each in placement.held if (n := each.units.get(name, 0))]
         spread = f"{min(held):,}" if min(held) == max(held) else f"{min(held):,} to {max(held):,}"
         parts.append(f"{spread} {name} in {len(held):,}")
     return ", ".join(parts)
 
 
-def _row(placement: Placement, index: int) -> str:
+def _row(placement: AnyPlacement, index: int) -> str:
     uses = [placement.use(core)[index] for core in range(placement.n_cores)]
     most = max(uses, key=lambda use: use.needed)
     there = "not public" if most.there is None else f"{most.there:,}"

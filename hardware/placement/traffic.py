@@ -82,31 +82,10 @@ def _sent(messages: Integers) -> Floats:
     return np.asarray(np.count_nonzero(messages, axis=0).mean(axis=0))
 
 
-@dataclass(frozen=True, eq=False)
-class Flows:
-    """Messages from core to core, (n, n), by kind; the diagonal stays within a core."""
-
-    visible: Floats
-    hidden: Floats
-    rounds: Floats
-    normaliser: Floats
-
-    @property
-    def total(self) -> Floats:
-        """All kinds together."""
-        return self.visible + self.hidden + self.rounds + self.normaliser
-
-    @property
-    def kinds(self) -> dict[str, Floats]:
-        """The kinds by name."""
-        names = ("visible", "hidden", "rounds", "normaliser")
-        return {name: getattr(self, name) for name in names}
-
-
 def between_cores(
     counts: Counts, visible: Integers, hidden: Integers, normaliser: int | None, cores: int
-) -> Flows:
-    """One message for each core that holds listeners.
+) -> dict[str, Floats]:
+    """Messages from core to core, (n, n), by kind: one for each core that holds listeners.
 
     Parameters
     ----------
@@ -127,9 +106,9 @@ def between_cores(
     alone = np.zeros(cores)
     if normaliser is not None:
         alone[normaliser] = 1.0
-    return Flows(
-        visible=sent(visible, counts.visible)[:, None] * memories,
-        hidden=sent(hidden, counts.hidden)[:, None] * features,
-        rounds=sent(hidden, counts.rounds)[:, None] * alone,
-        normaliser=(counts.normaliser * alone)[:, None] * memories,
-    )
+    return {
+        "visible": sent(visible, counts.visible)[:, None] * memories,
+        "hidden": sent(hidden, counts.hidden)[:, None] * features,
+        "rounds": sent(hidden, counts.rounds)[:, None] * alone,
+        "normaliser": (counts.normaliser * alone)[:, None] * memories,
+    }

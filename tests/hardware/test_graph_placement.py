@@ -178,3 +178,19 @@ def test_costs_of_several_plans() -> None:
     )
     assert [row.weight_bits for row in table.rows] == [4, 8]
     assert all(row.estimate is not None for row in table.rows)
+
+
+def test_graph_figure_and_report_say_the_same() -> None:
+    placement = hw.place(PLAN, small_chip(synapse_bytes_per_core=100), run=RUN)
+    graph = placement.to_networkx()
+    assert [node["units"] for _, node in graph.nodes(data=True)] == [
+        dict(held.units) for held in placement.held
+    ]
+    assert sum(x["messages"] for *_, x in graph.edges(data=True)) == pytest.approx(placement.cut)
+    report = placement.report()
+    assert f"{placement.links.hottest:,.0f}" in report
+    assert "16 visible, 6 attention, 5 memories" in report
+    axes = placement.plot().axes[0]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[:3] == ["visible", "attention", "memories"]
+    assert "with a normaliser" in labels

@@ -365,6 +365,11 @@ def test_the_figure_shows_every_core() -> None:
     placement = hw.place(small_plan(), tight(synapse_bytes_per_core=40))
     figure = placement.plot()
     ax = figure.axes[0]
+    filled = [p.get_height() for p in ax.patches if p.get_facecolor()[3] == 1]  # type: ignore[attr-defined]
+    shares = [placement.use(core)[2] for core in range(placement.n_cores)]
+    assert {use.name for use in shares} == {"synaptic bytes"}
+    expected = [use.needed / (use.there or 1) for use in shares]
+    np.testing.assert_allclose(np.divide(filled, max(filled)), np.divide(expected, max(expected)))
     boxes = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
     assert len(boxes) == 2 * placement.n_cores + 1  # light, filled, and around the normaliser
     assert ax.get_xlabel() == "router, west to east"
