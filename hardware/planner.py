@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -103,105 +104,90 @@ def compile(
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be an amsim.Network, got {type(network).__name__}")
-    planner = compile_two_layers if is_two_layers(network) else compile_graph
-    return planner(
-        network,
-        chip,
-        weight_bits,
-        dt,
-        quantum=quantum,
-        cue_limit=cue_limit,  # type: ignore[arg-type] # a mapping is refused by number
-        input_limits=input_limits,
-        rounding=rounding,
-        seed=seed,
-    )
+    options = _Options(chip, weight_bits, dt, quantum, cue_limit, input_limits, rounding, seed)
+    if is_two_layers(network):
+        return _two_layers(read(network), options)
+    return _graph(graph_spec.read(network), options)
 
 
-def compile_two_layers(
-    network: Network,
-    chip: str = "loihi2",
-    weight_bits: int = 8,
-    dt: float | None = None,
-    *,
-    quantum: float = 0.0,
-    cue_limit: float | None = None,
-    input_limits: Mapping[str, float] | None = None,
-    rounding: Rounding = "nearest",
-    seed: checks.Seed = 0,
-) -> Plan:
+def compile_graph(network: Network, **options: Any) -> GraphPlan:
+    """`compile` by the planner of any layers, also for two."""
+    return _graph(graph_spec.read(network), _Options(**options))
+
+
+@dataclass(frozen=True, eq=False)
+class _Options:
+    """Those of `compile`; both planners ask for them by these methods, which check them."""
+
+    chip: str = "loihi2"
+    weight_bits: int = 8
+    dt: float | None = None
+    quantum: float = 0.0
+    cue_limit: float | Mapping[str, float] | None = None
+    input_limits: Mapping[str, float] | None = None
+    rounding: Rounding = "nearest"
+    seed: checks.Seed = 0
+
+    def of_all(self, layers: tuple[str, ...]) -> dict[str, Any]:
+        """What a request of any planner has; input limits by layer."""
+        _check_chip(self.chip)
+        return {
+            "chip": self.chip,
+            "input_limits": _input_limits(self.input_limits, layers),
+            "weight_bits": checks.count("weight_bits", self.weight_bits, at_least=2, at_most=8),
+            "quantum": checks.number("quantum", self.quantum, at_least=0.0),
+        }
+
+    def roundings(self) -> tuple[Rounding, np.random.Generator]:
+        """How weights are rounded, and by what chance."""
+        checks.choice("rounding", self.rounding, ROUNDINGS)
+        return self.rounding, checks.generator(self.seed)
+
+
+def _two_layers(spec: TwoLayer, options: _Options) -> Plan:
     """`compile` for features and memories."""
-    spec = read(network)
-    _check_chip(chip)
-    inputs = _input_limits(input_limits, ("visible", "hidden"))
-    weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
-    checks.choice("rounding", rounding, ROUNDINGS)
-    weight_scale = scale_of(spec.patterns, weight_bits)
-    values, rng = spec.patterns * weight_scale, checks.generator(seed)
-    with _beyond_floats(float(np.abs(spec.patterns).max())):
+    given = options.of_all(("visible", "hidden"))
+    inputs = given.pop("input_limits")
+    size = float(np.abs(spec.patterns).max())
+    weight_scale = scale_of(spec.patterns, given["weight_bits"])
+    with _beyond_floats(size):
         bias = spec.hidden.bias * weight_scale * weight_scale
-        weights = rounded(values, rounding, rng, bias=bias)
-    quantum = checks.number("quantum", quantum, at_least=0.0)
+        weights = rounded(spec.patterns * weight_scale, *options.roundings(), bias=bias)
     request = Request(
         spec=spec,
-        chip=chip,
-        weight_bits=weight_bits,
         weights=weights,
         weight_scale=weight_scale,
-        dt=_dt(spec, dt),
-        quantum=quantum,
-        cue_limit=_cue_limit(spec, cue_limit),
+        dt=_dt(spec, options.dt),
+        cue_limit=_cue_limit(spec, options.cue_limit),
         input_visible=inputs["visible"],
         input_hidden=inputs["hidden"],
+        **given,
     )
-    with _beyond_floats(float(np.abs(spec.patterns).max())):
+    with _beyond_floats(size):
         plan = fit(request)
-    _check_quantum(quantum, plan.visible.output_scale)
+    _check_quantum(request.quantum, plan.visible.output_scale)
     ranges.prove(plan)  # first: of a network that does not fit, it names the signal
-    longest = max(float(np.max(spec.visible.tau)), float(np.max(spec.hidden.tau)))
-    plan = replace(plan, steps=_steps(longest, plan))
+    plan = replace(plan, steps=_steps(plan))
     domain.check(plan)
     return plan
 
 
-def compile_graph(
-    network: Network,
-    chip: str = "loihi2",
-    weight_bits: int = 8,
-    dt: float | None = None,
-    *,
-    quantum: float = 0.0,
-    cue_limit: float | Mapping[str, float] | None = None,
-    input_limits: Mapping[str, float] | None = None,
-    rounding: Rounding = "nearest",
-    seed: checks.Seed = 0,
-) -> GraphPlan:
+def _graph(graph: graph_spec.Graph, options: _Options) -> GraphPlan:
     """`compile` for any other layers."""
-    graph = graph_spec.read(network)
-    _check_chip(chip)
-    inputs = _input_limits(input_limits, tuple(network.layers))
-    weight_bits = checks.count("weight_bits", weight_bits, at_least=2, at_most=8)
-    checks.choice("rounding", rounding, ROUNDINGS)
-    weights = _graph_weights(graph, weight_bits, rounding, checks.generator(seed))
-    quantum = checks.number("quantum", quantum, at_least=0.0)
-    cues = _cue_limits(graph, cue_limit)
+    given = options.of_all(tuple(graph.network.layers))
+    weights = _graph_weights(graph, given["weight_bits"], *options.roundings())
+    cues = _cue_limits(graph, options.cue_limit)
     request = graph_planner.Request(
-        graph=graph,
-        chip=chip,
-        weight_bits=weight_bits,
-        weights=weights,
-        dt=_graph_dt(network, cues) if dt is None else checks.number("dt", dt, above=0.0),
-        quantum=quantum,
-        cue_limits=cues,
-        input_limits=inputs,
-    )
+        graph=graph, weights=weights, dt=_graph_dt(graph.network, cues, options.dt),
+        cue_limits=cues, **given,
+    )  # fmt: skip
     with _beyond_floats(max(float(np.abs(each).max()) for each in graph.weights)):
         plan = graph_planner.fit(request)
     for units in plan.layers.values():
         if units.normaliser is None:
-            _check_quantum(quantum, units.output_scale)
+            _check_quantum(request.quantum, units.output_scale)
     bounds.prove(plan)
-    longest = max(float(np.max(layer.tau)) for layer in network.layers.values())
-    plan = replace(plan, steps=_steps(longest, plan))
+    plan = replace(plan, steps=_steps(plan))
     check_domain(plan)
     return plan
 
@@ -303,8 +289,10 @@ def _beyond_floats(size: float) -> Iterator[None]:
         ) from error
 
 
-def _graph_dt(network: Network, cued: Mapping[str, float]) -> float:
+def _graph_dt(network: Network, cued: Mapping[str, float], dt: float | None) -> float:
     """1/20 of the smallest time constant of the cued layers, or of all if those are algebraic."""
+    if dt is not None:
+        return checks.number("dt", dt, above=0.0)
     every = [network.layers[name].tau for name in cued]
     every = [tau for tau in every if tau.any()] or [x.tau for x in network.dynamic.values()]
     return min(float(np.min(tau)) for tau in every) / _STEPS_PER_TAU
@@ -331,7 +319,8 @@ def _cue_limits(graph: graph_spec.Graph, limit: object) -> dict[str, float]:
     return {layers[0]: max(touching, default=1.0)}
 
 
-def _steps(longest: float, plan: Plan | GraphPlan) -> int:
+def _steps(plan: Plan | GraphPlan) -> int:
+    longest = max(float(np.max(layer.tau)) for layer in plan.network.layers.values())
     steps = plan.period * math.ceil(_HORIZON * longest / plan.dt)
     if steps > MOST_STEPS:
         raise ValueError(
@@ -341,7 +330,7 @@ def _steps(longest: float, plan: Plan | GraphPlan) -> int:
     return steps
 
 
-def _cue_limit(spec: TwoLayer, limit: float | None) -> float:
+def _cue_limit(spec: TwoLayer, limit: object) -> float:
     return (
         float(np.abs(spec.patterns).max())
         if limit is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ import amsim as am
 
 from .graphs.plan import GraphPlan
 from .plan import Plan
-from .planner import compile_graph, compile_two_layers
+from .planner import compile as compile_network
+from .planner import compile_graph
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def plan(rng: np.random.Generator, net: am.Network) -> Plan:
         options["cue_limit"] = largest * rng.uniform(0.1, 3)
     if rng.random() < 0.3:
         options["input_limits"] = {"visible": largest * rng.random(), "hidden": rng.random()}
-    return compile_two_layers(net, weight_bits=int(rng.integers(2, 9)), **options)
+    return cast(Plan, compile_network(net, weight_bits=int(rng.integers(2, 9)), **options))
 
 
 def graph(rng: np.random.Generator) -> am.Network:

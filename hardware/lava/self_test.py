@@ -6,7 +6,8 @@ import amsim as am
 
 from ..emulator import emulate
 from ..jobs import prepare
-from ..planner import compile_two_layers
+from ..plan import Plan
+from ..planner import compile
 from .backend import run
 from .workers import LavaError
 
@@ -26,7 +27,8 @@ def self_test() -> None:
     >>> hardware.lava.self_test()                                      # doctest: +SKIP
     """
     patterns = am.patterns.random(2, 8, seed=0)
-    plan = compile_two_layers(am.dense_am(patterns))
+    plan = compile(am.dense_am(patterns))
+    assert isinstance(plan, Plan)
     job, _ = prepare(plan, am.patterns.corrupt(patterns, flip=0.2, seed=1), steps=10 * plan.period)
     found, expected = run(plan, job).final, emulate(plan, job).final
     for name, state in expected.items():
