@@ -15,10 +15,15 @@ from amsim.theory import timing
 from experiments import (
     capacity,
     certified_basin,
+    free_clocks,
     frustrated_links,
     heterogeneous_tau,
     message_loss,
+    mismatch,
+    noise_floor,
+    shared_losses,
     spurious,
+    weight_drift,
 )
 from experiments.runner.design import Design
 from experiments.runner.tolerance import LEVEL, Mean, crossing, judged, spread_of_mean
@@ -106,6 +111,94 @@ def of_full_links():
         deep = lambda d, at=at: at(d) & (d.places == 64)  # noqa: E731
         yield data, changed(data, deep, error=times(0.4))
     yield data, changed(data, lambda d: d.bus == "wait", messages=times(2.0))
+
+
+def of_bus_quantum():
+    def law(rng, star, ratio, **_):
+        expected = star * (ratio / 2 if ratio > 1 else 0.5 / ratio)
+        return {"error": expected * (1 + 0.01 * rng.normal()), "expected": expected, "wait": 0.1}
+
+    data = world("bus_quantum", law)
+    for star in data.star.values:
+        here = lambda d, star=star: d.star == star  # noqa: E731
+        yield data, changed(data, here, error=lambda x: x / x.ratio)  # what waits costs nothing
+        yield data, changed(data, here, error=lambda x: x * x.ratio)
+        for ratio in (0.25, 4.0):
+            at = lambda d, here=here, ratio=ratio: here(d) & (d.ratio == ratio)  # noqa: E731
+            yield data, changed(data, at, error=times(0.2))
+
+
+def of_shared_losses():
+    def law(rng, kind, features, loss, **_):
+        failed = shared_losses.failing(kind, loss)
+        return {
+            "spread": features ** shared_losses.POWERS[kind] * np.exp(0.05 * rng.normal()),
+            "failed": max(failed * (1 + 0.2 * rng.normal()), 0), "lost": loss + 0.01 * rng.normal(),
+        }  # fmt: skip
+
+    data = world("shared_losses", law)
+    for kind, power in shared_losses.POWERS.items():
+        at = lambda d, kind=kind: d.kind == kind  # noqa: E731
+        wrong = -0.5 - power
+        yield data, changed(data, at, spread=lambda x, wrong=wrong: x.features**wrong)
+        if "jitter" not in kind:
+            yield data, changed(data, at, failed=lambda x: x + 0.05 * (x.repeat > 0))
+        if kind in ("single losses", "bursts"):
+            yield data, changed(data, at, lost=plus(0.03))
+
+
+def of_free_clocks():
+    def law(rng, period, skew, pairs, **_):
+        edge = float(free_clocks.largest_gap(period))
+        gap = rng.uniform(edge, period / 2) if skew else 0.0
+        return {
+            "cycles_barrier": rng.binomial(pairs, 0.5) / pairs, "cycles_free": float(gap < edge),
+            "gap_free": gap, "differs_free": 0.1,
+        }  # fmt: skip
+
+    data = world("free_clocks", law)
+    yield data, changed(data, differs_barrier=plus(1e-6))
+    yield data, changed(data, cycles_barrier=lambda x: 0 * x + 1)
+    yield data, changed(data, lambda d: d.skew == 0, cycles_free=lambda x: x * (x.repeat > 0))
+    yield data, changed(data, lambda d: d.skew > 0, cycles_free=lambda x: x + (x.repeat == 0))
+    yield data, changed(data, changed=plus(0.02))
+
+
+def of_mismatch():
+    def law(rng, kind, amount, **_):
+        lost = {"held": 2 * amount, "flipped": 2 * amount}.get(kind, amount)
+        recalled = np.exp(-lost) + 0.002 * rng.normal()
+        return {
+            "recalled": recalled, "expected": np.exp(-amount) + 0.002 * rng.normal(),
+            "error": mismatch.off(amount) * (1 + 0.01 * rng.normal()),
+        }  # fmt: skip
+
+    data = world("mismatch", law)
+    for kind in ("symmetric", "apart", "held", "zero"):
+        at = lambda d, kind=kind: d.kind == kind  # noqa: E731
+        yield data, changed(data, at, recalled=plus(-0.1 if kind != "zero" else -0.5))
+    yield data, changed(data, error=times(1.05))
+
+
+def of_noise_floor():
+    def law(rng, ratio, levels, slot, units, time, **_):
+        rate = noise_floor.rate(ratio, noise_floor.OFFSETS[levels], slot)
+        return {"rate": rng.poisson(rate * units * time) / units / time}
+
+    data = world("noise_floor", law, units=2000)
+    yield data, changed(data, rate=times(1.5))
+
+
+def of_weight_drift():
+    def law(rng, kind, age, beta, features, memories, **_):
+        left = float(weight_drift.remaining(kind, age))
+        found = weight_drift.expected(left, beta, features, memories)
+        return {"overlap": found + 0.005 * rng.normal()}
+
+    data = world("weight_drift", law)
+    yield data, changed(data, overlap=plus(0.05))
+    yield data, changed(data, lambda d: d.kind == "drift", overlap=plus(-0.05))
+    yield data, changed(data, lambda d: d.kind == "one gain", overlap=times(0.9))
 
 
 def of_spurious():
