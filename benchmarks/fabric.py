@@ -7,8 +7,8 @@
 bus that serves all of them in time, with one that is overloaded after the cue, and without one (the
 general engine). A message to one layer is read by every unit of it; compiling is not counted.
 `delay` drives one link with messages at random times and compares the mean wait with the formula of
-Pollaczek and Khinchine; of links with places, the share that is lost. `chips` recalls one digit
-over the links of chips, for networks of several time constants.
+Pollaczek and Khinchine; of links with places, the share that is lost. `chips` recalls random
+patterns over the links and with the clocks of chips, for networks of several time constants.
 """
 
 from __future__ import annotations
@@ -122,29 +122,63 @@ def delay(path: Path | None) -> None:
     lettered(figure).savefig(path, dpi=130)
 
 
+ASKED = 100e-9  # s, for times that nobody published
+
+
 def chips() -> None:
-    """The same recall over the links of chips, the faster the network the more they matter."""
+    """Which chip breaks a memory: recalls over links and clocks as they are, and what is proven."""
+    from amsim.dynamics.events import CLOCKS, FABRICS
+
+    taus = (1e-2, 1e-3, 1e-4, 1e-5)
+    print("\nrecalled / proven / lost of 12 cues at tau = "
+          + ", ".join(f"{1e3 * tau:g}" for tau in taus) + " ms")  # fmt: skip
+    for name in dict.fromkeys((*FABRICS, *CLOCKS)):
+        links, clock = FABRICS.get(name, {}), CLOCKS.get(name, {})
+        for part in ("", "links", "clock") if links and clock else ("",):
+            cells = [on_chip(name, tau, part) for tau in taus]
+            print(f"{name:13} {part and 'its ' + part + ' alone':15}", " ".join(cells))
+        assumed = [key for key, figure in {**links, **clock}.items() if figure.basis == "assumed"]
+        asked = [key for key, figure in links.items() if figure.value is None]
+        print(f"    assumed: {', '.join(assumed)}")
+        if asked:
+            print(f"    asked, here 100 ns each: {', '.join(asked)}")
+
+
+def on_chip(name: str, tau: float, part: str) -> str:
+    """Recalls of 12 cues over what a chip has, or over its links or with its clock alone."""
+    from dataclasses import replace
+
     import numpy as np
 
     import amsim as am
+    from amsim.dynamics.events import FABRICS
 
-    quantum = 0.02
-    patterns = am.patterns.digits(10, seed=0)
-    net = am.dense_am(patterns, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
-    cue = am.patterns.corrupt(patterns[0], flip=0.2, seed=1)
-    plain = am.simulate(net, cue, solver=am.EventDriven(quantum, am.Timing()))
-    groups = {"visible": np.arange(64) // 16, "hidden": 4}
-    print("\nchip           tau     status       error   lost  held back  signs that differ")
-    for name in ("loihi1", "spinnaker1", "brainscales2"):
-        for tau in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
-            fabric = am.Fabric.chip(name, tau=tau, groups=groups)
-            solver = am.EventDriven(quantum, am.Timing(fabric=fabric))
-            traj = am.simulate(net, cue, solver=solver, t1=500.0)
-            lost = sum(int(n) for n in traj.stats["link_dropped"].values())
-            wrong = int((np.sign(traj.final["visible"]) != np.sign(plain.final["visible"])).sum())
-            error = float(traj.stats["register_error"]) / quantum
-            print(f"{name:12} {tau:6.0e} s  {traj.status:11} {error:6.2f} {lost:6d} "
-                  f"{int(traj.stats['held_back']):10d} {wrong:8d}")  # fmt: skip
+    quanta, margin = {"visible": 0.05, "hidden": 1e-3}, 0.5
+    patterns = am.patterns.random(20, 64, seed=0)
+    damaged = am.patterns.corrupt(patterns[:12], flip=0.25, seed=1)
+    cues = {"visible": damaged, "hidden": np.zeros((12, 20))}  # memories have to be told
+    net = am.dense_am(patterns, hidden=am.Softmax(1.0))
+    groups = {"visible": np.arange(64) // 16, "hidden": 4 + np.arange(20) // 10}
+    fabric = None
+    if name in FABRICS:
+        asked = {key: ASKED for key, figure in FABRICS[name].items() if figure.value is None}
+        fabric = am.Fabric.chip(name, tau=tau, groups=groups, **asked)
+    timing = am.Timing.chip(name, tau=tau, fabric=fabric)
+    if part == "links":
+        timing = replace(timing, clock=None)
+    if part == "clock":
+        timing = replace(timing, fabric=am.Fabric(groups=groups))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = am.simulate(net, cues, solver=am.EventDriven(quanta, timing), t1=500.0)
+    recalled = np.abs(run.final["visible"] - patterns[:12]).max(axis=1) <= margin
+    lost = sum(int(n.sum()) for n in run.stats["link_dropped"].values())
+    proven = "-"
+    if timing.clock is None and fabric is not None:
+        found = am.recall_on_chip(net, cues, patterns[:12], fabric, quantum=quanta, margin=margin,
+                                  attack=False)  # fmt: skip
+        proven = str(int((found.verdicts == "proven").sum()))
+    return f"{int(recalled.sum()):4d} /{proven:>3} /{lost:6d}"
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 r"""Does recall end in the same state without a clock as by the differential equation?
 
-Damaged digits and random patterns are recalled three times: by the differential equation, by events
+Damaged digits and random patterns are recalled by the differential equation, by events
 whose messages arrive at once, and by events with everything that hardware does to messages: random
 delays of each link, jitter, loss (healed by heartbeats), drifting clocks that allow a message only
-at their ticks, and a different time constant for every unit.
+at their ticks, and a different time constant for every unit. And as on three chips: over the links
+and with the clocks of Loihi 1, SpiNNaker 1 and BrainScaleS-2, as far as they are published, with 64
+features in four cores or chips and memories in a fifth, and heartbeats, since links may drop.
 
 Prediction: the interval images of a certified cue shrink to one fixed point, and then every
 execution ends there, whatever the delays, losses and clocks (asynchronous convergence theorem:
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +40,9 @@ _RESIDUAL = 1e-3  # |tau dx/dt| at which a run is at rest
 _FINE, _SAME = 1e-9, 1e-6  # the same where it is continued, and how near that comes to Newton's
 _LONGEST = 200.0  # in units of tau
 _STEP = 0.2  # resolution of times, in units of tau
+_HEARTBEAT = 5.0  # in units of tau
+CHIPS = ("loihi1", "spinnaker1", "brainscales2")
+EXECUTIONS = ("equation", "events", "everything", *CHIPS)
 
 
 def measure(
@@ -54,6 +60,7 @@ def measure(
     drift: float,
     tau_spread: float,
     near: float,
+    tau: float,
     seed: np.random.SeedSequence,
 ) -> Mapping[str, ArrayLike]:
     """Recall some damaged patterns of one set."""
@@ -76,10 +83,14 @@ def measure(
             scope="link",
             jitter=jitter,
             drop=drop,
-            heartbeat=5.0,
+            heartbeat=_HEARTBEAT,
             tau_spread=tau_spread,
             clock=am.Periodic(0.1, drift=drift, jitter=0.05),
         )
+    elif execution in CHIPS:
+        timing = _chip(execution, tau, net)
+    elif execution not in EXECUTIONS:
+        raise ValueError(f"execution is {execution!r}; use {', '.join(map(repr, EXECUTIONS))}")
     solver = None if execution == "equation" else am.EventDriven(quantum, timing)
     with warnings.catch_warnings():
         # Unequal taus in a softmax group lose the descent of the energy; the certificate remains.
@@ -104,6 +115,16 @@ def measure(
         "messages": sum(messages.values()) if messages else np.full(cues, np.nan),
         "settled": traj.statuses == "settled",
     }
+
+
+def _chip(name: str, tau: float, net: am.Network) -> am.Timing:
+    """Features in four groups, memories in a fifth; tau in seconds."""
+    import amsim as am
+
+    size = net.layers["visible"].size
+    groups = {"visible": 4 * np.arange(size) // size, "hidden": 4}
+    fabric = am.Fabric.chip(name, tau=tau, groups=groups)
+    return replace(am.Timing.chip(name, tau=tau, fabric=fabric), heartbeat=_HEARTBEAT)
 
 
 def _target(net: am.Network, damaged: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -155,10 +176,11 @@ def judge(data: xr.Dataset) -> list[Claim]:
 
 def draw(data: xr.Dataset) -> Figure:
     """Draw shares, times and messages over damage, a line for each execution."""
-    from amsim.gallery.style import BLUE, GREEN, ORANGE, label, panels
+    from amsim.gallery.style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, label, panels
 
-    figure, ((left, middle, right),) = panels(1, 3, 3.6)
-    colours = dict(zip(("equation", "events", "everything"), (BLUE, GREEN, ORANGE), strict=True))
+    figure, ((left, middle, right),) = panels(1, 3, 4.4)
+    palette = (BLUE, GREEN, ORANGE, RED, PURPLE, SKY)
+    colours = dict(zip(EXECUTIONS, palette, strict=True))
     styles = {"digits": {"ls": "-", "marker": "o"}, "random": {"ls": "--", "marker": "s"}}
     over, damage = ("repeat", "cue"), 100 * data.flip
     for memories in data.memories.values:
@@ -184,7 +206,7 @@ def draw(data: xr.Dataset) -> Figure:
 
 _FIXED = {
     "quantum": 0.05, "delay": 1.0, "jitter": 0.5, "drop": 0.1, "drift": 0.05, "tau_spread": 0.3,
-    "near": 0.5,
+    "near": 0.5, "tau": 1e-3,
 }  # fmt: skip
 
 EXPERIMENT = Experiment(
@@ -194,7 +216,7 @@ EXPERIMENT = Experiment(
     parameters={
         "memories": Quantity("what is stored: handwritten digits or random patterns of 64 units"),
         "flip": Quantity("flipped share of the units of a cue"),
-        "execution": Quantity("differential equation, events at once, or events with everything"),
+        "execution": Quantity("differential equation, events at once, with everything, or a chip"),
         "patterns": Quantity("stored patterns"),
         "cues": Quantity("cues of each set"),
         "beta": Quantity("inverse temperature of the memories"),
@@ -205,6 +227,7 @@ EXPERIMENT = Experiment(
         "drift": Quantity("spread of the clocks, which tick every 0.1 tau"),
         "tau_spread": Quantity("spread of the logarithm of time constants"),
         "near": Quantity("distance within which a run has arrived"),
+        "tau": Quantity("the unit of tau on a chip", "s"),
     },
     results={
         "distance": Quantity(
@@ -228,7 +251,7 @@ EXPERIMENT = Experiment(
         "toy": {
             "memories": ("digits", "random"),
             "flip": (0.1, 0.2, 0.4),
-            "execution": ("equation", "events", "everything"),
+            "execution": EXECUTIONS,
             "patterns": 30,
             "cues": 4,
             "beta": 0.75,
@@ -238,7 +261,7 @@ EXPERIMENT = Experiment(
         "paper": {
             "memories": ("digits", "random"),
             "flip": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45),
-            "execution": ("equation", "events", "everything"),
+            "execution": EXECUTIONS,
             "patterns": 200,
             "cues": 10,
             "beta": 0.75,

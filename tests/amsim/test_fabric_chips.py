@@ -115,8 +115,14 @@ def test_clocks_of_chips() -> None:
     assert am.Timing.chip("truenorth", tau=1e-2).fabric is None
     with pytest.raises(ValueError, match="no number 'places'; there are step, overhead"):
         am.Timing.chip("loihi1", tau=1e-4, places=3)
-    with pytest.raises(ValueError, match=r"Timing\.chip: name"):
+    free = am.Timing.chip("brainscales2", tau=1e-4)
+    assert free.clock is None and free.fabric is not None
+    with pytest.raises(ValueError, match="no number 'step'; it has no clock"):
+        am.Timing.chip("brainscales2", tau=1e-4, step=1e-3)
+    with pytest.raises(ValueError, match="of neurogrid nobody published out_time"):
         am.Timing.chip("neurogrid", tau=1e-4)
+    with pytest.raises(ValueError, match=r"Timing\.chip: name"):
+        am.Timing.chip("tianjic", tau=1e-4)
 
 
 @pytest.mark.parametrize("name", FABRICS)

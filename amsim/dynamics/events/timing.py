@@ -162,13 +162,13 @@ class Timing:
 
         Parameters
         ----------
-        name : {"loihi1", "spinnaker1", "truenorth"}
-            Chips whose units send at barriers or ticks.
+        name : {"loihi1", "spinnaker1", "truenorth", "brainscales2", "neurogrid", "dynapse"}
+            Units of the first three send at barriers or ticks; the others have no clock.
         tau : float
             Seconds in the unit of time, which is that of the network's tau.
         fabric : Fabric, optional
-            By default that of `Fabric.chip`; none for TrueNorth, of whose links nothing is
-            published. Clocks of SpiNNaker are those of its groups.
+            By default that of `Fabric.chip`, in which each layer is a group; none for TrueNorth, of
+            whose links nothing is published. Clocks of SpiNNaker are those of its groups.
         **given
             Other numbers than those of ``amsim.dynamics.events.CLOCKS[name]``, under their names
             there, times in seconds.
@@ -189,14 +189,14 @@ class Timing:
         >>> am.Timing.chip("loihi1", tau=1e-5, step=1e-5, overhead=0.0).clock
         Barrier(step=1.0, overhead=0.0)
         """
-        figures = CLOCKS[checks.choice("Timing.chip: name", name, tuple(CLOCKS))]
+        checks.choice("Timing.chip: name", name, tuple(dict.fromkeys((*CLOCKS, *FABRICS))))
+        figures = CLOCKS.get(name, {})
         seconds = checks.number("Timing.chip: tau", tau, at_least=checks.SMALLEST,
                                 at_most=checks.LARGEST)  # fmt: skip
         for each in given:
             if each not in figures:
-                raise ValueError(
-                    f"Timing.chip: {name} has no number {each!r}; there are {', '.join(figures)}"
-                )
+                there = f"there are {', '.join(figures)}" if figures else "it has no clock"
+                raise ValueError(f"Timing.chip: {name} has no number {each!r}; {there}")
         value: dict[str, Any] = {}
         for each, figure in figures.items():
             number = given.get(each, figure.value)
@@ -204,7 +204,9 @@ class Timing:
             if timed:
                 number = checks.number(f"Timing.chip: {each}", number, at_least=0.0) / seconds
             value[each] = number
-        clock = Barrier(**value) if "step" in value else Periodic(per="group", **value)
+        clock: Barrier | Periodic | None = None
+        if figures:
+            clock = Barrier(**value) if "step" in value else Periodic(per="group", **value)
         if fabric is None and name in FABRICS:
             fabric = Fabric.chip(name, tau=seconds)
         return cls(clock=clock, fabric=fabric)
