@@ -70,8 +70,13 @@ def hops(route: Any, a: int, b: int, groups: int) -> list[str]:
 class Simulator:
     """One cue of units with the outputs tanh(beta x), or x where beta is 0."""
 
-    def __init__(self, weights: Any, units: Any, quantum: float, fabric: am.Fabric) -> None:
+    def __init__(
+        self, weights: Any, units: Any, quantum: float, fabric: am.Fabric,
+        barrier: am.Barrier | None = None,
+    ) -> None:  # fmt: skip
         self.weights, self.quantum, self.fabric = weights, quantum, fabric
+        self.barrier, self.began, self.steps = barrier, 0.0, 0
+        self.unread: list[tuple[Packet, int]] = []  # what has come since the last barrier
         self.x, self.tau, self.bias, self.beta, self.delay, self.group, self.layer = units
         self.heap: list[tuple[float, int, int, Callable[[], None]]] = []
         self.count = itertools.count()
@@ -131,13 +136,23 @@ class Simulator:
         self.version[i] += 1
         way = self.target[i] - self.x[i]
         level = float(self.said[i] + math.copysign(self.quantum, way))
-        if self.held[i] or not way or (self.beta[i] and abs(level) >= 1):
+        if self.held[i] or self.barrier or not way or (self.beta[i] and abs(level) >= 1):
             return
         left = self.target[i] - (math.atanh(level) / self.beta[i] if self.beta[i] else level)
         if way / left > 0:
             when = self.now + self.tau[i] * math.log(max(way / left, 1.0))
             version = self.version[i]
             self.add(when, lambda: self.reached(i, version, level), 1 + i)
+
+    def step(self) -> None:
+        """At a barrier what has come is read, and then all units look."""
+        self.began, self.steps, unread, self.unread = self.now, self.steps + 1, self.unread, []
+        for packet, there in unread:
+            self.read(packet, there)
+        for i in range(len(self.x)):
+            self.move(i)
+            if not self.held[i] and abs(self.output(i) - self.said[i]) >= self.quantum:
+                self.reached(i, self.version[i], self.output(i))
 
     def reached(self, i: int, version: int, level: float) -> None:
         if version == self.version[i]:
@@ -151,6 +166,12 @@ class Simulator:
         heapq.heappush(self.heap, (time, order, next(self.count), what))
 
     def arrive(self, packet: Packet, there: int) -> None:
+        if self.barrier:
+            self.unread.append((packet, there))
+        else:
+            self.read(packet, there)
+
+    def read(self, packet: Packet, there: int) -> None:
         i = packet.unit
         stamp, old = self.registers.get((i, there), (-1, self.start[i]))
         if packet.stamp > stamp:
@@ -230,7 +251,12 @@ class Simulator:
                 self.leave(caller)
 
     def run(self, t1: float) -> None:
-        while self.heap and self.heap[0][0] <= t1:
+        while True:
+            if self.barrier and not self.heap:  # all that was sent has arrived, or is lost
+                soonest = self.now + self.barrier.overhead
+                self.add(max(self.began + self.barrier.step, soonest), self.step)
+            if not self.heap or self.heap[0][0] > t1:
+                break
             self.now, _, _, what = heapq.heappop(self.heap)
             what()
         self.now = t1
@@ -277,10 +303,36 @@ def test_messages_are_those_of_the_documentation(seed: int) -> None:
     groups = int(rng.integers(2, 7))
     group = rng.permutation(np.r_[np.arange(groups), rng.integers(0, groups, n + m - groups)])
     fabric = draw_fabric(rng, ROUTES[seed % 4], group, n)
+    compare(rng, n, m, group, fabric, None, am.Identity() if seed % 3 else am.Tanh(0.8))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_barriers_are_those_of_the_documentation(seed: int) -> None:
+    """With two groups and links of their own between them, no messages reach a link together."""
+    rng = np.random.default_rng(seed)
+    n, m = (int(k) for k in rng.integers(4, 9, 2))
+    ways = {(0, 0): (), (0, 1): ("p",), (1, 0): ("q",), (1, 1): ("r",)}
+    fabric = am.Fabric(
+        groups={"a": np.zeros(n, int), "b": np.ones(m, int)},
+        out=draw_link(rng, free=0.0),
+        hop={name: draw_link(rng) for name in "pqr"},
+        into=draw_link(rng),
+        route=ways,
+        multicast=bool(seed % 2),
+    )
+    barrier = am.Barrier(step=0.1, overhead=0.01 * (seed % 3))
+    compare(rng, n, m, np.repeat([0, 1], [n, m]), fabric, barrier, am.Tanh(0.8))
+
+
+def compare(
+    rng: np.random.Generator, n: int, m: int, group: Any, fabric: am.Fabric,
+    barrier: am.Barrier | None, kind: am.Identity | am.Tanh,
+) -> None:  # fmt: skip
+    """Messages, states and counts of a random network are those of the simulator here."""
     w, v = rng.normal(size=(m, n)) / math.sqrt(n), rng.normal(size=(m, m)) / (4 * math.sqrt(m))
     tau, bias, x = rng.uniform(0.5, 1.5, n + m), *rng.normal(size=(2, n + m))
     delay = rng.uniform(0, 0.2, n + m)
-    kinds = {"a": am.Tanh(1.5), "b": am.Identity() if seed % 3 else am.Tanh(0.8)}
+    kinds: dict[str, am.Lagrangian] = {"a": am.Tanh(1.5), "b": kind}
     parts = {"a": slice(n), "b": slice(n, None)}
     layers = {
         name: am.Layer(len(x[part]), kinds[name], tau=tau[part], bias=bias[part])
@@ -289,14 +341,15 @@ def test_messages_are_those_of_the_documentation(seed: int) -> None:
     net = am.Network(
         layers, [am.Dense(w, between=("b", "a")), am.Dense(v + v.T, between=("b", "b"))]
     )
-    solver = am.EventDriven(0.05, am.Timing(delay=delay, fabric=fabric), record_events=True)
+    timing = am.Timing(delay=delay, fabric=fabric, clock=barrier)
+    solver = am.EventDriven(0.05, timing, record_events=True)
     start = {name: x[part] for name, part in parts.items()}
     traj = am.simulate(net, start, solver=solver, t1=2.0, until=None)
 
-    beta = np.repeat([1.5, 0.0 if seed % 3 else 0.8], [n, m])
+    beta = np.repeat([1.5, kind.beta if isinstance(kind, am.Tanh) else 0.0], [n, m])
     weights = np.block([[np.zeros((n, n)), w.T], [w, v + v.T]])
     units = (x.copy(), tau, bias, beta, delay, group, np.repeat([0, 1], [n, m]))
-    mine = Simulator(weights, units, 0.05, fabric)
+    mine = Simulator(weights, units, 0.05, fabric, barrier)
     mine.run(2.0)
     assert traj.events is not None and len(mine.sent) > 10
     theirs = [(int(e.unit) + n * (e.layer == "b"), e.time, e.value) for e in traj.events]
@@ -306,3 +359,5 @@ def test_messages_are_those_of_the_documentation(seed: int) -> None:
     for what in COUNTS:
         served = {name: int(k) for name, k in traj.stats[f"link_{what}"].items()}
         assert {name: queue.counts[what] for name, queue in mine.queues.items()} == served
+    if barrier:
+        assert traj.stats["barriers"] == mine.steps
