@@ -122,7 +122,7 @@ def _chip(name: str, tau: float, net: am.Network) -> am.Timing:
     import amsim as am
 
     size = net.layers["visible"].size
-    groups = {"visible": 4 * np.arange(size) // size, "hidden": 4}
+    groups: dict[str, Any] = {"visible": 4 * np.arange(size) // size, "hidden": 4}
     fabric = am.Fabric.chip(name, tau=tau, groups=groups)
     return replace(am.Timing.chip(name, tau=tau, fabric=fabric), heartbeat=_HEARTBEAT)
 

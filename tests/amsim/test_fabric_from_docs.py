@@ -344,13 +344,14 @@ def compare(
     timing = am.Timing(delay=delay, fabric=fabric, clock=barrier)
     solver = am.EventDriven(0.05, timing, record_events=True)
     start = {name: x[part] for name, part in parts.items()}
-    traj = am.simulate(net, start, solver=solver, t1=2.0, until=None)
+    end = 8.0 if barrier else 2.0
+    traj = am.simulate(net, start, solver=solver, t1=end, until=None)
 
     beta = np.repeat([1.5, kind.beta if isinstance(kind, am.Tanh) else 0.0], [n, m])
     weights = np.block([[np.zeros((n, n)), w.T], [w, v + v.T]])
     units = (x.copy(), tau, bias, beta, delay, group, np.repeat([0, 1], [n, m]))
     mine = Simulator(weights, units, 0.05, fabric, barrier)
-    mine.run(2.0)
+    mine.run(end)
     assert traj.events is not None and len(mine.sent) > 10
     theirs = [(int(e.unit) + n * (e.layer == "b"), e.time, e.value) for e in traj.events]
     np.testing.assert_allclose(mine.sent, theirs, rtol=0, atol=1e-11)
