@@ -38,7 +38,9 @@ def widget(stored: ArrayLike | None = None) -> Any:
         raise MissingDependencyError(
             "the widget needs anywidget; install it with `pip install anywidget`"
         ) from error
-    explorer = Explorer(stored, source="patterns")
+    explorer = Explorer(stored)
+    if stored is not None:
+        explorer.source = f"np.asarray(patterns, float).reshape({len(explorer.stored)}, -1)"
 
     class Widget(anywidget.AnyWidget):
         _esm = _PAGE / "explore.js"

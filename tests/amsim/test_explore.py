@@ -292,3 +292,16 @@ def test_the_widget_answers_its_view(explorer):
     assert [each["number"] for each in sent] == [1, 2, 3]
     assert sent[0]["states"] == explorer.recall(cue, Knobs(0.5))["states"]
     assert "shape" in sent[1]["error"] and "error" in sent[2]
+
+
+@pytest.mark.parametrize("shape", [(64,), (8, 8)], ids=str)
+def test_the_lines_of_the_widget_take_what_it_was_given(explorer, shape):
+    given = explorer.stored.reshape(-1, *shape).astype(int).tolist()
+    shown, sent = widget(given), []
+    shown.send = sent.append
+    asked = {"number": 1, "cue": damaged(explorer).tolist(), "knobs": {"beta": 0.5}}
+    shown._handle_custom_msg(asked, [])
+    names: dict = {"patterns": given}
+    exec(sent[0]["python"], names)
+    np.testing.assert_allclose(sent[0]["states"][-1], names["traj"].final["visible"], atol=5.1e-4)
+    assert widget().described["source"] == "am.patterns.digits(10, seed=0)"

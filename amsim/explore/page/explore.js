@@ -589,6 +589,9 @@ function render({ model, el }) {
     if (found.error) throw new Error(found.error);
     return found;
   };
+  // Keys are for the view here: JupyterLab would take arrows to move between cells.
+  el.dataset.lmSuppressShortcuts = "true";
+  el.addEventListener("keydown", (event) => event.stopPropagation());
   mount(el, { described: model.get("described"), answer });
 }
 
