@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
@@ -92,8 +93,13 @@ class Table:
             )
 
 
-def rules(part: type) -> dict[str, Any]:
+def rules(part: type) -> Mapping[str, Any]:
     """The rule of each attribute of a part of a plan that has one."""
+    return _rules(part)
+
+
+@cache
+def _rules(part: type) -> Mapping[str, Any]:
     hints = get_type_hints(part, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items() if _has_rule(hint)}
 

@@ -331,7 +331,7 @@ def test_hearing_shares_together_certifies_more(shares: Any) -> None:
 
 
 def test_no_cue_is_certified_that_is_not_recalled() -> None:
-    net, cues, rests = digits(10, 2.0, 0.31)
+    net, cues, rests = digits(10, 2.0, 0.31, memories=40)
     ends = am.simulate(net, cues).final["visible"]
     recalled = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
     assert 0 < recalled.sum() < 10
@@ -395,7 +395,7 @@ def test_algebraic_layers_and_directed_synapses() -> None:
 
 
 def test_certificates_do_not_depend_on_the_batch() -> None:
-    net, cues, rests = digits(3, 0.75, 0.12)
+    net, cues, rests = digits(3, 0.75, 0.12, memories=40)
     together = certify(net, cues, rests, staleness=0.1)
     for row in range(3):
         alone = certify(net, cues[row], {n: x[row] for n, x in rests.items()}, staleness=0.1)
@@ -408,7 +408,7 @@ def test_certificates_do_not_depend_on_the_batch() -> None:
 
 def test_a_reading_waits_for_the_slowest_unit() -> None:
     """Flipped units start 2 away: they need ln(2 / margin) whatever the delays."""
-    net, cues, rests = random(1, 1.0, 0.25, memories=30)
+    net, cues, rests = random(1, 1.0, 0.25, memories=12)
     for margin in (0.2, 0.05):
         least = np.log(2 / margin)
         times = read_time(net, cues, rests, 0.1, margin)
@@ -489,7 +489,7 @@ def test_integer_runs_keep_to_the_box() -> None:
 
 @pytest.fixture(scope="module")
 def limits() -> Any:
-    net, cues, rests = digits(2, 2.0, 0.12, memories=40)
+    net, cues, rests = digits(2, 2.0, 0.12, memories=20)
     return net, cues, rests, largest_staleness(net, cues, rests)
 
 
@@ -516,10 +516,11 @@ def test_the_largest_staleness_is_that_of_certify(limits: Any) -> None:
 
 
 def test_any_staleness_and_none() -> None:
-    net, cues, rests = random(1, 1.0, 0.1, memories=20)
-    found = largest_staleness(net, [cues[0], -cues[0]], {n: x[0] for n, x in rests.items()})
+    patterns = am.patterns.random(6, 24, seed=0)
+    net, cues, rests = damaged(patterns, 1, 1.0, 0.1)
+    found = largest_staleness(net, [cues[0], patterns[1]], {n: x[0] for n, x in rests.items()})
     assert found.proven.tolist() == [np.inf, 0.0]
-    assert found.attacked.tolist() == [np.inf, 0.0]  # -cue is not recalled at all
+    assert found.attacked[0] == np.inf and found.attacked[1] < 0.02  # another pattern stays
     alone = largest_staleness(net, cues[0], {n: x[0] for n, x in rests.items()}, attack=False)
     assert np.isnan(alone.attacked) and alone.proven == np.inf
 
@@ -571,8 +572,10 @@ def test_hostile_executions_keep_to_tubes(scope: Any, together: bool) -> None:
 @pytest.mark.parametrize("scope", ["link", "broadcast"])
 def test_a_refused_recall_has_a_schedule_that_spoils_it(scope: Any) -> None:
     """Recalled without delays; with those of the schedule, event by event, it ends elsewhere."""
-    flip, staleness = (0.25, None) if scope == "link" else (0.31, 2.0)
-    net, cues, rests = digits(3 if scope == "link" else 6, 1.0, flip, memories=40)
+    count, memories, flip, staleness = (
+        (3, 12, 0.25, None) if scope == "link" else (6, 40, 0.31, 2.0)
+    )
+    net, cues, rests = digits(count, 1.0, flip, memories)
     ends = am.simulate(net, cues).final["visible"]
     recalled = np.abs(ends - rests["visible"]).max(axis=1) < 1e-2
     certificate = certify(net, cues, rests, scope, staleness=staleness)
@@ -582,11 +585,11 @@ def test_a_refused_recall_has_a_schedule_that_spoils_it(scope: Any) -> None:
     assert found and (scope == "broadcast" or len(found) == len(refused))
     row, attack = found[0], attacks[found[0]]
     late = attack.delay["visible", "hidden"]
-    assert late.shape == (64, 40) and set(np.unique(late)) == {0.0, late.max()}
+    assert late.shape == (64, memories) and set(np.unique(late)) == {0.0, late.max()}
     if scope == "broadcast":
         assert (late == late[:, :1]).all() and late.max() == staleness
     timing = am.Timing(delay=attack.delay, scope="link")
-    run = am.simulate(net, cues[row], solver=am.EventDriven(1e-2, timing), until=None, t1=40.0)
+    run = am.simulate(net, cues[row], solver=am.EventDriven(5e-3, timing), until=None, t1=25.0)
     end = run.final["visible"]
     assert np.abs(end - rests["visible"][row]).max() > 0.5
     np.testing.assert_allclose(end, attack.end["visible"], atol=0.04)

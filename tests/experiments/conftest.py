@@ -1,4 +1,7 @@
-"""Worker processes have to find the experiments of these tests; data are tried once."""
+"""Worker processes have to find the experiments of these tests; data are tried once.
+
+In the files of figures stand a few bytes, but where a test asks for `drawn`.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -6,9 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from experiments.runner import dataset_file
 
+SAVEFIG = Figure.savefig
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
@@ -20,3 +25,16 @@ def tried_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset_file, "_try", lru_cache(dataset_file._try))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def undrawn() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"undrawn"))
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn in a test that asks for this."""
+    monkeypatch.setattr(Figure, "savefig", SAVEFIG)

@@ -125,7 +125,7 @@ def test_the_driver_is_killed(tmp_path, marks, jobs):
 def test_a_worker_is_killed(tmp_path, marks):
     out = tmp_path / "run"
     # Long units: each of those in flight is measured again in a process of its own.
-    options = {"seconds": 0.2, "repeats": 2, "marks": str(marks)}
+    options = {"seconds": 0.2, "repeats": 1, "marks": str(marks)}
     with start(out, jobs=2, **options) as driver:
         until(lambda: lines(out) >= 3)
         os.kill(min(workers(marks) - {driver.pid}), signal.SIGKILL)
