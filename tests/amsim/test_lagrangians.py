@@ -104,7 +104,7 @@ def derivative(function: Callable[[Array], Array], x: Array, direction: Array) -
 
 
 @smooth
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(seed=seeds, shape=shapes)
 def test_activation_is_the_gradient_of_the_value(
     lagrangian: Lagrangian, seed: int, shape: tuple[int, ...]
@@ -118,7 +118,7 @@ def test_activation_is_the_gradient_of_the_value(
 
 
 @smooth
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(seed=seeds, shape=shapes)
 def test_hessian_is_the_derivative_of_the_activation(
     lagrangian: Lagrangian, seed: int, shape: tuple[int, ...]
@@ -131,7 +131,7 @@ def test_hessian_is_the_derivative_of_the_activation(
 
 
 @every
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(seed=seeds, shape=shapes)
 def test_hessian_is_symmetric_positive_semidefinite_and_agrees_with_its_product(
     lagrangian: Lagrangian, seed: int, shape: tuple[int, ...]
@@ -365,7 +365,7 @@ def points_in(rng: np.random.Generator, lo: Array, hi: Array) -> Array:
 
 
 @every
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(seed=seeds, single=st.booleans())
 def test_interval_images_contain_every_point_of_the_box(
     lagrangian: Lagrangian, seed: int, single: bool
@@ -384,7 +384,7 @@ def test_interval_images_contain_every_point_of_the_box(
 
 
 @smooth
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(seed=seeds)
 def test_interval_images_of_a_point_are_its_values(lagrangian: Lagrangian, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(3, 5))

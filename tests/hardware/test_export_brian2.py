@@ -121,8 +121,8 @@ def error(name: str, dt: float | None) -> float:
 @pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_agrees_with_the_ode_and_is_of_second_order(name: str) -> None:
-    assert error(name, None) < 1e-4  # the default, a hundredth of the smallest tau
-    coarse, fine = error(name, 0.02), error(name, 0.01)
+    coarse, fine = error(name, 0.02), error(name, None)  # a hundredth of the smallest tau, 1
+    assert fine < 1e-4
     assert 3.4 < coarse / fine < 4.7
 
 
@@ -133,7 +133,7 @@ def test_shares_that_reach_zero(alpha: float, tau: float) -> None:
     stored = am.patterns.random(6, 24, seed=3)
     net = am.dense_am(stored, hidden=am.Entmax(alpha, 0.3), tau_hidden=tau)
     cues = am.patterns.corrupt(stored[:2], flip=0.3, seed=4)
-    times = np.linspace(0.5, 6.0, 12)
+    times = np.linspace(0.5, 3.0, 6)
     exact = am.simulate(net, cues, times=times, until=None, solver=EXACT)
     errors = []
     for dt in (0.01, 0.005):
@@ -366,7 +366,7 @@ def test_the_example_runs() -> None:
 
 @pytest.mark.parametrize("solver", ["ode", "events"])
 def test_inputs_that_jump(solver: Any) -> None:
-    """On a step, and where the sum of steps misses it by rounding; settled only afterwards."""
+    """On a step, and where the sum of steps misses it by rounding."""
     rng = np.random.default_rng(2)  # its own: the tests before it draw from the other
     net = am.dense_am(0.3 * rng.normal(size=(3, 4)), hidden=am.Tanh(), tau_hidden=1.0)
     held = am.PiecewiseConstant(np.cumsum([0.1] * 12)[[2, 11]], rng.normal(size=(2, 2, 4)))
@@ -377,9 +377,14 @@ def test_inputs_that_jump(solver: Any) -> None:
     error = 3e-2 if solver == "events" else 1e-4
     for name in net.layers:
         np.testing.assert_allclose(theirs[name], ours[name], rtol=0, atol=error)
+
+
+def test_nothing_settles_before_an_input_jumps() -> None:
+    net = am.dense_am(0.3 * np.random.default_rng(2).normal(size=(3, 4)), hidden=am.Tanh())
+    cues = np.random.default_rng(3).normal(size=(2, 4))
     late = am.PiecewiseConstant([15.0], [1.0])
     traj = am.simulate(
-        net, cues, inputs=late, until=am.Settled(1e-2), t1=40.0, solver=am.Brian2(dt=0.05)
+        net, cues, inputs=late, until=am.Settled(1e-2), t1=40.0, solver=am.Brian2(dt=0.04)
     )
     assert traj.status == "settled"
     assert (traj.settle_times > 15.0).all()

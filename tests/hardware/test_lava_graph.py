@@ -52,8 +52,8 @@ def assert_same(result, expected, signals=()):
 
 def test_whole_recalls_of_digits():
     """In one process; that of populations is in `test_any_number_of_steps`."""
-    plan, digits = digits_plan()
-    cues = am.patterns.corrupt(digits[:8], flip=0.3, seed=1)
+    plan, digits = digits_plan(count=30)
+    cues = am.patterns.corrupt(digits[:4], flip=0.3, seed=1)
     steps = 300 * plan.period
     expected = run(plan, cues, steps=steps)
     result = run(plan, cues, steps=steps, backend="lava-fused")
@@ -227,25 +227,17 @@ def test_states_that_are_set_hold_from_the_next_step(small):
     assert (states["lava"][0] != undisturbed).any()
 
 
-def test_compiling_warns_of_nothing_and_leaves_no_handlers(small):
-    plan, cues = small
-    before = list(logging.getLogger().handlers)
-    process = build(plan, cues)
-    assert logging.getLogger().handlers == before
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        with Session(process) as session:
-            session.run(1)
-    assert logging.getLogger().handlers == before
-
-
-def test_processes_are_taken_off_lavas_lists(small):
+def test_a_run_warns_of_nothing_and_leaves_no_handlers_and_no_processes(small):
     from lava.magma.core.process.process import ProcessServer
     from lava.magma.core.process.variable import VarServer
 
     plan, cues = small
+    before = list(logging.getLogger().handlers)
     counts = len(ProcessServer().processes), len(VarServer().vars)
-    run(plan, cues, steps=plan.period, backend="lava")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run(plan, cues, steps=plan.period, backend="lava")
+    assert logging.getLogger().handlers == before
     assert (len(ProcessServer().processes), len(VarServer().vars)) == counts
 
 

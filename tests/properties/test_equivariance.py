@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_a_batch_equals_its_cues_one_by_one(build: Any, solver: Any) -> None:
     states, times = cues(net, 2), [0.0, 0.1, 1.0, 10.0]
     together = am.simulate(net, states, times=times, until=None, solver=solver)
     assert together.energy.shape == (4, 2)
-    for cue in range(2):
+    for cue in range(2) if solver is EXACT else [1]:
         own = {name: x[cue] for name, x in states.items()}
         alone = am.simulate(net, own, times=times, until=None, solver=solver)
         for name in net.layers:
@@ -228,15 +229,13 @@ INPUTS: dict[str, Mapping[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("clamped", [False, True])
 @pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
 @pytest.mark.parametrize("solver", [EXACT, SOLVERS[2]], ids=["exponential", "DOP853"])
-def test_every_cue_has_its_own_inputs_and_clamps(
-    solver: Any, inputs: Mapping[str, Any], clamped: bool
-) -> None:
+def test_every_cue_has_its_own_inputs_and_clamps(solver: Any, inputs: Mapping[str, Any]) -> None:
+    """Of the first cue nothing is clamped."""
     net, times = reference(), [0.0, 0.5, 2.0, 5.0]
     states = cues(net, 3)
-    masks = np.eye(3, 5, dtype=bool) if clamped else np.zeros((3, 5), bool)
+    masks = np.eye(3, 5, -1, dtype=bool)
     together = am.simulate(
         net, states, times=times, until=None, solver=solver, inputs=inputs, clamp=masks
     )
@@ -266,26 +265,31 @@ def test_a_batch_driven_by_a_function_goes_on_to_its_end() -> None:
     def fading(t: float) -> Array:
         return AMPLITUDE * np.exp(-t) * np.ones(5)
 
-    traj = am.simulate(net, states["visible"], inputs=fading)
+    traj = am.simulate(net, states["visible"], inputs=fading, t1=100.0)
     assert traj.statuses.tolist() == ["settled"] * 3
-    assert traj.settle_times.tolist() == [1000.0] * 3
+    assert traj.settle_times.tolist() == [100.0] * 3
     np.testing.assert_allclose(traj.final["visible"][0], rest, rtol=0, atol=1e-5)
 
 
 # The solver
 
 
+@cache
+def truth_of(build: Any) -> am.Trajectory:
+    return by_solver(build(), am.ScipyODE("DOP853", rtol=1e-12, atol=1e-14))
+
+
+def by_solver(net: am.Network, solver: Any) -> am.Trajectory:
+    times = [0.0, 0.05, 0.5, 2.0, 10.0, 30.0]
+    return am.simulate(net, cues(net, 2), times=times, until=None, solver=solver)
+
+
 @every_solver
 @pytest.mark.parametrize("build", [reference, three_layers])
 def test_all_solvers_agree(build: Any, solver: Any) -> None:
     """Each is within its tolerance of DOP853 at rtol = 1e-12."""
-    net = build()
-    states, times = cues(net, 2), [0.0, 0.05, 0.5, 2.0, 10.0, 30.0]
-    truth = am.simulate(
-        net, states, times=times, until=None, solver=am.ScipyODE("DOP853", rtol=1e-12, atol=1e-14)
-    )
-    traj = am.simulate(net, states, times=times, until=None, solver=solver)
-    for name in net.layers:
+    truth, traj = truth_of(build), by_solver(build(), solver)
+    for name in truth:
         worst = np.abs(traj[name] - truth[name]).max()
         assert worst <= tolerance(traj, solver, name), name
 
