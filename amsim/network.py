@@ -553,7 +553,7 @@ class Network:
             if layer.algebraic:
                 drive = self.synaptic_force(name, active) / layer.leak
                 # A layer that no synapse reaches has the batch axes of the others, too.
-                rest = np.zeros((*batch, *layer.shape))
+                rest = np.zeros((*batch, *layer.shape), _precision(active))
                 full[name] = rest + self._external(name, inputs) + drive
         return {name: full[name] for name in self.layers}
 
@@ -568,7 +568,7 @@ class Network:
 
     def synaptic_force(self, name: str, active: Mapping[str, Array]) -> Array:
         """Sum of the forces on one layer by the synapses whose sources are in `active`."""
-        total: Array = np.zeros(self.layers[name].shape)
+        total: Array = np.zeros(self.layers[name].shape, _precision(active))
         for synapse in self.synapses:
             slots = [active.get(other) for other in synapse.between]
             acting = [
@@ -770,3 +770,8 @@ def _growth(layer: Layer) -> float:
     exactly 1, as for Identity with Identity or ReLU, the weights decide.
     """
     return math.inf if layer.leak == 0 and not layer.lagrangian.bounded else layer.lagrangian.growth
+
+
+def _precision(active: Mapping[str, Array]) -> np.dtype[np.floating]:
+    """The type that activations have: float32 in runs of that precision."""
+    return next((x.dtype for x in active.values()), np.dtype(np.float64))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..synapses import Array
 from .fixed_point import Iteration
+from .precision import as_float32, in_float32
 from .problem import Problem, Reader, Solution
 
 _MOST_STEPS = 10**9
@@ -34,6 +35,9 @@ class GradientDescent:
     |dE/dg| is within the tolerance in all units after a step. Nothing controls the error: with a
     step of more than 2 over the largest curvature the energy need not fall, and what rests need not
     be what the differential equation ends at.
+
+    With ``dtype="float32"`` and until=None all numbers are single precision while it descends, as
+    they are in other libraries by default: in about half the time.
 
     Examples
     --------
@@ -76,11 +80,18 @@ class _Descent(Iteration):
 
     def __init__(self, problem: Problem, step: float) -> None:
         self.states, self.part, self.step = problem.network.pack(problem.initial), problem, step
+        if problem.single:
+            self.states, self.part = as_float32("cue", self.states), in_float32(problem)
         self.force: Array | None = None
         super().__init__(problem, self.states, record=True)
 
     def move(self) -> tuple[Array, Array]:
         force = self.part.force(0.0, self.states) if self.force is None else self.force
+        if force.dtype != self.states.dtype:
+            raise ValueError(
+                "GradientDescent: dtype=float32 does not serve: a force of this network is of "
+                "float64; leave dtype out"
+            )
         change = self.step * force
         self.states, self.force = self.states + change, None
         return self.states, np.abs(change).max(axis=1)
@@ -94,4 +105,4 @@ class _Descent(Iteration):
         self.force = None if self.force is None else self.force[going]
 
     def reader(self, times: Array, rows: Array) -> Reader:
-        return self.problem.reader(times, rows)
+        return self.problem.reader(times, rows.astype(np.float64, copy=False))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lagrangians import Softmax
+from ..lagrangians import Lagrangian, Softmax
+from ..network import Network
 from ..synapses import Array
+from .inputs import Drive
 from .loops import Loop
 from .problem import Problem
 
@@ -14,6 +20,46 @@ from .problem import Problem
 _LARGE = 100_000
 # The error of a logit grows with its size, and with it that of the shares of similar memories.
 _LOGIT = 50.0
+
+Part = TypeVar("Part")
+
+
+def in_float32(problem: Problem) -> Problem:
+    """The problem with all its numbers in float32: the forces on such states are of that type.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for it.
+    """
+    network = problem.network
+    layers = {name: _rounded(layer) for name, layer in network.layers.items()}
+    inputs: dict[str, Array | Drive] = {
+        name: as_float32(f"inputs of {name!r}", x) for name, x in problem.inputs_at(0.0).items()
+    }
+    rounded = Network(layers, [_rounded(synapse) for synapse in network.synapses])
+    return replace(problem, network=rounded, inputs=inputs)
+
+
+def as_float32(what: str, array: Array) -> Array:
+    """The array in float32, or ValueError where a number is too large for that."""
+    with np.errstate(over="ignore"):
+        found = array.astype(np.float32)
+    if np.isinf(found).any():
+        raise ValueError(f"dtype: {what} has numbers too large for float32: leave dtype out")
+    return np.asarray(found)
+
+
+def _rounded(part: Part) -> Part:
+    """A layer, a Lagrangian or a synapse with arrays in float32."""
+    found = copy.copy(part)
+    for name, value in vars(part).items():
+        if isinstance(value, np.ndarray) and value.dtype == np.float64:
+            value = as_float32(name, value)
+        elif isinstance(value, Lagrangian):
+            value = _rounded(value)
+        object.__setattr__(found, name, value)
+    return found
 
 
 def float32_serves(problem: Problem, loop: Loop) -> NDArray[np.bool_]:

@@ -334,10 +334,17 @@ def _check_workers(solver: Solver | EventDriven | Brian2 | str | None) -> None:
 
 def _check_single(solver: Solver | EventDriven | Brian2 | str | None, problem: Problem) -> None:
     """Raise ValueError where products in float32 are asked for, and there are none."""
+    if isinstance(solver, GradientDescent):
+        if problem.tolerance:
+            raise ValueError(
+                "dtype: GradientDescent makes a number of steps in float32, and does not look for "
+                "rest: pass until=None, or float64"
+            )
+        return
     if not (solver is None or isinstance(solver, ExponentialIntegrator | FixedPoint)):
         raise ValueError(
             f"dtype: {shown(solver)} has float64 alone: leave dtype out, or use "
-            f"ExponentialIntegrator() or FixedPoint()"
+            f"ExponentialIntegrator(), FixedPoint() or GradientDescent()"
         )
     from .two_layer import check_single  # with numba
 

@@ -121,10 +121,11 @@ def crosstalk_variance(D: int, K: int, n: int | None = None, *, beta: float | No
     """Variance of what other patterns add to the field of a unit, over its signal squared.
 
     (K - 1) E[f(x)^2] / f(N)^2, x a sum of N = D - 1 random signs. For f = x^(n - 1) that is
-    (2n - 3)!! K / D^(n - 1) to leading order, for f = exp(beta x) it is (K - 1) / b^N with
-    b = exp(2 beta) / cosh(2 beta). It is the same for memories and for the transitions of
-    sequences, where the answer to a pattern is the next one (Chaudhry et al. 2023,
-    arXiv:2306.04532; their separation x^d has d = n - 1). `bit_error_rate` is the tail of a normal
+    (2n - 3)!! K / D^(n - 1) to leading order. It is the same for memories and for the transitions
+    of sequences, where the answer to a pattern is the next one (Chaudhry et al. 2023,
+    arXiv:2306.04532; their separation x^d has d = n - 1). For f = exp(beta x) it is (K - 1) / b^N
+    with b = exp(2 beta) / cosh(2 beta), derived here: E[exp(2 beta x)] is cosh(2 beta)^N, and
+    f(N)^2 is exp(2 beta N). `bit_error_rate` is the tail of a normal
     distribution with it; with exp a few similar patterns make most of the crosstalk, which is not
     normal.
 
@@ -163,8 +164,8 @@ def transition_capacity(D: int, n: int | None = None, *, beta: float | None = No
     """Longest sequence of which one transition is right in all units, to leading order in D.
 
     The chance of a wrong unit, D Q(1 / sqrt(variance)), goes to 0 up to there: D^(n - 1) /
-    (2 (2n - 3)!! ln D), or b^(D - 1) / (2 ln D) for exp, with b of `crosstalk_variance` (Chaudhry
-    et al. 2023, arXiv:2306.04532).
+    (2 (2n - 3)!! ln D) (Chaudhry et al. 2023, arXiv:2306.04532), or b^(D - 1) / (2 ln D) for exp,
+    by the same argument with b of `crosstalk_variance`: D exp(-b^(D - 1) / (2 K)) is then 1.
 
     Parameters
     ----------
@@ -198,8 +199,8 @@ def sequence_capacity(D: int, n: int | None = None, *, beta: float | None = None
     """Longest sequence of which all transitions are right in all units, to leading order in D.
 
     There are about D^n units to be right in all, for which the single transition has D:
-    D^(n - 1) / (2 n (2n - 3)!! ln D); for exp there are about b^D, which gives
-    b^(D - 1) / (2 D ln b) (Chaudhry et al. 2023, arXiv:2306.04532).
+    D^(n - 1) / (2 n (2n - 3)!! ln D) (Chaudhry et al. 2023, arXiv:2306.04532). For exp there are
+    about b^D, which gives b^(D - 1) / (2 D ln b): the same argument, derived here.
 
     Parameters
     ----------

@@ -152,6 +152,35 @@ def test_the_published_descent() -> None:
     np.testing.assert_array_equal(alone["tokens"], traj["tokens"][:, 0])
 
 
+def test_a_descent_in_float32_is_off_by_its_rounding() -> None:
+    """Of any network, with inputs and clamps; nothing is computed in double on the way."""
+    tokens = RNG.normal(size=(2, N, D))
+    descent = am.GradientDescent(0.1, 12)
+    nets = [
+        (
+            transformer(),
+            {"inputs": 0.1 * TOKENS[0], "clamp": np.arange(N)[:, None] + np.zeros(D) < 1},
+        ),
+        (am.dense_am(XI, hidden=am.Softmax(1.0), tau_hidden=0.0), {}),
+        (am.dense_am(XI, hidden=am.ReLU()), {}),
+    ]
+    for net, given in nets:
+        cue: Any = tokens if "tokens" in net.layers else XI[:2] + 0.1
+        given = {"solver": descent, "until": None, **given}
+        double, single = (am.simulate(net, cue, dtype=x, **given) for x in (None, "float32"))
+        for name, state in double.final.items():
+            off = np.abs(single.final[name] - state).max() / np.abs(state).max()
+            assert 0 < off < 1e-5, name
+            assert single.final[name].dtype == np.float64
+    with pytest.raises(ValueError, match="does not look for rest"):
+        am.simulate(net, cue, solver=descent, dtype="float32")
+    huge = am.dense_am(1e50 * XI, hidden=am.Softmax(1.0), tau_hidden=0.0)
+    for given, what in ((huge, "weights"), (am.dense_am(XI), "cue")):
+        with pytest.raises(ValueError, match=f"{what} has numbers too large for float32"):
+            am.simulate(given, 1e39 * (what == "cue") + cue, solver=descent, dtype="float32",
+                        until=None)  # fmt: skip
+
+
 def test_small_steps_follow_the_differential_equation() -> None:
     """Of first order: half the step, half the error."""
     net = am.dense_am(XI, hidden=am.Softmax(1.0), tau_hidden=0.0)
