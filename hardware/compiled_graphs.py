@@ -84,13 +84,13 @@ def until_rest(machine: GraphMachine, periods: int) -> Integers:
         np.zeros(counts.shape[1], np.int64),
     )
     state = x, sent, c, counts, moving, leak
-    with announced("the emulator", _recall, *state, graph, work, 0, 0, 0, machine.driven):
-        _recall(*state, graph, work, 0, 0, 0, machine.driven)  # compiled, or loaded
+    with announced("the emulator", _recall, *state, graph, work, 0, 0, 0, job.driven):
+        _recall(*state, graph, work, 0, 0, 0, job.driven)  # compiled, or loaded
     # As many cues at a time as take some tenths of a second, so that Ctrl-C is noticed.
     size = max(1, int(_CHUNK / (max(periods, 1) * max(graph.weights.size, x.shape[1]))))
     for start in range(0, batch, size):
         stop = min(start + size, batch)
-        _recall(*state, graph, work, start, stop, periods, machine.driven)
+        _recall(*state, graph, work, start, stop, periods, job.driven)
     _put_back(machine, x, sent, c, counts)
     return np.where(moving < periods, moving * plan.period, -1)
 

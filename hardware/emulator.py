@@ -52,8 +52,6 @@ class Machine(Interpreter):
         functions = {name: attrgetter(name)(plan) for name in names}
         super().__init__(plan.schedule, values, functions, self._received(), self._inputs_of)
         self.count = len(job.visible)
-        # Periods after which the driven inputs no longer change.
-        self.driven = max(len(job.input_visible), len(job.input_hidden)) - 1
         kinds = dict.fromkeys(turn.counted for turn in plan.schedule)
         self.messages = {kind: np.zeros(len(job.visible), np.int64) for kind in kinds}
 
@@ -190,7 +188,7 @@ def _until_rest(machine: Machine | GraphMachine, periods: int) -> Integers:
             machine.step(t)
         moves = _moved(before, machine.state(), period)
         moving[moves] = period + 1
-        if not moves.any() and period >= machine.driven:
+        if not moves.any() and period >= machine.job.driven:
             for kind, count in machine.messages.items():
                 count += (periods - 1 - period) * (count - counted[kind])
             break

@@ -269,6 +269,11 @@ class Job:
 
     __repr__ = fields_repr
 
+    @property
+    def driven(self) -> int:
+        """Periods after which the driven inputs no longer change."""
+        return max(len(self.input_visible), len(self.input_hidden)) - 1
+
 
 def require_plan(plan: object, what: str) -> Plan:
     """The plan; a TypeError for what is none, a MappingError for one of other layers.

@@ -41,6 +41,11 @@ class GraphJob:
 
     __repr__ = fields_repr
 
+    @property
+    def driven(self) -> int:
+        """Periods after which the driven inputs no longer change."""
+        return max(len(rows) for rows in self.inputs.values()) - 1
+
 
 def prepare(
     plan: GraphPlan,

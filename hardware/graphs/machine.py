@@ -33,8 +33,6 @@ class GraphMachine(StepInterpreter):
 
     def __init__(self, plan: GraphPlan, job: GraphJob) -> None:
         self.plan, self.job = plan, job
-        # Periods after which the driven inputs no longer change.
-        self.driven = max(len(rows) for rows in job.inputs.values()) - 1
         values = {name: rows.copy() for name, rows in job.start.items()}
         self.count = len(next(iter(values.values())))
         for name, units in plan.layers.items():

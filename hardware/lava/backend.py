@@ -162,22 +162,15 @@ def run(
 
     start = time.perf_counter()
     with _RegistryRestored():
-        fused = backend == "lava-fused"
-        shared = SharedJob(plan, job, record, periods=FUSED_PERIODS if fused else 1)
+        shared = SharedJob(plan, job, record, periods=_periods(backend))
         with Session(DenseAM(plan, shared), models, timeout=timeout) as session:
             built = time.perf_counter()
-            settled = None
-            stride = FUSED_PERIODS * plan.period if fused else 1
             if backend == "lava-float":
                 session.run(float_steps(plan, job.steps))
-            elif record:
-                session.run(-(-job.steps // stride))
-                settled = _settled(plan, shared)
             else:
-                driven = max(len(job.input_visible), len(job.input_hidden))
-                _until_rest(session, plan, shared, stride, driven)
-                settled = _settled(plan, shared)
+                _run_job(session, plan, shared, backend)
             seconds = {"build": built - start, "run": time.perf_counter() - built}
+    settled = None if backend == "lava-float" else _settled(plan, shared)
     kind = np.float64 if backend == "lava-float" else np.int64
     without = ("rounds", "normaliser") if plan.normaliser is None else ()
     return Trace(
@@ -213,24 +206,33 @@ def run_graph(
     from .layers.processes import LayerGraph
 
     start = time.perf_counter()
-    fused = backend == "lava-fused"
-    periods = FUSED_PERIODS if fused else 1
-    stride = periods * plan.period if fused else 1
     with _RegistryRestored():
-        shared = SharedGraph(plan, job, record, periods=periods)
+        shared = SharedGraph(plan, job, record, periods=_periods(backend))
         with Session(LayerGraph(plan, shared), models, timeout=timeout) as session:
             built = time.perf_counter()
-            if record:
-                session.run(-(-job.steps // stride))
-            else:
-                driven = max(len(rows) for rows in job.inputs.values())
-                _until_rest(session, plan, shared, stride, driven)
+            _run_job(session, plan, shared, backend)
             seconds = {"build": built - start, "run": time.perf_counter() - built}
     return shared.trace(seconds)
 
 
+def _periods(backend: str) -> int:
+    """Of the plan, that a process does in a step of Lava; of populations it does a step."""
+    return FUSED_PERIODS if backend == "lava-fused" else 1
+
+
+def _run_job(
+    session: Session, plan: AnyPlan, shared: SharedJob | SharedGraph, backend: str
+) -> None:
+    """Run a job; if nothing is recorded, periods at rest are counted and not computed."""
+    stride = FUSED_PERIODS * plan.period if backend == "lava-fused" else 1
+    if shared.signals:
+        session.run(-(-shared.job.steps // stride))
+    else:
+        _until_rest(session, plan, shared, stride)
+
+
 def _until_rest(
-    session: Session, plan: AnyPlan, shared: SharedJob | SharedGraph, stride: int, driven: int
+    session: Session, plan: AnyPlan, shared: SharedJob | SharedGraph, stride: int
 ) -> None:
     """Run a job; periods after everything came to rest are counted and not computed.
 
@@ -238,8 +240,6 @@ def _until_rest(
     ----------
     stride : int
         Steps of the plan in a step of Lava.
-    driven : int
-        Periods after which the inputs no longer change.
     """
     job = shared.job
     interval = max(plan.period, stride)  # in steps; a whole number of periods and of steps of Lava
@@ -255,7 +255,7 @@ def _until_rest(
         advance(block)
         # In period 0 the states are held, so that it may look like rest.
         moving = np.maximum(np.max(list(shared.moving.values()), axis=0), 1)
-        if (moving * plan.period < done).all() and done > driven * plan.period:
+        if (moving * plan.period < done).all() and done > (job.driven + 1) * plan.period:
             skipped = ((job.steps - done) // interval - 1) * interval
             if skipped > 0:
                 shared.skipped = skipped
