@@ -37,7 +37,11 @@ class ChipRecall:
     ----------
     verdicts : ndarray of str (*batch)
         "proven": from `time` on every unit of the features is within the margin of the target, in
-        every execution. "refuted": an execution ends elsewhere. "open": neither was found.
+        every execution. "proven if no news is older than 1.4 tau": so it is as long as the links
+        keep to that age, which those of this fabric need not do. "refuted": an execution ends
+        elsewhere. "open": neither was found.
+    proven : ndarray of bool (*batch)
+        Where the verdict is one of the first two.
     time : ndarray (*batch)
         In the unit of tau; inf where nothing was proven.
     off : ndarray (*batch)
@@ -64,13 +68,25 @@ class ChipRecall:
     assumptions: tuple[str, ...]
 
     @property
+    def proven(self) -> NDArray[np.bool_]:
+        """See above."""
+        return np.asarray(np.char.startswith(self.verdicts, PROVEN))
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        words = dict.fromkeys([PROVEN, REFUTED, OPEN], 0)
+        if self.proven.any():
+            words = {str(self.verdicts[self.proven][0]): 0, REFUTED: 0, OPEN: 0}
+        return {v: int((self.verdicts == v).sum()) for v in words}
+
+    @property
     def message(self) -> str:
         """The verdicts, and under which assumptions they are."""
-        count = {v: int((self.verdicts == v).sum()) for v in (PROVEN, REFUTED, OPEN)}
+        count = self._counts
         parts = [f"of {self.verdicts.size}: " + ", ".join(f"{n} {v}" for v, n in count.items())]
-        if count[PROVEN]:
-            held = self.time[self.verdicts == PROVEN]
-            parts.append(f"proven within {self.margin:g} from {held.max():.3g} tau on")
+        if self.proven.any():
+            held = self.time[self.proven]
+            parts.append(f"within {self.margin:g} from {held.max():.3g} tau on")
         if count[REFUTED]:
             runs = count[REFUTED] - len(self.attacks)
             parts.append(
@@ -84,15 +100,13 @@ class ChipRecall:
 
     @short
     def __repr__(self) -> str:
-        count = {v: int((self.verdicts == v).sum()) for v in (PROVEN, REFUTED, OPEN)}
-        told = ", ".join(f"{n} {v}" for v, n in count.items())
+        told = ", ".join(f"{n} {v}" for v, n in self._counts.items())
         return f"ChipRecall({told}; messages at most {self.staleness:.3g} tau old)"
 
     @tabled
     def _repr_html_(self) -> str:
         rows: list[tuple[object, ...]] = [
-            (name, f"{int((self.verdicts == name).sum())} of {self.verdicts.size}")
-            for name in (PROVEN, REFUTED, OPEN)
+            (name, f"{n} of {self.verdicts.size}") for name, n in self._counts.items()
         ]
         rows += [("margin", self.margin), ("from", span(self.time)), ("scope", self.scope)]
         rows += [("assumed", each) for each in self.assumptions]
@@ -135,7 +149,9 @@ def recall_on_chip(
     margin : float, default 0.5
         How far features may be from the target, in units of their state.
     bits : int, optional
-        Fraction bits of the values in messages, rounded to nearest; by default they are exact.
+        Fraction bits of the values in messages, rounded to nearest; by default they are exact. A
+        unit sends when its output, not what was sent of it, has moved by a quantum: levels count
+        from the output before it is rounded.
     noise : float or mapping of layer name to float, default 0.0
         What drives a unit may be so far from its force.
     delay : float, default 0.0
@@ -198,7 +214,8 @@ def recall_on_chip(
     off, attacks = np.full(problem.batch, np.nan), dict[int, Attack]()
     if wants and (found.assumed or not proven.all()):
         off, attacks = _refute(chip, cue, problem, solver, found, proven.ravel(), within)
-    verdicts = np.where(off > within, REFUTED, np.where(proven, PROVEN, OPEN))
+    word = f"{PROVEN} if no news is older than {found.most:.3g} tau" if found.assumed else PROVEN
+    verdicts = np.where(off > within, REFUTED, np.where(proven, word, OPEN))
     assumed = _assumptions(found, bits, mismatch, number)
     return ChipRecall(np.asarray(verdicts), time, off, attacks, within, found.most, scope, assumed)
 

@@ -241,10 +241,9 @@ def _two_layers(net: Network) -> tuple[str, str]:
 def _check_single(problem: CertificationProblem) -> None:
     if problem.batch:
         raise ValueError(f"state has batch axes {problem.batch}; give one state, or loop over them")
-    size = max(1.0, float(problem.target.reach()[0]))
-    moved = problem.map.image(problem.target).new
-    if not (off := float(moved.deviation(problem.target)[0])) <= _OFF * size:
+    image = problem.map.image(problem.target)
+    if not (off := float(problem.off(Boxes({**image.states, **image.new}))[0])) <= _OFF:
         raise ValueError(
-            f"state is no fixed point: one update moves it by {off:.3g}; take the last state of a "
-            f"recall, such as simulate(net, cue).final"
+            f"state is no fixed point: one update moves it by {off:.3g} of its largest state; "
+            f"take the last state of a recall, such as simulate(net, cue).final"
         )

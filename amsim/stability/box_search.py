@@ -10,7 +10,7 @@ import numpy as np
 from ..synapses import Array
 from .boxes import LARGEST, Boxes
 from .certification_problem import CertificationProblem, Scope
-from .contraction import contraction, distance, residual
+from .contraction import contraction, nearby, residual
 from .intervals import Image
 
 _PASSES = 200
@@ -32,7 +32,7 @@ class BoxSearch:
 
     problem: CertificationProblem
     scope: Scope
-    limit: Array
+    limit: float  # how far the fixed point may be from the target, as `problem.off` measures
     found: Boxes = field(default_factory=Boxes)
 
     def __post_init__(self) -> None:
@@ -89,18 +89,18 @@ class BoxSearch:
 
     def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
         """Settle the outcome of the cues, with an invariant box, that need no further image."""
-        factor, far = contraction(part.map, image), image.new.deviation(part.target)
+        factor = contraction(part.map, image)
+        far = part.off(Boxes({**image.states, **image.new}))
         if part.map.is_disturbed:  # its boxes never shrink to a point
             far = np.full_like(far, np.inf)
         stalled = _best_shrinking(image.given, smaller) > _STALLED
         proven = factor < 1
-        vague = proven & ~(far <= self.limit[rows])
+        vague = proven & ~(far <= self.limit)
         if vague.any():
             off = {name: moved[rows[vague]] for name, moved in self.residual.items()}
-            box = image.given.take(vague)
-            bound = distance(part.map.take(vague), off, box, factor[vague])
-            far[vague] = np.minimum(far[vague], bound)
-        exact = far <= self.limit[rows]
+            bound = nearby(part.take(vague), off, image.given.take(vague), factor[vague])
+            far[vague] = np.minimum(far[vague], part.take(vague).off(bound))
+        exact = far <= self.limit
         result = np.where(proven & exact, HOLDS, np.where(~stalled, OPEN, STUCK))
         result[proven & stalled & ~exact] = INEXACT
         self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far

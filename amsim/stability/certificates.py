@@ -22,7 +22,7 @@ from ..network import Network
 from ..ranks import Ranks
 from ..synapses import Array
 from .box_search import HOLDS, BoxSearch
-from .boxes import Box
+from .boxes import Box, Boxes
 from .certification_problem import CertificationProblem, Scope, States
 from .contraction import least_gain
 from .linear import Linearisation
@@ -53,9 +53,9 @@ class Certificate:
         1 - c, where c bounds the contraction factor of the update on the last box: positive where
         the certificate holds, -inf if there was no invariant box.
     distance : ndarray (*batch)
-        Where it holds, an upper bound on the distance of the fixed point from the target; elsewhere
-        NaN. Of a memory network it is that of the features, at most the tolerance; with `staleness`
-        it is that of all layers, whose states may be larger.
+        Where it holds, an upper bound on the distance of the fixed point from the target, over the
+        layers that the target names, each in units of max(1, its largest state there): at most the
+        tolerance. Elsewhere NaN.
     staleness : float or None
         The bound on the age of what is received; None for any age.
     time : ndarray (*batch)
@@ -185,8 +185,9 @@ def certify(
         at their algebraic value, for which layers without a state, such as those behind them in a
         chain, and lateral synapses do not count. A state in the cue overrides that.
     target : array_like (*batch, units) or mapping, such as `traj.final`
-        A fixed point, or one per cue. In the scope "broadcast" states of a Softmax layer count up
-        to a number that all its units share, here and in `distance`: it changes no output.
+        A fixed point, or one per cue. Every layer that it names counts, in either scope and with
+        any staleness; the others follow. In the scope "broadcast" states of a Softmax layer count
+        up to a number that all its units share, here and in `distance`: it changes no output.
     scope : {"link", "broadcast"}, default "link"
         "link": each link has its own delays and losses. "broadcast": a message reaches all
         members of a Softmax layer at one time, and the members share one tau.
@@ -203,11 +204,12 @@ def certify(
     together : bool, default False
         Whether each unit hears the outputs of a Softmax layer of one time.
     tolerance : float, default 1e-3
-        How far the fixed point may be from the target, relative to max(1, max |target|).
+        How far the fixed point may be from the target in any layer that the target names, in
+        units of max(1, its largest state there).
     comm : mpi4py.MPI.Comm, optional
         Processes that make this call together and get the same certificate: each looks at its own
         rows of the memories, which share a softmax. For cues of the features, any age and the scope
-        "link"; the `box` is that of the features.
+        "link"; the `box` is that of the features, of which alone the target counts.
 
     Returns
     -------
@@ -251,9 +253,8 @@ def certify(
         return prove(CertificationProblem.of(net, cue, target, scope), scope, tolerance, asked)
     problem = CertificationProblem.of(net, cue, target, scope, every=True)
     executions = Executions.of(net, staleness, drift, offset, noise, together)
-    limit = tolerance * np.maximum(1.0, problem.target.reach())
     asked = net, cue, target, executions.together
-    return _certificate(TubeSearch(problem, scope, limit, executions), asked)
+    return _certificate(TubeSearch(problem, scope, tolerance, executions), asked)
 
 
 def _shared(
@@ -288,8 +289,7 @@ def prove(
     problem: CertificationProblem, scope: Scope, tolerance: float, asked: _Asked | None = None
 ) -> Certificate:
     """The certificate of a validated problem; `tolerance` is relative."""
-    limit = tolerance * np.maximum(1.0, problem.target.reach())
-    return _certificate(BoxSearch(problem, scope, limit), asked)
+    return _certificate(BoxSearch(problem, scope, tolerance), asked)
 
 
 def _certificate(search: BoxSearch | TubeSearch, asked: _Asked | None) -> Certificate:
@@ -328,21 +328,21 @@ def _message(search: BoxSearch | TubeSearch) -> str:
                 f"forces; give its state in the cue of certify and simulate to start elsewhere"
             )
         failed = outcome != HOLDS
-        parts.extend(
-            _reasons_at_target(search.problem.take(failed), search.limit[failed], search.scope)
-        )
+        parts.extend(_reasons_at_target(search.problem.take(failed), search.limit, search.scope))
     return "; ".join(parts)
 
 
-def _reasons_at_target(problem: CertificationProblem, limit: Array, scope: Scope) -> list[str]:
+def _reasons_at_target(problem: CertificationProblem, limit: float, scope: Scope) -> list[str]:
     """What to say where the target is no fixed point, or boxes do not even shrink there."""
-    moved = problem.map.image(problem.target).new.deviation(problem.target)
+    image = problem.map.image(problem.target)
+    moved = problem.off(Boxes({**image.states, **image.new}))
     astray = ~(moved <= limit)
     if not astray.any():
         return _reasons_without_contraction(problem, scope)
     told = [
         f"{astray.sum()}: the target is no fixed point: one update moves it by up to "
-        f"{moved.max():.3g}; take the last state of a recall, such as simulate(net, cue).final"
+        f"{moved.max():.3g} of its largest state; take the last state of a recall, such as "
+        f"simulate(net, cue).final"
     ]
     return (
         told if astray.all() else told + _reasons_without_contraction(problem.take(~astray), scope)

@@ -36,6 +36,9 @@ class CertificationProblem:
         Of the kept layers, as the boxes count them. The target is a point; the start holds the
         default start of `simulate` from the cue, but for layers that are images.
     batch : tuple of int
+    goal : Boxes
+        The layers of which the user gave a target, kept or not, as the boxes count them: what is
+        certified ends near all of them.
     """
 
     map: BoxMap
@@ -43,6 +46,7 @@ class CertificationProblem:
     start: Boxes
     target: Boxes
     batch: tuple[int, ...]
+    goal: Boxes
 
     @classmethod
     def of(
@@ -63,6 +67,7 @@ class CertificationProblem:
         goal = _by_layer(net, target, "state" if cue is None else "target")
         given = _by_layer(net, cue, "cue") if cue is not None else {}
         boxmap = BoxMap.of(net, visible, given)
+        own = boxmap.kept
         if every:
             boxmap = boxmap.of_all()
         shapes = [state.shape[:-1] for state in (*goal.values(), *given.values())]
@@ -70,7 +75,11 @@ class CertificationProblem:
             batch = np.broadcast_shapes(*shapes)
         except ValueError:
             raise ValueError(f"cue and target have different batch axes: {shapes}") from None
-        points = _complete(boxmap, {n: _flat(x, batch) for n, x in goal.items()})
+        goal = {n: _flat(x, batch) for n, x in goal.items()}
+        points = _complete(boxmap, goal)
+        # A rough state of a layer that follows from the others would be in the way of its box.
+        for name in (n for n in boxmap.order if n not in own):
+            points[name] = boxmap.update(name, points)
         if scope == "broadcast":
             groups = [
                 n for n, x in net.layers.items() if isinstance(x.lagrangian, SimplexLagrangian)
@@ -78,11 +87,23 @@ class CertificationProblem:
             boxmap = boxmap.at({n: points[n].argmax(axis=1) for n in groups})
         ends = {n: boxmap.relative(n, points[n]) for n in boxmap.kept}
         target_boxes = Boxes.points(ends)
+        wanted = Boxes.points({n: boxmap.relative(n, x) for n, x in goal.items()})
         if not given:
-            return cls(boxmap, visible, target_boxes, target_boxes, batch)
+            return cls(boxmap, visible, target_boxes, target_boxes, batch, wanted)
         cues = {n: boxmap.relative(n, _flat(state, batch)) for n, state in given.items()}
         start = boxmap.start(boxmap.shifted(cues) if every else Boxes.points(cues))
-        return cls(boxmap, visible, start, target_boxes, batch)
+        return cls(boxmap, visible, start, target_boxes, batch, wanted)
+
+    def off(self, boxes: Boxes) -> Array:
+        """How far boxes of all layers reach from the target the user gave; (batch,).
+
+        Each layer in units of its largest state there, or of 1 if that is less.
+        """
+        each = [
+            boxes.of((name,)).deviation(point) / np.maximum(1.0, point.reach())
+            for name, point in ((n, self.goal.of((n,))) for n in self.goal)
+        ]
+        return np.asarray(np.max(each, axis=0))
 
     @property
     def count(self) -> int:
@@ -100,6 +121,7 @@ class CertificationProblem:
             map=self.map.take(rows),
             start=self.start.take(rows),
             target=self.target.take(rows),
+            goal=self.goal.take(rows),
         )
 
 

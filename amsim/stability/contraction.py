@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..synapses import Array
-from .boxes import Boxes
+from .boxes import EPS, Boxes
 from .certification_problem import CertificationProblem
 from .intervals import BoxMap, Image
+from .outward import widened
 
 _FLOOR = 1e-2  # of the layer's largest width: weights of units whose box is narrow
 
@@ -23,15 +24,26 @@ def contraction(boxmap: BoxMap, image: Image) -> Array:
     return _worst(boxmap.gain(image, widths), widths)
 
 
-def distance(boxmap: BoxMap, residual: Mapping[str, Array], boxes: Boxes, factor: Array) -> Array:
-    """Bound on |x - target| for the fixed point x in a box; shape (batch,).
+def nearby(
+    problem: CertificationProblem, residual: Mapping[str, Array], boxes: Boxes, factor: Array
+) -> Boxes:
+    """Boxes of all layers that hold the undisturbed fixed point x in some boxes.
 
     In the max norm in which the update T contracts by `factor` on a box that holds the target t,
-    |x - t| <= |T(t) - t| / (1 - factor); |T(t) - t| is the `residual` of the target.
+    |x - t| <= |T(t) - t| / (1 - factor); |T(t) - t| is the `residual` of the target. Layers
+    without a box of their own are images of the others.
     """
-    widths = weights(boxmap, boxes)
-    widest = np.max([width.max(axis=1) for width in widths.values()], axis=0)
-    return np.asarray(_worst(residual, widths) * widest / (1 - factor) * (1 + 1e-15))
+    widths = weights(problem.map, boxes)
+    times = _worst(residual, widths) / (1 - factor) * (1 + 8 * EPS)
+    near = Boxes(
+        {
+            n: widened(problem.target[n], (times * width.max(axis=1))[:, None])
+            for n, width in widths.items()
+        }
+    )
+    if near.keys() >= problem.goal.keys():
+        return near
+    return problem.map.disturbed({}, {}).image(near).states
 
 
 def residual(problem: CertificationProblem) -> dict[str, Array]:

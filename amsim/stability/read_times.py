@@ -77,7 +77,7 @@ def read_time(
         )
     executions = Executions.of(net, staleness, drift, offset, noise, together)
     within = checks.number("margin", margin, above=0.0, at_most=checks.LARGEST)
-    search = ReadSearch(problem, scope, np.full(problem.count, within), executions)
+    search = ReadSearch(problem, scope, within, executions)
     search.run()
     problem.map.clear()
     return np.where(search.outcome == HOLDS, search.time, np.inf).reshape(problem.batch)

@@ -133,7 +133,7 @@ def shared_problem(net: Network, cue: States, target: States, ranks: Ranks) -> C
         **plain, ranks=ranks, hidden=hidden, visible=visible, count=len(synapse.weights)
     )
     return CertificationProblem(
-        shared, problem.visible, problem.start, problem.target, problem.batch
+        shared, problem.visible, problem.start, problem.target, problem.batch, problem.goal
     )
 
 

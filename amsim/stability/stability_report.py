@@ -14,11 +14,12 @@ from ..network import Network
 from ..synapses import Array
 from ..theory.timing import uniform_delay_rate
 from .fixed_points import nearby_fixed_point
-from .linear import KINK_DISTANCE, Linearisation
+from .linear import DENSE, KINK_DISTANCE, Linearisation
 from .long_delays import Loop, taus_of_two_layers
 from .spectrum import rightmost_roots
 from .states import State, in_range
 from .status import Status, status_of
+from .symmetry import Generator, generators
 from .verdicts import SETTINGS, Verdict, judge
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class StabilityReport:
     verdicts : dict of str to Verdict
         Under "uniform" (one delay for all messages), "per_unit", "per_link" (constant delays) and
         "varying" (delays that vary, reorder, or lose messages while the last value is held).
+    symmetry : list of dict of str to ndarray (units, units)
+        Of a neutral fixed point: the rotations, as antisymmetric matrices J by layer, under which
+        the network stays as it is and which move the state x, along J x.
 
     Examples
     --------
@@ -83,6 +87,7 @@ class StabilityReport:
     eigenvalue: complex
     mode: dict[str, Array]
     verdicts: dict[str, Verdict]
+    symmetry: list[Generator]
 
     @short
     def __repr__(self) -> str:
@@ -174,6 +179,7 @@ class StabilityReport:
             "eigenvalue": [_finite(self.eigenvalue.real), _finite(self.eigenvalue.imag)],
             "verdicts": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
             "states": {name: state.tolist() for name, state in self.states.items()},
+            "symmetry": [{n: x.tolist() for n, x in each.items()} for each in self.symmetry],
             "mode": {
                 name: None if self.linear.kink else [part.real.tolist(), part.imag.tolist()]
                 for name, part in self.mode.items()
@@ -272,6 +278,7 @@ def analyse(net: Network, state: State) -> StabilityReport:
     rest = nearby_fixed_point(net, state)
     linear = Linearisation(net, rest.states)
     status = status_of(linear, rest.residual)
+    symmetry = generators(linear) if status == "neutral" and linear.size <= DENSE else []
     if linear.kink:
         value, mode = complex(np.nan, np.nan), np.full(int(linear.dynamic.sum()), np.nan)
     else:
@@ -286,7 +293,8 @@ def analyse(net: Network, state: State) -> StabilityReport:
         rho=linear.rho,
         eigenvalue=value,
         mode=net.unpack(mode),
-        verdicts=judge(linear, status),
+        verdicts=judge(linear, status, symmetry),
+        symmetry=symmetry,
     )
 
 

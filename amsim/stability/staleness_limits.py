@@ -107,14 +107,13 @@ def largest_staleness(
     attack = checks.flag("attack", attack)
     problem = CertificationProblem.of(net, cue, target, scope, every=True)
     executions = Executions.of(net, 0.0, drift, offset, noise, together)
-    limit = tolerance * np.maximum(1.0, problem.target.reach())
     slowest = slowest_tau(problem)
     grid = slowest * 2.0 ** np.arange(_LEAST, _MOST + 0.5 / _STEPS, 1 / _STEPS)
-    always = _always(problem, scope, limit, executions)
+    always = _always(problem, scope, tolerance, executions)
 
     def holds(staleness: float, rows: NDArray[Any]) -> Array:
         allowed = replace(executions, staleness=staleness)
-        search = TubeSearch(problem.take(rows), scope, limit[rows], allowed, shown=False)
+        search = TubeSearch(problem.take(rows), scope, tolerance, allowed, shown=False)
         search.run()
         return np.asarray(search.outcome == HOLDS)
 
@@ -135,11 +134,11 @@ def largest_staleness(
 
 
 def _always(
-    problem: CertificationProblem, scope: Scope, limit: Array, executions: Executions
+    problem: CertificationProblem, scope: Scope, tolerance: float, executions: Executions
 ) -> Array:
     """Which cues are certified for any age of messages."""
     boxmap = problem.map.disturbed(executions.offset, executions.noise)
-    search = BoxSearch(replace(problem, map=boxmap), scope, limit)
+    search = BoxSearch(replace(problem, map=boxmap), scope, tolerance)
     search.run()
     return np.asarray(search.outcome == HOLDS)
 

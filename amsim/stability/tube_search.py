@@ -53,7 +53,7 @@ class TubeSearch:
 
     problem: CertificationProblem
     scope: Scope
-    limit: Array
+    limit: float
     executions: Executions
     shown: bool = True  # whether a bar says how far it is
     found: Boxes = field(default_factory=Boxes)
@@ -113,7 +113,7 @@ class TubeSearch:
         swallowed = self._hopeless(states, image)
         spread = ~(tube.boxes.width() <= widest)
         part = self.problem.take(rows)
-        rests = _rests_elsewhere(states, image, part.target, part.visible, self.limit[rows])
+        rests = _rests_elsewhere(states, image, part.target, part.visible, self.limit)
         visited, going = tube.visited(), np.ones(len(rows), bool)
         for found, outcome in ((swallowed, SWALLOWED), (spread, SPREAD), (rests, ELSEWHERE)):
             lost = going & found
@@ -131,7 +131,7 @@ class TubeSearch:
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
         """Whether all that happens from boxes on is proven; (batch,)."""
-        search = BoxSearch(part, self.scope, self.limit[rows])
+        search = BoxSearch(part, self.scope, self.limit)
         search.run()
         done = search.outcome == HOLDS
         self.iterations[rows] += search.iterations
@@ -179,23 +179,23 @@ class ReadSearch(TubeSearch):
 
     def _step(self, rows: Array, tube: Tube, stride: int) -> Array:
         proven = super()._step(rows, tube, stride)
-        far = ~(self._off(self.problem.take(rows), tube.last) <= self.limit[rows])
+        far = ~(self._off(self.problem.take(rows), tube.last) <= self.limit)
         self.since[rows[far]] = tube.time
         self.since[rows] = np.minimum(self.since[rows], tube.time)
         return proven
 
     def _hopeless(self, states: Boxes, image: Boxes) -> Array:
-        wide = states.of((self.problem.visible,)).width() > 2 * self.limit.max()
+        wide = states.of((self.problem.visible,)).width() > 2 * self.limit
         return np.asarray(wide & super()._hopeless(states, image))
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
-        near = self._off(part, part.start) <= self.limit[rows]
+        near = self._off(part, part.start) <= self.limit
         done = np.zeros(len(rows), bool)
         if near.any():
-            search = Confinement(part.take(near), self.scope, self.limit[rows[near]])
+            search = Confinement(part.take(near), self.scope, self.limit)
             search.run()
             self.iterations[rows[near]] += search.iterations
-            kept = self._off(part.take(near), search.found) <= self.limit[rows[near]]
+            kept = self._off(part.take(near), search.found) <= self.limit
             done[near] = (search.outcome == HOLDS) & kept
             self._store(rows[done], search.found.take(done[near]))
         self.outcome[rows[done]], self.time[rows[done]] = HOLDS, self.since[rows[done]]
@@ -214,7 +214,7 @@ def base_step(staleness: float, slowest: float) -> float:
 
 
 def _rests_elsewhere(
-    states: Boxes, image: Boxes, target: Boxes, visible: str, limit: Array
+    states: Boxes, image: Boxes, target: Boxes, visible: str, limit: float
 ) -> Array:
     """Whether features are farther from the target than any state still moves; (batch,)."""
     each = [
@@ -223,7 +223,8 @@ def _rests_elsewhere(
     ]
     (lo, hi), goal = states[visible], target[visible][0]
     gap = np.maximum(lo - goal, goal - hi).max(axis=1)
-    return np.asarray((np.max(each, axis=0) < _STILL * gap) & (gap > limit))
+    size = np.maximum(1.0, np.abs(goal).max(axis=1))
+    return np.asarray((np.max(each, axis=0) < _STILL * gap) & (gap > limit * size))
 
 
 def _range(boxes: Boxes) -> Array:

@@ -16,8 +16,9 @@ from .linear import Linearisation
 from .long_delays import falls_apart
 from .offending_delays import MANY_FREQUENCIES, delays_of_links, delays_of_units, same_delay
 from .status import Status
+from .symmetry import Generator, explains, in_words
 
-Answer = Literal["proven", "refuted", "open"]
+Answer = Literal["proven", "refuted", "neutral", "open"]
 
 SETTINGS = {
     "uniform": "one delay for all messages",
@@ -39,7 +40,8 @@ class Verdict:
 
     Attributes
     ----------
-    status : {"proven", "refuted", "open"}
+    status : {"proven", "refuted", "neutral", "open"}
+        "neutral": deviations along a continuous symmetry of the network stay, all others die out.
     reason : str
     delay : number or mapping, optional
         Of a refuted one: delays under which it is unstable, as `delay_spectrum` takes them. None
@@ -68,7 +70,7 @@ def _plain(delay: Delay | None) -> Any:
     }
 
 
-def judge(linear: Linearisation, status: Status) -> dict[str, Verdict]:
+def judge(linear: Linearisation, status: Status, symmetry: list[Generator]) -> dict[str, Verdict]:
     """The verdict on every setting of `SETTINGS`, by the status without delays."""
     if linear.kink:
         return _beside_a_kink(linear, linear.kink, status)
@@ -77,8 +79,7 @@ def judge(linear: Linearisation, status: Status) -> dict[str, Verdict]:
         text = f"unstable without delays: a mode grows at the rate {rate:.3g}"
         return dict.fromkeys(SETTINGS, Verdict("refuted", text, 0.0))
     if status == "neutral":
-        text = "a mode is neutral: it neither grows nor decays to first order, within rounding"
-        return dict.fromkeys(SETTINGS, Verdict("open", text))
+        return _neutral(linear, symmetry)
     if not linear.leak.all():
         text = "a layer has no leak, and the theorems need one"
         return dict.fromkeys(SETTINGS, Verdict("open", text))
@@ -90,6 +91,28 @@ def judge(linear: Linearisation, status: Status) -> dict[str, Verdict]:
         return dict.fromkeys(SETTINGS, Verdict("proven", text))
     verdicts = _constant(linear, one)
     verdicts["varying"] = _varying(linear, one, verdicts["per_link"])
+    return verdicts
+
+
+def _neutral(linear: Linearisation, symmetry: list[Generator]) -> dict[str, Verdict]:
+    """Where a mode is neutral: whether symmetry says that it is, and that nothing else is."""
+    text = "a mode is neutral: it neither grows nor decays to first order, within rounding"
+    verdicts = dict.fromkeys(SETTINGS, Verdict("open", text))
+    if not explains(linear, symmetry):
+        return verdicts
+    groups = _groups(linear)
+    kept = Verdict(
+        "neutral",
+        f"neutral by symmetry: {in_words(symmetry)} leaves the network as it is; deviations along "
+        f"it stay, and all others die out",
+    )
+    if not any(_uneven(linear, name) for name in groups):
+        verdicts["uniform"] = kept
+        if not groups:
+            verdicts["per_unit"] = kept
+    one = OnePass.of(linear) if linear.size <= LARGEST else None
+    if _rho_above_one(linear, one):
+        verdicts["varying"] = _varying(linear, one, verdicts["per_link"])
     return verdicts
 
 

@@ -134,7 +134,8 @@ def test_margin_and_distance() -> None:
     rough = target["visible"] + np.random.default_rng(0).uniform(-1e-4, 1e-4, 32)
     found = certify(net, cue, rough)
     assert found.holds
-    assert np.abs(rough - target["visible"]).max() <= found.distance <= 1e-3
+    size = np.abs(rough).max()  # a little more than 1
+    assert np.abs(rough - target["visible"]).max() <= found.distance * size <= 1e-3
 
 
 def test_target_that_is_no_fixed_point_gets_no_certificate() -> None:
@@ -145,6 +146,27 @@ def test_target_that_is_no_fixed_point_gets_no_certificate() -> None:
     assert np.isnan(refused.distance)
     assert "take the last state of a longer run" in refused.message
     assert certify(net, off, off, tolerance=0.02).holds
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("staleness", [None, 0.1])
+def test_every_layer_that_the_target_names_counts(scope: Any, staleness: float | None) -> None:
+    """By one measure, whatever may be late: h of 32 may be off by 32 times as much as v."""
+    net = memories()
+    rest = stored(net)
+    size = np.abs(rest["hidden"]).max()
+    given: Any = {"scope": scope, "staleness": staleness}
+    winner = rest["hidden"].argmax()
+    beside = np.where(np.arange(len(rest["hidden"])) == winner, 0.0, 1.0)
+    for amount, holds in ((0.0, True), (5e-4 * size, True), (5e-3 * size, False)):
+        target = {**rest, "hidden": rest["hidden"] + amount * beside}
+        found = certify(net, rest["visible"], target, **given)
+        assert bool(found.holds) == holds
+        if holds:
+            assert 0.7 * amount / size <= found.distance <= 1e-3  # h - h_w are up to 42
+    assert "fixed point" in found.message
+    alone = certify(net, rest["visible"], rest["visible"], **given)
+    assert alone.holds and alone.distance < 1e-6
 
 
 def test_states_of_memories_in_the_cue_widen_their_box() -> None:

@@ -233,6 +233,66 @@ def test_continuous_symmetry() -> None:
         assert analyse(net, {"x": np.zeros(4)}).status == status
 
 
+def rotating(angle: float, stretch: float = 1.0, hidden: am.Lagrangian | None = None) -> am.Network:
+    """Features and directions in a plane, turned by an angle on the way."""
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return am.Network(
+        {"x": am.Layer(2, am.Identity()), "s": am.Layer(2, hidden or am.Spherical(), tau=0.3)},
+        [am.Dense(2 * turn * [1.0, stretch], between=("s", "x"))],
+    )
+
+
+def test_a_ring_of_rotations_is_neutral_by_symmetry() -> None:
+    net = rotating(0.4)
+    rest = am.simulate(net, {"x": [1.0, 0.5]}, until=am.Settled(1e-12), t1=200.0).final
+    report = analyse(net, rest)
+    assert report.status == "neutral"
+    # Directions share a norm: nothing is said of unequal delays within them.
+    assert statuses(report) == ["neutral", "open", "open", "refuted"]
+    assert (
+        "a rotation of 'x' in the plane of units 0 and 1 and 's'"
+        in report.verdicts["uniform"].reason
+    )
+    (generator,) = report.symmetry
+    moved = {n: generator[n] @ report.states[n] for n in ("x", "s")}
+    scale = moved["s"][0] / report.mode["s"][0]
+    for name in moved:  # the null vector is the generator's
+        np.testing.assert_allclose(moved[name], scale * report.mode[name], atol=1e-9)
+    # With a delay, too, deviations end on the ring, and only the angle is kept.
+    weights, step = net.synapses[0].weights, 0.02
+    past = [{n: x + np.array([0.3, -0.2]) for n, x in rest.items()}] * 51  # a delay of 1
+    for _ in range(2500):
+        sent = {n: net.layers[n].lagrangian.activation(x) for n, x in past[0].items()}
+        drive, now = {"x": sent["s"] @ weights, "s": weights @ sent["x"]}, past[-1]
+        new = {n: x + step / net.layers[n].tau * (drive[n] - x) for n, x in now.items()}
+        past = [*past[1:], new]
+    ends = [(np.linalg.norm(x), np.arctan2(x[1], x[0])) for x in (rest["x"], past[-1]["x"])]
+    assert abs(ends[0][0] - ends[1][0]) < 1e-6 and abs(ends[0][1] - ends[1][1]) > 0.02
+    json.dumps(report.to_dict())
+
+
+def test_three_dimensions_have_two_rotations_that_move_a_state() -> None:
+    net = lateral(1.5 * np.eye(3), am.Spherical())
+    rest = am.simulate(net, {"x": [1.0, 0.5, 0.2]}, until=am.Settled(1e-12), t1=200.0).final
+    report = analyse(net, rest)
+    assert len(report.symmetry) == 2 and report.verdicts["uniform"].status == "neutral"
+    for each in report.symmetry:
+        np.testing.assert_allclose(each["x"], -each["x"].T)
+        assert abs(rest["x"] @ each["x"] @ rest["x"]) < 1e-12
+
+
+def test_no_symmetry_is_claimed_where_there_is_none() -> None:
+    """Stretched by 1e-6 there are two fixed points; with a bias, one; a line is no ring."""
+    for net in (rotating(0.4, 1 + 1e-6), rotating(0.0, 1.0, am.Tanh())):
+        rest = am.simulate(net, {"x": [1.0, 0.5]}, until=am.Settled(1e-12), t1=200.0).final
+        report = analyse(net, find(net, rest).states)
+        assert not report.symmetry and "neutral" not in statuses(report)
+    line = lateral(np.diag([1.0, 0.5]), am.Identity())
+    report = analyse(line, {"x": [2.0, 0.0]})
+    assert report.status == "neutral" and not report.symmetry
+    assert statuses(report)[0] == "open"
+
+
 def test_bifurcations_are_neutral() -> None:
     """A pitchfork at 0, and a fold at cosh^2 x = 2, where rounding is 1e-8 in the state."""
     assert analyse(lateral([[1.0]], am.Tanh()), {"x": [1e-5]}).status == "neutral"
