@@ -162,7 +162,7 @@ class EnergyTransformerImputer(
         parts = found.final["tokens"][:, :, :pixels]
         height, width = self._shape(images.shape[1])
         completed = models.from_patches(parts, (height, width, 1)).reshape(images.shape)
-        return np.where(missing, self.mean_ + self.scale_ * completed, images)
+        return np.asarray(np.where(missing, self.mean_ + self.scale_ * completed, images))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
