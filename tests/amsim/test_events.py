@@ -152,7 +152,7 @@ def test_sign_units_send_when_they_turn() -> None:
     [
         (s1, S1_START, [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]),
         (lambda: s1(visible=am.Tanh(2.0), hidden=am.Tanh(3.0)), S1_START, [1e-1, 1e-3, 1e-5]),
-        (three_layers, {"v": np.cos(np.arange(6.0))}, [1e-1, 1e-2, 1e-3, 1e-4, 1e-5]),
+        (three_layers, {"v": np.cos(np.arange(6.0))}, [1e-1, 1e-2, 1e-3, 1e-4]),
     ],
 )
 def test_the_error_falls_linearly_with_the_quantum(
@@ -178,7 +178,7 @@ def test_digits_are_recalled_with_a_linear_error() -> None:
     net = am.dense_am(patterns, hidden=am.Softmax(0.2))
     cue, times = am.patterns.corrupt(patterns[1], flip=0.2, seed=1), [5.0]
     exact = am.simulate(net, cue, times=times, until=None, solver=ACCURATE)
-    quanta, errors = np.array([1e-1, 1e-2, 1e-3, 1e-4, 1e-5]), []
+    quanta, errors = np.array([1e-1, 1e-2, 1e-3, 1e-4]), []
     for quantum in quanta:
         solver = am.EventDriven(quantum)
         traj = am.simulate(net, cue, times=times, until=None, solver=solver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,12 @@ QUICK = [
 ]
 
 
+drawn = cache(gallery.draw)
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_axes_have_names(name: str) -> None:
-    figure = gallery.draw(name)
+    figure = drawn(name)
     for ax in figure.axes:
         if not ax.images:
             assert ax.get_xlabel()
@@ -34,9 +38,9 @@ def test_axes_have_names(name: str) -> None:
 
 
 def test_panels_have_letters_where_there_are_several() -> None:
-    letters = [ax.get_title(loc="left") for ax in gallery.draw("attention").axes]
+    letters = [ax.get_title(loc="left") for ax in drawn("attention").axes]
     assert letters == ["a", "b", "c"]
-    assert {ax.get_title(loc="left") for ax in gallery.draw("transformer").axes} == {""}
+    assert {ax.get_title(loc="left") for ax in drawn("transformer").axes} == {""}
 
 
 def test_every_figure_has_its_function() -> None:

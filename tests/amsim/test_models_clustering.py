@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
 from amsim.models.clustering import class_scores, loss, loss_and_gradient, recall
@@ -84,7 +85,7 @@ def test_digits_are_classified_without_training(beta: float, correct: int) -> No
     scores, classes = class_scores(data[1000:], data[:1000], labels[:1000], beta=beta)
     assert np.sum(classes[scores.argmax(axis=1)] == labels[1000:]) == correct
     if beta >= 20:
-        squares = np.sum((data[1000:, None] - data[None, :1000]) ** 2, axis=-1)
+        squares = cdist(data[1000:], data[:1000], "sqeuclidean")
         assert np.sum(labels[:1000][squares.argmin(axis=1)] == labels[1000:]) == correct
 
 

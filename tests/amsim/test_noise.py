@@ -54,7 +54,7 @@ def test_normal_numbers_are_normal() -> None:
 @pytest.mark.parametrize("step", [0.05, 0.5])
 @pytest.mark.parametrize("leak", [1.0, 2.0])
 def test_white_noise_on_a_leak_is_exact_for_any_step(step: float, leak: float) -> None:
-    times, temperature, cues = np.arange(0.0, 9.0, 0.75), 0.3, 6000
+    times, temperature, cues = np.arange(0.0, 6.0, 0.75), 0.3, 6000
     traj = am.simulate(
         free(leak=leak), np.zeros((cues, 3)), noise=temperature, times=times, seed=1,
         solver=am.ExponentialHeun(step),
@@ -159,7 +159,7 @@ def test_paths_have_order_one_in_the_step() -> None:
 
 def test_the_density_of_a_double_well_is_that_of_gibbs() -> None:
     start = np.where(np.arange(3000) % 2, 1.0, -1.0)[:, None]  # no need to wait for escapes
-    traj = am.simulate(double_well(), start, noise=0.15, times=[8.0])
+    traj = am.simulate(double_well(), start, noise=0.15, times=[5.0])
     grid = np.linspace(-4, 4, 4001)
     weight = np.exp(-well_energy(grid) / 0.15)
     cumulated = scipy.integrate.cumulative_trapezoid(weight, grid, initial=0.0)
@@ -205,7 +205,7 @@ def test_a_diffusion_memory_is_sampled_at_fixed_tau() -> None:
     memory = am.models.diffusion_memory(data)
     tau = 0.6
     traj = am.simulate(
-        memory.network(tau), np.repeat(data, 1500, axis=0), noise=1 / memory.beta(tau), times=[15.0]
+        memory.network(tau), np.repeat(data, 700, axis=0), noise=1 / memory.beta(tau), times=[15.0]
     )
     x = traj.final["visible"]
     # The density is the mean of Gaussians of variance sigma^2 tau around the data.

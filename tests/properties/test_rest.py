@@ -121,7 +121,7 @@ def assert_rest(network: am.Network, options: dict[str, Any], tolerance: float, 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @given(recall=recalls())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_what_settled_is_at_rest(
     solver: str, recall: tuple[am.Network, dict[str, Any], float]
 ) -> None:
