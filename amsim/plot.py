@@ -367,7 +367,7 @@ def phase(
     -------
     Axes
         With the flow as arrows, and the two nullclines (dx/dt = 0, dy/dt = 0) as named lines; they
-        cross where both units rest.
+        cross where both units rest. Of a cut the title says how many units are held.
 
     Raises
     ------
@@ -406,6 +406,9 @@ def phase(
         if rate.min() < 0 < rate.max():
             ax.contour(side, side, rate, levels=[0.0], colors=[colour], linewidths=1.4)
         ax.plot([], [], color=colour, label=f"d{name}/dt = 0")
+    held = sum(int(np.sum(layer.tau > 0)) for layer in net.layers.values()) - 2
+    if held:
+        ax.set_title(f"{held} other units are held", fontsize="small", loc="right")
     if ways:
         ax.plot(*ways, color="0.25", linewidth=0.9)
         ax.plot(*(way[-1] for way in ways), "o", color="k", markersize=4, label="last state")

@@ -90,10 +90,15 @@ print("after ", own[-1].round(2))
 noise = am.patterns.random(1, 64, seed=3)
 lost = am.simulate(net, noise[0])
 found = int(lost.nearest(stored).index)
-print(f"{lost.status}: digit {found}, overlap {lost.overlap(stored)[-1, found]:.2f}")
+print(
+    f"{lost.status}: digit {found},",
+    f"overlap {lost.overlap(stored)[-1, found]:.2f}",
+)
 
 # %%
-am.plot.recall(noise, lost.final["visible"][None], stored[[found]], titles=["noise"])
+am.plot.recall(
+    noise, lost.final["visible"][None], stored[[found]], titles=["noise"]
+)
 
 # %% [markdown]
 # ## Your turn

@@ -51,7 +51,9 @@ figure, ax = plt.subplots(figsize=(7, 3.5))
 for beta in (0.5, 1.0, 2.0, 8.0):
     energy = memory(beta).energy({"visible": v[:, None]})
     ax.plot(v, energy - energy.min(), label=f"beta = {beta:g}")
-ax.set(xlabel="feature v", ylabel="energy above its minimum", ylim=(-0.03, 0.9))
+ax.set(
+    xlabel="feature v", ylabel="energy above its minimum", ylim=(-0.03, 0.9)
+)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -69,7 +71,10 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 betas = np.linspace(0.4, 3.0, 53)
 start = [[0.05], [-0.05]]
-ends = [am.simulate(memory(beta), start, t1=500.0).final["visible"][:, 0] for beta in betas]
+ends = [
+    am.simulate(memory(beta), start, t1=500.0).final["visible"][:, 0]
+    for beta in betas
+]
 right, left = np.transpose(ends)
 
 root = np.linspace(0.01, 0.999, 200)  # v = tanh(beta v), solved for beta
@@ -94,16 +99,24 @@ ax.spines[["top", "right"]].set_visible(False)
 # The memories compare by distance here (`similarity="euclidean"`).
 
 # %%
-points = np.array([[-1.0, -0.6], [-0.5, 0.9], [0.35, 0.25], [0.9, -0.7], [1.1, 0.6]])
+points = np.array(
+    [[-1.0, -0.6], [-0.5, 0.9], [0.35, 0.25], [0.9, -0.7], [1.1, 0.6]]
+)
 side = np.linspace(-1.7, 1.7, 120)
 grid = np.stack(np.meshgrid(side, side), axis=-1)
-starts = np.stack(np.meshgrid(*[np.linspace(-1.5, 1.5, 6)] * 2), axis=-1).reshape(-1, 2)
+starts = np.stack(
+    np.meshgrid(*[np.linspace(-1.5, 1.5, 6)] * 2), axis=-1
+).reshape(-1, 2)
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharey=True)
 for ax, beta in zip(axes, (1.0, 4.0, 16.0)):
     hidden = am.Softmax(beta)
-    net = am.dense_am(points, hidden=hidden, similarity="euclidean", tau_hidden=0.0)
-    ax.contourf(*grid.T.swapaxes(1, 2), net.energy({"visible": grid}), levels=24)
+    net = am.dense_am(
+        points, hidden=hidden, similarity="euclidean", tau_hidden=0.0
+    )
+    ax.contourf(
+        *grid.T.swapaxes(1, 2), net.energy({"visible": grid}), levels=24
+    )
     path = am.simulate(net, starts, t1=60.0)["visible"]
     ax.plot(path[..., 0], path[..., 1], color="w", linewidth=0.6)
     ax.plot(*path[-1].T, "o", color="#E69F00", label="end")

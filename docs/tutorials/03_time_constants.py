@@ -52,7 +52,9 @@ for tau in (0.01, 0.3, 1.0, 3.0):
     net = am.dense_am(stored, hidden=am.Softmax(beta=0.75), tau_hidden=tau)
     start = {"visible": cue, "hidden": np.zeros(20)}
     traj = am.simulate(net, start, times=np.linspace(0, 10, 201))
-    ax.plot(traj.times, traj.overlap(stored)[:, 0], label=f"tau_hidden = {tau:g}")
+    ax.plot(
+        traj.times, traj.overlap(stored)[:, 0], label=f"tau_hidden = {tau:g}"
+    )
 ax.set(xlabel=traj.time_label, ylabel="overlap with the stored digit")
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
@@ -83,7 +85,9 @@ def blend(slow):
     """The first memory is slower than the second."""
     hidden = am.Softmax(3.0)
     tau = [slow, 1.0]
-    return am.dense_am(pair, hidden=hidden, similarity="euclidean", tau_hidden=tau)
+    return am.dense_am(
+        pair, hidden=hidden, similarity="euclidean", tau_hidden=tau
+    )
 
 
 with warnings.catch_warnings(record=True) as caught:
@@ -101,7 +105,9 @@ print(caught[0].message)
 # state swings around it for ever.
 
 # %%
-even = am.dense_am(pair, hidden=am.Softmax(3.0), similarity="euclidean", tau_hidden=1.0)
+even = am.dense_am(
+    pair, hidden=am.Softmax(3.0), similarity="euclidean", tau_hidden=1.0
+)
 critical = am.stability.critical_tau(even, [3.5], "hidden", 0)
 print(f"the blend is stable up to a ratio of {critical:.2f}")
 
@@ -132,5 +138,7 @@ for ax in axes:
 
 # %%
 for beta in (2.0, 2.5, 3.0, 3.5):
-    net = am.dense_am(pair, hidden=am.Softmax(beta), similarity="euclidean", tau_hidden=1.0)
+    net = am.dense_am(
+        pair, hidden=am.Softmax(beta), similarity="euclidean", tau_hidden=1.0
+    )
     print(beta, round(am.stability.critical_tau(net, [3.5], "hidden", 0), 2))

@@ -49,7 +49,9 @@ def events(quantum, timing, **options):
     return am.EventDriven(quanta, timing, **options)
 
 
-traj = am.simulate(net, start, solver=events(0.05, timing, record_events=True), seed=0)
+traj = am.simulate(
+    net, start, solver=events(0.05, timing, record_events=True), seed=0
+)
 print(traj.status, f"overlap {traj.overlap(stored)[-1, 0]:.3f}")
 print(traj.stats["messages"])
 
@@ -106,7 +108,12 @@ for ax in (left, right):
 bad = am.Timing(delay=0.2, jitter=2.0, drop=0.1, heartbeat=3.0)
 run = am.simulate(net, start, solver=events(0.01, bad), seed=1)
 print(run.status, f"overlap {run.overlap(stored)[-1, 0]:.3f}")
-print("lost messages:", run.stats["drops"], "- overtaken by newer ones:", run.stats["late"])
+print(
+    "lost messages:",
+    run.stats["drops"],
+    "- overtaken by newer ones:",
+    run.stats["late"],
+)
 
 # %% [markdown]
 # The digit is recalled all the same. That is no accident, and no certainty
@@ -123,4 +130,7 @@ for heartbeat in (3.0, None):
     bad = am.Timing(delay=0.2, jitter=2.0, drop=0.5, heartbeat=heartbeat)
     run = am.simulate(net, start, solver=events(0.01, bad), seed=1)
     far = abs(run.final["visible"] - rest).max()
-    print(f"heartbeat {heartbeat}: {run.status}, {far:.3f} from the end of the equation")
+    print(
+        f"heartbeat {heartbeat}: {run.status},",
+        f"{far:.3f} from the end of the equation",
+    )

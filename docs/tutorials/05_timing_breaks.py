@@ -44,7 +44,9 @@ start = {"visible": cue, "hidden": np.zeros(20)}
 times = np.linspace(0, 30, 601)
 figure, ax = plt.subplots(figsize=(7, 3.2))
 for delay in (0.0, 1.0, 2.0):
-    solver = am.EventDriven({"visible": 0.01, "hidden": 0.001}, am.Timing(delay=delay))
+    solver = am.EventDriven(
+        {"visible": 0.01, "hidden": 0.001}, am.Timing(delay=delay)
+    )
     traj = am.simulate(net, start, solver=solver, times=times)
     ax.plot(traj.times, traj.overlap(stored)[:, 0], label=f"delay {delay:g}")
 ax.set(xlabel=traj.time_label, ylabel="overlap with the stored digit")
@@ -76,11 +78,16 @@ print(am.stability.analyse(net, rest))
 
 # %%
 weights = 0.6 * np.array([[1.0, 1.0], [1.0, -1.0]])
-small = am.dense_am(weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0)
+small = am.dense_am(
+    weights, visible=am.Tanh(), hidden=am.Tanh(), tau_hidden=1.0
+)
 report = am.stability.analyse(small, [0.0, 0.0])
 print(f"sigma = {report.sigma:.2f}, rho = {report.rho:.2f}")
 
-late = {("hidden", "visible"): weights < 0, ("visible", "hidden"): weights.T < 0}
+late = {
+    ("hidden", "visible"): weights < 0,
+    ("visible", "hidden"): weights.T < 0,
+}
 critical = am.stability.critical_delay(small, [0.0, 0.0], late)
 print(f"predicted: stable up to a delay of {critical:.2f}")
 
@@ -92,7 +99,9 @@ print(f"predicted: stable up to a delay of {critical:.2f}")
 start = {"visible": [0.1, 0.05], "hidden": [0.08, -0.1]}
 figure, axes = plt.subplots(2, 1, figsize=(7, 4.2), sharex=True, sharey=True)
 for ax, delay in zip(axes, (0.7 * critical, 1.5 * critical)):
-    timing = am.Timing({pair: delay * mask for pair, mask in late.items()}, scope="link")
+    timing = am.Timing(
+        {pair: delay * mask for pair, mask in late.items()}, scope="link"
+    )
     traj = am.simulate(
         small,
         start,
@@ -130,14 +139,26 @@ print(f"predicted: stable up to a normaliser time constant of {lag:.3f}")
 
 figure, ax = plt.subplots(figsize=(7, 3.2))
 for factor in (0.7, 1.3):
-    slow = am.EventDriven(1e-3, normaliser="neuron", normaliser_tau=factor * lag)
+    slow = am.EventDriven(
+        1e-3, normaliser="neuron", normaliser_tau=factor * lag
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", am.GuaranteeWarning)
         traj = am.simulate(
-            lone, 1.05 * one[0], times=np.linspace(0, 20, 401), until=None, solver=slow
+            lone,
+            1.05 * one[0],
+            times=np.linspace(0, 20, 401),
+            until=None,
+            solver=slow,
         )
-    ax.plot(traj.times, traj.overlap(one)[:, 0], label=f"time constant {factor:.1f} x predicted")
-ax.set(xlabel=traj.time_label, ylabel="overlap with the memory", ylim=(0.4, 2.2))
+    ax.plot(
+        traj.times,
+        traj.overlap(one)[:, 0],
+        label=f"time constant {factor:.1f} x predicted",
+    )
+ax.set(
+    xlabel=traj.time_label, ylabel="overlap with the memory", ylim=(0.4, 2.2)
+)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -151,6 +172,12 @@ ax.spines[["top", "right"]].set_visible(False)
 # `critical_delay` again. Then explain why a common delay does no harm.
 
 # %%
-positive = {("hidden", "visible"): weights > 0, ("visible", "hidden"): weights.T > 0}
-print("positive links late:", round(am.stability.critical_delay(small, [0.0, 0.0], positive), 2))
+positive = {
+    ("hidden", "visible"): weights > 0,
+    ("visible", "hidden"): weights.T > 0,
+}
+print(
+    "positive links late:",
+    round(am.stability.critical_delay(small, [0.0, 0.0], positive), 2),
+)
 print("all links late:", am.stability.critical_delay(small, [0.0, 0.0]))

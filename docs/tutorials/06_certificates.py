@@ -28,7 +28,9 @@ import amsim as am
 plt.rcParams["figure.constrained_layout.use"] = True
 stored = am.patterns.random(20, 64, seed=0)
 net = am.dense_am(stored, hidden=am.Softmax(beta=1.0), tau_hidden=0.3)
-rests = am.simulate(net, stored, until=am.Settled(1e-10)).final  # where each memory rests
+rests = am.simulate(
+    net, stored, until=am.Settled(1e-10)
+).final  # where each memory rests
 
 # %% [markdown]
 # `certify` takes cues and the state in which each should end (the *target*).
@@ -51,13 +53,23 @@ for flipped in flips:
     recalled = am.simulate(net, cues).overlap(stored)[-1].diagonal() > 0.9
     shares["recalled"].append(recalled.mean())
     for scope in ("broadcast", "link"):
-        shares[scope].append(am.stability.certify(net, cues, rests, scope).holds.mean())
+        shares[scope].append(
+            am.stability.certify(net, cues, rests, scope).holds.mean()
+        )
 
-names = ("recalled, without delays", "certified, broadcast", "certified, each link")
+names = (
+    "recalled, without delays",
+    "certified, broadcast",
+    "certified, each link",
+)
 figure, ax = plt.subplots(figsize=(7, 3.5))
 for name, share, mark in zip(names, shares.values(), "os^"):
     ax.plot(flips, share, mark + "-", label=name)
-ax.set(xlabel="flipped pixels of 64", ylabel="share of the cues", ylim=(-0.03, 1.03))
+ax.set(
+    xlabel="flipped pixels of 64",
+    ylabel="share of the cues",
+    ylim=(-0.03, 1.03),
+)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -81,7 +93,9 @@ ends = []
 for seed in range(10):
     rng = np.random.default_rng(seed)
     delays = {
-        ("visible", "hidden"): rng.uniform(0.5, 5.0, (64, 20)),  # a row for each sender
+        ("visible", "hidden"): rng.uniform(
+            0.5, 5.0, (64, 20)
+        ),  # a row for each sender
         ("hidden", "visible"): rng.uniform(0.5, 5.0, (20, 64)),
     }
     attack = am.EventDriven(0.02, am.Timing(delays, scope="link", jitter=3.0))
@@ -105,8 +119,13 @@ print(f"ten attacks: the farthest end is {max(ends):.1e} from its memory")
 # %%
 weak = am.dense_am(stored, hidden=am.Softmax(beta=0.005), tau_hidden=0.3)
 blend = am.simulate(weak, stored[0], until=am.Settled(1e-10))
-holds = bool(am.stability.certify(weak, stored[0], blend.final, "broadcast").holds)
-print(f"certified: {holds}, overlap with its pattern: {blend.overlap(stored)[-1, 0]:.2f}")
+holds = bool(
+    am.stability.certify(weak, stored[0], blend.final, "broadcast").holds
+)
+print(
+    f"certified: {holds},",
+    f"overlap with its pattern: {blend.overlap(stored)[-1, 0]:.2f}",
+)
 
 # %% [markdown]
 # ## Your turn

@@ -46,14 +46,24 @@ plt.rcParams["figure.constrained_layout.use"] = True
 # %%
 units = 60
 figure, ax = plt.subplots(figsize=(7, 3.8))
-for power, most, color in ((2, 60, "#0072B2"), (3, 1500, "#E69F00"), (4, 6000, "#009E73")):
+for power, most, color in (
+    (2, 60, "#0072B2"),
+    (3, 1500, "#E69F00"),
+    (4, 6000, "#009E73"),
+):
     counts = np.unique(np.geomspace(4, most, 12).astype(int))
-    theory = [capacity.bit_error_rate(units, int(count), power) for count in counts]
+    theory = [
+        capacity.bit_error_rate(units, int(count), power) for count in counts
+    ]
     measured = []
     for count in counts:
         patterns = am.patterns.random(int(count), units, seed=int(count))
-        memory = am.binary.BinaryMemory(patterns, separation=am.binary.Power(power))
-        looked = memory.recall(patterns[:300], rule="gradient", order="parallel", max_sweeps=1)
+        memory = am.binary.BinaryMemory(
+            patterns, separation=am.binary.Power(power)
+        )
+        looked = memory.recall(
+            patterns[:300], rule="gradient", order="parallel", max_sweeps=1
+        )
         measured.append(looked.flips.mean() / units)
     ax.plot(counts, theory, color=color, label=f"F = z^{power}, theory")
     ax.plot(counts, measured, "o", color=color, markersize=4, label="measured")
@@ -69,7 +79,10 @@ ax.spines[["top", "right"]].set_visible(False)
 
 # %%
 for power in (2, 3, 4):
-    print(f"F = z^{power}: {capacity.k_max(units, power):.0f} patterns of {units} units")
+    print(
+        f"F = z^{power}: {capacity.k_max(units, power):.0f} patterns",
+        f"of {units} units",
+    )
 
 # %% [markdown]
 # Where errors are rare, higher powers make more of them than theory says: a few
@@ -84,7 +97,9 @@ for power in (2, 3, 4):
 
 # %%
 patterns = am.patterns.random(6, 32, seed=1)
-starts = [patterns[list(group)].mean(axis=0) for group in ((0,), (0, 1), (0, 1, 2))]
+starts = [
+    patterns[list(group)].mean(axis=0) for group in ((0,), (0, 1), (0, 1, 2))
+]
 for beta in (0.02, 0.08, 0.5):
     net = am.dense_am(patterns, hidden=am.Softmax(beta))
     print(f"beta = {beta}")
@@ -115,7 +130,9 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
 left.semilogx(betas, pure, "o-", markersize=4)
 left.set(xlabel="beta", ylabel="share that ends at a pattern")
 right.semilogx(betas, kinds, "o-", markersize=4, color="#D55E00")
-right.axhline(len(patterns), color="0.6", linestyle=":", label="stored patterns")
+right.axhline(
+    len(patterns), color="0.6", linestyle=":", label="stored patterns"
+)
 right.set(xlabel="beta", ylabel="different ends")
 right.legend(frameon=False)
 for ax in (left, right):
@@ -132,8 +149,13 @@ for ax in (left, right):
 for power in (2, 3, 4):
     for count in (3, 10, 30):
         digits = am.patterns.digits(count, seed=0)
-        memory = am.binary.BinaryMemory(digits, separation=am.binary.Power(power))
-        looked = memory.recall(digits, rule="gradient", order="parallel", max_sweeps=1)
+        memory = am.binary.BinaryMemory(
+            digits, separation=am.binary.Power(power)
+        )
+        looked = memory.recall(
+            digits, rule="gradient", order="parallel", max_sweeps=1
+        )
         print(
-            f"F = z^{power}, {count} digits: {looked.flips.mean() / 64:.1%} of the units in error"
+            f"F = z^{power}, {count} digits:",
+            f"{looked.flips.mean() / 64:.1%} of the units in error",
         )

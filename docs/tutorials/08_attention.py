@@ -44,7 +44,9 @@ rng = np.random.default_rng(0)
 keys = rng.normal(size=(5, 16))
 queries = rng.normal(size=(3, 16))
 net = am.models.modern_hopfield(keys)  # beta = 1 / sqrt(16)
-jump = am.simulate(net, queries, solver=am.FixedPoint(1), until=None).final["visible"]
+jump = am.simulate(net, queries, solver=am.FixedPoint(1), until=None).final[
+    "visible"
+]
 attention = am.models.attention(queries, keys, keys)  # values = keys
 print("largest difference:", f"{abs(jump - attention).max():.0e}")
 
@@ -54,13 +56,23 @@ print("largest difference:", f"{abs(jump - attention).max():.0e}")
 # with a large one to the nearest key.
 
 # %%
-points = np.array([[-1.0, -0.6], [-0.5, 0.9], [0.35, 0.25], [0.9, -0.7], [1.1, 0.6]])
-start = np.stack(np.meshgrid(*[np.linspace(-1.6, 1.6, 9)] * 2), axis=-1).reshape(-1, 2)
+points = np.array(
+    [[-1.0, -0.6], [-0.5, 0.9], [0.35, 0.25], [0.9, -0.7], [1.1, 0.6]]
+)
+start = np.stack(
+    np.meshgrid(*[np.linspace(-1.6, 1.6, 9)] * 2), axis=-1
+).reshape(-1, 2)
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharey=True)
 for ax, beta in zip(axes, (0.5, 2.0, 20.0)):
     end = am.models.attention(start, points, points, beta=beta)
     ax.quiver(
-        *start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, alpha=0.3, width=0.004
+        *start.T,
+        *(end - start).T,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        alpha=0.3,
+        width=0.004,
     )
     ax.plot(*points.T, "x", color="#D55E00", label="keys = values")
     ax.plot(*end.T, "o", color="#E69F00", markersize=3, label="after one step")
@@ -79,7 +91,9 @@ cue = am.patterns.corrupt(stored[0], flip=0.25, seed=0)
 figure, ax = plt.subplots(figsize=(7, 3.2))
 for beta in (0.06, 0.1, 0.2):
     net = am.models.modern_hopfield(stored, beta=beta)
-    traj = am.simulate(net, cue, solver=am.FixedPoint(8, record=True), until=None)
+    traj = am.simulate(
+        net, cue, solver=am.FixedPoint(8, record=True), until=None
+    )
     ax.plot(traj.overlap(stored)[:, 0], "o-", label=f"beta = {beta:g}")
 ax.set(xlabel="steps", ylabel="overlap with the stored pattern")
 ax.legend(frameon=False)
@@ -101,18 +115,28 @@ ax.spines[["top", "right"]].set_visible(False)
 # %%
 count = 10
 digits = am.patterns.digits(count, seed=0)
-quarters = digits.reshape(count, 2, 4, 2, 4).swapaxes(2, 3).reshape(count, 4, 16)
+quarters = (
+    digits.reshape(count, 2, 4, 2, 4).swapaxes(2, 3).reshape(count, 4, 16)
+)
 block = np.repeat(np.eye(4), 16, axis=1)  # which 16 units a token uses
 tokens = np.tile(quarters, 4) * block
 flat = quarters.reshape(count, 64)
 
 net = am.models.energy_transformer(
-    np.linalg.pinv(flat).T[None], flat[None], 0.03 * flat, n_tokens=4, beta=0.01
+    np.linalg.pinv(flat).T[None],
+    flat[None],
+    0.03 * flat,
+    n_tokens=4,
+    beta=0.01,
 )
-hidden = np.repeat(np.arange(count)[:, None] % 4 == np.arange(4), 64).reshape(tokens.shape)
+hidden = np.repeat(np.arange(count)[:, None] % 4 == np.arange(4), 64).reshape(
+    tokens.shape
+)
 cues = np.where(hidden, 0.01 * rng.normal(size=tokens.shape), tokens)
 times = np.append(0.0, np.geomspace(1e-3, 50.0, 120))
-traj = am.simulate(net, cues, clamp={"tokens": ~hidden}, times=times, until=None)
+traj = am.simulate(
+    net, cues, clamp={"tokens": ~hidden}, times=times, until=None
+)
 
 
 def images(tokens):

@@ -67,7 +67,9 @@ print("farthest pixel of each cue:", apart.round(6))
 rng = np.random.default_rng(0)
 gray = rng.uniform(-1.0, 1.0, (20, 64))
 damaged = gray[:4] + 0.1 * rng.normal(size=(4, 64))
-memory = am.dense_am(gray, hidden=am.Softmax(beta=4.0), similarity="euclidean", tau_hidden=0.1)
+memory = am.dense_am(
+    gray, hidden=am.Softmax(beta=4.0), similarity="euclidean", tau_hidden=0.1
+)
 ends = am.simulate(memory, damaged).final["visible"]
 bits, errors = range(2, 9), []
 for width in bits:
@@ -77,8 +79,12 @@ for width in bits:
 figure, ax = plt.subplots(figsize=(7, 3.2))
 ax.semilogy(bits, errors, "o-", label="measured")
 step = abs(gray).max() / (2.0 ** (np.array(bits) - 1) - 1)
-ax.semilogy(bits, step / 2, ":", color="0.5", label="half a step of the weights")
-ax.set(xlabel="bits of a weight", ylabel="farthest pixel from the equation's end")
+ax.semilogy(
+    bits, step / 2, ":", color="0.5", label="half a step of the weights"
+)
+ax.set(
+    xlabel="bits of a weight", ylabel="farthest pixel from the equation's end"
+)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -116,7 +122,10 @@ try:
 except (hw.BackendUnavailable, hw.lava.LavaError) as error:
     print("no Lava here:", str(error).splitlines()[0])
 else:
-    same = all((lava.integers[name] == result.integers[name]).all() for name in lava.integers)
+    same = all(
+        (lava.integers[name] == result.integers[name]).all()
+        for name in lava.integers
+    )
     print("the same integers:", same)
 
 # %% [markdown]
@@ -130,6 +139,9 @@ else:
 for quantum in (0.0, 0.02, 0.1, 0.5):
     coarse = hw.compile(net, quantum=quantum)
     run = hw.run(coarse, cues)
-    right = (am.patterns.overlap(run.final["visible"], stored)[range(8), range(8)] > 0.9).sum()
+    right = (
+        am.patterns.overlap(run.final["visible"], stored)[range(8), range(8)]
+        > 0.9
+    ).sum()
     sent = {layer: int(np.sum(count)) for layer, count in run.messages.items()}
     print(f"quantum {quantum}: {right} of 8 recalled, messages {sent}")

@@ -41,9 +41,13 @@ from experiments.runner.experiment import SHARE, Claim, Experiment, Quantity
 # %%
 def measure(*, alike, beta, seed):
     patterns_seed, cue_seed = seed.spawn(2)
-    patterns = am.patterns.random(10, 64, seed=np.random.default_rng(patterns_seed))
+    patterns = am.patterns.random(
+        10, 64, seed=np.random.default_rng(patterns_seed)
+    )
     patterns[:, : round(64 * alike)] = 1.0
-    cues = am.patterns.corrupt(patterns, flip=0.1, seed=np.random.default_rng(cue_seed))
+    cues = am.patterns.corrupt(
+        patterns, flip=0.1, seed=np.random.default_rng(cue_seed)
+    )
     net = am.dense_am(patterns, hidden=am.Softmax(beta), tau_hidden=0.1)
     final = am.simulate(net, cues).final["visible"]
     error = (np.sign(final) != patterns).mean()
@@ -63,7 +67,12 @@ def draw(data):
     figure = Figure(figsize=(7, 3.3), layout="constrained")
     ax = figure.subplots()
     for beta in data.beta.values:
-        ax.plot(data.alike, data.error.sel(beta=beta).mean("repeat"), "o-", label=f"beta = {beta}")
+        ax.plot(
+            data.alike,
+            data.error.sel(beta=beta).mean("repeat"),
+            "o-",
+            label=f"beta = {beta}",
+        )
     ax.set(xlabel="share of equal pixels", ylabel="wrong pixels after recall")
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
@@ -74,7 +83,9 @@ def judge(data):
     means = data.error.mean(("alike", "repeat"))
     gap = float(means[0] - means[-1])
     return [
-        Claim("a larger beta makes fewer errors: difference", gap, 0.0, gap > 0),
+        Claim(
+            "a larger beta makes fewer errors: difference", gap, 0.0, gap > 0
+        ),
         Claim("errors at the largest beta", float(means[-1])),
     ]
 
@@ -83,9 +94,18 @@ experiment = Experiment(
     name="likeness",
     question="How does recall fail when memories become more alike?",
     measure=measure,
-    parameters={"alike": Quantity("share of equal pixels"), "beta": Quantity("beta")},
+    parameters={
+        "alike": Quantity("share of equal pixels"),
+        "beta": Quantity("beta"),
+    },
     results={"error": Quantity("share of wrong pixels", within=SHARE)},
-    sizes={"toy": {"alike": (0.0, 0.25, 0.5, 0.75), "beta": (0.1, 0.2, 0.5), "repeats": 5}},
+    sizes={
+        "toy": {
+            "alike": (0.0, 0.25, 0.5, 0.75),
+            "beta": (0.1, 0.2, 0.5),
+            "repeats": 5,
+        }
+    },
     draw=draw,
     judge=judge,
 )

@@ -19,6 +19,7 @@
 # pattern to the next.
 
 # %%
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -37,7 +38,8 @@ stored = am.patterns.digits(6, seed=0)
 # by a pattern draws the same pattern. Let it draw the *next* one instead. Then
 # the network would fall from pattern to pattern at once; what keeps each for a
 # while is that the memories see the features late (their time constant is twice
-# that of the features).
+# that of the features). `until=None` lets the run go on to the last of `times`,
+# whether it rests or not.
 
 # %%
 net = am.models.sequence_memory(stored)
@@ -48,7 +50,7 @@ print([name for name in net.layers], traj.status)
 
 # %%
 def shape_of(traj):
-    """How alike the features are to each pattern, whatever their size: cosines."""
+    """How alike features and patterns are, whatever their size: cosines."""
     v = traj["visible"]
     return v @ stored.T / (np.linalg.norm(v, axis=-1, keepdims=True) * 8)
 
@@ -72,7 +74,6 @@ for ax, state, time in zip(axes, chosen, times[::32]):
     ax.imshow(state.reshape(8, 8), cmap="gray_r", vmin=-1, vmax=1)
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"t = {time:.1f}", fontsize=8)
-axes[0].set_frame_on(True)
 
 # %% [markdown]
 # ## No energy
@@ -86,7 +87,7 @@ axes[0].set_frame_on(True)
 try:
     print(traj.energy)
 except ValueError as error:
-    print(error)
+    print(*textwrap.wrap(str(error), 75), sep="\n")
 
 # %% [markdown]
 # ## How long does a digit stay?
@@ -110,7 +111,9 @@ figure.align_ylabels()
 # ## Your turn
 #
 # Begin with a damaged digit, or in the middle of the sequence. Does it go on
-# from there? What happens after the last digit, and with `cyclic=True`?
+# from there? What happens after the last digit, and with `cyclic=True` of
+# `sequence_memory`? The cell prints which digit is the most similar, one after the
+# other.
 
 # %%
 net = am.models.sequence_memory(stored)

@@ -39,9 +39,12 @@ net = am.dense_am(stored, hidden=am.Softmax(beta=0.75), tau_hidden=0.0)
 times = np.linspace(0, 10, 201)
 figure, ax = plt.subplots(figsize=(7, 3.2))
 for temperature in (0.0, 0.1, 1.0):
-    noise = {"noise": temperature} if temperature else {}
-    traj = am.simulate(net, cue, times=times, until=None, seed=0, **noise)
-    ax.plot(traj.times, traj.overlap(stored)[:, 0], label=f"T = {temperature:g}")
+    traj = am.simulate(
+        net, cue, times=times, until=None, noise=temperature, seed=0
+    )
+    ax.plot(
+        traj.times, traj.overlap(stored)[:, 0], label=f"T = {temperature:g}"
+    )
 ax.set(xlabel=traj.time_label, ylabel="overlap with the stored digit")
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
@@ -57,17 +60,27 @@ ax.spines[["top", "right"]].set_visible(False)
 # $e^{-E(v)/T}$, up to a factor: Gibbs's law. Eighty copies, for a long time:
 
 # %%
-pair = am.dense_am([[1.0], [-1.0]], hidden=am.Softmax(beta=3.0), tau_hidden=0.0)
+pair = am.dense_am(
+    [[1.0], [-1.0]], hidden=am.Softmax(beta=3.0), tau_hidden=0.0
+)
 temperature = 0.2
 start = np.tile([[1.0], [-1.0]], (40, 1))
 times = np.arange(20.0, 170.0, 0.5)
-traj = am.simulate(pair, start, noise=temperature, times=times, until=None, seed=0)
+traj = am.simulate(
+    pair, start, noise=temperature, times=times, until=None, seed=0
+)
 
 v = np.linspace(-2.5, 2.5, 501)
 density = np.exp(-pair.energy({"visible": v[:, None]}) / temperature)
 density /= density.sum() * (v[1] - v[0])
 figure, ax = plt.subplots(figsize=(7, 3.2))
-ax.hist(traj["visible"].ravel(), bins=60, density=True, color="0.8", label="simulated")
+ax.hist(
+    traj["visible"].ravel(),
+    bins=60,
+    density=True,
+    color="0.8",
+    label="simulated",
+)
 ax.plot(v, density, color="#D55E00", label="exp(-E / T)")
 ax.set(xlabel="feature v", ylabel="probability density")
 ax.legend(frameon=False)
@@ -88,8 +101,12 @@ ax.spines[["top", "right"]].set_visible(False)
 
 # %%
 def lasts(temperature, copies=100):
-    """Mean time until the state that began at +1 is at -0.5, well beyond the ridge."""
-    gone = am.Watch(lambda time, states: states["visible"][0] + 0.5, direction=-1, terminal=True)
+    """Mean time until a state that began at +1 is beyond the ridge."""
+    gone = am.Watch(
+        lambda time, states: states["visible"][0] + 0.5,
+        direction=-1,
+        terminal=True,
+    )
     traj = am.simulate(
         pair,
         np.ones((copies, 1)),
@@ -129,7 +146,8 @@ ax.spines[["top", "right"]].set_visible(False)
 # ## Your turn
 #
 # A larger beta makes a higher ridge. Predict how much longer a memory lasts at
-# T = 0.1 if beta rises from 3 to 6, then measure it.
+# T = 0.1 if beta rises from 3 to 6, then measure it: make `pair` anew with the other
+# beta, run the cells below it again, and compare what this one prints.
 
 # %%
-print(f"ridge at beta = 3: {ridge:.3f}")
+print(f"ridge of {ridge:.3f}, lasts for {lasts(0.1):.0f} tau at T = 0.1")

@@ -31,7 +31,7 @@ import hardware as hw
 plt.rcParams["figure.constrained_layout.use"] = True
 rng = np.random.default_rng(0)
 pixels, labels = load_digits(return_X_y=True)
-pixels = pixels / 8 - 1
+pixels = pixels / 8 - 1  # 17 levels of gray, from -1 to 1
 train, test = np.split(rng.permutation(len(pixels)), [1198])
 
 # %% [markdown]
@@ -52,8 +52,14 @@ layers = {
     "memories": am.Layer(50, am.Softmax(beta), tau=0.0),
     "labels": am.Layer(10, am.Identity()),
 }
-lookup = am.Dense(pixels[stored], between=("memories", "pixels"), name="lookup")
-target = am.Dense(4 * np.eye(10)[labels[stored]], between=("memories", "labels"), name="target")
+lookup = am.Dense(
+    pixels[stored], between=("memories", "pixels"), name="lookup"
+)
+target = am.Dense(
+    4 * np.eye(10)[labels[stored]],
+    between=("memories", "labels"),
+    name="target",
+)
 net = am.Network(layers, [lookup, target])
 optimiser, velocity, losses = am.learning.SGD(rate=5.0), None, []
 for _ in range(6):
@@ -67,12 +73,21 @@ for _ in range(6):
             solver=am.FixedPoint(1),
         )
         losses.append(found.loss / len(rows))
-        weights = {n: {"weights": net.parameters()[n]["weights"]} for n in ("lookup", "target")}
-        slope = {n: {"weights": found.parameters[n]["weights"] / len(rows)} for n in weights}
+        weights = {
+            n: {"weights": net.parameters()[n]["weights"]}
+            for n in ("lookup", "target")
+        }
+        slope = {
+            n: {"weights": found.parameters[n]["weights"] / len(rows)}
+            for n in weights
+        }
         velocity = optimiser.init(slope) if velocity is None else velocity
         step, velocity = optimiser.update(slope, velocity, weights)
         net = net.with_parameters(
-            {n: {"weights": weights[n]["weights"] + step[n]["weights"]} for n in weights}
+            {
+                n: {"weights": weights[n]["weights"] + step[n]["weights"]}
+                for n in weights
+            }
         )
 state = {
     "lookup_weights": net.parameters()["lookup"]["weights"][None],
@@ -110,7 +125,9 @@ except ImportError:
     print("no PyTorch here")
 else:
     q, k, v = map(torch.tensor, (pixels[test], lookup, target))
-    theirs = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=beta).numpy()
+    theirs = torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, scale=beta
+    ).numpy()
     print("from PyTorch:", f"{abs(logits - theirs).max():.0e}")
 
 # %% [markdown]
@@ -119,8 +136,9 @@ else:
 # In hardware there is no moment at which all memories have their scores. Here units
 # send messages with delays and jitter, and react when something arrives. We also
 # let go of the pixels: the layer is then a recurrent memory, and the image moves
-# to what it resembles. Memories start undecided. When is the label right, and when
-# is the image at rest?
+# to what it resembles. Memories start undecided, and know the image that a run
+# begins with; delayed are the news. When is the label right, and when is the image
+# at rest?
 
 # %%
 shown = test[:60]
@@ -128,16 +146,28 @@ start = {**layer.cues(pixels[shown]), "hidden": np.zeros((60, 50))}
 timing = am.Timing(delay=0.5, jitter=0.25)
 times = np.append(0.0, np.geomspace(0.02, 10.0, 40))
 late = am.simulate(
-    layer.network, start, times=times, until=None, solver=am.EventDriven(0.02, timing)
+    layer.network,
+    start,
+    times=times,
+    until=None,
+    solver=am.EventDriven(0.02, timing),
 )
 right = [
     (layer.output({"hidden": state}).argmax(axis=1) == labels[shown]).mean()
     for state in late["hidden"]
 ]
-way = np.linalg.norm(late["visible"] - late.final["visible"], axis=-1).mean(axis=1)
+way = np.linalg.norm(late["visible"] - late.final["visible"], axis=-1).mean(
+    axis=1
+)
 figure, ax = plt.subplots(figsize=(7, 3.2))
 ax.semilogx(times[1:], right[1:], "o-", ms=3, label="share of right labels")
-ax.semilogx(times[1:], way[1:] / way[0], "s-", ms=3, label="distance of the image from its end")
+ax.semilogx(
+    times[1:],
+    way[1:] / way[0],
+    "s-",
+    ms=3,
+    label="distance of the image from its end",
+)
 ax.set(xlabel="time (tau of the features)", ylabel="share", ylim=(0, 1.05))
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
@@ -158,7 +188,10 @@ certificate = am.stability.certify(
 )
 proven = certificate.holds
 correct = layer.output(free.final).argmax(axis=1) == labels[shown]
-print(f"proven: {proven.sum()} of 60; of these have the right label: {correct[proven].sum()}")
+print(
+    f"proven: {proven.sum()} of 60;",
+    f"of these have the right label: {correct[proven].sum()}",
+)
 
 # %% [markdown]
 # Few: what was trained for one update is no memory with wide basins, and a missing
@@ -173,9 +206,12 @@ print(f"proven: {proven.sum()} of 60; of these have the right label: {correct[pr
 cues = layer.cues(pixels[shown])["visible"]
 bits, shares = range(2, 9), []
 for width in bits:
+    # No pixel of a cue is beyond +-2, which fixes the range of the integers.
     plan = hw.compile(layer.network, weight_bits=width, cue_limit=2.0)
     integers = hw.run(plan, cues, clamp=clamp["visible"])
-    shares.append((layer.output(integers.final).argmax(axis=1) == labels[shown]).mean())
+    shares.append(
+        (layer.output(integers.final).argmax(axis=1) == labels[shown]).mean()
+    )
 print(plan)
 figure, ax = plt.subplots(figsize=(7, 3.2))
 ax.plot(bits, shares, "o-", label="integers")
@@ -185,7 +221,9 @@ ax.axhline(
     color="0.5",
     label="floating point",
 )
-ax.set(xlabel="bits of a weight", ylabel="share of right labels", ylim=(0, 1.05))
+ax.set(
+    xlabel="bits of a weight", ylabel="share of right labels", ylim=(0, 1.05)
+)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -200,7 +238,11 @@ try:
 except (hw.BackendUnavailable, hw.lava.LavaError) as error:
     print("no Lava here:", str(error).splitlines()[0])
 else:
-    print(type(graph).__name__, "with ports", [port.name for port in graph.out_ports])
+    print(
+        type(graph).__name__,
+        "with ports",
+        [port.name for port in graph.out_ports],
+    )
 
 # %% [markdown]
 # ## Your turn

@@ -18,7 +18,8 @@
 # chip messages share wires: where many want to go, they queue. Load makes delays,
 # delays change what the network does, and that changes the load. Times are in
 # units of the features' time constant, tau, if nothing else is said. The memories
-# start at rest, and have to hear of the cue first.
+# start at 0 and know the cue, as receivers always know how a run begins; all that
+# changes from then on has to come over the wires.
 
 # %%
 import matplotlib.pyplot as plt
@@ -31,13 +32,17 @@ plt.rcParams["figure.constrained_layout.use"] = True
 quantum = 0.02
 stored = am.patterns.digits(10, seed=0)
 cue = am.patterns.corrupt(stored[3], flip=0.2, seed=1)
-net = am.dense_am(stored, visible=am.Tanh(), hidden=am.Softmax(beta=0.75), tau_hidden=0.3)
+net = am.dense_am(
+    stored, visible=am.Tanh(), hidden=am.Softmax(beta=0.75), tau_hidden=0.3
+)
 start = {"visible": cue, "hidden": np.zeros(10)}
 
 
 def recall(**timing):
     solver = am.EventDriven(quantum, am.Timing(**timing))
-    return am.simulate(net, start, solver=solver, times=np.linspace(0, 80, 801))
+    return am.simulate(
+        net, start, solver=solver, times=np.linspace(0, 80, 801)
+    )
 
 
 # %% [markdown]
@@ -52,9 +57,18 @@ figure, ax = plt.subplots(figsize=(7, 3.2))
 slow = {}
 for bandwidth in (300.0, 100.0, 30.0):
     slow[bandwidth] = traj = recall(fabric=am.Fabric(hop=am.Link(bandwidth)))
-    ax.plot(traj.times, traj.overlap(stored)[:, 3], label=f"{bandwidth:g} messages per tau")
-    print(f"{bandwidth:g}: up to {int(traj.stats['link_most']['bus'])} messages in the queue")
-ax.set(xlabel="time (tau)", ylabel="overlap with the stored digit", xlim=(0, 60))
+    ax.plot(
+        traj.times,
+        traj.overlap(stored)[:, 3],
+        label=f"{bandwidth:g} messages per tau",
+    )
+    print(
+        f"{bandwidth:g}: up to {int(traj.stats['link_most']['bus'])}",
+        "messages in the queue",
+    )
+ax.set(
+    xlabel="time (tau)", ylabel="overlap with the stored digit", xlim=(0, 60)
+)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
@@ -74,17 +88,28 @@ ax.spines[["top", "right"]].set_visible(False)
 places = [1, 4, 16, 64, 256]
 settled, wrong = {}, {}
 for policy in ("wait", "drop"):
-    runs = [recall(fabric=am.Fabric(hop=am.Link(30.0, fifo=n, on_full=policy))) for n in places]
+    runs = [
+        recall(fabric=am.Fabric(hop=am.Link(30.0, fifo=n, on_full=policy)))
+        for n in places
+    ]
     settled[policy] = [float(run.settle_times) for run in runs]
-    wrong[policy] = [float(run.stats["register_error"]) / quantum for run in runs]
+    wrong[policy] = [
+        float(run.stats["register_error"]) / quantum for run in runs
+    ]
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2))
 for policy, marker in (("wait", "o"), ("drop", "s")):
     left.semilogx(places, settled[policy], marker + "-", label=policy)
     right.loglog(places, wrong[policy], marker + "-", label=policy)
-left.axhline(float(slow[30.0].settle_times), color="0.5", linestyle=":", label="no end")
-left.set(xlabel="places of the queue", ylabel="at rest at (tau)", ylim=(0, None))
-right.set(xlabel="places of the queue", ylabel="error of what is known (quanta)")
+left.axhline(
+    float(slow[30.0].settle_times), color="0.5", linestyle=":", label="no end"
+)
+left.set(
+    xlabel="places of the queue", ylabel="at rest at (tau)", ylim=(0, None)
+)
+right.set(
+    xlabel="places of the queue", ylabel="error of what is known (quanta)"
+)
 left.legend(frameon=False)
 for ax in (left, right):
     ax.spines[["top", "right"]].set_visible(False)
@@ -118,13 +143,29 @@ groups = {"visible": np.arange(64) // 16, "hidden": np.full(10, 4)}
 taus = np.array([1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
 figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2))
 ends, lost = {}, {}
-for chip, marker in (("loihi1", "o"), ("spinnaker1", "s"), ("brainscales2", "^")):
-    runs = [recall(fabric=am.Fabric.chip(chip, tau=tau, groups=groups)) for tau in taus]
+for chip, marker in (
+    ("loihi1", "o"),
+    ("spinnaker1", "s"),
+    ("brainscales2", "^"),
+):
+    runs = [
+        recall(fabric=am.Fabric.chip(chip, tau=tau, groups=groups))
+        for tau in taus
+    ]
     ends[chip] = [run.overlap(stored)[-1].argmax() for run in runs]
-    lost[chip] = [sum(int(n) for n in run.stats["link_dropped"].values()) for run in runs]
-    left.semilogx(taus, [float(run.settle_times) for run in runs], marker + "-", label=chip)
+    lost[chip] = [
+        sum(int(n) for n in run.stats["link_dropped"].values()) for run in runs
+    ]
+    left.semilogx(
+        taus,
+        [float(run.settle_times) for run in runs],
+        marker + "-",
+        label=chip,
+    )
     right.semilogx(taus, lost[chip], marker + "-", label=chip)
-left.set(xlabel="tau of the features (s)", ylabel="at rest at (tau)", ylim=(0, None))
+left.set(
+    xlabel="tau of the features (s)", ylabel="at rest at (tau)", ylim=(0, None)
+)
 right.set(xlabel="tau of the features (s)", ylabel="copies of messages lost")
 right.legend(frameon=False)
 for ax in (left, right):
@@ -146,8 +187,13 @@ for ax in (left, right):
 for bandwidth in (3000.0, 300.0, 30.0):
     clock = am.Barrier(step=0.05, overhead=0.005)
     traj = recall(clock=clock, fabric=am.Fabric(hop=am.Link(bandwidth)))
-    longest, mean = (float(traj.stats[name]) for name in ("step_longest", "step_mean"))
-    print(f"{bandwidth:6g} messages per tau: steps of {mean:.3f}, the longest {longest:.3f}")
+    longest, mean = (
+        float(traj.stats[name]) for name in ("step_longest", "step_mean")
+    )
+    print(
+        f"{bandwidth:6g} messages per tau: steps of {mean:.3f},",
+        f"the longest {longest:.3f}",
+    )
 
 # %% [markdown]
 # A step of the slow bus takes as long as its messages need, and the recall goes
@@ -192,6 +238,11 @@ ax.spines[["top", "right"]].set_visible(False)
 
 # %%
 for n in (4, 64):
-    run = recall(fabric=am.Fabric(hop=am.Link(30.0, fifo=n, on_full="coalesce")))
+    run = recall(
+        fabric=am.Fabric(hop=am.Link(30.0, fifo=n, on_full="coalesce"))
+    )
     error = float(run.stats["register_error"]) / quantum
-    print(f"{n} places: at rest at {float(run.settle_times):.1f}, error of {error:.1f} quanta")
+    print(
+        f"{n} places: at rest at {float(run.settle_times):.1f},",
+        f"error of {error:.1f} quanta",
+    )

@@ -39,6 +39,9 @@ class TestPhase:
         np.testing.assert_allclose(y, WEIGHT * np.tanh(x), atol=5e-3)
         assert [line.get_label() for line in ax.lines][:2] == ["dx/dt = 0", "dy/dt = 0"]
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("visible 0", "hidden 0")
+        assert ax.get_title(loc="right") == ""
+        seven = am.dense_am(am.patterns.random(3, 6, seed=0))
+        assert plot.phase(seven).get_title(loc="right") == "7 other units are held"
 
     def test_arrows_follow_the_flow(self, pair):
         ax = plot.phase(pair, **UNITS)
