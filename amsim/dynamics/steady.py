@@ -70,6 +70,9 @@ def steady_state(values: ArrayLike, *, windows: int = 20, level: float = 0.01) -
     make the test reject more often than `level`, not less. A trend that turns within the run can
     escape it, and so can states that are left once in many runs.
 
+    It judges a run whose length was chosen before. Asked again and again until it says "steady", it
+    would say so too early: that is why `until` of `simulate` does not know it.
+
     Examples
     --------
     >>> import amsim as am
