@@ -108,7 +108,7 @@ def travel(layout, message, q, receiver, own_jitter, own_drop, left, drop):
         link = key_of_link(q, receiver)
         if len(layout.jitter) > 0:
             arrival += quantile(layout.jitter, unit_interval(mixed(own_jitter, link)))
-        lost = unit_interval(mixed(own_drop, link)) < drop
+        lost = drop > 0.0 and unit_interval(mixed(own_drop, link)) < drop
     return arrival, lost
 
 

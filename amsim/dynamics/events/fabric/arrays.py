@@ -81,6 +81,7 @@ WAY_RULES = np.dtype(
         ("seed_common", np.uint64),  # of common jitter
         ("seed_burst", np.uint64),  # and of bursts of loss
         ("correlation", np.float64),  # time of common jitter
+        ("correlated", np.bool_),  # whether groups share jitter or losses
         ("common_into", np.bool_),  # whether it is that of the receivers' group
         ("good", np.float64),  # mean times in both states, 0 without bursts
         ("bad", np.float64),

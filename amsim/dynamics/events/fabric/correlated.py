@@ -48,3 +48,24 @@ def loss(ways, traffic, g, now):
         group.switches -= (rules.bad if group.bad else rules.good) * math.log(wait)
         group.switched += 1
     return rules.drop_bad if group.bad else rules.drop_good
+
+
+@inner
+def correlated(ways, traffic, receivers, senders, drop, now):
+    """What groups share of a message now: its probability to get lost, and its common jitter.
+
+    Parameters
+    ----------
+    ways, traffic : bundles of arrays
+    receivers, senders : int
+        The groups at its ends.
+    drop : float
+        The probability of a loss without bursts.
+    now : float
+    """
+    rules, common = ways.rules[0], 0.0
+    if rules.good > 0.0:
+        drop = loss(ways, traffic, receivers if rules.bursts_into else senders, now)
+    if len(ways.common) > 0:
+        common = common_delay(ways, traffic, receivers if rules.common_into else senders, now)
+    return drop, common

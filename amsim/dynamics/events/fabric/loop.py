@@ -187,7 +187,7 @@ def run_fabric(layout, state, ways, traffic, stop, effort):
             packet = state.queue[0]
             what, index, unit, lost = packet.what, packet.index, packet.unit, packet.lost
             pop(state)
-            if what >= 0 and ways.parts[what].hears == AT_BARRIERS:
+            if by_barrier and what >= 0 and ways.parts[what].hears == AT_BARRIERS:
                 wait_for_barrier(traffic, what, index, unit, lost)
             elif what >= 0:
                 _read(layout, state, ways, what, index, unit, lost)

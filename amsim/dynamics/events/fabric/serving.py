@@ -23,7 +23,7 @@ from ..engine.queue import push
 from ..engine.sending import keys_of_message, output, place_levels, travel, write_message
 from ..engine.state import ALL
 from .arrays import COALESCE, ON_A_LINK, RESTED, SERVED, WAIT
-from .correlated import common_delay, loss
+from .correlated import correlated
 
 
 @inner
@@ -205,14 +205,11 @@ def _deliver_later(layout, state, ways, traffic, c, index, latency):
     part, rules, message = ways.parts[c], layout.rules[0], state.messages[index]
     q, left = part.projection, state.run[0].now + latency
     own_jitter, own_drop = keys_of_message(layout, message.unit, traffic.marks[index].number)
-    each, drop, common = rules.link and layout.projections[q].weights >= 0, rules.drop, 0.0
-    if layout.projections[q].weights >= 0:
-        sender, now = ways.units[message.unit].group, state.run[0].now
-        if ways.rules[0].good > 0.0:
-            drop = loss(ways, traffic, part.group if ways.rules[0].bursts_into else sender, now)
-        if len(ways.common) > 0:
-            g = part.group if ways.rules[0].common_into else sender
-            common = common_delay(ways, traffic, g, now)
+    heard = layout.projections[q].weights >= 0
+    each, drop, common = rules.link and heard, rules.drop, 0.0
+    if ways.rules[0].correlated and heard:
+        senders, now = ways.units[message.unit].group, state.run[0].now
+        drop, common = correlated(ways, traffic, part.group, senders, drop, now)
     for r in range(part.first, part.last if each else part.first + 1):
         first, last = ALL, 0
         if each:
@@ -372,7 +369,8 @@ def ask_to_say(layout, state, ways, traffic, i, value, direction):
         Its output, and where that moves.
     """
     unit, entry = state.units[i], ways.roots[ways.units[i].root].entry
-    if unit.latest >= 0 and state.run[0].now < unit.sent_at + ways.units[i].refractory:
+    rest = ways.units[i].refractory
+    if rest > 0.0 and unit.latest >= 0 and state.run[0].now < unit.sent_at + rest:
         if direction != 0.0 and not layout.rules[0].clocked:
             _rest(layout, state, ways, traffic, i)
         return

@@ -271,6 +271,7 @@ def _set_correlated(rules: Records, timing: Timing, seed: int) -> None:
     """What messages of a group share."""
     rules["seed_common"] = draws.stream(seed, draws.COMMON)
     rules["seed_burst"] = draws.stream(seed, draws.BURST)
+    rules["correlated"] = timing.common_jitter is not None or timing.bursts is not None
     if timing.common_jitter is not None:
         rules["correlation"] = timing.common_jitter.correlation
         rules["common_into"] = timing.common_jitter.at == "into"
