@@ -507,6 +507,11 @@ def _of_learning(net: Any, stored: Any, full: Any) -> Calls:
         {"rate": 0.1, "momentum": 0.9},
     )
     yield (
+        "learning.Likelihood",
+        lambda **given: of.train(free, stored[:, :2], of.Likelihood(**given), epochs=1),
+        {"chains": stored[:, :2], "temperature": 1.0, "t1": 0.5, "step": 0.1},
+    )
+    yield (
         "learning.Adam",
         lambda **given: of.train(net, stored, loss, epochs=1, optimiser=of.Adam(**given)),
         {"rate": 0.1, "decay": 0.9, "decay_squares": 0.99},

@@ -59,7 +59,7 @@ def recall(
     >>> import amsim as am
     >>> jax.config.update("jax_enable_x64", True)
     >>> net = am.dense_am(am.patterns.random(3, 8, seed=0), hidden=am.Softmax(0.5))
-    >>> recall = am.interop.jax.recall(net, clamp=np.arange(8) < 6)
+    >>> recall = am.interop.jax.recall(net, clamp=np.arange(8) < 6, solver=am.FixedPoint())
     >>> objective = lambda tree: (recall(tree, np.ones((2, 8)))["visible"] ** 2).sum()
     >>> jax.grad(objective)(net.parameters())["hidden-visible"]["weights"].shape
     (3, 8)

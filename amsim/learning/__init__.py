@@ -1,6 +1,6 @@
 """Learning: weights from patterns by rules, gradients of losses, training."""
 
-from .chains import ChainGradient, chain_gradient
+from .chains import ChainGradient, Likelihood, chain_gradient
 from .gradients import gradient
 from .losses import CrossEntropy, Loss, SquaredError
 from .optimiser import SGD, Adam
@@ -13,6 +13,7 @@ __all__ = [
     "Adam",
     "ChainGradient",
     "CrossEntropy",
+    "Likelihood",
     "Loss",
     "LossGradient",
     "SquaredError",

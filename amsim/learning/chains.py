@@ -47,6 +47,67 @@ class ChainGradient:
     _repr_html_ = fields_html
 
 
+@dataclass(frozen=True, eq=False, init=False)
+class Likelihood:
+    """Minus the mean log likelihood of the cues, for `train`: its chains persist from step to step.
+
+    Parameters
+    ----------
+    chains : array_like (chains, *shape) or mapping of layer names to such
+        Where they begin, such as at some of the data.
+    temperature, t1, step
+        As for `chain_gradient`, which each step of training calls.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range, or none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import amsim as am
+    >>> data = 3.0 + np.random.default_rng(0).normal(size=(500, 1))  # to be learned by a bias
+    >>> net = am.Network({"visible": am.Layer(1, am.Identity())}, [])
+    >>> loss = am.learning.Likelihood(data[:100], temperature=1.0, t1=1.0)
+    >>> found = am.learning.train(net, data, loss, epochs=4, optimiser=am.learning.SGD(0.5, 0.0))
+    >>> print(found.network.parameters()["visible"]["bias"].round())
+    [3.]
+    """
+
+    chains: Given
+    temperature: float
+    t1: float
+    step: float | None
+
+    __repr__ = fields_repr
+
+    def __init__(
+        self, chains: Given, *, temperature: float, t1: float, step: float | None = None
+    ) -> None:
+        for name, value in (("temperature", temperature), ("t1", t1)):
+            number = checks.number(f"Likelihood: {name}", value, above=0.0, at_most=checks.LARGEST)
+            object.__setattr__(self, name, number)
+        object.__setattr__(self, "step", step)
+        object.__setattr__(self, "chains", chains)
+
+    def start(self, net: Network) -> dict[str, Array]:
+        """Where the chains begin, by layer."""
+        return _states(net, "chains", self.chains)
+
+    def descend(
+        self, net: Network, data: Given, chains: Given, seed: Seed
+    ) -> tuple[ChainGradient, float]:
+        """The gradient at some data, and their mean energy less that of the chains, over T."""
+        found = chain_gradient(
+            net, data, chains, temperature=self.temperature, t1=self.t1, step=self.step, seed=seed
+        )
+        own, others = (
+            float(np.mean(net.energy(x))) for x in (_states(net, "data", data), found.chains)
+        )
+        return found, (own - others) / self.temperature
+
+
 def chain_gradient(
     net: Network,
     data: Given,

@@ -19,11 +19,13 @@ from ..network import Network
 from ..parameters import Tree
 from ..progress import Bar
 from ..synapses import Array
+from .chains import Likelihood
 from .gradients import gradient
 from .optimiser import SGD, Optimiser, leaves, with_leaves
 
 FORMAT = "amsim training 1"
 _NEVER = ("tau", "beta")
+Cues = Array | Mapping[str, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,9 @@ class Training:
     network : Network
         After the last epoch; with `validate` the one with the lowest value.
     losses : ndarray (epochs,)
-        Mean loss of the cues that were used, at the parameters of their mini-batches.
+        Mean loss of the cues that were used, at the parameters of their mini-batches. Of
+        `Likelihood` the mean energy of the data less that of the chains, over the temperature: 0
+        where both agree.
     left_out : ndarray of int (epochs,)
         Cues that diverged or did not settle, and were not used.
     validation : ndarray (epochs,)
@@ -64,6 +68,7 @@ class _State:
     parameters: Tree
     optimiser: Any
     best: Tree
+    chains: dict[str, Array]
     losses: list[float] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
@@ -75,7 +80,7 @@ class _State:
 
 def train(
     net: Network,
-    cues: ArrayLike,
+    cues: ArrayLike | Mapping[str, ArrayLike],
     loss: Any,
     *,
     epochs: int = 10,
@@ -93,10 +98,11 @@ def train(
     Parameters
     ----------
     net : Network
-    cues : array_like (n, *shape)
-        States of layer "visible", or of the only layer with tau > 0.
-    loss : SquaredError, CrossEntropy, or an object with `select`
-        Of all cues: ``loss.select(indices)`` is that of a mini-batch.
+    cues : array_like (n, *shape) or mapping of layer names to such
+        An array has states of layer "visible", or of the only layer with tau > 0.
+    loss : SquaredError, CrossEntropy, Likelihood, or an object with `select`
+        Of all cues: ``loss.select(indices)`` is that of a mini-batch. `Likelihood` takes none of
+        the options.
     epochs : int, default 10
         Passes through the cues.
     batch_size : int, default 100
@@ -149,15 +155,16 @@ def train(
     True
     """
     checks.instance("net", net, Network, "a Network")
-    given = checks.array("cues", cues, empty=False, largest=checks.LARGEST)
+    given = _cues(cues)
     epochs = checks.count("epochs", epochs)
     batch_size = checks.count("batch_size", batch_size)
     _check(loss, validate, patience, options)
     optimiser = SGD() if optimiser is None else optimiser
     root = checks.seed_number(seed)
     learned = _learned(net, learn)
-    state = _State(learned, optimiser.init(learned), learned)
-    about = {"seed": root, "batch_size": batch_size, "cues": len(given)}
+    chains = loss.start(net) if isinstance(loss, Likelihood) else {}
+    state = _State(learned, optimiser.init(learned), learned, chains)
+    about = {"seed": root, "batch_size": batch_size, "cues": _count(given)}
     path = None if checkpoint is None else checks.path("checkpoint", checkpoint)
     if path is not None and path.exists():
         state = _load(path, state, about)
@@ -190,34 +197,38 @@ _BAR = "{desc}: epoch {n:.0f} of {total:.0f} |{bar}|{postfix} [{elapsed}]"
 
 
 def _epoch(
-    net: Network, cues: Array, loss: Any, state: _State, optimiser: Optimiser, size: int,
+    net: Network, cues: Cues, loss: Any, state: _State, optimiser: Optimiser, size: int,
     root: int, options: Mapping[str, Any],
 ) -> _State:  # fmt: skip
     """One pass through the cues: what is drawn depends on the epoch alone."""
     draws = np.random.SeedSequence(root, spawn_key=(state.epoch,))
-    order = np.random.default_rng(draws).permutation(len(cues))
-    seeds = draws.generate_state(-(-len(cues) // size))
-    parameters, inner = state.parameters, state.optimiser
+    every = _count(cues)
+    order = np.random.default_rng(draws).permutation(every)
+    seeds = draws.generate_state(-(-every // size))
+    parameters, inner, chains = state.parameters, state.optimiser, state.chains
     total, used = 0.0, 0
     for number, start in enumerate(range(0, len(order), size)):
-        chosen = np.sort(order[start : start + size])
-        held = {"clamp": _clamp(net, options.get("clamp"), chosen, cues)}
-        found = gradient(
-            _moved(net, parameters), cues[chosen], loss.select(chosen),
-            seed=int(seeds[number]), **{**options, **held},
-        )  # fmt: skip
-        count = int(found.used.sum())
-        if not count:
-            continue
-        mean = {
-            n: {k: found.parameters[n][k] / count for k in part} for n, part in parameters.items()
-        }
+        chosen, here = np.sort(order[start : start + size]), _moved(net, parameters)
+        shown, drawn = _rows(cues, chosen), int(seeds[number])
+        if isinstance(loss, Likelihood):
+            by_chains, value = loss.descend(here, shown, chains, drawn)
+            count, chains, tree = len(chosen), by_chains.chains, by_chains.parameters
+            total += count * value
+        else:
+            held = {"clamp": _clamp(net, options.get("clamp"), chosen, cues)}
+            found = gradient(here, shown, loss.select(chosen), seed=drawn, **{**options, **held})
+            count = int(found.used.sum())
+            if not count:
+                continue
+            tree = {n: {k: x / count for k, x in p.items()} for n, p in found.parameters.items()}
+            total += found.loss
+        mean = {n: {k: tree[n][k] for k in part} for n, part in parameters.items()}
         steps, inner = optimiser.update(mean, inner, parameters)
         parameters = {
             n: {k: x + np.asarray(steps[n][k], np.float64) for k, x in part.items()}
             for n, part in parameters.items()
         }
-        total, used = total + found.loss, used + count
+        used += count
     if not used:
         raise ValueError(
             f"in epoch {state.epoch} no cue settled: start from weights that are nearer to what "
@@ -227,21 +238,47 @@ def _epoch(
         state,
         parameters=parameters,
         optimiser=inner,
+        chains=chains,
         losses=[*state.losses, total / used],
-        left_out=[*state.left_out, len(cues) - used],
+        left_out=[*state.left_out, every - used],
     )
 
 
-def _clamp(net: Network, clamp: Any, chosen: NDArray[np.int64], cues: Array) -> Any:
+def _cues(given: Any) -> Cues:
+    """States (n, *shape), alone or by layer."""
+    if not isinstance(given, Mapping):
+        return checks.array("cues", given, empty=False, largest=checks.LARGEST)
+    found = {
+        name: checks.array(f"cues[{name!r}]", x, empty=False, largest=checks.LARGEST)
+        for name, x in given.items()
+    }
+    if len({x.shape[:1] for x in found.values()}) != 1 or () in {x.shape for x in found.values()}:
+        shapes = {name: x.shape for name, x in found.items()}
+        raise ValueError(f"cues have shapes {shapes}; the first axis must be that of the cues")
+    return found
+
+
+def _count(cues: Cues) -> int:
+    return len(next(iter(cues.values())) if isinstance(cues, Mapping) else cues)
+
+
+def _rows(cues: Cues, chosen: NDArray[np.int64]) -> Cues:
+    if isinstance(cues, Mapping):
+        return {name: x[chosen] for name, x in cues.items()}
+    return cues[chosen]
+
+
+def _clamp(net: Network, clamp: Any, chosen: NDArray[np.int64], cues: Cues) -> Any:
     """What is clamped of the chosen cues: of masks by cue their rows, and what all share."""
 
     def rows(mask: Any, shape: tuple[int, ...]) -> Any:
-        return np.asarray(mask)[chosen] if np.shape(mask) == (len(cues), *shape) else mask
+        return np.asarray(mask)[chosen] if np.shape(mask) == (_count(cues), *shape) else mask
 
-    if not isinstance(clamp, Mapping):
-        return rows(clamp, cues.shape[1:])
-    layers = net.layers
-    return {n: rows(x, layers[n].shape) if n in layers else x for n, x in clamp.items()}
+    if isinstance(clamp, Mapping):
+        layers = net.layers
+        return {n: rows(x, layers[n].shape) if n in layers else x for n, x in clamp.items()}
+    alone = cues.get("visible") if isinstance(cues, Mapping) else cues
+    return clamp if alone is None else rows(clamp, alone.shape[1:])
 
 
 def _moved(net: Network, parameters: Tree) -> Network:
@@ -275,7 +312,12 @@ def _patient(values: Sequence[float], patience: int | None) -> bool:
 
 
 def _check(loss: Any, validate: Any, patience: Any, options: Mapping[str, Any]) -> None:
-    if not callable(getattr(loss, "select", None)):
+    if isinstance(loss, Likelihood):
+        if options:
+            raise TypeError(
+                f"Likelihood runs chains, and takes no argument {next(iter(options))!r}"
+            )
+    elif not callable(getattr(loss, "select", None)):
         raise TypeError(
             f"loss must be SquaredError(...), CrossEntropy(...) or an object with select(indices), "
             f"got {checks.shown(loss)}"
@@ -297,7 +339,7 @@ def _check(loss: Any, validate: Any, patience: Any, options: Mapping[str, Any]) 
 def _save(path: Path, state: _State, about: Mapping[str, Any]) -> None:
     arrays = {
         f"{name}_{k}": array
-        for name in ("parameters", "optimiser", "best")
+        for name in ("parameters", "optimiser", "best", "chains")
         for k, array in enumerate(leaves(getattr(state, name)))
     }
     history = {"losses": state.losses, "left_out": state.left_out, "validation": state.validation}
@@ -317,7 +359,7 @@ def _load(path: Path, start: _State, about: Mapping[str, Any]) -> _State:
                     f"another path, or remove it"
                 )
         trees = {}
-        for name in ("parameters", "optimiser", "best"):
+        for name in ("parameters", "optimiser", "best", "chains"):
             old = getattr(start, name)
             arrays = [archive[f"{name}_{k}"] for k, _ in enumerate(leaves(old))]
             for found, expected in zip(arrays, leaves(old), strict=True):

@@ -76,7 +76,7 @@ def test_a_missing_framework_is_named() -> None:
 
 
 def test_jax_differentiates_a_recall() -> None:
-    jax = pytest.importorskip("jax", reason="JAX is in the group 'bridges', not installed here")
+    jax = pytest.importorskip("jax", reason="JAX is in the group 'dev', not installed here")
     jax.config.update("jax_enable_x64", True)
     net, loss = network(), am.learning.SquaredError("visible", 0.5)
     recall = am.interop.jax.recall(net, clamp=CLAMP, solver=SOLVER, until=EXACT)
@@ -95,7 +95,7 @@ def test_jax_differentiates_a_recall() -> None:
 
 
 def test_optax_trains_as_it_is() -> None:
-    optax = pytest.importorskip("optax", reason="optax is in the group 'bridges'")
+    optax = pytest.importorskip("optax", reason="optax is in the group 'dev'")
     loss = am.learning.SquaredError("visible", 0.5 * np.ones((2, 2)), units=[3, 4])
     found = am.learning.train(
         network(), CUES, loss, clamp=CLAMP, solver=SOLVER, epochs=30, optimiser=optax.adam(0.05)
@@ -104,7 +104,7 @@ def test_optax_trains_as_it_is() -> None:
 
 
 def test_torch_checks_the_gradients_of_a_recall() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is in the group 'bridges'")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the group 'torch'")
     layer = am.interop.torch.Recall(network(), clamp=CLAMP, solver=SOLVER, until=EXACT)
     cue = torch.tensor(CUES, requires_grad=True)
     exact = am.simulate(network(), CUES, clamp=CLAMP, solver=SOLVER, until=EXACT)
@@ -128,7 +128,7 @@ def test_torch_checks_the_gradients_of_a_recall() -> None:
 
 @pytest.mark.parametrize("heads", [1, 4])
 def test_a_network_is_the_attention_of_a_module_of_torch(heads: int) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is in the group 'bridges'")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the group 'torch'")
     module = torch.nn.MultiheadAttention(8, heads, batch_first=True, add_bias_kv=True).double()
     stored, inputs = (torch.tensor(RNG.normal(size=(1, n, 8))) for n in (6, 3))
     layer = am.interop.from_attention(module, stored[0], heads=heads)
@@ -139,10 +139,8 @@ def test_a_network_is_the_attention_of_a_module_of_torch(heads: int) -> None:
     np.testing.assert_allclose(layer.output(traj.final), theirs, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["jax", "torch"])
-def test_examples_of_bridges(name: str) -> None:
-    """They are not collected, since they cannot be imported without their framework."""
-    pytest.importorskip(name, reason=f"{name} is not installed: uv sync --group bridges")
-    module = importlib.import_module(f"amsim.interop.{name}")
-    found = doctest.testmod(module)
+def test_examples_of_torch() -> None:
+    """They are not collected, since they cannot be imported without PyTorch."""
+    pytest.importorskip("torch", reason="PyTorch is in the group 'torch', not installed here")
+    found = doctest.testmod(importlib.import_module("amsim.interop.torch"))
     assert found.attempted and not found.failed

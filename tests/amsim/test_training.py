@@ -11,7 +11,7 @@ import pytest
 
 import amsim as am
 from amsim.errors import SettlingWarning
-from amsim.learning import SGD, Adam, SquaredError, gradient, train
+from amsim.learning import SGD, Adam, Likelihood, SquaredError, gradient, train
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(0)
@@ -57,6 +57,45 @@ def test_momentum_is_that_of_the_formula() -> None:
     first, state = sgd.update(one, sgd.init(one), one)
     second, _ = sgd.update(one, state, one)
     assert first["a"]["x"][0] == -0.5 and second["a"]["x"][0] == pytest.approx(-0.9)
+
+
+def test_cues_of_several_layers_are_a_mapping() -> None:
+    options = {**OPTIONS, "epochs": 2}
+    alone = train(network(), CUES, LOSS, **options)
+    both = {"visible": CUES, "hidden": np.zeros((24, 8))}  # tau > 0, and rest does not depend on it
+    found = train(network(), both, LOSS, **{**options, "clamp": {"visible": [0, 1, 2]}})
+    one, other = (x.network.parameters()["hidden-visible"]["weights"] for x in (alone, found))
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+    with pytest.raises(ValueError, match="the first axis must be that of the cues"):
+        train(network(), {**both, "hidden": np.zeros((23, 8))}, LOSS, **options)
+
+
+def test_persistent_chains_learn_a_distribution_and_resume_to_the_same_bits(
+    tmp_path: Path,
+) -> None:
+    data = np.random.default_rng(3).normal([1.0, -2.0], 1.0, size=(200, 2))
+    net = am.Network({"visible": am.Layer(2, am.Identity())}, [])
+    loss = Likelihood(data[:50], temperature=1.0, t1=1.0, step=0.2)
+    options: dict[str, Any] = {"batch_size": 100, "optimiser": SGD(0.3, 0.0)}
+    whole = train(net, data, loss, epochs=8, **options)
+    # The mean of the units is the bias, and its standard error that of 50 chains.
+    bias = whole.network.parameters()["visible"]["bias"]
+    np.testing.assert_allclose(bias, data.mean(axis=0), rtol=0, atol=0.4)
+    path = tmp_path / "chains.npz"
+    train(net, data, loss, epochs=5, checkpoint=path, **options)
+    rest = train(net, data, loss, epochs=8, checkpoint=path, **options)
+    assert same(whole.network, rest.network)
+    np.testing.assert_array_equal(whole.losses, rest.losses)
+    one = am.learning.chain_gradient(
+        net, data, data[:50], temperature=1.0, t1=1.0, step=0.2,
+        seed=int(np.random.SeedSequence(0, spawn_key=(0,)).generate_state(1)[0]),
+    )  # fmt: skip
+    first = train(net, data, loss, epochs=1, **{**options, "batch_size": 200})
+    np.testing.assert_allclose(
+        first.network.parameters()["visible"]["bias"], -0.3 * one.parameters["visible"]["bias"]
+    )
+    with pytest.raises(TypeError, match="takes no argument 'clamp'"):
+        train(net, data, loss, clamp=[0])
 
 
 def test_adam_is_that_of_the_formula() -> None:
