@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -34,6 +33,7 @@ class BoxSearch:
     scope: Scope
     limit: float  # how far the fixed point may be from the target, as `problem.off` measures
     found: Boxes = field(default_factory=Boxes)
+    moved: dict[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = self.problem.count
@@ -75,10 +75,11 @@ class BoxSearch:
             invariant, last = invariant[going], last[going]
         self.outcome[rows] = np.where(invariant, STUCK, GROWS)
 
-    @cached_property
     def residual(self) -> dict[str, Array]:
         """Of all targets at once: many cues need it, at different times."""
-        return residual(self.problem)
+        if not self.moved:  # no property that is cached: before Python 3.12 threads lock these
+            self.moved = residual(self.problem)
+        return self.moved
 
     def _keep(self, rows: Array, states: Boxes) -> None:
         """Remember the boxes as they are before they shrink."""
@@ -97,7 +98,7 @@ class BoxSearch:
         proven = factor < 1
         vague = proven & ~(far <= self.limit)
         if vague.any():
-            off = {name: moved[rows[vague]] for name, moved in self.residual.items()}
+            off = {name: moved[rows[vague]] for name, moved in self.residual().items()}
             bound = nearby(part.take(vague), off, image.given.take(vague), factor[vague])
             far[vague] = np.minimum(far[vague], part.take(vague).off(bound))
         exact = far <= self.limit

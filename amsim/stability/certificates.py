@@ -27,7 +27,7 @@ from .certification_problem import CertificationProblem, Scope, States
 from .contraction import least_gain
 from .linear import Linearisation
 from .schedules import Attack, attack
-from .shared import compared, shared_problem
+from .shared import compared, from_winners, shared_problem
 from .tube_search import TUBE_REASONS, TubeSearch
 from .tubes import Executions
 
@@ -208,8 +208,8 @@ def certify(
         units of max(1, its largest state there).
     comm : mpi4py.MPI.Comm, optional
         Processes that make this call together and get the same certificate: each looks at its own
-        rows of the memories, which share a softmax. For cues of the features, any age and the scope
-        "link"; the `box` is that of the features, of which alone the target counts.
+        rows of the memories, which share a softmax. For cues of the features and any age; the `box`
+        is that of the features, of which alone the target counts.
 
     Returns
     -------
@@ -241,12 +241,12 @@ def certify(
         raise TypeError("cue is None; give the state from which executions start")
     tolerance = checks.number("tolerance", tolerance, above=0.0, at_most=checks.LARGEST)
     if comm is not None:
-        if staleness is not None or scope != "link":
+        if staleness is not None:
             raise ValueError(
-                "comm: processes certify for any age in the scope 'link' alone: leave staleness "
-                "out, or certify in one process"
+                "comm: processes certify for any age: leave staleness out, or certify in one "
+                "process"
             )
-        return _shared(net, cue, target, tolerance, Ranks(comm))
+        return _shared(net, cue, target, scope, tolerance, Ranks(comm))
     if staleness is None:
         _refuse_without_staleness(drift=drift, offset=offset, noise=noise, together=together)
         asked = net, cue, target, False
@@ -258,20 +258,22 @@ def certify(
 
 
 def _shared(
-    net: Network, cue: States, target: States, tolerance: float, ranks: Ranks
+    net: Network, cue: States, target: States, scope: Scope, tolerance: float, ranks: Ranks
 ) -> Certificate:
     """The certificate of processes that share the memories."""
     with ranks.agreed():
-        problem = shared_problem(net, cue, target, ranks)
+        problem = shared_problem(net, cue, target, scope, ranks)
     weights, others = compared(net, problem)
-    ranks.check(weights, (*others, tolerance))
+    ranks.check(weights, (*others, scope, tolerance))
     with ranks.together():
-        found = prove(problem, "link", tolerance)
+        if scope == "broadcast":
+            problem = from_winners(net, problem)
+        found = prove(problem, scope, tolerance)
     box = {name: found.box[name] for name in problem.map.kept}
     found = replace(found, box=box)
     # Its reasons would take another look at all memories, by all processes.
     held = f"{np.count_nonzero(found.holds)} of {found.holds.size} cues certified in the scope"
-    vars(found)["message"] = f"{held} 'link', by {ranks.size} processes"
+    vars(found)["message"] = f"{held} {scope!r}, by {ranks.size} processes"
     return found
 
 

@@ -2,16 +2,18 @@
 
 The features see sums over all memories. Partial sums, upper bounds and errors of rounding of all
 processes are added in their order, so that all take the same steps; a bound of a sum is the sum of
-the bounds, rounded outwards.
+the bounds, rounded outwards. In the scope "broadcast" states count from the winner of all memories:
+each process has its weights too, and leaves its output to the process whose it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..lagrangians import Softmax
 from ..lagrangians.numerics import fold_others
@@ -19,7 +21,7 @@ from ..network import Layer, Network
 from ..ranks import Ranks
 from ..synapses import Array, Dense
 from .boxes import EPS, TINY, Box, Boxes
-from .certification_problem import CertificationProblem, States
+from .certification_problem import CertificationProblem, Scope, States, check_covered
 from .intervals import NOTHING, BoxMap, Image
 from .outward import WIDE, around, shares, within_shares
 
@@ -36,12 +38,15 @@ class SharedMap(BoxMap):
     hidden, visible : str
     count : int
         Of the memories of all processes.
+    own : int
+        Of those of this process, which stand in front of winners of others.
     """
 
     ranks: Ranks = field(kw_only=True)
     hidden: str = field(kw_only=True)
     visible: str = field(kw_only=True)
     count: int = field(kw_only=True)
+    own: int = field(kw_only=True)
 
     def activate(self, name: str, box: Box) -> Box:
         if name != self.hidden:
@@ -52,13 +57,16 @@ class SharedMap(BoxMap):
         ends = self.ranks.largest(np.stack([hi.max(axis=1), -lo.min(axis=1)], axis=1))
         peak, spread = ends[:, :1], beta * ends.sum(axis=1, keepdims=True)
         least, most = (np.exp(beta * (x - peak)) for x in box)
+        least[:, self.own :] = most[:, self.own :] = 0.0
         beside = self._of_others(np.stack([least.sum(axis=1), most.sum(axis=1)], axis=1))
         # As in one process: 2 eps per unit of an exponent, one per term of a sum, and some more.
         error = 8 * self.count * EPS * (1 + spread)
         low = shares(least, most, 1 + error, beside[:, 1:])
         high = shares(most, least, 1 - error, beside[:, :1])
         near = spread < WIDE
-        return within_shares(np.where(near, low, 0.0), np.where(near, high, 1.0))
+        low, high = within_shares(np.where(near, low, 0.0), np.where(near, high, 1.0))
+        low[:, self.own :] = high[:, self.own :] = 0.0
+        return low, high
 
     def receive(self, name: str, sent: Boxes, forces: Mapping[int, Box] = NOTHING) -> Box:
         if name != self.visible:
@@ -102,8 +110,10 @@ class SharedMap(BoxMap):
         return np.asarray(np.delete(every, self.ranks.rank, axis=0).sum(axis=0))
 
 
-def shared_problem(net: Network, cue: States, target: States, ranks: Ranks) -> CertificationProblem:
-    """The problem for the rows of this process.
+def shared_problem(
+    net: Network, cue: States, target: States, scope: Scope, ranks: Ranks
+) -> CertificationProblem:
+    """The problem for the rows of this process, whose states do not count from a winner yet.
 
     Raises
     ------
@@ -111,30 +121,54 @@ def shared_problem(net: Network, cue: States, target: States, ranks: Ranks) -> C
         If the network is not two layers, of which one shares a softmax, joined by one Dense; or if
         the cue gives states of the memories.
     """
+    check_covered(net, scope)
     visible, hidden, synapse = _two_layers(net)
     if isinstance(cue, Mapping) and set(cue) != {visible}:
         raise ValueError(
             f"comm: processes certify cues of the features: give layer {visible!r} alone"
         )
-    rows, memories = ranks.rows(len(synapse.weights)), net.layers[hidden]
-    some = synapse.weights[rows]
-    if not len(some):
+    if len(synapse.weights) < ranks.size:
         raise ValueError(f"comm: {ranks.size} processes are more than the memories: start fewer")
-    own = Layer(
-        len(some), memories.lagrangian, memories.tau[rows], memories.bias[rows], memories.leak
-    )
-    layers = {name: own if name == hidden else layer for name, layer in net.layers.items()}
-    part = Network(layers, [Dense(some, between=synapse.between)])
     if isinstance(target, Mapping):
         target = {name: state for name, state in target.items() if name != hidden}
-    problem = CertificationProblem.of(part, cue, target, "link")
+    own = np.arange(len(synapse.weights))[ranks.rows(len(synapse.weights))]
+    problem = CertificationProblem.of(_part(net, own), cue, target, "link")
     plain: dict[str, Any] = {x.name: getattr(problem.map, x.name) for x in fields(BoxMap)}
     shared = SharedMap(
-        **plain, ranks=ranks, hidden=hidden, visible=visible, count=len(synapse.weights)
+        **plain, ranks=ranks, hidden=hidden, visible=visible,
+        count=len(synapse.weights), own=len(own),
+    )  # fmt: skip
+    return replace(problem, map=shared)
+
+
+def from_winners(net: Network, problem: CertificationProblem) -> CertificationProblem:
+    """The same in the scope "broadcast", with the winners of all processes at the target."""
+    shared = problem.map
+    assert isinstance(shared, SharedMap)
+    own = np.arange(shared.count)[shared.ranks.rows(shared.count)]
+    target = {shared.visible: problem.target[shared.visible][0]}
+    states = shared.update(shared.hidden, target)
+    best = states.argmax(axis=1)
+    winners = shared.ranks.strongest(states[np.arange(len(best)), best], own[best])
+    rows = np.concatenate([own, np.setdiff1d(winners, own)])
+    part = _part(net, rows)
+    links = BoxMap.of(part, shared.visible, {shared.visible}).links
+    order = np.argsort(rows)
+    places = order[np.searchsorted(rows, winners, sorter=order)]
+    shared = replace(shared, net=part, links=links, winners={shared.hidden: places})
+    return replace(problem, map=shared)
+
+
+def _part(net: Network, rows: NDArray[np.int64]) -> Network:
+    """The network with some of its memories."""
+    _, hidden, synapse = _two_layers(net)
+    memories, weights = net.layers[hidden], synapse.weights
+    mine = weights[rows[0] : rows[-1] + 1] if (np.diff(rows) == 1).all() else weights[rows]
+    layer = Layer(
+        len(rows), memories.lagrangian, memories.tau[rows], memories.bias[rows], memories.leak
     )
-    return CertificationProblem(
-        shared, problem.visible, problem.start, problem.target, problem.batch, problem.goal
-    )
+    layers = {name: layer if name == hidden else other for name, other in net.layers.items()}
+    return Network(layers, [Dense(mine, between=synapse.between)])
 
 
 def compared(net: Network, problem: CertificationProblem) -> tuple[Array, list[Any]]:
