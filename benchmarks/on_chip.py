@@ -206,6 +206,8 @@ def main() -> None:
             total.update(found)
             if found["left"] or found["runs left"]:
                 print(f"seed {seed}: {dict(found)}", flush=True)
+            if (seed - options.seed) % 50 == 49:
+                print(", ".join(f"{n} {what}" for what, n in total.items()), flush=True)
         print(", ".join(f"{n} {what}" for what, n in total.items()))
         return
     shares: dict[str, Any] = {}

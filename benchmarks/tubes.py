@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
@@ -304,18 +305,24 @@ def damaged_cues(
 
 
 def shares(cues: int) -> None:
-    """Which share of cues is certified, by staleness; none that is not recalled."""
+    """Which share of cues is certified, by staleness; none that is not recalled; CPU seconds."""
     for kind, beta, flip in SETTINGS:
         net, damaged, rests, good = damaged_cues(kind, beta, flip, cues)
         print(f"{kind}, beta = {beta:g}, {flip:.0%} flipped: {good.mean():.0%} recalled")
         for scope in ("link", "broadcast"):
-            held = [
-                am.stability.certify(net, damaged, rests, scope, staleness=staleness).holds  # type: ignore[arg-type]
-                for staleness in (None, 1.0, 0.3, 0.1, 0.02)
-            ]
+            held, spent = [], []
+            for staleness in (None, 1.0, 0.3, 0.1, 0.02):
+                before = time.process_time()
+                found = am.stability.certify(net, damaged, rests, scope, staleness=staleness)  # type: ignore[arg-type]
+                spent.append(time.process_time() - before)
+                held.append(found.holds)
             assert not any((x & ~good).any() for x in held), "a cue is certified, but not recalled"
             assert not any((x & ~y).any() for x, y in itertools.pairwise(held)), "not nested"
-            print(f"    {scope}: " + " ".join(f"{x.mean():.0%}" for x in held), flush=True)
+            print(
+                f"    {scope}: " + " ".join(f"{x.mean():.0%}" for x in held) + "; CPU "
+                + " ".join(f"{x:.2g}" for x in spent) + " s",
+                flush=True,
+            )  # fmt: skip
 
 
 def gap(cues: int) -> None:

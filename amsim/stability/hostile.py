@@ -82,6 +82,37 @@ def weights_of(link: Link) -> Array:
     return np.asarray(link.weights.T if link.back else link.weights, np.float64)
 
 
+@dataclass(frozen=True)
+class Turning:
+    """Executions that at every moment aim at what is nearest to winning against the target.
+
+    For one layer of shares that hears features: these are driven along the gradient of the
+    winner's lead over the mean of the others, and shares that lead there are raised.
+    """
+
+    rows: Array  # executions
+    visible: str
+    group: str
+    weights: Array  # (members, features)
+    beta: float
+    winner: Array  # (rows,)
+
+    def aim(self, state: States, push: States) -> None:
+        """Write where units are driven from now on."""
+        here, exponents = np.arange(len(self.rows)), self.beta * state[self.group][self.rows]
+        shares = _softmax(exponents)
+        exponents[here, self.winner] = -np.inf
+        aim = np.sign(_softmax(exponents) @ self.weights - self.weights[self.winner])
+        leads = aim @ self.weights.T
+        push[self.visible][self.rows] = aim
+        push[self.group][self.rows] = np.sign(leads - (shares * leads).sum(axis=1)[:, None])
+
+
+def _softmax(exponents: Array) -> Array:
+    each = np.exp(exponents - exponents.max(axis=1, keepdims=True))
+    return np.asarray(each / each.sum(axis=1, keepdims=True))
+
+
 @dataclass
 class Hostile:
     """Executions from the same or different starts at a time, each by its own plan.
@@ -96,6 +127,8 @@ class Hostile:
         What is used in a step may be as old, at its end, as the staleness.
     state : dict of (executions, units)
     push : dict of (executions, units)
+    turning : Turning, optional
+        Executions that do not keep to their plan.
     """
 
     boxmap: BoxMap
@@ -105,6 +138,7 @@ class Hostile:
     step: float
     state: States
     push: States
+    turning: Turning | None = None
     _now: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -118,6 +152,8 @@ class Hostile:
     def go_on(self, time: float, fair: bool = False) -> None:
         """Some time of hostile delays, or of none."""
         for _ in range(int(np.ceil(time / self.step))):
+            if self.turning is not None and not fair:
+                self.turning.aim(self.state, self.push)
             for name in self._algebraic:
                 self.state[name] = self._drive(name, fair)
             self._instant.add(self._now, Boxes.points(self._outputs(self._algebraic)))
@@ -223,7 +259,18 @@ def attacked(
         for plan in plans(problem, start, goal):
             cues.append(cue)
             rows.append(plan)
+    turned = _leader(problem)
+    if turned is not None:
+        cues += range(problem.count)
+        rows += [Plan({n: np.zeros(x.shape[1]) for n, x in starts.items()})] * problem.count
     names, which = list(boxmap.net.layers), np.array(cues)
+    turning = None
+    if turned is not None:
+        name, link, beta = turned
+        last = np.arange(len(which) - problem.count, len(which))
+        turning = Turning(
+            last, problem.visible, name, weights_of(link), beta, goals[name].argmax(axis=1)
+        )
     execution = Hostile(
         boxmap,
         scope,
@@ -232,11 +279,29 @@ def attacked(
         min(staleness / 4, slowest / 50),
         {n: starts[n][which].copy() for n in names},
         {n: np.stack([plan.push[n] for plan in rows]) for n in names},
+        turning,
     )
     execution.go_on(_HOSTILE * slowest)
     execution.go_on(_FAIR * slowest, fair=True)
     away = execution.elsewhere(goals[problem.visible][which], problem.visible)
     return np.asarray(np.bincount(which[away], minlength=problem.count) > 0)
+
+
+def _leader(problem: CertificationProblem) -> tuple[str, Link, float] | None:
+    """The one softmax layer that hears the features, by one link, if others hear them not."""
+    heard = [
+        (name, link)
+        for name, links in problem.map.links.items()
+        for link in links
+        if link.source == problem.visible
+    ]
+    if len(heard) != 1 or heard[0][0] == problem.visible:
+        return None
+    ((name, link),) = heard
+    lagrangian = problem.map.net.layers[name].lagrangian
+    if not isinstance(lagrangian, Softmax) or lagrangian.beta == 0 or link.targets < 2:
+        return None
+    return name, link, lagrangian.beta
 
 
 def states_of(problem: CertificationProblem, boxes: Boxes) -> States:

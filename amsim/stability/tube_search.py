@@ -21,7 +21,7 @@ _FINE, _SHORTEST, _LONGEST = (
     40,
 )  # steps in the staleness; in the slowest tau, at most, least
 _DOUBLED = (2.0, 4.0)  # slowest taus after which steps are twice as long
-_SLOW = 20  # later steps in the staleness, and in the time that has passed, at least
+_SLOW = 20  # after that: steps in the staleness, and in the time that has passed, at least
 _HORIZON = 15.0  # slowest taus
 _EVERY, _LATER = 0.25, 0.1  # between looks: of the slowest tau, and of the time
 _STILL = 1e-3  # of the distance from the target: moves of a tube that rests elsewhere
@@ -94,9 +94,9 @@ class TubeSearch:
 
     def _stride(self, tube: Tube, slowest: float) -> int:
         """Base steps to go on by: a power of two that grows with the time and the staleness."""
-        early = 1 << sum(tube.time >= late * slowest for late in _DOUBLED)
+        doubled = sum(tube.time >= late * slowest for late in _DOUBLED)
         slow = int(min(self.executions.staleness, tube.time) / (_SLOW * tube.unit))
-        return max(early, 1 << max(slow, 1).bit_length() - 1)
+        return 1 << (doubled if doubled < len(_DOUBLED) else max(doubled, slow.bit_length() - 1))
 
     def _step(self, rows: Array, tube: Tube, stride: int) -> Array:
         """Whether the next step is proven; (batch,)."""

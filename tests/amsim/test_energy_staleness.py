@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,74 +16,23 @@ from amsim.stability import energy_staleness
 from amsim.theory import timing
 
 Array = npt.NDArray[Any]
-AGES, SUB = 12, 6  # steps within the staleness, and points within a step
 
 
-def memory(seed: int) -> am.Network:
-    rng = np.random.default_rng(seed)
-    hidden: am.Lagrangian = am.Softmax(2.0) if seed % 2 else am.ReLU()
-    return am.Network(
-        {
-            "v": am.Layer(3, am.Tanh(1.5), tau=rng.uniform(0.5, 2, 3), bias=rng.normal(size=3)),
-            "h": am.Layer(3, hidden, tau=0.7, leak=2.0),
-        },
-        [
-            am.Dense(rng.normal(size=(3, 3)), between=("h", "v"), name="one"),
-            am.Dense(0.3 * rng.normal(size=(3, 3)), between=("h", "v"), name="other"),
-        ],
-    )
+def benchmark() -> Any:
+    """benchmarks/energy.py, which runs the executions."""
+    path = Path(__file__).parents[2] / "benchmarks" / "energy.py"
+    spec = importlib.util.spec_from_file_location("energy", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def run(net: am.Network, bound: float, staleness: float, hostility: str, seed: int) -> Array:
-    """E + W at the ends of steps; a register holds one value of its last AGES - 1 steps a step."""
-    rng = np.random.default_rng(seed)
-    step = staleness / AGES
-    links = [np.asarray(s.weights) for s in net.synapses if isinstance(s, am.Dense)]
-    tau = np.concatenate([np.full(n.size, n.tau) for n in net.layers.values()])
-    leak = np.repeat([n.leak for n in net.layers.values()], 3)
-    bias = np.concatenate([np.full(n.size, n.bias) for n in net.layers.values()])
-    slope = np.repeat([1.5, 1.0], 3)  # of tanh(1.5 x); of ReLU, and of a softmax of beta = 2
-
-    def outputs(x: Array) -> Array:
-        return np.concatenate(
-            [n.lagrangian.activation(p) for n, p in zip(net.layers.values(), (x[:3], x[3:]))]
-        )
-
-    x = 2 * rng.normal(size=6)
-    past = [outputs(x)] * AGES
-    moved: list[tuple[float, float]] = []  # of the points so far: time, sum of D y'^2 times width
-    total, t = [], 0.0
-    for _ in range(4 * AGES):
-        force = np.zeros(6)
-        direction = past[-1] - past[-2] + 1e-9 * rng.normal(size=6)
-        for weights in links:
-            block = np.zeros((6, 6))
-            block[3:, :3], block[:3, 3:] = weights, weights.T
-            seen = np.array(past[-AGES:])  # (ages, sources)
-            if hostility == "greedy":
-                gain = direction[:, None, None] * block[:, None, :] * seen[None]
-                chosen = gain.argmax(axis=1)
-            elif hostility == "random":
-                chosen = rng.integers(0, AGES, (6, 6))
-            else:
-                chosen = np.zeros((6, 6), int)
-            heard = seen[chosen, np.arange(6)]
-            force += (block * heard).sum(axis=1)
-        goal = bias + force / leak
-        for _ in range(SUB):
-            width = step / SUB
-            new = goal + (x - goal) * np.exp(-width * leak / tau)
-            rate = (outputs(new) - outputs(x)) / width
-            x, t = new, t + width
-            moved.append((t - width / 2, float(width * (tau / slope * rate**2).sum())))
-        past.append(outputs(x))
-        under_way = sum(max(s - t + staleness, 0.0) * size for s, size in moved) / (2 * bound)
-        states = {"v": x[:3], "h": x[3:]}
-        total.append(float(net.energy(states)) + under_way)
-    return np.array(total)
+RUNS = benchmark()
+memory, run = RUNS.memory, RUNS.run
 
 
-@pytest.mark.parametrize("hostility", ["greedy", "random", "oldest"])
+@pytest.mark.parametrize("hostility", RUNS.HOSTILITIES)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_energy_with_what_is_under_way_falls(seed: int, hostility: str) -> None:
     net = memory(seed)

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.stability import certify, largest_staleness, read_time
+from amsim.stability import certify, hostile, largest_staleness, read_time
 from amsim.stability.boxes import Boxes
 from amsim.stability.certification_problem import CertificationProblem
-from amsim.stability.hostile import Hostile, attacked, plans
+from amsim.stability.hostile import Hostile, Turning, attacked, plans, weights_of
 from amsim.stability.links import links_of
 from amsim.stability.tubes import Executions, Tube
 from amsim.stability.weighted_means import WeightedMean
@@ -564,6 +564,29 @@ def test_hostile_executions_keep_to_tubes(scope: Any, together: bool) -> None:
     lo, hi = tube.boxes["visible"]
     nearest = np.minimum(run.state["visible"] - lo, hi - run.state["visible"]).min(axis=0)
     assert (nearest < 0.5 * (hi - lo)[0]).all()
+
+
+def test_an_adversary_that_turns_is_of_the_class_and_wins_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, cues, rests = digits(2, 0.75, 0.12)
+    problem = CertificationProblem.of(net, cues, rests, "link", every=True).take(np.array([1]))
+    assert attacked(problem, "link", 0.35, False, 1.0).all()
+    group, link, beta = hostile._leader(problem) or pytest.fail("memories hear the features")
+    winner = problem.target[group][0].argmax(axis=1)
+    turning = Turning(np.array([0]), "visible", group, weights_of(link), beta, winner)
+    state, unit = {n: lo.copy() for n, (lo, _) in problem.start.items()}, 0.02
+    push = {n: np.zeros_like(x) for n, x in state.items()}
+    run = Hostile(problem.map, "link", False, 0.2, unit / 4, state, push, turning)
+    tube = Tube(problem, Executions(0.2), unit)
+    for _ in range(30):
+        assert tube.step().all()
+        for _ in range(4):
+            run.go_on(unit / 4)
+            for name, (lo, hi) in tube.last.items():
+                assert ((run.state[name] >= lo - 1e-10) & (run.state[name] <= hi + 1e-10)).all()
+    monkeypatch.setattr(hostile, "_leader", lambda problem: None)
+    assert not attacked(problem, "link", 0.35, False, 1.0).any()
 
 
 # Attacks
