@@ -41,6 +41,7 @@ KINDS: dict[str, type] = {
         lagrangians.ReLU,
         lagrangians.Sigmoid,
         lagrangians.Sign,
+        lagrangians.SignedPower,
         lagrangians.Softmax,
         lagrangians.Spherical,
         lagrangians.Tanh,

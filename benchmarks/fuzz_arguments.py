@@ -145,6 +145,7 @@ def recipes() -> list[Recipe]:
     for kind in ("Exponential", "Sigmoid", "Softmax", "Tanh"):
         add(kind, getattr(am, kind), beta=1.0)
     add("RectifiedPower", am.RectifiedPower, n=3)
+    add("SignedPower", am.SignedPower, n=4)
     add("Spherical", am.Spherical, eps=1e-5)
     add("LayerNorm", am.LayerNorm, gamma=1.0, delta=np.zeros(8), eps=1e-5)
     for lagrangian in (am.Tanh(), am.Softmax(), am.LayerNorm(), am.RectifiedPower(3), am.ReLU()):

@@ -27,6 +27,7 @@ from .separable import (
     SeparableLagrangian,
     Sigmoid,
     Sign,
+    SignedPower,
     Tanh,
 )
 from .simplex import SimplexLagrangian
@@ -44,6 +45,7 @@ __all__ = [
     "SeparableLagrangian",
     "Sigmoid",
     "Sign",
+    "SignedPower",
     "SimplexLagrangian",
     "Softmax",
     "Spherical",

@@ -278,6 +278,55 @@ class RectifiedPower(SeparableLagrangian):
 
 
 @dataclass(frozen=True)
+class SignedPower(SeparableLagrangian):
+    """Signed polynomial memories: L = sum |x|^n / n, g = sign(x) |x|^(n-1), H = (n-1) |x|^(n-2).
+
+    For even n the separation x^(n-1) of two-state memories (Krotov & Hopfield 2016) and of their
+    sequences (Chaudhry et al. 2023, arXiv:2306.04532), which tells a pattern from its negative;
+    x^2 and other even powers fall for x < 0, and are no activations. |x| is held at the point where
+    |x|^n reaches exp(600) (exp(75) in float32), as in `RectifiedPower`.
+
+    Parameters
+    ----------
+    n : float
+        The power, finite and >= 2; it need not be whole.
+
+    Examples
+    --------
+    >>> print(SignedPower(4).activation([-2.0, 0.5, 2.0]))
+    [-8.     0.125  8.   ]
+    """
+
+    n: float
+    bounded = False
+    odd = True
+
+    @property
+    def growth(self) -> float:
+        return 1 - 1 / self.n
+
+    def __post_init__(self) -> None:
+        require(self, "n", at_least=2)
+
+    def _size(self, x: Array) -> Array:
+        return np.asarray(np.minimum(np.abs(x), math.exp(largest_exponent(x) / self.n)))
+
+    def _density(self, x: Array) -> Array:
+        return np.asarray(self._size(x) ** self.n / self.n)
+
+    def _activation(self, x: Array) -> Array:
+        return np.asarray(np.copysign(self._size(x) ** (self.n - 1), x))
+
+    def _slope(self, x: Array) -> Array:
+        return np.asarray((self.n - 1) * self._size(x) ** (self.n - 2))
+
+    def slope_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
+        lo, hi = box(lo, hi)
+        largest = np.maximum(self._slope(lo), self._slope(hi))
+        return outward(self._slope(nearest(0, lo, hi)), largest, self._error(lo, hi))
+
+
+@dataclass(frozen=True)
 class Exponential(Tempered, SeparableLagrangian):
     """Exponential memories: L = (1/beta) sum exp(beta x), g = exp(beta x), H = beta exp(beta x).
 

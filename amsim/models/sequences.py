@@ -49,9 +49,9 @@ def sequence_memory(
         In order, one a row; at least two.
     hidden : Lagrangian, default Softmax(beta=1.0)
         Gives f, the separation of the overlaps. `RectifiedPower(n)` has x^(n - 1) of positive
-        ones and 0 of negative ones, for odd and even powers alike; signed, as in the paper, is x by
-        `Identity()`, and every power in `am.binary.SequenceMemory`. `Exponential(beta)` has
-        exp(beta x). Between two patterns overlaps are about 1/2, and
+        ones and 0 of negative ones, for odd and even powers alike; `SignedPower(n)` with an even n
+        has the odd powers of the paper, signed, and `am.binary.SequenceMemory` every power.
+        `Exponential(beta)` has exp(beta x). Between two patterns overlaps are about 1/2, and
         powers beyond x^4 are so small there that they need a stabiliser.
     stabiliser : Lagrangian, optional
         Gives s; None for no such term.

@@ -30,10 +30,18 @@ def replay(net, patterns, t1):
         {},
         {"stabiliser": am.Softmax()},
         {"hidden": am.RectifiedPower(4)},
+        {"hidden": am.SignedPower(4)},
         {"hidden": am.RectifiedPower(4), "stabiliser": am.RectifiedPower(4)},
         {"hidden": am.Exponential(10.0), "stabiliser": am.Exponential(10.0), "tau_hidden": 1.0},
     ],
-    ids=["DenseNet", "MixedNet", "DenseNet, powers", "MixedNet, powers", "exponential"],
+    ids=[
+        "DenseNet",
+        "MixedNet",
+        "DenseNet, powers",
+        "DenseNet, x^3",
+        "MixedNet, powers",
+        "exponential",
+    ],
 )
 @pytest.mark.parametrize("units", [32, 128])
 def test_patterns_are_replayed_in_order_within_five_tau_each(options, units):
@@ -44,6 +52,31 @@ def test_patterns_are_replayed_in_order_within_five_tau_each(options, units):
     assert all(time <= 5 * k for k, time in enumerate(first))
     assert (best[:-1] > 0.9).all()
     assert best[-1] == 1
+
+
+@pytest.mark.parametrize("n", [4, 6])
+def test_signed_powers_replay_the_negatives_too(n):
+    """And drive the features as the odd powers of the paper do: lambda sum xi f(xi . g / D)."""
+    power, patterns = am.SignedPower(n), am.patterns.random(6, 64, seed=0)
+    net = am.models.sequence_memory(patterns, hidden=power, stabiliser=power)
+    state = np.linspace(-0.1, 0.1, 64)
+    g = np.tanh(30 * state)
+    overlaps = patterns @ g / 64
+    layers = {"visible": state, "hidden": overlaps, "stabiliser": overlaps}
+    following = patterns[[1, 2, 3, 4, 5, 5]]
+    force = (2 * following + patterns).T @ overlaps ** (n - 1) - state
+    np.testing.assert_allclose(net.force(layers)["visible"], force, rtol=1e-12)
+    found = [
+        np.tanh(
+            30 * am.simulate(net, s * patterns[0], times=np.arange(25.0), until=None)["visible"]
+        )
+        for s in (1, -1)
+    ]
+    np.testing.assert_allclose(found[1], -found[0], atol=1e-9)
+    heard = (found[0] @ patterns.T / 64).argmax(axis=1)
+    assert heard[np.diff(heard, prepend=-1) != 0].tolist() == list(range(6))
+    with pytest.raises(ValueError, match="SignedPower"):
+        am.simulate(net, patterns[0], solver=am.EventDriven(), t1=1.0)
 
 
 def test_a_sequence_ends_or_goes_round():

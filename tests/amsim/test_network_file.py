@@ -45,7 +45,7 @@ NETWORKS: dict[str, Callable[[], am.Network]] = {
     ),
     "manhattan": lambda: am.dense_am(PATTERNS, similarity="manhattan"),
     "directed": lambda: am.Network(
-        {"a": am.Layer(5, am.Tanh()), "b": am.Layer(3, am.Tanh())},
+        {"a": am.Layer(5, am.Tanh()), "b": am.Layer(3, am.SignedPower(4))},
         [am.Directed(PATTERNS.astype(np.float32), source="a", target="b")],
     ),
     "convolution": lambda: am.Network(

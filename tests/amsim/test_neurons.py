@@ -129,7 +129,7 @@ def test_thresholds_give_the_outputs_of_the_group(lagrangian: Any, seed: int, n:
     assert [height(row.kind, row.alpha, y) for y in (-0.1, 1.1)] == [-np.inf, np.inf]
 
 
-def test_only_groups_by_norms_have_no_row() -> None:
+def test_groups_by_norms_and_signed_powers_have_no_row() -> None:
     concrete = {
         value
         for value in vars(lagrangians).values()
@@ -137,7 +137,7 @@ def test_only_groups_by_norms_have_no_row() -> None:
         if not inspect.isabstract(value)
     }
     without = {kind.__name__ for kind in concrete if kind not in neurons._ROWS}
-    assert without == {"LayerNorm", "Spherical"}
+    assert without == {"LayerNorm", "SignedPower", "Spherical"}
 
 
 def test_texts_of_brian2_say_the_activation() -> None:
