@@ -8,6 +8,7 @@ fields as arguments of these names, needs no more than its place there.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -98,6 +99,7 @@ def load(
 ) -> Network:
     """Read a network of the given classes; see `Network.load`."""
     path = checks.path("path", path)
+    max_bytes = checks.count("max_bytes", max_bytes, at_least=0, at_most=sys.maxsize)
     with naming_damage(path, "a network", "Network.save"):
         if path.suffix.lower() == ".json":
             return network_of(parse_json(read_text(path, MOST_JSON)), _from_lists, layer, network)

@@ -156,7 +156,8 @@ class SequenceMemory:
         steps = checks.count("steps", steps, at_most=MOST_STEPS)
         checks.choice("order", order, _ORDERS)
         checks.room("the states", steps + 1, *rows.shape)
-        children = checks.seed_sequence(seed).spawn(len(rows)) if order == "random" else []
+        source = checks.seed_sequence(seed)
+        children = source.spawn(len(rows)) if order == "random" else []
         streams = [np.random.default_rng(child) for child in children]
         out = np.empty((steps + 1, *rows.shape))
         out[0] = rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ def save(traj: Trajectory, path: str | Path, *, force: bool) -> Path:
 def load(path: str | Path, *, max_bytes: int) -> dict[str, Any]:
     """What a trajectory is made of; see `Trajectory.load`."""
     path = checks.path("path", path)
+    max_bytes = checks.count("max_bytes", max_bytes, at_least=0, at_most=sys.maxsize)
     with (
         naming_damage(path, "a trajectory", "Trajectory.save"),
         open_archive(path, max_bytes=max_bytes) as archive,

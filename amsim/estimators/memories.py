@@ -199,6 +199,7 @@ class AssociativeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         check_kind(X)
         points, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
+        checks.number("beta", self.beta, above=0.0, at_most=checks.LARGEST)
         steps = checks.count("train", self.train, at_least=0)
         kept = self._chosen(points, labels)
         self.labels_ = checks.owned(labels[kept])

@@ -247,6 +247,7 @@ def _like(name: str, default: Any, value: Any) -> Any:
     """Check a value against the default that it replaces."""
     if not isinstance(default, tuple):
         return _scalar(name, default, value)
+    value = _native(value)  # an array without axes is one value
     several = isinstance(value, (tuple, list, range, np.ndarray))
     values = tuple(_scalar(name, default[0], v) for v in (value if several else (value,)))
     if not values:

@@ -135,6 +135,7 @@ def test_parameters_of_clusterers_are_named(options: dict[str, Any], error: Any,
     ("options", "error", "word"),
     [
         ({"train": True}, TypeError, "train must be .* got True"),
+        ({"beta": "a"}, TypeError, "beta must be a finite number .* got 'a'"),
         ({"train": -1}, ValueError, "train must be .* got -1"),
         ({"n_memories": 0}, ValueError, "n_memories must be .* got 0"),
         ({"beta": -1.0, "train": 1}, ValueError, "beta must be .* got -1.0"),

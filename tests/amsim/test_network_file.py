@@ -218,6 +218,16 @@ def test_what_is_no_network_is_refused(text: str, tmp_path: Path) -> None:
     refusal(other)
 
 
+@pytest.mark.parametrize("most", ["1", None, 1.5, True, np.array([10**9], dtype=object)], ids=repr)
+@pytest.mark.parametrize("name", ["net.npz", "net.json"])
+def test_a_limit_of_bytes_is_a_whole_number(name: str, most: Any, tmp_path: Path) -> None:
+    path = NETWORKS["dense_am"]().save(tmp_path / name)
+    with pytest.raises(TypeError, match="max_bytes must be a whole number"):
+        am.Network.load(path, max_bytes=most)
+    with pytest.raises(TypeError, match="max_bytes must be a whole number"):
+        am.Trajectory.load(path, max_bytes=most)
+
+
 def test_archives_with_other_members_are_refused(tmp_path: Path) -> None:
     path = NETWORKS["dense_am"]().save(tmp_path / "net.npz")
     with np.load(path, allow_pickle=False) as file:

@@ -209,6 +209,14 @@ def test_a_stabiliser_holds_each_pattern_for_a_while(order):
     assert (states[-1] == patterns[-1]).all()
 
 
+@pytest.mark.parametrize("order", ["parallel", "random"])
+@pytest.mark.parametrize("seed", [None, 1.5, np.array([3], dtype=object)], ids=repr)
+def test_a_seed_is_one_whatever_the_order(order, seed):
+    patterns = am.patterns.random(3, 8, seed=0)
+    with pytest.raises(TypeError, match="seed must be a whole number"):
+        SequenceMemory(patterns).replay(patterns[0], 1, order=order, seed=seed)
+
+
 def test_one_at_a_time_replays_as_in_parallel_at_order_three():
     patterns = am.patterns.random(10, 60, seed=0)
     states = SequenceMemory(patterns, Power(3)).replay(patterns[0], 10, order="random")

@@ -223,6 +223,8 @@ def test_crossings_are_kept_in_files_and_copies(tmp_path: Any) -> None:
     [
         ({"watch": below_half}, "watch must be a mapping"),
         ({"watch": {"a": 3}}, "function must be"),
+        ({"watch": {"a": am.Watch(int)}}, "time and states, .* got the class int"),
+        ({"callback": dict}, "time and states, .* got the class dict"),
         ({"watch": {3: below_half}}, "a name in watch must be text"),
         ({"watch": {"a": lambda time: 0.0}}, "argument"),
         ({"watch": {"a": lambda time, states: states["x"]}}, "must return a number"),

@@ -72,6 +72,8 @@ def test_nothing_measured_is_an_error():
         ({"x": 1.5}, "x is 1.5; use an integer"),
         ({"x": True}, "use an integer"),
         ({"x": []}, "x is empty"),
+        ({"x": np.array(None)}, "x is None; use an integer"),
+        ({"x": np.array("two")}, "x is 'two'; use an integer"),
         ({"x": [1, 1]}, "a value twice"),
         ({"y": float("nan")}, "y is nan; use a finite number"),
         ({"trouble": 3}, "use a word"),
