@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +110,27 @@ def test_times_of_service_without_a_bound() -> None:
 
 
 @pytest.fixture(scope="module")
+def attacks() -> Any:
+    """benchmarks/on_chip.py, which imports benchmarks/tubes.py by its name."""
+    folder, found = Path(__file__).parents[2] / "benchmarks", dict[str, Any]()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("tubes", "on_chip"):
+            spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+            assert spec is not None and spec.loader is not None
+            found[name] = importlib.util.module_from_spec(spec)
+            patch.setitem(sys.modules, name, found[name])
+            spec.loader.exec_module(found[name])
+    return found["on_chip"]
+
+
+@pytest.mark.parametrize("seed", [1000, 1001, 1002, 1003])
+def test_hostile_executions_keep_the_margin_of_a_proof(attacks: Any, seed: int) -> None:
+    """Random networks on random fabrics; the command draws some hundred of them."""
+    told = attacks.attacks(seed, executions=10)
+    assert told["left"] == told["runs left"] == 0
+
+
+@pytest.fixture(scope="module")
 def loihi() -> am.ChipRecall:
     net, patterns, cue = memory()
     fabric = am.Fabric.chip("loihi1", tau=1e-4)
@@ -158,6 +182,14 @@ def test_delays_within_the_age_refute() -> None:
     assert found.verdicts == "refuted" and found.scope == "link" and list(found.attacks) == [0]
     assert max(x.max() for x in found.attacks[0].delay.values()) <= found.staleness
     assert np.abs(found.attacks[0].end["visible"] - digits[0]).max() == found.off > 0.5
+
+
+def test_a_verdict_over_links_that_drop_says_what_it_needs() -> None:
+    net, patterns, cue = memory()
+    fabric = am.Fabric(hop=am.Link(1e4, fifo=8, on_full="drop"))
+    found = am.recall_on_chip(net, cue, patterns[0], fabric, quantum=QUANTA, attack=False)
+    assert found.verdicts == f"proven if no news is older than {found.staleness:.3g} tau"
+    assert found.proven and "1 proven if no news is older" in repr(found) and found.message
 
 
 def test_what_has_no_bound_is_open() -> None:
