@@ -118,14 +118,12 @@ def of_bus_quantum():
         expected = star * (ratio / 2 if ratio > 1 else 0.5 / ratio)
         return {"error": expected * (1 + 0.01 * rng.normal()), "expected": expected, "wait": 0.1}
 
-    data = world("bus_quantum", law)
-    for star in data.star.values:
-        here = lambda d, star=star: d.star == star  # noqa: E731
-        yield data, changed(data, here, error=lambda x: x / x.ratio)  # what waits costs nothing
-        yield data, changed(data, here, error=lambda x: x * x.ratio)
-        for ratio in (0.25, 4.0):
-            at = lambda d, here=here, ratio=ratio: here(d) & (d.ratio == ratio)  # noqa: E731
-            yield data, changed(data, at, error=times(0.2))
+    data = world("bus_quantum", law, star=0.1)
+    yield data, changed(data, error=lambda x: x / x.ratio)  # coarse quanta cost nothing
+    yield data, changed(data, error=lambda x: x * x.ratio)  # what waits costs nothing
+    for ratio in (0.25, 4.0):
+        at = lambda d, ratio=ratio: d.ratio == ratio  # noqa: E731
+        yield data, changed(data, at, error=times(0.2))
 
 
 def of_shared_losses():
@@ -173,7 +171,7 @@ def of_mismatch():
             "error": mismatch.off(amount) * (1 + 0.01 * rng.normal()),
         }  # fmt: skip
 
-    data = world("mismatch", law)
+    data = world("mismatch", law, amount=(0.1, 0.3))
     for kind in ("symmetric", "apart", "held", "zero"):
         at = lambda d, kind=kind: d.kind == kind  # noqa: E731
         yield data, changed(data, at, recalled=plus(-0.1 if kind != "zero" else -0.5))
@@ -195,7 +193,7 @@ def of_weight_drift():
         found = weight_drift.expected(left, beta, features, memories)
         return {"overlap": found + 0.005 * rng.normal()}
 
-    data = world("weight_drift", law)
+    data = world("weight_drift", law, beta=(0.2,), age=(20.0, 86400.0))
     yield data, changed(data, overlap=plus(0.05))
     yield data, changed(data, lambda d: d.kind == "drift", overlap=plus(-0.05))
     yield data, changed(data, lambda d: d.kind == "one gain", overlap=times(0.9))
