@@ -143,7 +143,7 @@ def write_reference() -> None:
 def _directive(name: str, value: Any) -> list[str]:
     if inspect.isclass(value):
         options = ["   :members:", f"   :inherited-members: {_FOREIGN}"]
-        options.append("   :exclude-members: get_metadata_routing, set_score_request")
+        options.append("   :exclude-members: get_metadata_routing, set_output, set_score_request")
         return [f".. autoclass:: {name}", *options, ""]
     return [f".. {'autofunction' if callable(value) else 'autodata'}:: {name}", ""]
 
