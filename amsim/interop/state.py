@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Array]:
         ) from error
     if not place.is_file():
         raise FileNotFoundError(f"there is no file {place}")
+    with suppress(ImportError):
+        import ml_dtypes  # noqa: F401 (NumPy knows bfloat16 from then on)
     try:
         found = dict(load_file(place))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
