@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -190,8 +191,11 @@ def distance_to_rest(net: Network, state: State) -> Array:
     given = state if isinstance(state, Mapping) else {name: state}
     if name not in given:
         raise ValueError(f"state has no layer {name!r}; give all layers, as traj.final does")
-    found = prove(CertificationProblem.of(net, None, given, "link"), "link", tolerance=1.0)
-    return np.where(found.holds, found.distance, np.inf)
+    problem = CertificationProblem.of(net, None, given, "link")
+    problem = replace(problem, goal=problem.goal.of((name,)))
+    found = prove(problem, "link", tolerance=1.0)
+    unit = np.maximum(1.0, problem.goal.reach()).reshape(problem.batch)  # of the certificate
+    return np.where(found.holds, np.nextafter(found.distance * unit, np.inf), np.inf)
 
 
 class _Boxes:

@@ -14,20 +14,22 @@ from matplotlib.figure import Figure
 from experiments.runner import dataset_file
 
 SAVEFIG = Figure.savefig
+TRIED = lru_cache(dataset_file._try)
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
 
-@pytest.fixture(autouse=True, scope="session")
+# For a module at a time: a worker that ran these tests goes on with those of other folders.
+@pytest.fixture(autouse=True, scope="module")
 def tried_once() -> Iterator[None]:
     """Most tests read intact data again and again; a process for each takes a second of imports."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_file, "_try", lru_cache(dataset_file._try))
+        patch.setattr(dataset_file, "_try", TRIED)
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def undrawn() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"undrawn"))

@@ -216,7 +216,7 @@ brian2.set_device("cpp_standalone", build_on_run=False)
 brian2.prefs.codegen.cpp.extra_compile_args_gcc = ["-O0", "-w"]
 # The headers that all files of the program include are compiled once, and not searched by make.
 make = "g++ -O0 -w -I. objects.h && "
-make += "g++ -O0 -w -I. -include objects.h *.cpp code_objects/*.cpp -o main && true"
+make += "g++ -O0 -w -I. -include objects.h $(find . -name '*.cpp') -o main && true"
 brian2.prefs.devices.cpp_standalone.make_cmd_unix = make
 cue = [0.5, -1.0, 0.2]
 model = export.brian2(LOOP, "events", LATE, cue=cue, quantum=0.02, dt=1e-3, record_every=0.1)
