@@ -4,7 +4,7 @@
     python benchmarks/learning.py cost
     python benchmarks/learning.py powers
     python benchmarks/learning.py patches
-    python benchmarks/learning.py parity --bits 4
+    python benchmarks/learning.py parity
     uv run --with jax python benchmarks/learning.py jax
 
 `digits`: features are the 64 pixels of scikit-learn's digits, which are shown and clamped, and ten
@@ -29,7 +29,7 @@ of 16 units, whose first is read. Embeddings, memories and biases are trained by
 at rest; the gain of the memories is kept below 1, so that there is a rest. Of the 200 sequences to
 train with, which repeat, each has a density of ones of its own; all that were not drawn are held
 out. Training stops when it knows what it was shown, and starts again from other weights and
-sequences where it does not within 800 steps.
+sequences where it does not within 400 steps.
 
 `jax`: recall and gradient by jitted JAX that goes backwards through k updates, in the same
 precision, beside the unrolled gradient, and the implicit one after as many updates as it takes to
@@ -378,7 +378,7 @@ def analog(bits: int, units: int, memories: int, rng: Any) -> Any:
     )  # fmt: skip
 
 
-def parity(bits: int, samples: int = 200, steps: int = 800, starts: int = 6) -> list[Any]:
+def parity(bits: int, samples: int = 200, steps: int = 400, starts: int = 12) -> list[Any]:
     """Right answers to sequences trained with and to all others, at rest; until a start learns."""
     import tempfile
 
@@ -412,7 +412,7 @@ def parity(bits: int, samples: int = 200, steps: int = 800, starts: int = 6) -> 
                 training = am.learning.train(
                     net, cues(drawn), loss, clamp=clamp, epochs=done, batch_size=samples,
                     solver=am.FixedPoint(2000), until=rest, checkpoint=f"{folder}/training.npz",
-                    optimiser=Bounded(am.learning.Adam(0.02), "memories", 0.95),
+                    optimiser=Bounded(am.learning.Adam(0.01), "memories", 0.95),
                     learn={"attention": ["keys"], "memories": ["weights", "bias"],
                            "visible": ["bias"]},
                 )  # fmt: skip
@@ -490,7 +490,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--log", action="store_true", help="training errors after every epoch")
     parser.add_argument("--orders", nargs="+", type=int, default=[2, 3, 5, 10, 20])
-    parser.add_argument("--bits", type=int, default=4, help="of parity")
+    parser.add_argument("--bits", type=int, default=8, help="of parity")
     parser.add_argument("--json", type=Path, help="also write the table here")
     options = parser.parse_args()
 
