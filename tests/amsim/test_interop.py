@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from amsim.errors import MissingDependencyError, SettlingWarning
 from amsim.interop.rest import Rest
 
 Array = npt.NDArray[Any]
+HERE = Path(__file__).parent
 RNG = np.random.default_rng(0)
 CLAMP = np.arange(5) < 3
 CUES = RNG.normal(size=(2, 5))
@@ -75,32 +79,16 @@ def test_a_missing_framework_is_named() -> None:
             importlib.import_module("amsim.interop.torch")
 
 
-def test_jax_differentiates_a_recall() -> None:
-    jax = pytest.importorskip("jax", reason="JAX is in the group 'dev', not installed here")
-    jax.config.update("jax_enable_x64", True)
-    net, loss = network(), am.learning.SquaredError("visible", 0.5)
-    recall = am.interop.jax.recall(net, clamp=CLAMP, solver=SOLVER, until=EXACT)
-
-    def objective(parameters: Any, cue: Any) -> Any:
-        return jax.numpy.sum((recall(parameters, cue)["visible"] - 0.5) ** 2) / 2
-
-    exact = am.learning.gradient(net, CUES, loss, clamp=CLAMP, solver=SOLVER, until=EXACT)
-    value, found = jax.jit(jax.value_and_grad(objective))(net.parameters(), CUES)
-    assert float(value) == pytest.approx(exact.loss, rel=1e-12)
-    for name, part in exact.parameters.items():
-        for key, expected in part.items():
-            np.testing.assert_allclose(found[name][key], expected, rtol=1e-9, atol=1e-14)
-    by_cue = jax.grad(objective, argnums=1)(net.parameters(), CUES)
-    assert by_cue[:, CLAMP].any() and not by_cue[:, ~CLAMP].any()
-
-
-def test_optax_trains_as_it_is() -> None:
-    optax = pytest.importorskip("optax", reason="optax is in the group 'dev'")
-    loss = am.learning.SquaredError("visible", 0.5 * np.ones((2, 2)), units=[3, 4])
-    found = am.learning.train(
-        network(), CUES, loss, clamp=CLAMP, solver=SOLVER, epochs=30, optimiser=optax.adam(0.05)
-    )
-    assert found.losses[-1] < 0.2 * found.losses[0]
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is in the group 'dev'")
+def test_jax_in_a_process_of_its_own() -> None:
+    """Its threads do not get on with the forks of other tests."""
+    options = "addopts=--import-mode=importlib --doctest-modules -q"
+    files = [HERE / "with_jax.py", HERE.parents[1] / "amsim" / "interop" / "jax.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-o", options, "-p", "no:cacheprovider", *files],
+        cwd=HERE.parents[1], capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_torch_checks_the_gradients_of_a_recall() -> None:

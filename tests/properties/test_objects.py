@@ -117,6 +117,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: am.suggest_beta(PATTERNS, CUES, betas=[1.0]),
     lambda: am.Epanechnikov(PATTERNS, beta=2.0),
     lambda: am.RectifiedPower(3),
+    lambda: am.SignedPower(4),
     lambda: am.Cells(network(), np.arange(len(PATTERNS))),
     *(am.Identity, am.ReLU, am.Sigmoid, am.Sign, am.Softmax, am.Spherical),
     *(am.Tanh, am.LayerNorm, am.Exponential, am.Entmax),
