@@ -122,8 +122,8 @@ class TwoLayerRun(Run):
         self.drives = np.zeros((batch, units))
         single = self.single or problem.single
         self.narrow = self.wide = self.allocate(np.float32 if single else np.float64)
-        if self.single and problem.tolerance:
-            self.wide = self.allocate(np.float64)  # for `refine`
+        if self.single:
+            self.wide = self.allocate(np.float64)  # for `refine`; compiled alike where none follows
         return super().prepare()
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:

@@ -159,8 +159,10 @@ def test_products_with_differences_of_weights(back: bool, kind: Any) -> None:
     weights = (rng.choice([-128, -1, 3, 127], (6, 9)) * (1 if kind == np.int8 else 0.1)).astype(
         kind
     )
+    given = np.ascontiguousarray(weights.T if back else weights)
+    given.flags.writeable = False  # as those of a network
     radius, winner = rng.random((3, 9)), np.array([5, 0, 5])
-    found = difference_product(weights.T if back else weights, back, winner, radius)
+    found = difference_product(given, back, winner, radius)
     exact = numbers(weights, Fraction)
     for row, w in enumerate(winner):
         for target in range(6):

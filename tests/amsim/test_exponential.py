@@ -43,16 +43,18 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 @pytest.fixture
 def precisions(monkeypatch: pytest.MonkeyPatch) -> list[type]:
-    """Precision of the products: float32, if so, comes before float64."""
-    asked: list[type] = []
-    allocate = TwoLayerRun.allocate
+    """Precision of the products that steps took: float32, if so, comes before float64."""
+    taken: list[type] = []
+    steps_of_all = TwoLayerRun.steps_of_all
 
-    def watched(self: TwoLayerRun, precision: type) -> Any:
-        asked.append(precision)
-        return allocate(self, precision)
+    def watched(self: TwoLayerRun, count: int) -> int:
+        precision = (self.narrow if self.single else self.wide).query.dtype.type
+        if taken[-1:] != [precision]:
+            taken.append(precision)
+        return steps_of_all(self, count)
 
-    monkeypatch.setattr(TwoLayerRun, "allocate", watched)
-    return asked
+    monkeypatch.setattr(TwoLayerRun, "steps_of_all", watched)
+    return taken
 
 
 def on_general_path(run: Callable[[], am.Trajectory]) -> am.Trajectory:
