@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from math import hypot, log, sqrt
 
 import numpy as np
 
 from . import checks
 from .checks import Seed
 from .compiled import draws
+from .devices import DEVICES
 from .network import Layer, Network
 from .synapses import Array, Dense, Directed, HyperSynapse
 
 _LARGEST = 10.0  # factors over e^80
+_AT_MOST = {"bias": checks.LARGEST, "dead": 1.0, "left": 1.0}
 # What is drawn; each has a stream of its own for every layer or synapse.
 _BIAS, _GAIN, _TAU, _LEAK, _FORWARD, _BACKWARD = range(6)
+_DEAD = -4  # beside the weights of a direction
+_AT_READING = 500e-9  # s; noise of a reading is that of all times between this and the age
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ class Mismatch:
     symmetric : bool, default False
         Whether both directions of a synapse have the same weights, as one device has that is read
         from both sides. With `gain` or `leak` forces are not symmetric all the same.
+    dead : float, default 0.0
+        Probability that a weight is 0.
+    left : float, default 1.0
+        What is left of every weight, as of a conductance that has drifted.
 
     Raises
     ------
@@ -69,6 +78,8 @@ class Mismatch:
     tau: float = 0.0
     leak: float = 0.0
     symmetric: bool = False
+    dead: float = 0.0
+    left: float = 1.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -76,9 +87,86 @@ class Mismatch:
             if name == "symmetric":
                 found: float | bool = checks.flag("Mismatch: symmetric", value)
             else:
-                most = checks.LARGEST if name == "bias" else _LARGEST
+                most = _AT_MOST.get(name, _LARGEST)
                 found = checks.number(f"Mismatch: {name}", value, at_least=0.0, at_most=most)
             object.__setattr__(self, name, found)
+
+    @classmethod
+    def device(
+        cls, name: str, *, age: float | None = None, symmetric: bool = False, **given: float
+    ) -> Mismatch:
+        """Weights in memory devices, as far as they are published.
+
+        Parameters
+        ----------
+        name : {"pcm", "reram"}
+            Phase-change memory, or resistive memory of metal oxide.
+        age : float, optional
+            Seconds since programming, for those that drift; by default the first reading.
+        symmetric : bool, default False
+            Whether one device is read from both sides.
+        **given
+            Other numbers than those of ``amsim.devices.DEVICES[name]``, under their names there.
+
+        Returns
+        -------
+        Mismatch
+            With `weights`, `dead` and `left`. ``dataclasses.replace`` adds what else there is.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device or number, or an age that nothing is known of.
+
+        Notes
+        -----
+        Of phase-change memory (age / begin)^(-drift) is left. To first order what devices differ in
+        adds up in squares: programming, drift_spread ln(age / begin), and
+        read sqrt(ln(age / 500 ns)), a reading that is held during a run.
+
+        Deviations are those of the largest conductance. That is every weight where all are of one
+        size, as those of patterns of -1 and 1; smaller ones deviate by a larger share of
+        themselves, and drift faster.
+
+        Examples
+        --------
+        >>> import amsim as am
+        >>> day = am.Mismatch.device("pcm", age=86400.0)
+        >>> print(round(day.left, 3), round(day.weights, 3))
+        0.664 0.091
+        >>> am.Mismatch.device("reram", dead=0.0977).dead
+        0.0977
+        """
+        figures = DEVICES[checks.choice("Mismatch.device: name", name, tuple(DEVICES))]
+        for each in given:
+            if each not in figures:
+                raise ValueError(
+                    f"Mismatch.device: {name} has no number {each!r}; there are "
+                    f"{', '.join(figures)}"
+                )
+        value = {
+            each: checks.number(f"Mismatch.device: {each}", given.get(each, figure.value),
+                                at_least=_AT_READING if each == "begin" else 0.0,
+                                at_most=checks.LARGEST)
+            for each, figure in figures.items()
+        }  # fmt: skip
+        if "drift" not in figures:
+            if age is not None:
+                raise ValueError(
+                    f"Mismatch.device: {name} does not drift: leave age out, and pass "
+                    f"programming=... of that age ({figures['programming'].source})"
+                )
+            spread, left = hypot(value["programming"], value["read"]), 1.0
+        else:
+            begin = value["begin"]
+            seconds = begin if age is None else checks.number(
+                "Mismatch.device: age", age, at_least=begin, at_most=checks.LARGEST
+            )  # fmt: skip
+            aged = log(seconds / begin)
+            read = value["read"] * sqrt(log(seconds / _AT_READING))
+            spread = hypot(value["programming"], read, value["drift_spread"] * aged)
+            left = float(np.exp(-value["drift"] * aged))
+        return cls(weights=spread, dead=value["dead"], left=left, symmetric=symmetric)
 
     def of(self, network: Network, seed: Seed = 0) -> Network:
         """A network that deviates from `network`, which is returned itself where nothing does.
@@ -101,7 +189,7 @@ class Mismatch:
             whose copies share their weights.
         """
         checks.instance("network", network, Network, "a Network")
-        if not (self.weights or self.bias or self.gain or self.tau or self.leak):
+        if self == Mismatch(symmetric=self.symmetric):
             return network
         number = checks.seed_number(seed)
         factors = {}
@@ -151,7 +239,7 @@ class Mismatch:
         if within and self.symmetric:
             forward = np.tril(forward) + np.tril(forward, -1).T
         even = not (self.gain or self.leak)
-        if even and (self.symmetric or not self.weights):
+        if even and (self.symmetric or not (self.weights or self.dead)):
             yield Dense(forward, between=ends, name=synapse.name)
             return
         yield _onto(forward, (ends[0], ends[1]), factors, "")
@@ -161,7 +249,10 @@ class Mismatch:
 
     def _deviating(self, weights: Array, seed: int, stream: int) -> Array:
         z = _normal(seed, stream, weights.size).reshape(weights.shape)
-        return np.asarray(weights * np.maximum(1.0 + self.weights * z, 0.0))
+        factors = self.left * np.maximum(1.0 + self.weights * z, 0.0)
+        if self.dead:
+            factors[_uniform(seed, stream + _DEAD, weights.size).reshape(z.shape) < self.dead] = 0.0
+        return np.asarray(weights * factors)
 
 
 def _onto(weights: Array, ends: tuple[str, str], factors: dict[str, Array], name: str) -> Directed:
@@ -175,4 +266,9 @@ def _normal(seed: int, stream: int, size: int) -> Array:
     """Normal numbers of one stream."""
     from scipy.special import ndtri
 
-    return np.asarray(ndtri(draws.uniform(seed, draws.MISMATCH, size, stream << 40)))
+    return np.asarray(ndtri(_uniform(seed, stream, size)))
+
+
+def _uniform(seed: int, stream: int, size: int) -> Array:
+    """Numbers between 0 and 1 of one stream."""
+    return np.asarray(draws.uniform(seed, draws.MISMATCH, size, stream << 40))

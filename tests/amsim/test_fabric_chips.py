@@ -7,14 +7,14 @@ import pytest
 
 import amsim as am
 import hardware as hw
-from amsim.dynamics.events.chips import BASES, CLOCKS, FABRICS
+from amsim.devices import BASES, DEVICES
+from amsim.dynamics.events import CLOCKS, FABRICS
 
+ASKED = ("out_time", "hop_time", "x_latency", "y_latency", "into_time")
 UNKNOWN = {
     "neurogrid": {"out_time": 1e-8, "hop_latency": 1e-7, "into_time": 1e-8},
-    "dynapse": {
-        "out_time": 1e-8, "hop_time": 1e-8, "x_latency": 0.0, "y_latency": 0.0, "into_time": 1e-8,
-    },
-}  # fmt: skip
+    **{name: dict.fromkeys(ASKED, 1e-8) for name in ("dynapse", "spinnaker2")},
+}
 
 
 def test_every_number_has_a_source_and_says_whether_it_is_assumed() -> None:
@@ -23,6 +23,12 @@ def test_every_number_has_a_source_and_says_whether_it_is_assumed() -> None:
             assert figure.basis in BASES and figure.source
             assert figure.unit == "s" or figure.value is not None
         assert any(figure.basis == "assumed" for figure in chip.values()), name
+    for device in DEVICES.values():
+        for figure in device.values():
+            assert figure.basis in BASES and figure.source and figure.value is not None
+    for name, figure in FABRICS["loihi2"].items():
+        assert figure.basis == "assumed" or name == "per_router"
+        assert figure.value == FABRICS["loihi1"][name].value
 
 
 def test_seconds_become_units_of_tau() -> None:
@@ -104,7 +110,8 @@ def test_clocks_of_chips() -> None:
         for figure in figures.values():
             assert figure.basis in BASES and figure.source
         clock = am.Timing.chip(name, tau=1e-2).clock
-        assert isinstance(clock, am.Barrier if name == "loihi1" else am.Periodic)
+        assert isinstance(clock, am.Barrier if name.startswith("loihi") else am.Periodic)
+    assert am.Timing.chip("loihi2", tau=1e-6).clock == am.Barrier(0.2, 0.2)
     loihi = am.Timing.chip("loihi1", tau=1e-4, step=1e-3)
     assert loihi.clock == am.Barrier(10.0, 0.00465) and loihi.fabric is not None
     spinnaker = am.Timing.chip("spinnaker1", tau=1e-2).clock

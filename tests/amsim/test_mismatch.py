@@ -49,6 +49,39 @@ def test_weights_deviate_as_much_as_is_said() -> None:
     assert not np.array_equal(again, one)
 
 
+def test_devices_are_those_of_their_fits() -> None:
+    """Drawn device by device: programming, (age / 20 s)^-nu with nu by device, and a reading."""
+    z = np.random.default_rng(0).normal(size=(3, 400_000))
+    for age, dead in ((20.0, 0.0), (86400.0, 0.0), (3e7, 0.1)):
+        nu = 0.049 + 0.008 * z[0]
+        read = 0.0088 * np.sqrt(np.log(age / 500e-9))
+        drawn = (1 + 0.042 * z[1]) * (age / 20) ** -nu * (1 + read * z[2])
+        pcm = am.Mismatch.device("pcm", age=age, dead=dead)
+        assert pcm.left == pytest.approx(drawn.mean(), rel=0.007)  # ln^2 of the age times 3e-5
+        assert pcm.weights == pytest.approx(drawn.std() / drawn.mean(), rel=0.01)
+    big = am.dense_am(np.ones((60, 80)), hidden=am.Tanh(), visible=am.Tanh())
+    apart = weights_of(pcm.of(big, seed=1))
+    for w in (apart["hidden", "visible"], apart["visible", "hidden"]):
+        assert (w == 0).mean() == pytest.approx(0.1, abs=4 * 0.3 / np.sqrt(w.size))
+        assert w[w > 0].mean() == pytest.approx(pcm.left, rel=0.01)
+        assert w[w > 0].std() == pytest.approx(pcm.left * pcm.weights, rel=0.05)
+    one, other = apart["hidden", "visible"] == 0, apart["visible", "hidden"].T == 0
+    assert (one & other).mean() == pytest.approx(0.01, abs=0.006)
+    reram = am.Mismatch.device("reram", symmetric=True)
+    assert (reram.weights, reram.dead) == (pytest.approx(np.hypot(0.028, 0.01)), 0.1348)
+    assert isinstance(reram.of(NET).synapses[0], am.Dense)
+    for wrong, message in (
+        (lambda: am.Mismatch.device("flash"), "name must be 'pcm'"),
+        (lambda: am.Mismatch.device("pcm", age=1.0), r"Mismatch\.device: age"),
+        (lambda: am.Mismatch.device("pcm", begin=0.0), r"Mismatch\.device: begin"),
+        (lambda: am.Mismatch.device("pcm", colour=1.0), "no number 'colour'; there are programm"),
+        (lambda: am.Mismatch.device("reram", age=86400.0), "does not drift: leave age out"),
+        (lambda: am.Mismatch.device("reram", dead=1.1), "Mismatch: dead"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            wrong()
+
+
 def test_within_a_layer_symmetric_means_so() -> None:
     lateral = am.Dense(PATTERNS.T @ PATTERNS / 24, between=("v", "v"))
     net = am.Network({"v": am.Layer(12, am.Tanh())}, [lateral])

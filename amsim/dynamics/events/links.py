@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ... import checks
+from ...devices import Figure
 from ...display import fields_repr
-from .chips import FABRICS, Figure
+from .chips import FABRICS
 
 MOST_GROUPS = 65536
 Route = Literal["bus", "tree", "mesh"]
@@ -208,7 +209,8 @@ class Fabric:
 
         Parameters
         ----------
-        name : {"loihi1", "spinnaker1", "brainscales2", "neurogrid", "dynapse"}
+        name : {"loihi1", "loihi2", "spinnaker1", "spinnaker2", "brainscales2", "neurogrid", \
+"dynapse"}
         tau : float
             Seconds in the unit of time, which is that of the network's tau.
         groups : mapping of layer names to array_like of int, optional

@@ -162,8 +162,8 @@ class Timing:
 
         Parameters
         ----------
-        name : {"loihi1", "spinnaker1", "truenorth", "brainscales2", "neurogrid", "dynapse"}
-            Units of the first three send at barriers or ticks; the others have no clock.
+        name : {"loihi1", "loihi2", "spinnaker1", "truenorth"} or one of `Fabric.chip`
+            Units of these send at barriers or ticks; the others have no clock.
         tau : float
             Seconds in the unit of time, which is that of the network's tau.
         fabric : Fabric, optional
