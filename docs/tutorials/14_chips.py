@@ -123,7 +123,7 @@ for ax in (left, right):
 #
 # ## Chips by name
 #
-# `Fabric.chip` has the links of five chips, with the source of every number. What
+# `Fabric.chip` has the links of seven chips, with the source of every number. What
 # nobody has published is marked as assumed, or has to be given.
 
 # %%

@@ -175,6 +175,78 @@ def test_servers_in_series() -> None:
     assert traj.stats["link_mean_wait"]["bus"] < 1e-9
 
 
+def waits(load: float, spread: float, messages: int) -> tuple[Any, Any, am.Trajectory]:
+    """Times from sending to reading, and of sending: units that send one message each.
+
+    A quick unit reads them, and passes the middle between two targets ln 2 of its time constants
+    after it has read.
+    """
+    rng, t1, fast = np.random.default_rng(0), messages / load, 0.005
+    at = np.sort(rng.uniform(0.0, t1, messages))  # Poisson, given how many there are
+    layers = {
+        "senders": am.Layer(messages, am.Sign(), tau=t1, bias=1.0),
+        "reader": am.Layer(1, am.Identity(), tau=fast),
+    }
+    net = am.Network(
+        layers, [am.Directed(np.ones((1, messages)), source="senders", target="reader")]
+    )
+    timing = am.Timing(fabric=am.Fabric(hop=am.Link(1.0, spread=spread)))
+    traj = am.simulate(
+        net, {"senders": 1 - np.exp(at / t1), "reader": [-float(messages)]},
+        solver=am.EventDriven(1.0, timing, record_events=True), t1=2 * t1, until=None, seed=1,
+    )  # fmt: skip
+    events = traj.events
+    assert events is not None
+    read = events[(events.layer == "reader") & ((events.value + messages) % 2 == 1)].time
+    sent = events[events.layer == "senders"].time
+    assert len(read) == len(sent) == messages
+    return read - fast * math.log(2) - sent, sent, traj
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_the_variance_of_waits(spread: float) -> None:
+    """lambda E[S^3] / 3 (1 - rho) + wait^2, and that of the service."""
+    load = 0.6
+    took, sent, traj = waits(load, spread, 20_000)
+    if not spread:  # each leaves 1 after the one before, or after it has come
+        n = np.arange(len(sent))
+        left = n + 1 + np.maximum.accumulate(sent - n)
+        np.testing.assert_allclose(took, left - sent, rtol=0, atol=1e-6)
+    assert took.mean() == pytest.approx(traj.stats["link_mean_wait"]["bus"] + 1.0, abs=0.01)
+    cube = np.polynomial.Polynomial([1 - spread, spread])  # of an exponential time
+    third = sum(c * math.factorial(k) for k, c in enumerate((cube**3).coef))
+    wait = load * (1 + spread**2) / (2 * (1 - load))
+    variance = load * third / (3 * (1 - load)) + wait**2 + spread**2
+    parts = np.array([part.var() for part in np.array_split(took, 40)])
+    assert took.var() == pytest.approx(variance, abs=4 * parts.std() / math.sqrt(40))
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_units_with_one_message_each_wait_as_in_machine_repair(spread: float) -> None:
+    """Response = N / throughput - pause; with exponential services p_n ~ N! / (N - n)! (l S)^n.
+
+    A unit changes its output when it hears itself over the bus, and says so at its next tick.
+    """
+    units, rate, t1 = 5, 0.3, 8000.0
+    net = am.Network(
+        {"a": am.Layer(units, am.Sign(), tau=1e-6)},
+        [am.Directed(-np.eye(units), source="a", target="a")],
+    )
+    timing = am.Timing(clock=am.Poisson(rate), fabric=am.Fabric(hop=am.Link(1.0, spread=spread)))
+    traj = am.simulate(net, {"a": -np.ones(units)}, solver=am.EventDriven(0.5, timing),
+                       t1=t1, until=None, seed=2)  # fmt: skip
+    served = int(traj.stats["link_served"]["bus"])
+    response = traj.stats["link_mean_wait"]["bus"] + 1.0
+    error = 4 / rate / math.sqrt(served)
+    assert response == pytest.approx(units * t1 / served - 1 / rate, abs=error)
+    assert traj.stats["link_most"]["bus"] == units
+    if spread:
+        n = np.arange(units + 1)
+        p = np.array([math.perm(units, int(k)) * rate**k for k in n])
+        busy = 1 - 1 / p.sum()
+        assert traj.stats["link_utilisation"]["bus"] == pytest.approx(busy, abs=0.015)
+
+
 def test_messages_at_one_time_wait_for_each_other() -> None:
     """The k-th of N that come together waits (k - 1) / bandwidth."""
     net = am.Network(

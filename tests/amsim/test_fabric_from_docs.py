@@ -7,14 +7,16 @@ import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pytest
 
 import amsim as am
 
+MASK = 2**64 - 1
 Way: TypeAlias = "tuple[float, Node]"  # time of travel, and where to
 ROUTES = ("bus", "tree", "mesh", "own")
 COUNTS = ("arrived", "served", "dropped", "coalesced")
@@ -35,6 +37,7 @@ class Packet:  # a copy and where it has still to go; without a node, what a uni
     value: float
     node: Node | None
     todo: list[Way]
+    number: int = 0  # among those of its unit
 
 
 @dataclass(eq=False)
@@ -67,16 +70,57 @@ def hops(route: Any, a: int, b: int, groups: int) -> list[str]:
     return way
 
 
+def h(key: int, number: int) -> int:
+    bits = (key + int(number) * 0x9E3779B97F4A7C15) & MASK
+    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK
+    return bits ^ (bits >> 31)
+
+
+def u(key: int) -> float:
+    return ((key >> 12) + 0.5) / 2**52
+
+
+@dataclass
+class Losses:  # the state of each group, and how long that lasts
+    bursts: am.Bursts
+    seed: int
+    links: dict[tuple[int, int], int]  # number of the direction from one layer to another
+    states: dict[int, tuple[int, bool, float]] = field(default_factory=dict)
+    lost: int = 0
+
+    def key(self, purpose: int) -> int:
+        return h(h(self.seed, 1), purpose + 1)
+
+    def probability(self, group: int, now: float) -> float:
+        drawn, bad, until = self.states.get(group, (0, False, 0.0))
+        while until <= now:
+            e = h(h(self.key(14), group), drawn)
+            share = self.bursts.bad / (self.bursts.good + self.bursts.bad)
+            bad = not bad if drawn else u(h(e, 0)) < share
+            until -= (self.bursts.bad if bad else self.bursts.good) * math.log(u(h(e, 1)))
+            drawn += 1
+        self.states[group] = drawn, bad, until
+        return self.bursts.drop_bad if bad else self.bursts.drop_good
+
+    def loses(self, unit: int, number: int, ends: tuple[int, int], group: int, now: float) -> bool:
+        key = h(h(self.key(3), unit), number)
+        lost = u(h(key, self.links[ends] << 32)) < self.probability(group, now)
+        self.lost += lost
+        return lost
+
+
 class Simulator:
     """One cue of units with the outputs tanh(beta x), or x where beta is 0."""
 
     def __init__(
         self, weights: Any, units: Any, quantum: float, fabric: am.Fabric,
-        barrier: am.Barrier | None = None,
+        barrier: am.Barrier | None = None, losses: Losses | None = None,
     ) -> None:  # fmt: skip
+        self.losses, self.numbers = losses, Counter[int]()
         self.weights, self.quantum, self.fabric = weights, quantum, fabric
         self.barrier, self.began, self.steps = barrier, 0.0, 0
-        self.unread: list[tuple[Packet, int]] = []  # what has come since the last barrier
+        self.unread: list[tuple[Packet, int, int]] = []  # what has come since the last barrier
         self.x, self.tau, self.bias, self.beta, self.delay, self.group, self.layer = units
         self.heap: list[tuple[float, int, int, Callable[[], None]]] = []
         self.count = itertools.count()
@@ -85,7 +129,7 @@ class Simulator:
         self.said = np.array([self.output(i) for i in range(len(self.x))])
         self.start, self.target = self.said.copy(), self.bias + weights @ self.said
         self.held, self.version = [False] * len(self.x), [0] * len(self.x)
-        self.registers: dict[tuple[int, int], tuple[int, float]] = {}
+        self.registers: dict[tuple[int, int, int], tuple[int, float]] = {}
         self.queues: dict[str, Queue] = {}
         self.sent: list[tuple[int, float, float]] = []
         self.ways = [self.way(i) for i in range(len(self.x))]
@@ -147,8 +191,8 @@ class Simulator:
     def step(self) -> None:
         """At a barrier what has come is read, and then all units look."""
         self.began, self.steps, unread, self.unread = self.now, self.steps + 1, self.unread, []
-        for packet, there in unread:
-            self.read(packet, there)
+        for each in unread:
+            self.read(*each)
         for i in range(len(self.x)):
             self.move(i)
             if not self.held[i] and abs(self.output(i) - self.said[i]) >= self.quantum:
@@ -165,18 +209,31 @@ class Simulator:
     def add(self, time: float, what: Callable[[], None], order: int = 0) -> None:
         heapq.heappush(self.heap, (time, order, next(self.count), what))
 
-    def arrive(self, packet: Packet, there: int) -> None:
-        if self.barrier:
-            self.unread.append((packet, there))
-        else:
-            self.read(packet, there)
+    def deliver(self, packet: Packet, there: int, travel: float) -> None:
+        """To the units of a group, layer by layer, unless it is lost on the way to a layer."""
+        i, losses = packet.unit, self.losses
+        readers = (self.group == there) & (self.weights[:, i] != 0)
+        for layer in np.unique(self.layer[readers]).tolist():
+            if losses:
+                group = there if losses.bursts.at == "into" else int(self.group[i])
+                ends = int(self.layer[i]), layer
+                if losses.loses(i, packet.number, ends, group, self.now):
+                    continue
+            self.add(self.now + travel + self.delay[i], partial(self.arrive, packet, there, layer))
 
-    def read(self, packet: Packet, there: int) -> None:
+    def arrive(self, packet: Packet, there: int, layer: int) -> None:
+        if self.barrier:
+            self.unread.append((packet, there, layer))
+        else:
+            self.read(packet, there, layer)
+
+    def read(self, packet: Packet, there: int, layer: int) -> None:
         i = packet.unit
-        stamp, old = self.registers.get((i, there), (-1, self.start[i]))
+        stamp, old = self.registers.get((i, there, layer), (-1, self.start[i]))
         if packet.stamp > stamp:
-            self.registers[i, there] = packet.stamp, packet.value
-            for j in np.flatnonzero((self.group == there) & (self.weights[:, i] != 0)):
+            self.registers[i, there, layer] = packet.stamp, packet.value
+            here = (self.group == there) & (self.layer == layer)
+            for j in np.flatnonzero(here & (self.weights[:, i] != 0)):
                 self.move(j)
                 self.target[j] += self.weights[j, i] * (packet.value - old)
                 self.look(j)
@@ -201,11 +258,12 @@ class Simulator:
             value = self.output(packet.unit) if math.isnan(packet.value) else packet.value
             packet.stamp, packet.value, self.said[packet.unit] = len(self.sent), value, value
             self.sent.append((packet.unit, self.now, value))
+            self.numbers[packet.unit] += 1
+            packet.number = self.numbers[packet.unit]
         packet.todo.remove(way)
-        copy = Packet(packet.unit, packet.stamp, packet.value, node, list(node.after))
+        copy = replace(packet, node=node, todo=list(node.after))
         if queue is None:
-            when = self.now + travel + self.delay[packet.unit]
-            self.add(when, lambda: self.arrive(copy, node.group))
+            self.deliver(copy, node.group, travel)
         elif travel:
             self.add(self.now + travel, lambda: self.come(queue, copy))
         else:
@@ -324,9 +382,20 @@ def test_barriers_are_those_of_the_documentation(seed: int) -> None:
     compare(rng, n, m, np.repeat([0, 1], [n, m]), fabric, barrier, am.Tanh(0.8))
 
 
+@pytest.mark.parametrize("seed", range(4), ids=lambda seed: ROUTES[seed])
+def test_bursts_are_those_of_the_documentation(seed: int) -> None:
+    rng = np.random.default_rng(100 + seed)
+    n, m, groups = 6, 5, 3
+    group = rng.permutation(np.r_[np.arange(groups), rng.integers(0, groups, n + m - groups)])
+    fabric = draw_fabric(rng, ROUTES[seed % 4], group, n)
+    at: Literal["out", "into"] = "into" if seed % 2 else "out"
+    bursts = am.Bursts(*rng.uniform(0.1, 0.6, 2), drop_good=0.1, drop_bad=0.9, at=at)
+    compare(rng, n, m, group, fabric, None, am.Tanh(0.8), bursts)
+
+
 def compare(
     rng: np.random.Generator, n: int, m: int, group: Any, fabric: am.Fabric,
-    barrier: am.Barrier | None, kind: am.Identity | am.Tanh,
+    barrier: am.Barrier | None, kind: am.Identity | am.Tanh, bursts: am.Bursts | None = None,
 ) -> None:  # fmt: skip
     """Messages, states and counts of a random network are those of the simulator here."""
     w, v = rng.normal(size=(m, n)) / math.sqrt(n), rng.normal(size=(m, m)) / (4 * math.sqrt(m))
@@ -341,16 +410,17 @@ def compare(
     net = am.Network(
         layers, [am.Dense(w, between=("b", "a")), am.Dense(v + v.T, between=("b", "b"))]
     )
-    timing = am.Timing(delay=delay, fabric=fabric, clock=barrier)
+    timing = am.Timing(delay=delay, fabric=fabric, clock=barrier, bursts=bursts)
     solver = am.EventDriven(0.05, timing, record_events=True)
     start = {name: x[part] for name, part in parts.items()}
     end = 8.0 if barrier else 2.0
-    traj = am.simulate(net, start, solver=solver, t1=end, until=None)
+    traj = am.simulate(net, start, solver=solver, t1=end, until=None, seed=7)
 
     beta = np.repeat([1.5, kind.beta if isinstance(kind, am.Tanh) else 0.0], [n, m])
     weights = np.block([[np.zeros((n, n)), w.T], [w, v + v.T]])
     units = (x.copy(), tau, bias, beta, delay, group, np.repeat([0, 1], [n, m]))
-    mine = Simulator(weights, units, 0.05, fabric, barrier)
+    losses = Losses(bursts, 7, {(1, 0): 0, (0, 1): 1, (1, 1): 2}) if bursts else None
+    mine = Simulator(weights, units, 0.05, fabric, barrier, losses)
     mine.run(end)
     assert traj.events is not None and len(mine.sent) > 10
     theirs = [(int(e.unit) + n * (e.layer == "b"), e.time, e.value) for e in traj.events]
@@ -362,3 +432,7 @@ def compare(
         assert {name: queue.counts[what] for name, queue in mine.queues.items()} == served
     if barrier:
         assert traj.stats["barriers"] == mine.steps
+    if losses:
+        assert losses.lost > 10
+        if losses.bursts.at == "into":
+            assert traj.stats["drops"] == losses.lost
