@@ -203,11 +203,14 @@ def waits(load: float, spread: float, messages: int) -> tuple[Any, Any, am.Traje
     return read - fast * math.log(2) - sent, sent, traj
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5])
-def test_the_variance_of_waits(spread: float) -> None:
-    """lambda E[S^3] / 3 (1 - rho) + wait^2, and that of the service."""
+@pytest.mark.parametrize(("spread", "error"), [(0.0, 0.04), (0.5, 0.09)])
+def test_the_variance_of_waits(spread: float, error: float) -> None:
+    """lambda E[S^3] / 3 (1 - rho) + wait^2, and that of the service.
+
+    The standard error is that of variances of twelve seeds.
+    """
     load = 0.6
-    took, sent, traj = waits(load, spread, 20_000)
+    took, sent, traj = waits(load, spread, 80_000)
     if not spread:  # each leaves 1 after the one before, or after it has come
         n = np.arange(len(sent))
         left = n + 1 + np.maximum.accumulate(sent - n)
@@ -217,8 +220,7 @@ def test_the_variance_of_waits(spread: float) -> None:
     third = sum(c * math.factorial(k) for k, c in enumerate((cube**3).coef))
     wait = load * (1 + spread**2) / (2 * (1 - load))
     variance = load * third / (3 * (1 - load)) + wait**2 + spread**2
-    parts = np.array([part.var() for part in np.array_split(took, 40)])
-    assert took.var() == pytest.approx(variance, abs=4 * parts.std() / math.sqrt(40))
+    assert took.var() == pytest.approx(variance, abs=3.5 * error)
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0])
@@ -227,7 +229,7 @@ def test_units_with_one_message_each_wait_as_in_machine_repair(spread: float) ->
 
     A unit changes its output when it hears itself over the bus, and says so at its next tick.
     """
-    units, rate, t1 = 5, 0.3, 8000.0
+    units, rate, t1 = 5, 0.3, 80_000.0
     net = am.Network(
         {"a": am.Layer(units, am.Sign(), tau=1e-6)},
         [am.Directed(-np.eye(units), source="a", target="a")],
@@ -244,7 +246,7 @@ def test_units_with_one_message_each_wait_as_in_machine_repair(spread: float) ->
         n = np.arange(units + 1)
         p = np.array([math.perm(units, int(k)) * rate**k for k in n])
         busy = 1 - 1 / p.sum()
-        assert traj.stats["link_utilisation"]["bus"] == pytest.approx(busy, abs=0.015)
+        assert traj.stats["link_utilisation"]["bus"] == pytest.approx(busy, abs=0.008)
 
 
 def test_messages_at_one_time_wait_for_each_other() -> None:
