@@ -357,8 +357,12 @@ class Network:
             name: checks.array(f"state of layer {name!r}", state, finite=False)
             for name, state in states.items()
         }
-        self._check_states(given)
-        self._check_inputs({} if inputs is None else inputs, self._batch(given))
+        check_states(self.layers, given)
+        external = {
+            name: checks.array(f"input of layer {name!r}", value)
+            for name, value in ({} if inputs is None else inputs).items()
+        }
+        check_inputs(self.layers, external, self._batch(given))
         return self._complete({name: _float(name, given[name]) for name in self.dynamic}, inputs)
 
     def activations(self, states: States, inputs: States | None = None) -> dict[str, Array]:
@@ -598,38 +602,42 @@ class Network:
         leak = np.concatenate([np.full(layer.size, layer.leak) for layer in self.layers.values()])
         return np.asarray(out - np.diag(leak))
 
-    def _check_states(self, states: Mapping[str, Array]) -> None:
-        for name in states:
-            if name not in self.layers:
-                raise ValueError(
-                    f"states name a layer {name!r}; the network has {', '.join(self.layers)}"
-                )
-        batches = {}
-        for name, layer in self.dynamic.items():
-            if name not in states:
-                raise ValueError(
-                    f"states give no value for layer {name!r}, only for {', '.join(states)}; "
-                    f"layers with tau > 0 need one"
-                )
-            batches[name] = _batch_shape(name, states[name], layer)
-        if len(set(batches.values())) > 1:
-            raise ValueError(f"layers have different batch axes: {batches}")
 
-    def _check_inputs(self, inputs: States, batch: tuple[int, ...]) -> None:
-        for name, value in inputs.items():
-            if name not in self.layers:
-                raise ValueError(
-                    f"inputs name a layer {name!r}; the network has {', '.join(self.layers)}"
-                )
-            shape = (*batch, *self.layers[name].shape)
-            array = checks.array(f"input of layer {name!r}", value)
-            try:
-                np.broadcast_to(array, shape)
-            except ValueError:
-                raise ValueError(
-                    f"input of layer {name!r} has shape {array.shape}, "
-                    f"its states have shape {shape}"
-                ) from None
+def check_states(layers: Mapping[str, Layer], states: Mapping[str, Array]) -> None:
+    """Raise ValueError unless states name known layers, all dynamic ones, in shapes that fit."""
+    for name in states:
+        if name not in layers:
+            raise ValueError(f"states name a layer {name!r}; the network has {', '.join(layers)}")
+    batches = {}
+    for name, layer in layers.items():
+        if layer.algebraic:
+            continue
+        if name not in states:
+            raise ValueError(
+                f"states give no value for layer {name!r}, only for {', '.join(states)}; "
+                f"layers with tau > 0 need one"
+            )
+        batches[name] = _batch_shape(name, states[name], layer)
+    if len(set(batches.values())) > 1:
+        raise ValueError(f"layers have different batch axes: {batches}")
+
+
+def check_inputs(
+    layers: Mapping[str, Layer], inputs: Mapping[str, Array], batch: tuple[int, ...]
+) -> None:
+    """Raise ValueError unless inputs name known layers and can be broadcast to their states."""
+    for name, value in inputs.items():
+        if name not in layers:
+            raise ValueError(f"inputs name a layer {name!r}; the network has {', '.join(layers)}")
+        shape = (*batch, *layers[name].shape)
+        try:
+            fits = np.broadcast_shapes(value.shape, shape) == shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"input of layer {name!r} has shape {value.shape}, its states have shape {shape}"
+            )
 
 
 def _batch_shape(name: str, state: Array, layer: Layer) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""Networks from other frameworks, and recall as a function that these differentiate.
+"""Networks from other frameworks, recall as a function that these differentiate, forces.
 
-`jax.recall` and `torch.Recall` are imported when they are asked for, and need their framework;
-amsim itself does not, and importers take NumPy arrays as well as tensors.
+`jax.recall`, `jax.force` and `torch.Recall` are imported when they are asked for, and need their
+framework; amsim itself does not, and importers take NumPy arrays as well as tensors.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def test_jax_in_a_process_of_its_own() -> None:
         [sys.executable, "-m", "pytest", "-o", options, "-p", "no:cacheprovider", *files],
         cwd=HERE.parents[1], capture_output=True, text=True, timeout=280,
     )  # fmt: skip
-    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "8 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_torch_checks_the_gradients_of_a_recall() -> None:
