@@ -13,8 +13,13 @@ from types import FrameType
 _DROPPED = "__del__", "cb"
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command line of this process, which SIGTERM ends as Ctrl-C does.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        By default the arguments of this process.
 
     Returns
     -------
@@ -33,7 +38,7 @@ def main() -> int:
             signal.signal(each, interrupt)
         from amsim.cli import main as run
 
-        return run()
+        return run(argv)
     except (KeyboardInterrupt, ImportError):
         if not came:  # by a signal an import of C may end in an error of its own
             raise

@@ -15,14 +15,18 @@ def main(experiment: Experiment, argv: Sequence[str] | None = None) -> int:
     ----------
     experiment : Experiment
     argv : sequence of str, optional
-        What follows the name; by default the arguments of this process.
+        What follows the name; by default the arguments of this process, which signals end as they
+        end ``amsim``.
 
     Returns
     -------
     int
         The exit code of `amsim.cli.main`.
     """
-    from amsim.cli import main as amsim
+    if argv is None:
+        from amsim.__main__ import main as command
 
-    arguments = sys.argv[1:] if argv is None else argv
-    return amsim(["experiment", experiment.name, *arguments])
+        return command(["experiment", experiment.name, *sys.argv[1:]])
+    from amsim.cli import main as part
+
+    return part(["experiment", experiment.name, *argv])

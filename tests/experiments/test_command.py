@@ -171,7 +171,7 @@ def test_python_m_is_the_same_and_ctrl_c_keeps_what_is_finished(tmp_path):
             time.sleep(0.02)
         os.kill(run.pid, signal.SIGINT)
         _, errors = run.communicate(timeout=60)
-    assert run.returncode == 130
+    assert run.returncode == 130, errors
     kept = read_record(out)["units"]["measured"]
     assert kept >= 2
     units = len(Design.of(experiments.find("asynchrony")))
