@@ -16,8 +16,8 @@ import amsim as am
 from amsim.models import energy_transformer, hierarchical_memory
 
 REASON = "HAMUX is not installed; run: uv run --group bench pytest tests/conformance"
-jax = pytest.importorskip("jax", reason=REASON)
 pytest.importorskip("fastcore", reason=REASON)
+jax = pytest.importorskip("jax", reason=REASON)
 hamux = pytest.importorskip("hamux", reason=REASON)
 jax.config.update("jax_enable_x64", True)
 jnp = jax.numpy
