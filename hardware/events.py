@@ -25,6 +25,7 @@ Integers = NDArray[np.int64]
 # Of an integer, and of a step: what the rounding of times and charges may take from it.
 _ROUNDING = 2.0**-30
 _MICROSECOND = 1e-6
+_MOST = 2.0**52  # steps, and integers in a step: floats hold sums of so much exactly
 _AER = "x", "y", "t", "p"
 
 
@@ -71,6 +72,8 @@ class Events:
             )
         if units.dtype.kind not in "iu" or (units < 0).any():
             raise ValueError(f"units must be whole numbers from 0, got {checks.shown(self.units)}")
+        if int(units.max(initial=0)) > np.iinfo(np.int64).max:
+            raise ValueError(f"units must be below 2**63, got {units.max()}")
         if (times < 0).any():
             raise ValueError(f"times must not be negative, got {float(times.min())}")
         for name, array in (("times", times), ("units", units), ("values", values)):
@@ -112,6 +115,7 @@ class Events:
         if not (isinstance(shape, (tuple, list)) and len(shape) == 2):
             raise TypeError(f"shape must be (rows, columns), got {checks.shown(shape)}")
         rows, columns = (checks.count("shape", size) for size in shape)
+        checks.count("rows times columns", rows * columns)
         with (
             naming_damage(path, "a recording of address events", "np.savez(x=, y=, t=, p=)"),
             open_archive(path) as archive,
@@ -162,6 +166,8 @@ class Events:
         ValueError
             If an event would come too late, names a unit that the layer has not, or is smaller
             than an integer.
+        RangeError
+            If the events of a step add up to more than 2**52.
         """
         _check(plan, layer, "Events.integers")
         steps = checks.count("steps", steps)
@@ -169,9 +175,16 @@ class Events:
         arrives = self._steps(plan)
         if (arrives >= steps).any():
             raise self._too_late(int(arrives.max()), steps)
-        rows = np.zeros((steps, _size(plan, layer)), np.int64)
-        np.add.at(rows, (arrives, self.units), self._charges(plan, layer))
-        return rows
+        charges = self._charges(plan, layer)
+        sizes = self._sums(arrives, np.abs(charges), (steps, _size(plan, layer)))
+        if (most := float(sizes.max())) > _MOST:
+            raise RangeError(
+                f"events of {layer} in a step",
+                int(most).bit_length() + 1,
+                53,
+                "take smaller values",
+            )
+        return self._sums(arrives, charges, sizes.shape).astype(np.int64)
 
     def largest(self, dt: float) -> float:
         """The input limit that suffices: no unit gets more in any period of `dt`, in any order.
@@ -216,10 +229,9 @@ class Events:
         if len(periods) and periods.max() * length + first >= steps:
             raise self._too_late(periods.max() * length + first, steps)
         charges = self._charges(plan, layer)
-        count = int(periods.max(initial=0))
-        sizes, rows = np.zeros((2, count + 2, _size(plan, layer)), np.int64)
-        np.add.at(sizes, (periods, self.units), np.abs(charges))
-        np.add.at(rows, (periods, self.units), charges)
+        shape = int(periods.max(initial=0)) + 2, _size(plan, layer)
+        # As floats, which do not wrap: up to the limit, they are exact.
+        sizes = self._sums(periods, np.abs(charges), shape)
         limit, most = int(plan.layers[layer].input_limit), int(sizes.max(initial=0))
         if most > limit:
             needed = most / _scale(plan, layer)
@@ -230,22 +242,33 @@ class Events:
                 f"compile(..., input_limits={{{layer!r}: {needed:.4g}}}); Events.largest(dt) says "
                 f"how much events need",
             )
+        return self._sums(periods, charges, shape).astype(np.int64)
+
+    def _sums(self, places: Integers, charges: Floats, shape: tuple[int, ...]) -> Floats:
+        """Charges of each place and unit, added up."""
+        rows = np.zeros(shape)
+        np.add.at(rows, (places, self.units), charges)
         return rows
 
     def _steps(self, plan: AnyPlan) -> Integers:
         """The step in which each event arrives."""
         happens = self.times / plan.dt * plan.period
+        if happens.max(initial=0.0) > _MOST:
+            raise ValueError(
+                f"an event at {self.times.max():g} comes after 2**52 steps of {plan.dt:g} / "
+                f"{plan.period}: leave out what comes later than the run"
+            )
         return np.asarray(np.floor(happens + _ROUNDING * np.maximum(1.0, happens)) + 1, np.int64)
 
-    def _charges(self, plan: AnyPlan, layer: str) -> Integers:
-        """The integer of each event."""
+    def _charges(self, plan: AnyPlan, layer: str) -> Floats:
+        """The integer of each event, however large."""
         size = _size(plan, layer)
         if (self.units >= size).any():
             raise ValueError(
                 f"an event is of unit {self.units.max()}, layer {layer!r} has {size} units"
             )
         exact = self.values * (_scale(plan, layer) / plan.dt) * (1 + _ROUNDING)
-        charges = np.trunc(np.clip(exact, -(2.0**52), 2.0**52)).astype(np.int64)
+        charges: Floats = np.trunc(exact)
         lost = (charges == 0) & (self.values != 0)
         if lost.any():
             least = plan.dt / _scale(plan, layer)

@@ -150,6 +150,24 @@ def test_more_than_the_plan_was_made_for_is_refused(name: str) -> None:
         hw.run(plan, cue, inputs=hw.Events([1.0], [7], [0.1]))
 
 
+@pytest.mark.parametrize("count", [2048, 4096])  # 2**63 and 2**64, were each cut to 2**52
+def test_sums_beyond_integers_are_refused(count: int) -> None:
+    plan = PLANS["two layers"]
+    many = hw.Events(np.zeros(count), np.zeros(count, int), np.full(count, 1e12))
+    with pytest.raises(hw.RangeError, match=r"events of visible in a period needs \d+ bits"):
+        many.by_period(plan, "visible", 100)
+    with pytest.raises(hw.RangeError, match=r"events of visible in a step needs \d+ bits, there"):
+        many.integers(plan, 100)
+
+
+def test_times_beyond_any_run_are_refused() -> None:
+    late = hw.Events([1e30], [0], [0.1])
+    with pytest.raises(ValueError, match=r"at 1e\+30 comes after 2\*\*52 steps"):
+        late.integers(PLANS["two layers"], 100)
+    with pytest.raises(ValueError, match=r"at 1e\+30 comes after 2\*\*52 steps"):
+        late.by_period(PLANS["chain"], "hidden1", 100)
+
+
 def test_no_events_are_no_input() -> None:
     plan = PLANS["two layers"]
     nothing = hw.Events([], [], [])
@@ -168,6 +186,7 @@ def test_no_events_are_no_input() -> None:
         ([np.inf], [0], [1.0], "times must be finite"),
         ([0.1], [-1], [1.0], "units must be whole numbers from 0"),
         ([0.1], [0.5], [1.0], "units must be whole numbers from 0"),
+        ([0.1], np.array([2**64 - 1], np.uint64), [1.0], r"units must be below 2\*\*63, got 1844"),
     ],
 )
 def test_events_that_are_none(times: Any, units: Any, values: Any, message: str) -> None:
