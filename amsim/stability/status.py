@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -242,12 +243,17 @@ def _state_error(linear: Linearisation, residual: float) -> Floats:
             weight = np.abs(np.sum(pushed.conj() * linear.tau[:, None] * full, axis=0) * values)
             step = np.abs(full) * (np.abs(pushed).T @ force) / weight
         return np.asarray(_SAFETY * np.nan_to_num(step, nan=np.inf).sum(axis=1))
+    from scipy.sparse.csgraph import connected_components
+
     matrix = np.diag(linear.leak) - linear.coupling @ linear.hessian
-    try:
-        inverse = np.linalg.inv(matrix)
-    except np.linalg.LinAlgError:
-        return np.full(linear.size, np.inf)
-    return np.asarray(_SAFETY * np.abs(inverse) @ force)
+    error = np.full(linear.size, np.inf)
+    # Each by itself: a network that drifts says nothing about one that is not linked to it.
+    count, parts = connected_components(matrix != 0, directed=False)
+    for units in (np.flatnonzero(parts == part) for part in range(count)):
+        with suppress(np.linalg.LinAlgError):
+            inverse = np.linalg.inv(matrix[np.ix_(units, units)])
+            error[units] = _SAFETY * np.abs(inverse) @ force[units]
+    return error
 
 
 def _outputs(linear: Linearisation) -> Floats:

@@ -17,7 +17,8 @@ from .linear import Floats, Linearisation
 from .links import links_of
 
 _UNKNOWN = 600  # most planes of all layers that are looked at
-_ZERO = 1e-10  # relative: singular values, and parts of null vectors, that pass for 0
+_ZERO = 1e-10  # relative: parts of null vectors that pass for 0
+_BROKEN = 1e-12  # relative to the weights of each link and to each bias: less passes for rounding
 _ONE = 1e-8  # gains nearer to 1 pass for 1
 Generator = dict[str, Array]
 
@@ -50,7 +51,7 @@ def explains(linear: Linearisation, found: list[Generator]) -> bool:
 
     For an energy, where the gains of a pass are real and no deviation is amplified beyond them.
     """
-    if not found or linear.network.directed or not (linear.tau > 0).all():
+    if not found or linear.network.directed or not ((linear.tau > 0) & (linear.leak > 0)).all():
         return False
     gains = np.linalg.eigvals(linear.coupling @ linear.hessian / linear.leak[:, None])
     critical = gains[np.abs(gains) > 1 - _ONE]
@@ -86,7 +87,7 @@ def _symmetries(linear: Linearisation) -> list[Generator]:
         return []
     conditions = np.stack([_broken(linear, *plane) for plane in planes], axis=1)
     _, sizes, right = np.linalg.svd(conditions, full_matrices=True)
-    rank = int((sizes > _ZERO * max(float(sizes.max(initial=0.0)), 1e-300)).sum())
+    rank = int((sizes > _BROKEN).sum())
     basis = []
     for vector in right[rank:]:
         each = {n: np.zeros((net.layers[n].size,) * 2) for n, _, _ in planes}
@@ -97,7 +98,10 @@ def _symmetries(linear: Linearisation) -> list[Generator]:
 
 
 def _broken(linear: Linearisation, name: str, i: int, j: int) -> Floats:
-    """What the rotation in one plane of a layer changes: J W - W J, J b and, there, J 1 or J d."""
+    """What the rotation in one plane of a layer changes: J W - W J, J b and, there, J 1 or J d.
+
+    Of each matrix and vector in units of its largest entry: a large one hides none of the others.
+    """
     net, found = linear.network, []
     for synapse in net.synapses:
         assert isinstance(synapse, Pairwise)
@@ -110,7 +114,7 @@ def _broken(linear: Linearisation, name: str, i: int, j: int) -> Floats:
             if link.source == name:
                 change[:, j] -= weights[:, i]
                 change[:, i] += weights[:, j]
-            found.append(change.ravel())
+            found.append(change.ravel() / _largest(weights))
     for other, layer in net.layers.items():
         kept = [np.broadcast_to(np.asarray(layer.bias, np.float64), layer.size)]
         if isinstance(layer.lagrangian, LayerNorm):
@@ -120,8 +124,12 @@ def _broken(linear: Linearisation, name: str, i: int, j: int) -> Floats:
             change = np.zeros(layer.size)
             if other == name:
                 change[i], change[j] = vector[j], -vector[i]
-            found.append(change)
+            found.append(change / _largest(vector))
     return np.concatenate(found)
+
+
+def _largest(values: Floats) -> float:
+    return float(np.abs(values).max(initial=0.0)) or 1.0
 
 
 def _moved(linear: Linearisation, each: Generator) -> Floats:

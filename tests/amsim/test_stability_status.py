@@ -355,3 +355,31 @@ def test_a_memory_whose_lead_is_just_one_over_beta_is_not_claimed() -> None:
     assert {verdict.status for verdict in report.verdicts.values()} == {"open"}
     away = am.simulate(net, [1.9], t1=60.0, until=None).final["visible"]
     assert away < -2.9  # it is left, without any delay
+
+
+@pytest.mark.parametrize(
+    ("bias", "weight", "status", "verdict"),
+    [(1e-8, 2.0, "unstable", "refuted"), (1e-3, 1e3, "unstable", "refuted"),
+     (1e-8, 1e3, "neutral", "open")],
+    ids=["slow", "strong", "both"],
+)  # fmt: skip
+def test_a_ring_hides_no_other_that_a_bias_has_broken(
+    bias: float, weight: float, status: str, verdict: str
+) -> None:
+    """At -x the bias b makes a mode along the ring that grows at the rate b / 2."""
+    sphere = am.Spherical(1e-3)
+    layers = {"visible": am.Layer(3, sphere, bias=[bias, 0, 0]), "ring": am.Layer(3, sphere)}
+    links = (2 * np.eye(3), weight * np.diag([1, 1, 0.3]))
+    net = am.Network(
+        layers, [am.Dense(w, (name, name)) for name, w in zip(layers, links, strict=True)]
+    )
+    start = {"visible": [bias - 2, 0, 0], "ring": [0.6 * weight, 0.8 * weight, 0]}
+    report = analyse(net, find(net, start).states)
+    assert report.status == status  # forces of 1e6 leave rates of 1e-8 undecided
+    assert report.verdicts["uniform"].status == verdict
+
+
+def test_a_layer_without_leak_beside_a_ring() -> None:
+    layers = {"visible": am.Layer(2, am.Spherical(0.1)), "x": am.Layer(2, am.Identity(), leak=0)}
+    net = am.Network(layers, [am.Dense(2 * np.eye(2), ("visible", "visible"))])
+    assert analyse(net, {"visible": [3.9**0.5, 0.0], "x": [1.0, 0.0]}).status == "neutral"
