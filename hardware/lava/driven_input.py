@@ -13,6 +13,9 @@ from .integers import require_input, whole
 class DrivenInput:
     """The sum of what arrived since the last turn of a layer.
 
+    Its port has the type int64: Lava adds what several processes send there, of int32 each, in the
+    type of the port.
+
     Parameters
     ----------
     plan : Plan or GraphPlan

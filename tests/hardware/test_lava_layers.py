@@ -178,3 +178,43 @@ def test_groups_of_cues_are_for_two_layers() -> None:
         hw.lava.build(plan, np.zeros((2, 6)), batch=1)
     with pytest.raises(hw.BackendUnavailable, match="'lava' and 'lava-fused'"):
         hw.run(plan, np.zeros(6), backend="lava-float")
+
+
+def test_parts_that_are_not_connected() -> None:
+    """Two pairs and a layer of its own, which Lava would leave out."""
+    layers = {name: am.Layer(2, am.Tanh(), bias=0.1) for name in "abcde"}
+    pairs = [am.Dense(weights("line", "line"), between=pair) for pair in (("b", "a"), ("d", "c"))]
+    limits = {"a": 1.0, "c": 1.0, "e": 1.0}
+    plan = hw.compile(am.Network(layers, pairs), cue_limit=limits)
+    cues = {"a": [0.3, 0.1], "c": [0.2, -0.3], "e": [0.5, 0.1]}
+    one, other = (
+        hw.run(plan, cues, steps=6 * plan.period, backend=each) for each in ("emulator", "lava")
+    )
+    for name, state in one.integers.items():
+        assert state.all()
+        np.testing.assert_array_equal(other.integers[name], state, err_msg=name)
+    for kind, count in one.messages.items():
+        np.testing.assert_array_equal(other.messages[kind], count, err_msg=kind)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["two layers", "any layers"])
+def test_what_several_processes_send_to_a_port_adds_up_beyond_int32(
+    kind: str, backend: str
+) -> None:
+    hw.lava.require_lava()
+    from lava.proc.io.source import RingBuffer as Source
+
+    net = am.dense_am(np.eye(2))
+    if kind == "any layers":
+        net = am.models.hierarchical_memory([np.eye(2)], [am.Tanh(), am.Tanh()])
+    plan = hw.compile(net, input_limits=dict.fromkeys(net.layers, 0.1))
+    process = hw.lava.build(plan, np.zeros(2))
+    port = process.a_in if kind == "two layers" else process.visible_in
+    for _ in range(2):
+        Source(data=np.full((2, 3), 2**31 - 1)).s_out.connect(port)
+    with (
+        pytest.raises(LavaError, match=f"driven input of {2**32 - 2} in step 1 is beyond"),
+        hw.lava.Session(process, hw.lava.config(backend)) as session,
+    ):
+        session.run(2)

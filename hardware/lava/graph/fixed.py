@@ -39,7 +39,7 @@ class FixedFeatureNeurons(PyLoihiProcessModel):  # type: ignore[misc]
     """v relaxes towards what arrives; changes of the output are sent."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     v: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)
     sent: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)

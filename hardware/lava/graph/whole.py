@@ -83,7 +83,7 @@ class FloatPopulations(Populations):
 class FusedDenseAM(PyLoihiProcessModel):  # type: ignore[misc]
     """The emulator as a process: a step of Lava is a period of the plan, or several."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     p_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     v: NDArray[Any] = LavaPyType(np.ndarray, np.int64, precision=24)

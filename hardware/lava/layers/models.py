@@ -107,7 +107,7 @@ class FixedLayerUnits(PyLoihiProcessModel):  # type: ignore[misc]
     """x relaxes towards what arrives; changes of the output are sent."""
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    drive_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     c_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     e_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -242,7 +242,8 @@ class _NamedAfterLayers(type(PyLoihiProcessModel)):  # type: ignore[misc]
         kinds = {"in": PyInPort.VEC_DENSE, "out": PyOutPort.VEC_DENSE}
         part = name.rpartition("_")[2]
         if part in kinds:
-            return LavaPyType(kinds[part], np.int32, precision=24)
+            wide = np.int64 if part == "in" else np.int32
+            return LavaPyType(kinds[part], wide, precision=24)
         if part == "x":
             return LavaPyType(np.ndarray, np.int64, precision=24)
         raise AttributeError(name)

@@ -7,6 +7,7 @@ step late, as Lava's Dense is: a message that is sent in step t counts in step t
 
 from typing import Any
 
+import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
@@ -126,9 +127,23 @@ def processes_of(shared: SharedGraph) -> dict[str, Any]:
             found[name].e_out.connect(normaliser.a_in)
             normaliser.s_out.connect(found[name].c_in)
             found[f"{name}.normaliser"] = normaliser
-    for each in plan.projections:
+    for each in (*plan.projections, *_joints(plan)):
         projection = LayerProjection(shared, each)
         found[each.source].s_out.connect(projection.s_in)
         projection.a_out.connect(found[each.target].a_in)
         found[each.name] = projection
+    return found
+
+
+def _joints(plan: GraphPlan) -> list[Projection]:
+    """Weights of 0 that join networks of several parts: Lava runs only what is connected."""
+    parts = {name: frozenset([name]) for name in plan.layers}
+    for each in plan.projections:
+        both = parts[each.source] | parts[each.target]
+        parts |= dict.fromkeys(both, both)
+    first, *others = {part: name for name, part in parts.items()}.values()
+    found = []
+    for name in others:
+        weights = np.zeros((plan.layers[name].size, plan.layers[first].size), np.int8)
+        found.append(Projection(f"{name} joined", first, name, 0, weights, 1.0, 1, 0))
     return found
