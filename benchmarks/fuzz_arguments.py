@@ -702,7 +702,7 @@ def _of_chips(net: Any, stored: Any, full: Any) -> Calls:
     yield "Events", lambda **given: hw.run(plan, cue, steps=60, inputs=hw.Events(**given)), {
         "times": np.array([0.001, 0.002]), "units": np.array([2, 3]),
         "values": np.array([0.5, 0.5])}  # fmt: skip
-    yield "Events.largest", events.largest, {"dt": 0.05}
+    yield "Events.largest", events.largest, {"dt": 0.05, "begins": 0.5}
     yield "Events.by_period", events.by_period, {"plan": plan, "layer": "visible", "steps": 60}
     yield "Events.integers", events.integers, {"plan": plan, "steps": 60, "layer": "visible"}
     yield "Events.from_integers", hw.Events.from_integers, {

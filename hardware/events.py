@@ -186,13 +186,17 @@ class Events:
             )
         return self._sums(arrives, charges, sizes.shape).astype(np.int64)
 
-    def largest(self, dt: float) -> float:
+    def largest(self, dt: float, begins: float = 0.0) -> float:
         """The input limit that suffices: no unit gets more in any period of `dt`, in any order.
 
         Parameters
         ----------
         dt : float
             That of the plan.
+        begins : float
+            When in a period the layer has its first turn, ``plan.begins[layer] / plan.period``: 0
+            of the features of `am.dense_am`; 1 suffices for any layer. What arrives before that
+            in the first period, where states are held, counts in the second.
 
         Returns
         -------
@@ -200,13 +204,16 @@ class Events:
             For `compile(..., dt=dt, input_limits={layer: ...})`.
         """
         dt = checks.number("dt", dt, above=0.0)
+        begins = checks.number("begins", begins, at_least=0.0, at_most=1.0)
         if not len(self.times):
             return 0.0
         order = np.lexsort((self.times, self.units))
-        span = float(self.times.max()) + 2 * dt
-        keys = self.units[order] * span + self.times[order]
+        span = float(self.times.max()) + 3 * dt
+        units = self.units[order] * span
+        keys = units + self.times[order]
         sums = np.concatenate([[0.0], np.cumsum(np.abs(self.values[order]))])
-        ends = np.searchsorted(keys, keys + dt * (1 + _ROUNDING), side="right")
+        until = np.maximum(keys, units + dt * begins) + dt * (1 + _ROUNDING)
+        ends = np.searchsorted(keys, until, side="right")
         return float(np.max(sums[ends] - sums[:-1])) / dt
 
     def by_period(self, plan: AnyPlan, layer: str, steps: int) -> Integers:
@@ -240,7 +247,7 @@ class Events:
                 most.bit_length() + 1,
                 (limit + 1).bit_length(),
                 f"compile(..., input_limits={{{layer!r}: {needed:.4g}}}); Events.largest(dt) says "
-                f"how much events need",
+                f"how much events need, Events.largest(dt, 1) for any layer",
             )
         return self._sums(periods, charges, shape).astype(np.int64)
 

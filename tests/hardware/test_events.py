@@ -122,6 +122,31 @@ def test_the_largest_input_suffices_and_is_needed(seed: int) -> None:
     scale = plan.visible.scale
     rows = np.abs(events.by_period(_with_limit(plan, 1 << 40), "visible", 1000))
     assert rows.max() <= np.ceil(largest * scale)
+    # Of a layer whose first turn is late, with what arrives until the second one.
+    begins = float(rng.choice([0.3, 1.0]))
+    first = times <= dt * (1 + begins)
+    at_first = np.bincount(events.units[first], np.abs(values[first]), minlength=1).max()
+    assert events.largest(dt, begins) == pytest.approx(max(*sizes, at_first) / dt)
+
+
+def test_a_late_turn_takes_more_the_first_time() -> None:
+    net, dt = PLANS["chain"].network, 0.05
+
+    def made(limit: float) -> hw.GraphPlan:
+        plan = hw.compile(net, dt=dt, input_limits={"hidden1": limit})
+        assert isinstance(plan, hw.GraphPlan)
+        return plan
+
+    tight = made(0.3 / dt)
+    begins = tight.begins["hidden1"] / tight.period
+    # At the start, and in the last step before the layer has its second turn.
+    last = (1 + begins - 0.5 / tight.period) * dt
+    events = hw.Events([0.0, last], [0, 0], [0.3, 0.3])
+    assert events.largest(dt) == pytest.approx(0.3 / dt)
+    with pytest.raises(hw.RangeError, match=r"Events.largest\(dt, 1\) for any layer"):
+        events.by_period(tight, "hidden1", 9 * tight.period)
+    wide = made(events.largest(dt, begins))
+    assert events.by_period(wide, "hidden1", 9 * wide.period).any()
 
 
 def _with_limit(plan: Any, limit: int) -> Any:
