@@ -76,6 +76,11 @@ def _run(args: argparse.Namespace) -> int:
         ) from error
     except ValueError as error:
         raise UserError(str(error)) from error
+    if len(plan.cued) > 1:
+        raise UserError(
+            f"{args.plan} takes cues of several layers ({', '.join(plan.cued)}), and --cues are of "
+            f"one: recall them in Python, hardware.run(GraphPlan.load(...), {{layer: cue, ...}})"
+        )
     events, cues = _events(plan, args), _cues(plan, args)
     try:
         with output(args.out, FILES, args.force) as folder:
@@ -90,9 +95,10 @@ def _run(args: argparse.Namespace) -> int:
     except hw.RangeError as error:
         if events is None or not error.signal.startswith("events of"):
             raise UserError(str(error)) from error
+        needed = events.largest(plan.dt, plan.begins[plan.cued[0]] / plan.period)
         raise UserError(
-            f"{args.events} drives units by up to {events.largest(plan.dt):.4g}, more than the "
-            f"plan was made for: amsim map --input-limit {events.largest(plan.dt):.4g}"
+            f"{args.events} drives units by up to {needed:.4g}, more than the plan was made for: "
+            f"amsim map --input-limit {needed:.4g}"
         ) from error
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -128,7 +134,12 @@ def _events(plan: Plan | GraphPlan, args: argparse.Namespace) -> Events | None:
     side = math.isqrt(size)
     if args.sensor is None and side * side != size:
         raise UserError(f"--sensor ROWS COLUMNS is missing: {size} units are no square of pixels")
-    shape = tuple(args.sensor or (side, side))
+    shape = rows, columns = tuple(args.sensor or (side, side))
+    if rows * columns != size:
+        raise UserError(
+            f"--sensor {rows} {columns} has {rows * columns} pixels, and the plan has {size} "
+            f"units: one unit a pixel"
+        )
     try:
         return hw.Events.read_aer(args.events, shape, unit=args.unit, charge=args.charge)
     except OSError as error:

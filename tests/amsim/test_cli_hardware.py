@@ -87,6 +87,18 @@ def test_run_takes_plans_of_any_layers(files: Path, capsys: pytest.CaptureFixtur
     assert "attention.rounds" in capsys.readouterr().out
 
 
+def test_run_refuses_plans_that_take_cues_of_two_layers(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = am.models.hierarchical_memory([np.eye(2)], [am.Tanh(), am.Tanh()])
+    plan = hw.compile(net, cue_limit=dict.fromkeys(net.layers, 1.0))
+    plan.save(_made(files / "plan") / "plan.json")
+    assert main(RUN) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"takes cues of several layers ({', '.join(plan.cued)})" in error
+    assert not (files / "out").exists()
+
+
 def test_events_of_a_sensor_drive_a_recall(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 32, 60)
@@ -115,6 +127,7 @@ def test_events_of_a_sensor_drive_a_recall(files: Path, capsys: pytest.CaptureFi
     for arguments, message in [
         ([*seen[:-4], "4.5", *seen[-3:]], f"amsim map --input-limit {needed}"),
         (seen[:-3], "--sensor ROWS COLUMNS is missing: 32 units are no square"),
+        ([*seen[:-2], "4", "9"], "--sensor 4 9 has 36 pixels, and the plan has 32 units"),
         (seen[:-5], "--events needs --charge"),
         ([*RUN, "--unit", "2"], "--unit: of events; give --events FILE.npz as well"),
         ([*RUN[:3], *RUN[5:]], "give --cues, or --events"),
