@@ -51,6 +51,11 @@ def _graph_losses(plan: GraphPlan) -> tuple[str, ...]:
     ]
     if any(units.kind == "sign" for units in plan.layers.values()):
         found.append("that sign(0) is 0 (a threshold makes it -1)")
+    found += [
+        f"the bias of layer {name!r}, which no weights end in"
+        for name, layer in layers.items()
+        if layer.algebraic and layer.bias.any() and not plan.onto(name)
+    ]
     return (*found, "integer states and their rounding", "the schedule of periods and rounds")
 
 
@@ -90,6 +95,7 @@ def graph_of(plan: Plan | GraphPlan, library: Any) -> Any:
 def _graph_of_layers(plan: GraphPlan, library: Any) -> Any:
     """`graph_of` any layers: a node of weights for each projection, by its name."""
     layers = plan.network.layers
+    _check_names(tuple(layers))
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str]] = []
     for name, layer in layers.items():
@@ -114,6 +120,17 @@ def _graph_of_layers(plan: GraphPlan, library: Any) -> Any:
             edges += [(f"{each.source}_activation", each.name), (each.name, name)]
             bias = np.zeros(layer.size)
     return library.NIRGraph(nodes=nodes, edges=edges)
+
+
+def _check_names(layers: tuple[str, ...]) -> None:
+    """Raise MappingError if nodes of two layers would have one name."""
+    for name in layers:
+        for node in (f"input_{name}", f"{name}_activation", f"output_{name}"):
+            if node in layers:
+                raise MappingError(
+                    f"layer {node!r} has the name of a node of layer {name!r}, and one of the two "
+                    f"would be lost: give it another name"
+                )
 
 
 def winner_of(plan: Plan | GraphPlan, library: Any) -> Any:

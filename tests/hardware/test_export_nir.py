@@ -363,6 +363,32 @@ def test_a_plan_of_any_layers_comes_back_equal(name: str, tmp_path: Path) -> Non
         export.read_nir(path)
 
 
+@pytest.mark.parametrize("other", ["a_activation", "input_a", "output_a"])
+def test_layers_named_as_nodes_of_others_are_refused(other: str, tmp_path: Path) -> None:
+    layers = {name: am.Layer(2, am.Tanh()) for name in ("a", other, "c")}
+    joins = [am.Dense(np.eye(2), between=("a", name)) for name in (other, "c")]
+    plan = hw.compile(am.Network(layers, joins))
+    with pytest.raises(hw.MappingError, match=f"layer '{other}' has the name of a node of .* 'a'"):
+        write(plan, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bias_that_no_weights_carry_is_told(tmp_path: Path) -> None:
+    source = am.Layer(2, am.Identity(), tau=0.0, bias=[0.5, -0.2])
+    net = am.Network(
+        {"a": am.Layer(2, am.Tanh()), "s": source, "c": am.Layer(2, am.Tanh())},
+        [
+            am.Directed(np.eye(2), source="s", target="a"),
+            am.Dense(np.eye(2), between=("c", "a")),
+        ],
+    )
+    plan = hw.compile(net)
+    with pytest.raises(hw.MappingError, match="the bias of layer 's', which no weights end in"):
+        export.nir(plan, tmp_path / "plan.nir")
+    told = nir.read(write(plan, tmp_path)).metadata["amsim"]["not_in_the_graph"]
+    assert "the bias of layer 's'" in told and "layer 'a', which" not in told
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
 def test_with_its_activations_a_graph_of_any_layers_is_the_network(
