@@ -37,7 +37,7 @@ PRODUCT_BITS = 40
 # Bits of a value that are multiplied at a time, in float64: a sum of 2**26 products with weights of
 # 7 bits stays below 2**53, and is exact. Rows of weights at a time, which stay in a cache.
 _LIMB, _ROWS = 20, 128
-COARSER = "take fewer weight_bits, or a smaller cue_limit or bias"
+COARSER = "take fewer weight_bits, or a smaller cue_limit, input limit or bias"
 UNBOUNDED = (
     "features without bound drive such memories without bound; take Tanh features, or divide the "
     "patterns so that the sum of |xi_mu . xi_nu| over a row stays below 1"

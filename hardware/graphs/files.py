@@ -158,6 +158,7 @@ def _check_origin(plan: GraphPlan) -> None:
         if units.normaliser is not None:
             multiplies = logit(row.parameter, units.normaliser.logit_bits, units.scale)
             expected |= dict(zip(("mantissa", "shift"), multiplies, strict=True))
+            expected["threshold"] = 1  # every change of p is sent
         elif units.kind in ("tanh", "sigmoid"):
             expected |= saturating(units.kind, row.parameter, units.scale)
         for number, value in expected.items():

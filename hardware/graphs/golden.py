@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import MappingError
 from .files import to_parts
 from .job import GraphJob
 from .machine import GraphMachine
@@ -14,11 +15,20 @@ from .plan import GraphPlan
 from .turns import signals
 
 FORMAT = "amsim golden vectors of a graph 1"
+# What NumPy calls the arguments of `savez_compressed`, beside our own array of that name.
+_TAKEN = "json", "file", "allow_pickle"
 _OF_LAYERS = ("sent", "drive", "a", "c_known", "sum")
 
 
 def contents(plan: GraphPlan, job: GraphJob) -> dict[str, Any]:
-    """The arrays of the file, by name."""
+    """The arrays of the file, by name.
+
+    Raises
+    ------
+    MappingError
+        If two arrays would have one name.
+    """
+    _check_names(plan)
     scalars, arrays = to_parts(plan)
     numbers = {name: scalars[name] for name in ("graph", "layers", "projections")}
     head = {"format": FORMAT, "period": plan.period, "begins": plan.begins, **numbers}
@@ -29,6 +39,20 @@ def contents(plan: GraphPlan, job: GraphJob) -> dict[str, Any]:
         **{f"input.{name}": rows for name, rows in job.inputs.items()},
         **_signals(GraphMachine(plan, job)),
     }
+
+
+def _check_names(plan: GraphPlan) -> None:
+    for name in _TAKEN:
+        if name in plan.layers:
+            raise MappingError(
+                f"layer {name!r}: golden vectors cannot hold an array of this name beside their "
+                f"own; give it another name"
+            )
+    if {"input", "normaliser"} <= set(plan.layers) and plan.layers["input"].normaliser:
+        raise MappingError(
+            "layers 'input' and 'normaliser': golden vectors would hold two arrays "
+            "'input.normaliser'; give one of the layers another name"
+        )
 
 
 def _signals(machine: GraphMachine) -> dict[str, Any]:

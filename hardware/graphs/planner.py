@@ -30,7 +30,8 @@ _LOG2_E = 1 / math.log(2)
 _ATTEMPTS = 12
 _MARGIN = 2e-3  # by which bounds exceed targets, for what rounding adds
 _MOST_STEPS, _LARGEST = 4000, 1e30
-_CUE_STEPS = 8  # a cue has to be so many times what the leak's rounding hides
+# A cue has to be so many times what the leak's rounding hides, and what a layer rests at.
+_CUE_STEPS, _REST_STEPS = 8, 64
 
 Box = tuple[Floats, Floats]
 
@@ -209,7 +210,7 @@ def _units(request: Request, boxes: Boxes, name: str, shrink: float) -> Units:
     row, layer = request.graph.neurons[name], request.layer(name)
     limit = request.input_limits.get(name, 0.0)
     scale = shrink * _state_scale(boxes, name, layer, limit)
-    _check_resolution(request, name, scale)
+    _check_resolution(request, boxes, name, scale)
     output = shrink * _output_scale(request, boxes, name)
     numbers: dict[str, Any] = {"mantissa": 0, "shift": 0, "saturation": 0, "level": 0}
     numbers |= {"power": 1, "down": 0, "kind": row.chip}
@@ -368,11 +369,16 @@ def _with_limits(plan: GraphPlan) -> GraphPlan:
     return plan
 
 
-def _check_resolution(request: Request, name: str, scale: float) -> None:
+def _check_resolution(request: Request, boxes: Boxes, name: str, scale: float) -> None:
     """The leak rounds towards zero: a state stops short of its target by up to 4096 / mantissa."""
-    limit = request.cue_limits.get(name, 0.0)
-    mantissas = decay_mantissas(name, request.layer(name).tau, request.dt)
-    needed = _CUE_STEPS * (1 << kernels.DECAY_BITS) / float(mantissas.min())
+    limit, layer = request.cue_limits.get(name, 0.0), request.layer(name)
+    mantissas = decay_mantissas(name, layer.tau, request.dt)
+    hidden = (1 << kernels.DECAY_BITS) / float(mantissas.min())
+    # Where the layer rests without driven input.
+    rest = max(float(np.abs(end + layer.bias).max()) for end in boxes.drives[name])
+    if 0 < rest * scale < _REST_STEPS * hidden:
+        raise too_wide(f"state of {name}", _STATE * _REST_STEPS * hidden / (rest * scale))
+    needed = _CUE_STEPS * hidden
     if 0 < limit * scale < needed:
         raise RangeError(
             f"state of {name}",

@@ -304,6 +304,7 @@ def test_a_saved_plan_comes_back_equal(plan: hw.GraphPlan, tmp_path: Path) -> No
         (lambda d: d["layers"]["visible"].update(scale=1.0), "bias|mantissa|output_scale"),
         (lambda d: d["layers"]["attention"].update(shift=3), "shift|logits|headroom"),
         (lambda d: d["layers"]["attention"]["normaliser"].update(rounds=1), "rounds"),
+        (lambda d: d["layers"]["attention"].update(threshold=400), "attention.threshold is 400"),
         (lambda d: d["layers"]["memories"].update(kind="tanh"), "kind"),
         (lambda d: d["layers"].pop("memories"), "ends in|layers"),
         (lambda d: d["projections"][0].update(mantissa=2), "mantissa and shift"),
@@ -323,6 +324,18 @@ def test_edited_plans_are_refused(edit: Any, message: str, tmp_path: Path) -> No
     path.write_text(json.dumps(document))
     with pytest.raises(ValueError, match=message):
         hw.GraphPlan.load(path)
+
+
+@pytest.mark.parametrize("names", [("x", "json"), ("x", "file"), ("input", "normaliser")])
+def test_golden_vectors_lose_no_array_to_another(names: tuple[str, str], tmp_path: Path) -> None:
+    layers = {names[0]: am.Layer(2, am.Softmax()), names[1]: am.Layer(2, am.Tanh())}
+    net = am.Network(
+        {"visible": am.Layer(2, am.Tanh()), **layers},
+        [am.Directed(np.eye(2), source="visible", target=name) for name in names],
+    )
+    with pytest.raises(hw.MappingError, match=f"{names[1]}.*give .*another name"):
+        hw.compile(net).golden([0.1, 0.1], tmp_path / "golden.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_each_kind_of_plan_says_who_reads_it(tmp_path: Path) -> None:
@@ -403,6 +416,12 @@ def test_weights_of_nothing_are_refused() -> None:
         ({"quantum": 1e30}, ValueError, "quantum must be at most"),
         ({"weight_bits": 9}, ValueError, "weight_bits must be"),
         ({"dt": 1e-7}, hw.RangeError, "decay of visible"),
+        ({"cue_limit": 1e8}, hw.RangeError, r"state of visible needs \d+ bits.*smaller cue_limit"),
+        (
+            {"input_limits": {"hidden1": 1e6}},
+            hw.RangeError,
+            r"state of hidden1 needs \d+ bits.*smaller cue_limit, input limit or bias",
+        ),
     ],
 )
 def test_bad_options_are_named(
