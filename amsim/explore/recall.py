@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ MOST_MEMORIES, MOST_UNITS, MOST_PAINTED = 200, 4096, 32
 _MOST_MESSAGES, _MOST_DRAWN = 200_000, 4000
 _T1 = 60.0
 _TIMES = np.concatenate([[0.0], np.geomspace(0.02, _T1, 70)])
-# From this overlap on a person would call the pattern recalled.
-_RECALLED = 0.9
+# Seconds that the messages of a recall, and the search for a rest state, may take.
+_PATIENCE = 1.5
+# Up to this share of the way to the closest other pattern a person would call it recalled.
+_RECALLED = 0.1
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class Explorer:
         return {
             "memories": np.round(self.stored, self.digits + 1).tolist(),
             "shape": [int(height), int(width)],
+            "ranges": {name: list(limits) for name, limits in RANGES.items()},
             "painted": bool(max(height, width) <= MOST_PAINTED),
             "low": low,
             "high": high if high > low else low + 1.0,
@@ -231,9 +235,11 @@ class Explorer:
         Returns
         -------
         dict
-            "status", "message", "end" (when it did), "times" (T,), "states" (T, N), "energy" (T,),
-            "shares" (T, K), "events" (up to 4000 of the "messages"), "memory" (the nearest
-            pattern), its "overlap", "recalled" and "python".
+            "status" ("interrupted" if it took more than 1.5 s), "message", "end" (when it did),
+            "times" (T,), "states" (T, N), "energy" (T,), "shares" (T, K), "events" (up to 4000 of
+            the "messages"), "final" (N,) (not rounded), "memory" (the pattern at the smallest
+            Euclidean distance), its "distance" in units of that from it to the closest other
+            pattern, "recalled" (at rest, and a distance below 0.1) and "python".
 
         Raises
         ------
@@ -241,15 +247,20 @@ class Explorer:
             If the cue is not usable.
         """
         state, net = self._state("cue", cue), self.network(knobs)
+        _compile(knobs.scope)
         solver = EventDriven(
             knobs.quantum, knobs.timing, max_events=_MOST_MESSAGES, record_events=True
         )
-        traj = simulate(net, state, solver=solver, t1=_T1, times=_TIMES, seed=knobs.seed)
+        traj = simulate(
+            net, state, solver=solver, t1=_T1, times=_TIMES, seed=knobs.seed, wall_limit=_PATIENCE
+        )
+        final = traj.final["visible"]
         return {
             "status": traj.status,
             "message": traj.message,
             **self._drawn(net, traj),
-            **self._recalled(traj),
+            "final": final.tolist(),
+            **self._nearest(final, traj.status == "settled"),
             "python": self.python(state, knobs),
         }
 
@@ -274,7 +285,7 @@ class Explorer:
             If the cue or the end is not usable.
         """
         state, start, net = self._state("cue", cue), self._state("end", end), self.network(knobs)
-        rest = simulate(net, start, solver=FixedPoint())
+        rest = simulate(net, start, solver=FixedPoint(), wall_limit=_PATIENCE)
         if rest.status != "settled":
             return {"certified": False, "certificate": "No rest state was found where it ended."}
         scope = knobs.timing.scope
@@ -314,13 +325,20 @@ class Explorer:
             },
         }
 
-    def _recalled(self, traj: Trajectory) -> dict[str, Any]:
+    def _nearest(self, final: Array, settled: bool) -> dict[str, Any]:
         """Which pattern the recall ended next to."""
-        overlaps = traj.overlap(self.stored)[-1]
-        memory = int(np.argmax(overlaps))
-        overlap = float(overlaps[memory])
-        recalled = traj.status == "settled" and overlap > _RECALLED
-        return {"memory": memory, "overlap": overlap, "recalled": recalled}
+        distances = np.linalg.norm(self.stored - final, axis=1)
+        memory = int(np.argmin(distances))
+        pattern = self.stored[memory]
+        others = np.linalg.norm(self.stored - pattern, axis=1)
+        # Copies are no others; without any, zero is.
+        scale = min(others[others > 0], default=np.linalg.norm(pattern))
+        distance = float(distances[memory] / scale)
+        return {
+            "memory": memory,
+            "distance": distance,
+            "recalled": settled and distance < _RECALLED,
+        }
 
     def python(self, cue: Array, knobs: Knobs) -> str:
         """Lines of Python that repeat the recall."""
@@ -354,6 +372,14 @@ class Explorer:
                 f"traj = am.simulate(net, cue, solver=solver, t1={_T1!r}, seed={knobs.seed!r})",
             ]
         )
+
+
+@cache
+def _compile(scope: str) -> None:
+    """Have the loop of messages compiled, which is no part of the time of a recall."""
+    timing = Knobs(1.0, delay=0.01, jitter=0.01, drop=0.1, scope=scope).timing
+    net = dense_am(np.eye(2), hidden=Softmax(beta=1.0))
+    simulate(net, [1.0, 0.0], solver=EventDriven(0.1, timing, record_events=True), t1=0.1)
 
 
 _CERTIFIED = (

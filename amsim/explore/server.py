@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import select
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,7 +82,7 @@ class Server(ThreadingHTTPServer):
             for scope in ("broadcast", "link"):
                 knobs = Knobs(explorer.beta, delay=0.1, jitter=0.1, drop=0.1, scope=scope)
                 cue = explorer.stored[0]
-                end = explorer.recall(cue, knobs)["states"][-1]
+                end = explorer.recall(cue, knobs)["final"]
                 explorer.certify(cue, knobs, end)
         except Exception as error:  # a thread has nobody to tell: the page does
             self.broken = f"{type(error).__name__}: {error}"
@@ -142,6 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.broken:
             raise ValueError(self.server.broken)
         with self.server.one_at_a_time:
+            if self._is_gone():
+                raise ConnectionAbortedError
             return self.server.explorer.answer(asked)
 
     def _is_for_us(self) -> bool:
@@ -152,6 +156,11 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         self._refuse(HTTPStatus.FORBIDDEN, "only pages of this server may ask it")
         return False
+
+    def _is_gone(self) -> bool:
+        """Whether the browser closed the connection, as it does for a page that was left."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _body(self) -> bytes | None:
         """What was sent, if its size is known and small."""

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,8 @@ import pytest
 
 import amsim as am
 from amsim.cli import main
-from amsim.explore import Explorer, Knobs, Server, widget
+from amsim.explore import Explorer, Knobs, Server, recall, widget
+from amsim.explore.server import _Handler
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,7 @@ def test_the_lines_of_python_repeat_the_recall(explorer, knobs):
     traj = names["traj"]
     np.testing.assert_array_equal(names["cue"], damaged(explorer))
     np.testing.assert_allclose(found["states"][-1], traj.final["visible"], rtol=0, atol=5.1e-4)
+    assert found["final"] == traj.final["visible"].tolist()  # not rounded: certificates use it
     assert found["messages"] == sum(traj.stats["messages"].values())
     assert found["status"] == traj.status and found["end"] == float(traj.end_times)
     np.testing.assert_allclose(found["energy"][-1], traj.energy[-1], rtol=1e-4, atol=1e-4)
@@ -66,7 +69,7 @@ def test_the_lines_of_python_repeat_the_recall(explorer, knobs):
 def both(explorer, cue, knobs):
     """A recall with its certificate, as a page gets them one after the other."""
     found = explorer.recall(cue, knobs)
-    return {**found, **explorer.certify(cue, knobs, found["states"][-1])}
+    return {**found, **explorer.certify(cue, knobs, found["final"])}
 
 
 def test_both_verdicts(explorer):
@@ -79,9 +82,58 @@ def test_both_verdicts(explorer):
     holds = am.stability.certify(net, cue, target=target, scope="broadcast").holds
     assert sharp["certified"] == bool(holds)
     blend = both(explorer, cue, Knobs(beta=0.005))
-    assert blend["certified"] and not blend["recalled"] and blend["overlap"] < 0.8
+    assert blend["certified"] and not blend["recalled"] and blend["distance"] > 0.2
     by_link = both(explorer, cue, Knobs(beta=0.5, scope="link"))
     assert not by_link["certified"] and by_link["certificate"].startswith("No proof was found")
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 1), (0, 255), (200, 202)], ids=str)
+def test_recalled_means_the_same_at_any_brightness_and_contrast(explorer, low, high):
+    shown = low + (explorer.stored + 1) / 2 * (high - low)
+    scaled = Explorer(shown)
+    for k, pattern in enumerate(shown):
+        found = scaled._nearest(pattern, True)
+        assert found == {"memory": k, "distance": 0, "recalled": True}
+        others = np.linalg.norm(shown - pattern, axis=1)
+        closest = np.argsort(others)[1]
+        for share, recalled in ((0.09, True), (0.11, False)):
+            found = scaled._nearest(pattern + share * (shown[closest] - pattern), True)
+            assert (found["memory"], found["recalled"]) == (k, recalled)
+            assert found["distance"] == pytest.approx(share)
+        assert not scaled._nearest(pattern, False)["recalled"]
+    assert not scaled._nearest(shown.mean(axis=0), True)["recalled"]
+
+
+def test_one_pattern_and_copies_of_it_are_recalled():
+    for copies in (1, 2):
+        found = Explorer(np.ones((copies, 4)))._nearest(np.full(4, 0.95), True)
+        assert found["recalled"] and found["distance"] == pytest.approx(0.05)
+
+
+def test_a_recall_that_takes_too_long_says_so(monkeypatch):
+    monkeypatch.setattr(recall, "_PATIENCE", 1e-9)
+    explorer = Explorer(am.patterns.random(40, 2048, seed=0))
+    knobs = Knobs(explorer.beta, jitter=1.0, scope="link", quantum=0.002)
+    found = explorer.recall(damaged(explorer), knobs)
+    assert found["status"] == "interrupted" and "wall_limit" in found["message"]
+    assert not found["recalled"] and len(found["times"]) == len(found["states"])
+
+
+def test_who_has_gone_is_not_computed_for(explorer):
+    here, there = socket.socketpair()
+    handler = _Handler.__new__(_Handler)
+    handler.connection = here
+    with here:
+        with there:
+            assert not handler._is_gone()
+            there.send(b"x")
+            assert not handler._is_gone()
+            assert here.recv(1) == b"x"
+        assert handler._is_gone()
+        with Server(explorer) as handler.server:
+            handler.server.ready.set()
+            with pytest.raises(ConnectionAbortedError):
+                handler._recall(question(explorer))
 
 
 def test_the_certificate_says_how_far_from_rest_the_run_ended(explorer):

@@ -75,7 +75,7 @@ def test_drawing_with_the_mouse_and_with_keys(page):
     pixel = box["width"] / 8
     page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 0.5 * pixel)
     page.mouse.down()
-    page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 7.5 * pixel, steps=20)
+    page.mouse.move(box["x"] + 3.5 * pixel, box["y"] + 7.5 * pixel, steps=1)  # a fast hand
     page.mouse.up()
     answered(page)
     lines = page.locator("pre").inner_text()
@@ -109,6 +109,60 @@ def test_a_link_restores_the_state(page, browser, server):
     answered(other)
     assert other.locator("pre").inner_text() == lines
     other.close()
+
+
+def test_links_in_the_same_tab_and_links_of_something_else(page):
+    before = page.locator("pre").inner_text()
+    alert = page.get_by_role("alert")
+    for state, words in (
+        ("{'cut", "cut or changed"),
+        ('{"cue": [1], "knobs": {}}', "its cue has 1 units"),
+        (json.dumps({"cue": [1] * 64, "knobs": {"beta": 9e9}}), "its beta"),
+        ("null", "no cue"),
+    ):
+        page.evaluate("(s) => location.hash = new URLSearchParams({ state: s })", state)
+        alert.filter(has_text=words).wait_for()
+        answered(page)
+        assert words in alert.inner_text()  # still
+        assert page.locator("pre").inner_text() == before
+    knobs = {**Explorer().describe()["knobs"], "delay": 0.7}
+    state = json.dumps({"cue": [1] * 64, "knobs": knobs})
+    page.evaluate("(s) => location.hash = new URLSearchParams({ state: s })", state)
+    page.locator("pre").filter(has_text="delay=0.7").wait_for()
+    answered(page)
+    assert alert.inner_text() == ""
+
+
+def test_verdicts_are_those_of_the_last_question(page):
+    """Also where a certificate comes late, and where no answer comes."""
+    held = []
+
+    def hold(route):
+        if held:
+            route.fulfill(status=400, json={"error": "no more"})
+        elif "end" in route.request.post_data_json:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/recall", hold)
+    beta = page.locator("input[name=beta]")
+    beta.fill("120")
+    page.wait_for_function("() => !document.querySelector('.amsim.stale')")
+    while not held:
+        page.wait_for_timeout(10)
+    beta.fill("0")
+    assert page.locator(".amsim.stale").count() == 1
+    held[0].fulfill(json={"certified": True, "certificate": "of the other knobs"})
+    answered(page)
+    assert page.locator(".said").first.inner_text() == "no more"
+    assert verdict(page, "recalled").strip() == verdict(page, "certified").strip() == "Not known"
+    assert page.locator("pre").inner_text() == ""
+    page.unroute("**/recall")
+    beta.fill("120")
+    answered(page)
+    assert "Recalled: memory 2" in verdict(page, "recalled")
+    page.said.clear()  # the browser notes the refusal
 
 
 def test_time_is_played_back(page):

@@ -139,6 +139,14 @@ function newest(ask, tell) {
   };
 }
 
+function parsed(text) {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    throw new Error("it is cut or changed");
+  }
+}
+
 class View {
   constructor(root, { described, answer, link, state }) {
     Object.assign(this, { root, described, answer, link });
@@ -155,8 +163,8 @@ class View {
     root.classList.add("amsim");
     root.textContent = "";
     this.build();
+    this.flip();
     if (state) this.restore(state);
-    else this.flip();
     this.changed();
     new ResizeObserver(() => this.draw()).observe(root);
     this.followTheme();
@@ -179,6 +187,7 @@ class View {
     const { root } = this;
     element(root, "h1", {}, "Watch a memory being recalled");
     this.said = element(root, "p", { class: "said", role: "status", "aria-live": "polite" });
+    this.linked = element(root, "p", { class: "said wrong", role: "alert" });
     const verdicts = element(root, "div", { class: "verdicts" });
     this.recalled = this.verdict(verdicts, "recalled");
     this.certified = this.verdict(verdicts, "certified");
@@ -254,28 +263,40 @@ class View {
     canvas.classList.add("drawn");
     canvas.setAttribute("tabindex", "0");
     canvas.setAttribute("role", "application");
-    let ink = null;
+    let ink = null, last = null;
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
-      const x = Math.floor(((event.clientX - box.left) / box.width) * width);
-      const y = Math.floor(((event.clientY - box.top) / box.height) * height);
-      return x >= 0 && x < width && y >= 0 && y < height ? y * width + x : -1;
+      return [
+        ((event.clientX - box.left) / box.width) * width,
+        ((event.clientY - box.top) / box.height) * height,
+      ];
     };
-    const paint = (i) => {
-      if (i < 0 || this.cue[i] === ink) return;
-      this.cue[i] = ink;
-      this.changed();
+    const pixel = ([x, y]) =>
+      (x >= 0 && x < width && y >= 0 && y < height ? Math.floor(y) * width + Math.floor(x) : -1);
+    const paint = (...pixels) => {
+      const fresh = pixels.filter((i) => i >= 0 && this.cue[i] !== ink);
+      for (const i of fresh) this.cue[i] = ink;
+      if (fresh.length) this.changed();
+    };
+    // A fast hand is seen at few places: the pixels between two of them are drawn too.
+    const stroke = ([x, y]) => {
+      const [dx, dy] = [x - last[0], y - last[1]];
+      const steps = Math.ceil(4 * Math.max(Math.abs(dx), Math.abs(dy)));
+      paint(...Array.from({ length: steps + 1 }, (_, k) =>
+        pixel([x - dx * (1 - k / (steps || 1)), y - dy * (1 - k / (steps || 1))])));
+      last = [x, y];
     };
     const other = (i) => (this.cue[i] > (low + high) / 2 ? low : high);
     canvas.addEventListener("pointerdown", (event) => {
-      const i = at(event);
+      const i = pixel(at(event));
       if (i < 0) return;
       canvas.setPointerCapture(event.pointerId);
+      last = at(event);
       ink = other(i);
       paint(i);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (ink !== null) paint(at(event));
+      if (ink !== null) stroke(at(event));
     });
     for (const kind of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(kind, () => (ink = null));
@@ -406,23 +427,53 @@ class View {
     return JSON.stringify({ cue: this.cue, knobs: this.knobs });
   }
 
+  // A state of a link, all of it or nothing.
   restore(text) {
     try {
-      const { cue, knobs } = JSON.parse(text);
-      const fits = Array.isArray(cue) && cue.length === this.cue.length && cue.every(Number.isFinite);
-      if (!fits) throw new Error("its cue has another size");
+      const { cue, knobs } = this.read(text);
       this.setCue(cue);
-      for (const name of Object.keys(this.knobs)) {
-        if (typeof knobs[name] === typeof this.knobs[name]) this.knobs[name] = knobs[name];
-      }
+      this.knobs = knobs;
       this.writeKnobs();
+      this.linked.textContent = "";
     } catch (error) {
-      this.say(`the link is not of these patterns: ${error.message}`, true);
+      this.linked.textContent = `The link was not followed: ${error.message}.`;
     }
   }
 
+  read(text) {
+    const { cue, knobs } = parsed(text);
+    if (!Array.isArray(cue) || !knobs) throw new Error("it holds no cue and knobs");
+    if (cue.length !== this.cue.length) {
+      throw new Error(`its cue has ${cue.length} units, these patterns have ${this.cue.length}`);
+    }
+    if (!cue.every((value) => Number.isFinite(value) && Math.abs(value) <= 1e6)) {
+      throw new Error("its cue is not of numbers up to 1e6");
+    }
+    const fits = {
+      scope: (value) => ["broadcast", "link"].includes(value),
+      seed: (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 31,
+    };
+    for (const [name, [low, high]] of Object.entries(this.described.ranges)) {
+      fits[name] = (value) => Number.isFinite(value) && value >= low && value <= high;
+    }
+    const names = Object.keys(this.described.knobs);
+    for (const name of names) {
+      if (!fits[name](knobs[name])) throw new Error(`its ${name} is missing or out of range`);
+    }
+    return { cue, knobs: Object.fromEntries(names.map((name) => [name, knobs[name]])) };
+  }
+
+  // Another link in the same tab.
+  open(state) {
+    if (state === null) return;
+    this.restore(state);
+    this.changed();
+  }
+
+  // What is shown is of an earlier question until the answer to this one is.
   changed() {
     this.drawCue();
+    this.root.classList.add("stale");
     this.ask({ cue: this.cue.slice(), knobs: { ...this.knobs } });
   }
 
@@ -433,16 +484,36 @@ class View {
       this.found = found;
       this.say("");
       this.stop();
+      if (isLast()) this.root.classList.remove("stale");
       this.showRecalled();
       this.showCertified(null);
       this.code.textContent = found.python;
       this.slider.max = String(found.times.length - 1);
       this.show(found.times.length - 1);
       if (found.status !== "settled" || !isLast()) return;
-      this.showCertified(await this.answer({ ...question, end: found.states.at(-1) }));
+      const proven = await this.answer({ ...question, end: found.final });
+      if (isLast()) this.showCertified(proven);
     } catch (error) {
-      this.say(error.message, true);
+      if (isLast()) this.forget(error);
     }
+  }
+
+  // Nothing is known of this cue and these knobs.
+  forget(error) {
+    this.say(error.message, true);
+    this.stop();
+    this.found = null;
+    for (const { made, what, why } of [this.recalled, this.certified]) {
+      what.textContent = "Not known";
+      why.textContent = "";
+      made.dataset.holds = "";
+      made.removeAttribute("aria-busy");
+    }
+    for (const canvas of [this.stateCanvas, this.energy, this.shares, this.raster]) {
+      canvas.width = canvas.width; // clears it
+    }
+    for (const text of [this.code, this.clock, this.count]) text.textContent = "";
+    this.root.classList.remove("stale");
   }
 
   say(text, wrong = false) {
@@ -452,7 +523,7 @@ class View {
 
   showRecalled() {
     const { found } = this;
-    const near = `memory ${found.memory}, overlap ${found.overlap.toFixed(2)}`;
+    const near = `memory ${found.memory}, distance ${found.distance.toFixed(2)}`;
     this.recalled.what.textContent = found.recalled ? `Recalled: ${near}`
       : found.status === "settled" ? `Settled, but not recalled: nearest is ${near}`
         : `Not settled: nearest is ${near}`;
@@ -490,6 +561,7 @@ class View {
   }
 
   show(frame) {
+    if (!this.found) return;
     this.frame = frame;
     this.slider.value = String(frame);
     this.draw();

@@ -40,7 +40,10 @@ function link(state) {
 
 try {
   const described = await ask("/memories", {});
-  mount(root, { described, answer, link, state: fragment.get("state") });
+  const view = mount(root, { described, answer, link, state: fragment.get("state") });
+  addEventListener("hashchange", () => {
+    view.open(new URLSearchParams(location.hash.slice(1)).get("state"));
+  });
 } catch (error) {
   root.textContent = `${error.message} Open the address that amsim explore printed.`;
   root.setAttribute("role", "alert");

@@ -2,7 +2,7 @@
 import { certify, rest } from "./certificate.js";
 import { dot, Run, softmax, times } from "./events.js";
 
-const RECALLED = 0.9, MOST_DRAWN = 4000;
+const RECALLED = 0.1, MOST_DRAWN = 4000;
 const AT = [0, ...Array.from({ length: 70 }, (_, i) => 0.02 * 3000 ** (i / 69))];
 
 export function answer(described, question) {
@@ -18,8 +18,7 @@ function recall(described, { cue, knobs }) {
   const { features, memories, now: end } = run;
   if (frames.length < AT.length) record(AT[frames.length], features.at(end), memories.at(end));
   const state = Array.from(features.at(end));
-  const overlaps = times(weights, state).map((value) => value / state.length);
-  const overlap = Math.max(...overlaps), memory = overlaps.indexOf(overlap);
+  const { memory, distance } = nearest(weights, state);
   return {
     status,
     message: status === "max_events" ? "Stopped: too many messages" : `Still moving at t = ${end} τ`,
@@ -29,11 +28,21 @@ function recall(described, { cue, knobs }) {
     energy: frames.map(({ x, h }) => energy(weights, beta, x, h)),
     shares: frames.map(({ h }) => Array.from(softmax(h, beta))),
     ...drawn(run.messages),
+    final: state,
     memory,
-    overlap,
-    recalled: status === "settled" && overlap > RECALLED,
+    distance,
+    recalled: status === "settled" && distance < RECALLED,
     python: python(described, cue, knobs),
   };
+}
+
+// The closest pattern, and how far it is in units of the way to the closest other pattern.
+function nearest(weights, state) {
+  const from = (point) => weights.map((row) => Math.hypot(...row.map((w, i) => w - point[i])));
+  const distances = from(state), shortest = Math.min(...distances);
+  const memory = distances.indexOf(shortest), others = from(weights[memory]).filter((far) => far > 0);
+  const scale = others.length ? Math.min(...others) : Math.hypot(...weights[memory]);
+  return { memory, distance: shortest / scale };
 }
 
 function proof({ memories: weights }, { cue, knobs: { beta, scope }, end }) {

@@ -19,5 +19,6 @@ async function answer(question) {
 }
 
 const link = (state) => `${location.href.split("#")[0]}#${new URLSearchParams({ state })}`;
-const state = new URLSearchParams(location.hash.slice(1)).get("state");
-mount(root, { described, answer, link, state });
+const state = () => new URLSearchParams(location.hash.slice(1)).get("state");
+const view = mount(root, { described, answer, link, state: state() });
+addEventListener("hashchange", () => view.open(state()));
