@@ -113,6 +113,9 @@ def draw(data: xr.Dataset) -> Figure:
     for axes in (left, right):
         axes.set_xscale("log", base=10)
         axes.set_yscale("log")
+    ratios = data.ratio.values
+    right.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
+    right.set_xticks([], minor=True)
     right.legend(frameon=False, title="dotted (a): q/2 + slope x wait", title_fontsize="small")
     label(left, "quantum q", "error of what is held (output)")
     label(right, "quantum over q*", "mean wait on the bus (τ)")
