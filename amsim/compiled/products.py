@@ -26,13 +26,17 @@ _WIDE = 4  # vectors of a sum of memories that are added up side by side
 _FUSED = ("contract",)
 
 
+def _register_bits(context: Any) -> int:
+    """The width of this machine's vector registers; narrower ones take a vector in parts."""
+    return 512 if "+avx512f" in context.codegen()._get_host_cpu_features() else 256
+
+
 class _Vectors:
     """Vectors of one float type, as wide as the registers of this machine."""
 
     def __init__(self, context: Any, builder: Any, kind: Any) -> None:
         self.builder, self.kind = builder, context.get_value_type(kind)
-        features = context.codegen()._get_host_cpu_features()
-        self.lanes = (64 if "+avx512f" in features else 32) // (kind.bitwidth // 8)
+        self.lanes = _register_bits(context) // kind.bitwidth
         self.size = kind.bitwidth // 8
         self.type = ir.VectorType(self.kind, self.lanes)
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
@@ -77,7 +81,7 @@ class _Vectors:
     def sums(self, vectors: list[Any]) -> Any:
         """The sum of each vector: halves are added until one number is left."""
         builder, width = self.builder, self.lanes
-        while len(vectors) > 1 or width > 1:
+        while width > 1:
             half, groups = width // 2, self.lanes // width
             if len(vectors) > 1:
                 pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
@@ -94,6 +98,11 @@ class _Vectors:
                 for a, b in pairs
             ]
             width = half
+        while len(vectors) > 1:  # more vectors than numbers in each: the sums of all in one
+            both = list(range(2 * vectors[0].type.count))
+            vectors = [
+                self.pick(a, b, both) for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
         return vectors[0]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
+from amsim.compiled import products
 from amsim.compiled.jit import compiled, inner, inner_elementwise, vectorised
 from amsim.compiled.products import (
     LANES,
@@ -59,6 +61,20 @@ def memories(stored: Any, width: int) -> Array:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("stored", "kind"), TYPES)
 def test_products(stored: Any, kind: Any, width: int, count: int) -> None:
+    check_products(stored, kind, width, count)
+
+
+@pytest.mark.parametrize("bits", [128, 256, 512])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_registers_of_any_width(kind: Any, bits: int, monkeypatch: Any) -> None:
+    """Those of other processors: what this one lacks LLVM takes in parts."""
+    monkeypatch.setattr(products, "_register_bits", lambda context: bits)
+    anew = numba.njit(project.py_func)
+    for count in (1, 7, 8, 18):
+        check_products(np.int8, kind, 33, count, anew)
+
+
+def check_products(stored: Any, kind: Any, width: int, count: int, project: Any = project) -> None:
     weights, rng = memories(stored, width), np.random.default_rng(count)
     query = rng.normal(size=(TOGETHER + 2, width)).astype(kind)
     block = weights[2 : 2 + count].astype(kind)
