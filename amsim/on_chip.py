@@ -262,10 +262,8 @@ def _refute(
     for row in np.flatnonzero(~proven & np.isnan(off)) if np.isfinite(found.most) else ():
         alone = problem.take(np.array([row]))
         tried = scheduled(alone, solver.timing.scope, False, found.most)
-        if tried.found:
-            far = float(np.abs(tried.end[visible] - goal[row]).max())
-            if far > margin:
-                attacks[int(row)], off[row] = tried, far
+        if tried.found and tried.off > margin:
+            attacks[int(row)], off[row] = tried, tried.off
     return off.reshape(problem.batch), attacks
 
 

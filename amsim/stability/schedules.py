@@ -34,8 +34,13 @@ class Attack:
         Whether there is a schedule with which the recall ends elsewhere.
     delay : dict of (source, target) to ndarray (sources, targets)
         Travel times, for ``am.Timing(delay=attack.delay, scope="link")``; empty if none was found.
+    rests : bool
+        Whether the recall comes to rest; otherwise it oscillates, or goes on as slowly.
+    off : float
+        How far from the target a unit of the visible layer ends, or, without rest, at least stays.
     end : dict of layer name to ndarray (units,)
-        Where the recall ends, by steps of a delay differential equation.
+        Where the recall ends, by steps of a delay differential equation; of one that does not rest,
+        its last state.
     message : str
         What was found or tried.
     """
@@ -44,6 +49,8 @@ class Attack:
     delay: Mapping[Pair, Array] = field(repr=False)
     end: Mapping[str, Array] = field(repr=False)
     message: str
+    rests: bool = False
+    off: float = np.nan
 
     @short
     def __repr__(self) -> str:
@@ -67,12 +74,14 @@ def attack(
     for delay in (x for x in longest if x > 0):
         for plan in tried:
             late = _late(problem, plan, start, goal, scope, together)
-            end = _run(problem, late, start, delay, slowest)
-            off = float(np.abs(end[problem.visible] - goal[problem.visible]).max())
+            end, off, rests = _run(problem, late, start, goal, delay, slowest)
             if off > ELSEWHERE * size:
                 delays = {pair: delay * x for pair, x in late.items()}
-                text = f"with delays of 0 and {delay:.4g} the recall ends {off:.3g} from the target"
-                return Attack(True, delays, end, text)
+                how = "ends" if rests else "does not rest, and stays at least"
+                text = (
+                    f"with delays of 0 and {delay:.4g} the recall {how} {off:.3g} from the target"
+                )
+                return Attack(True, delays, end, text, rests, off)
     most = max(longest)
     return Attack(
         False, {}, {}, f"{len(tried)} schedules with delays of 0 and up to {most:.4g} were tried"
@@ -107,10 +116,14 @@ def _run(
     problem: CertificationProblem,
     late: Mapping[Pair, Array],
     start: States,
+    goal: States,
     delay: float,
     slowest: float,
-) -> States:
-    """The last states of a run with these delays."""
+) -> tuple[States, float, bool]:
+    """The last states of a run with these delays, how far from the goal it stays, whether it rests.
+
+    How far: the smallest distance of the visible layer in the last quarter of the run, or at rest.
+    """
     layers, count = problem.map.net.layers, int(np.ceil(max(10.0, 50 * delay / slowest)))
     step = delay / count
     forces = []
@@ -122,7 +135,8 @@ def _run(
     state = dict(start)
     sent = {n: layers[n].lagrangian.activation(x) for n, x in state.items()}
     past, still = deque([sent] * (count + 1), maxlen=count + 1), 0
-    for _ in range(int((_TAUS * slowest + _DELAYS * delay) / step)):
+    steps, off = int((_TAUS * slowest + _DELAYS * delay) / step), np.inf
+    for k in range(steps):
         drive = {n: np.zeros(layer.size) for n, layer in layers.items()}
         for target, source, soon, old in forces:
             drive[target] += soon @ past[-1][source] + old @ past[0][source]
@@ -133,6 +147,9 @@ def _run(
         state = {n: x + moves[n] for n, x in state.items()}
         past.append({n: layers[n].lagrangian.activation(x) for n, x in state.items()})
         still = still + 1 if max(np.abs(x).max() for x in moves.values()) < _STILL else 0
+        distance = float(np.abs(state[problem.visible] - goal[problem.visible]).max())
         if still > 2 * count:  # all that is under way has been sent at rest
-            break
-    return state
+            return state, distance, True
+        if 4 * k >= 3 * steps:
+            off = min(off, distance)
+    return state, off, False

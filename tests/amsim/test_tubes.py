@@ -614,8 +614,23 @@ def test_a_refused_recall_has_a_schedule_that_spoils_it(scope: Any) -> None:
     timing = am.Timing(delay=attack.delay, scope="link")
     run = am.simulate(net, cues[row], solver=am.EventDriven(5e-3, timing), until=None, t1=25.0)
     end = run.final["visible"]
-    assert np.abs(end - rests["visible"][row]).max() > 0.5
-    np.testing.assert_allclose(end, attack.end["visible"], atol=0.04)
+    assert np.abs(end - rests["visible"][row]).max() > 0.3 and attack.off > 0.3
+    if attack.rests:  # rounding decides which of several schedules is tried first
+        np.testing.assert_allclose(end, attack.end["visible"], atol=0.04)
+
+
+def test_a_recall_that_oscillates_ends_nowhere() -> None:
+    """Two memories chase each other: the link to one is late when it gains."""
+    net, cues, rests = digits(3, 1.0, 0.25, 12)
+    attack = certify(net, cues, rests).attack(0)
+    assert attack.found and not attack.rests and "does not rest" in attack.message
+    timing, times = am.Timing(delay=attack.delay, scope="link"), np.linspace(15, 30, 31)
+    run = am.simulate(
+        net, cues[0], solver=am.EventDriven(1e-2, timing), until=None, t1=30.0, times=times
+    )
+    states = run["visible"]
+    assert np.abs(states - rests["visible"][0]).max(axis=1).min() > attack.off - 0.1 > 0.2
+    assert np.ptp(states, axis=0).max() > 0.5
 
 
 def test_what_is_certified_has_no_schedule_and_says_so() -> None:
