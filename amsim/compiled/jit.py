@@ -207,7 +207,9 @@ def _imports(module: str) -> frozenset[str]:
             found.add(plain.strip(","))
         elif source.startswith(".") or source.partition(".")[0] in PACKAGES:
             base = resolve_name(source, package)
-            found |= {base, *(f"{base}.{name}" for name in re.findall(r"\w+", names))}
+            modules = {f"{base}.{name}" for name in re.findall(r"\w+", names)}
+            # `from .. import checks` takes nothing of what the package offers beside its modules.
+            found |= modules if all(map(_file, modules)) else {base, *modules}
     return frozenset(found)
 
 
