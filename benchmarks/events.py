@@ -1,7 +1,7 @@
 """Event-driven recall: deliveries per CPU second beside other simulators, and messages saved.
 
     python benchmarks/events.py                      # everything, some minutes
-    python benchmarks/events.py speed --rounds 3
+    python benchmarks/events.py speed --rounds 3 --markdown   # ends with the table of the page
     python benchmarks/events.py savings corruption --figure events.png
 
 `speed` runs one network of tanh units everywhere, in turn: the same units, weights, quantum and
@@ -136,6 +136,17 @@ def _rates(builders: dict[str, Callable[[], Run]], rounds: int) -> list[dict[str
     return rows
 
 
+def by_delays(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The table of docs/events.md: a line for each simulator, a column for each kind of delays."""
+    first = "million deliveries per CPU second"
+    lines: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        line = lines.setdefault(row["simulator"], {first: row["simulator"]})
+        line[row["delays"]] = row["note"] or row["M deliveries/s"]
+    columns = [first, *dict.fromkeys(row["delays"] for row in rows)]
+    return [{name: line.get(name, "") for name in columns} for line in lines.values()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", default=["speed", "savings", "corruption"],
@@ -143,6 +154,7 @@ def main() -> None:
     parser.add_argument("--size", default="784x1000", metavar="DxK")
     parser.add_argument("--rounds", type=int, default=2, help="of speed")
     parser.add_argument("--quantum", type=float, default=0.01, help="of speed")
+    parser.add_argument("--markdown", action="store_true", help="of speed: the table of the page")
     parser.add_argument("--figure", type=Path, help="of savings and corruption")
     parser.add_argument("--json", type=Path, help="also write the tables here")
     options = parser.parse_args()
@@ -159,6 +171,8 @@ def main() -> None:
         tables[part] = tables_of[part]()
         print(f"\n{part}, {options.size}")
         harness.show(tables[part])
+    if options.markdown and "speed" in tables:
+        harness.markdown(by_delays(tables["speed"]))
     if options.figure and {"savings", "corruption"} <= tables.keys():
         draw(tables["savings"], tables["corruption"], options.figure)
     if options.json:

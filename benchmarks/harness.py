@@ -154,6 +154,15 @@ def show(rows: Iterable[Mapping[str, object]]) -> None:
         print("  ".join(padded).rstrip())
 
 
+def markdown(rows: Iterable[Mapping[str, object]]) -> None:
+    """Print rows with the same keys as a table of a page."""
+    rows = list(rows)
+    if not rows:
+        return
+    for cells in (list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)):
+        print(f"| {' | '.join(_text(cell) for cell in cells)} |")
+
+
 def dump(content: object, path: Path) -> None:
     """Write JSON; numbers that do not exist (NaN) become null."""
     path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")

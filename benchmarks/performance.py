@@ -1,6 +1,6 @@
 """Where amsim stands: every row of docs/performance.md, in one run.
 
-    OPENBLAS_CORETYPE=SkylakeX uv run --group bench python benchmarks/performance.py
+    uv run --isolated --python 3.10 --group bench python benchmarks/performance.py --markdown
     ... benchmarks/performance.py --rows certify binary --rounds 9
 
 CPU seconds in one thread, contenders in turn, medians; only the rows on both cores are in wall
@@ -549,7 +549,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="NAME",
                         help=f"only these: {', '.join(ROWS)}")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="timings of each contender")
-    parser.add_argument("--markdown", action="store_true", help="print the table for the page")
+    parser.add_argument("--markdown", action="store_true", help="end with the table of the page")
     parser.add_argument("--json", type=Path, help="also write the table here")
     options = parser.parse_args()
     harness.one_thread()
@@ -565,21 +565,16 @@ def main() -> None:
             print(f"{type(error).__name__}: {error}")
             continue
         results["rows"] += found
-        (_markdown if options.markdown else harness.show)(found)
+        harness.show(found)
         if options.json:
             options.json.write_text(json.dumps(results, indent=1, default=str), encoding="utf-8")
     print(f"\n{time.perf_counter() - begun:.0f} s; load {_load()}")
+    if options.markdown:
+        harness.markdown([{k: v for k, v in x.items() if k != "row"} for x in results["rows"]])
 
 
 def _load() -> str:
     return " ".join(f"{x:.1f}" for x in os.getloadavg()) if hasattr(os, "getloadavg") else "-"
-
-
-def _markdown(rows: list[dict[str, object]]) -> None:
-    """Rows of the table of docs/performance.md."""
-    for row in rows:
-        cells = [harness._text(value).strip() for name, value in row.items() if name != "row"]
-        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
