@@ -203,34 +203,34 @@ def number(
     more: str = "",
 ) -> float:
     """A finite real number, Python's or NumPy's, as a float; `more` is a remedy."""
-    rule = "a finite number" + _limits(above, at_least, below, at_most) + more
     item = _scalar(value)
-    if isinstance(item, bool) or not isinstance(item, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{what} must be {rule}, got {shown(value)}")
+    real = isinstance(item, (int, float, np.integer, np.floating)) and not isinstance(item, bool)
     try:
-        found = float(item)
+        found = float(item) if real else math.nan
     except OverflowError:
         found = math.inf
-    if not (
+    if (
         math.isfinite(found)
         and (above is None or found > above)
         and (at_least is None or found >= at_least)
         and (below is None or found < below)
         and (at_most is None or found <= at_most)
     ):
-        raise ValueError(f"{what} must be {rule}, got {shown(value)}")
-    return found
+        return found
+    # The rule is put into words for those who break it: that takes longer than the check.
+    kind, limits = ValueError if real else TypeError, _limits(above, at_least, below, at_most)
+    raise kind(f"{what} must be a finite number{limits}{more}, got {shown(value)}")
 
 
 def count(what: str, value: Any, *, at_least: int = 1, at_most: int = LARGEST_COUNT) -> int:
     """A whole number, Python's or NumPy's, as an int. 8.0 is none: floats are not counted with."""
-    rule = f"a whole number from {at_least} to {_short(at_most)}"
     item = _scalar(value)
-    if isinstance(item, bool) or not isinstance(item, (int, np.integer)):
-        raise TypeError(f"{what} must be {rule}, got {shown(value)}")
-    if not at_least <= item <= at_most:
-        raise ValueError(f"{what} must be {rule}, got {shown(value)}")
-    return int(item)
+    whole = isinstance(item, (int, np.integer)) and not isinstance(item, bool)
+    if whole and at_least <= item <= at_most:
+        return int(item)
+    kind = ValueError if whole else TypeError
+    rule = f"a whole number from {at_least} to {_short(at_most)}"
+    raise kind(f"{what} must be {rule}, got {shown(value)}")
 
 
 def room(what: str, *axes: int) -> None:

@@ -128,7 +128,7 @@ def at_ticks(
             if moved:
                 if banded:
                     choose_band(table, fields)
-                update_fields(fields)
+                update_fields(table, fields, heat)
                 version, fresh, moved = version + 1, 0, False
             i = unit[tick]
             if stamp[i] != version:

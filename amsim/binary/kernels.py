@@ -27,8 +27,8 @@ from .tables import BAND, FieldTable, Table
 # Single precision sums over so many memories; their sums are in double precision.
 BLOCK = 16 * STRIDE
 # Hence the largest error of a field, in terms of the sum of the sizes of its terms: these are
-# rounded, pass through less than BLOCK additions in the sums and, counted twice, through 22 in the
-# product.
+# rounded, or computed with 15 roundings, pass through less than BLOCK additions in the sums and,
+# counted twice, through 22 in the product.
 ERROR = (BLOCK + 64) * 2.0**-24
 # Fields below this share of the sum of their terms are ties. The terms have 100 bits.
 TIE = 2.0**-80
@@ -133,6 +133,24 @@ def _split_even(both, even):
     return first, second, size
 
 
+@inner_vectorised
+def _compute_even(agree, centre, cubics, even):
+    """Set `even` by its cubic; sums as of `_split_even`."""
+    p0, p1, p2, p3 = cubics[0, 0], cubics[0, 1], cubics[0, 2], cubics[0, 3]
+    q0, q1, q2, q3 = cubics[1, 0], cubics[1, 1], cubics[1, 2], cubics[1, 3]
+    first = second = even_size = odd_size = np.float32(0)  # one sum of sizes would wait for itself
+    for mu in range(len(agree)):
+        x = np.float32(agree[mu]) - centre
+        a = ((p3 * x + p2) * x + p1) * x + p0
+        b = ((q3 * x + q2) * x + q1) * x + q0
+        even[mu] = a
+        first += a
+        second += b
+        even_size += abs(a)
+        odd_size += abs(b)
+    return first, second, even_size + odd_size
+
+
 @inner
 def choose_band(table, fields):
     """Scale the tables by the highest band that occurs; what is beyond it is not read."""
@@ -151,13 +169,23 @@ def choose_band(table, fields):
 
 
 @inner
-def update_fields(fields):
-    """Bring the fields up to the agreements, in the band that was chosen."""
-    both, even, sums = fields.both, fields.even, fields.sums
-    _look_up(fields.agree, fields.table_read, fields.both_found)
+def update_fields(table, fields, heat):
+    """Bring the fields up to the agreements, in the band that was chosen.
+
+    Where a field counts by more than its sign, cubics would change its last digits.
+    """
+    agree, both, even, sums = fields.agree, fields.both, fields.even, fields.sums
+    cubics, centre = table.cubics, np.float32(0.5 * (len(table.row) - 1))
+    computed = heat is None and len(cubics) > 0
+    if not computed:
+        _look_up(agree, fields.table_read, fields.both_found)
     even_sum = odd_sum = size = 0.0
-    for start in range(0, len(fields.agree), BLOCK):
-        first, second, third = _split_even(both[2 * start : 2 * (start + BLOCK)], even[start:])
+    for start in range(0, len(agree), BLOCK):
+        stop = start + BLOCK
+        if computed:
+            first, second, third = _compute_even(agree[start:stop], centre, cubics, even[start:])
+        else:
+            first, second, third = _split_even(both[2 * start : 2 * stop], even[start:])
         even_sum += first
         odd_sum += second
         size += third

@@ -128,7 +128,7 @@ def one_by_one(memories, values, table, heat, states, seeds, fields, units, stal
                 if moved:
                     if banded:
                         choose_band(table, fields)
-                    update_fields(fields)
+                    update_fields(table, fields, heat)
                     version, fresh, moved = version + 1, 0, False
                 if stamp[i] != version:
                     h = field(masks, i, view[i], even, sums)
@@ -206,7 +206,7 @@ def all_at_once(memories, values, table, heat, states, seeds, fields, past, stal
             agreements(memories.bits, view, fields)
             if table.banded or sweep == 1:
                 choose_band(table, fields)
-            update_fields(fields)
+            update_fields(table, fields, heat)
             before = flips
             for k in range(len(units)):
                 i = units[k]

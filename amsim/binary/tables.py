@@ -12,7 +12,8 @@ match = even - odd, miss = even + odd
 
     h_i = sum_mu xi_mu,i even[a_mu] - s_i sum_mu odd[a_mu],
 
-in which nothing but xi_mu,i depends on the unit: one product of a column with a vector.
+in which nothing but xi_mu,i depends on the unit: one product of a column with a vector. Of small
+powers even and odd are cubics of a, and computing these takes less time than looking them up.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ DIGITS = 50
 # Values are stored as value / 2^(BAND row), so that neither exp(D) nor D^n leaves the range of
 # floating point, single precision included.
 BAND = 64
+POWERS = 4  # of a cubic
+# A cubic serves if it is as close as this to its terms: little beside a rounding.
+_CLOSE = 2.0**-26
 _LOG = math.log2(10.0)
 _CONTEXT = Context(prec=DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
@@ -53,6 +57,8 @@ class FieldTable(NamedTuple):
     terms: Table  # the same in double precision twice: match[a] is at a - offset, miss[a] at a
     offset: int  # 1: overlaps without the unit itself; 0: with it
     banded: bool  # whether there is more than one band
+    # Of even and odd as cubics of a - D/2, lowest power first; (0, POWERS) where they are none.
+    cubics: NDArray[np.float32]
 
 
 def value_table(separation: Separation, similarity: Similarity, size: int) -> Table:
@@ -77,10 +83,40 @@ def field_table(
         match = [terms[max(a - offset, 0)] for a in range(size + 1)]
         miss = [terms[min(a, len(terms) - 1)] for a in range(size + 1)]
         row = _rows([max(p, q, key=abs) for p, q in zip(match, miss, strict=True)])
+        banded = bool((row != row[0]).any())
+        cubics = np.empty((0, POWERS), np.float32)
+        if not banded and size > 2 * POWERS:
+            cubics = _cubics(*(np.array(_scaled(x, row), np.float64) for x in (match, miss)))
         even = [(p + q) / 2 for p, q in zip(match, miss, strict=True)]
         odd = [(q - p) / 2 for p, q in zip(match, miss, strict=True)]
-        banded = bool((row != row[0]).any())
-        return FieldTable(row, _single(even, row), _single(odd, row), _table(terms), offset, banded)
+        return FieldTable(
+            row, _single(even, row), _single(odd, row), _table(terms), offset, banded, cubics
+        )
+
+
+def _cubics(match: Floats, miss: Floats) -> NDArray[np.float32]:
+    """Coefficients of even and odd, if they are cubics whose terms do not cancel.
+
+    Rounded to single precision, each value is then off by at most 15 roundings of |even| + |odd|.
+    """
+    size = np.maximum(np.abs(match), np.abs(miss))  # |even| + |odd|
+    none, inner = np.empty((0, POWERS), np.float32), slice(1, -1)
+    if not size.all():
+        return none
+    # Relative to their size: cubics grow by orders of magnitude.
+    powers = (np.arange(len(size)) - (len(size) - 1) / 2)[:, None] ** np.arange(POWERS)
+    relative = powers / size[:, None]
+    scale = np.linalg.norm(relative, axis=0)
+    wanted = np.stack([match + miss, miss - match], axis=1) / 2 / size[:, None]
+    found = np.linalg.lstsq(relative[inner] / scale, wanted[inner], rcond=None)[0] / scale[:, None]
+    even, odd = (powers @ found).T
+    # At the ends only one of the two occurs.
+    off = np.maximum(
+        np.abs(even + odd - miss)[:-1] / size[:-1], np.abs(even - odd - match)[1:] / size[1:]
+    )
+    if off.max() > _CLOSE or (np.abs(relative) @ np.abs(found)).sum(axis=1).max() > 2.0:
+        return none
+    return np.ascontiguousarray(found.T, np.float32)
 
 
 def _values(separation: Separation, similarity: Similarity, size: int) -> list[Decimal]:

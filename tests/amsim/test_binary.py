@@ -206,6 +206,50 @@ def test_decisions_are_those_of_integers(size: int, n: int) -> None:
         assert memory.energy(state) == pytest.approx(float(exact), rel=1e-15)
 
 
+def decisions(memory: BinaryMemory, rule: str, states: Array) -> list[Array]:
+    """Where recalls end after few checks and many, and how many flips it took."""
+    recalls = [memory.recall(states, rule=rule, max_sweeps=n, seed=3) for n in (1, 20)]
+    return [part for recall in recalls for part in (recall.final, recall.flips, recall.checks)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("rule", ["flip", "gradient"])
+def test_fields_of_small_powers_are_cubics_of_the_agreement(rule: str, n: int) -> None:
+    """Many memories and random states, where fields are small and ties are common."""
+    memory = BinaryMemory(am.patterns.random(1100, 65, seed=n), Power(n))
+    states = am.patterns.random(20, 65, seed=0)
+    found = decisions(memory, rule, states)
+    ((gradient, table),) = memory._field_tables.items()
+    x = np.arange(66.0)[:, None] - 32.5
+    even, odd = np.asarray(x ** np.arange(4) @ table.cubics.T.astype(np.float64)).T
+    # F(y + 1) - F(y - 1) or dF/dy at the overlaps y = 2 x -+ 1 without the unit.
+    below, above = (
+        y ** (n - 1) if gradient else ((y + 1) ** n - (y - 1) ** n) / n
+        for y in (2 * x[1:-1, 0] - 1, 2 * x[1:-1, 0] + 1)
+    )
+    assert_allclose(even[1:-1], (below + above) / 2, rtol=1e-6, atol=1e-9)
+    assert_allclose(odd[1:-1], (above - below) / 2, rtol=1e-6, atol=1e-9)
+    memory._field_tables[gradient] = table._replace(cubics=table.cubics[:0])
+    for one, other in zip(found, decisions(memory, rule, states), strict=True):
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("separation", "similarity", "options"),
+    [
+        (Power(3, rectified=True), Dot(), {}),  # 0 on one side
+        (Power(5), Dot(), {}),
+        (Power(3), SquaredDistance(), {}),  # powers of a distance, whose terms cancel
+        (Power(3), Dot(), {"self_terms": True}),  # 0 in the middle
+        (Exponential(0.1), Dot(), {}),
+    ],
+    ids=repr,
+)
+def test_other_fields_stand_in_tables(separation: Any, similarity: Any, options: Any) -> None:
+    memory = BinaryMemory(np.ones((1, 64)), separation, similarity=similarity, **options)
+    assert not len(memory._fields("gradient").cubics)
+
+
 def test_steep_exponentials_neither_overflow_nor_vanish() -> None:
     xi = am.patterns.random(50, 2304, seed=0)
     cues = am.patterns.corrupt(xi[:3], flip=0.3, seed=1)
