@@ -19,8 +19,9 @@ from ..progress import Progress
 from ..synapses import Array
 from . import adams
 from .looks import Ints, Read, read_vectors
-from .problem import INTERRUPTED, Problem, Reader, Solution, recorded_times
+from .problem import DIVERGED, INTERRUPTED, Problem, Reader, Solution, recorded_times
 from .recording import sizes
+from .runaway import runaways
 from .sampled import SampledInputs
 from .track import Track, with_track
 
@@ -30,6 +31,8 @@ LAST = np.array([np.inf])
 _FIRST_STEP = 1e-3
 # Steps as short as this, relative to the time, are not looked into: an input jumps there.
 _INSTANT = 1e-11
+# Outputs end near exp(600): where a drive begins there, what follows is not of the network.
+_SATURATED = 1e250
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
 _CHUNK = 3e8
 # The same of a matrix product in NumPy, which nothing interrupts.
@@ -278,7 +281,10 @@ def integrate(
     crew = _Crew(kind, problem, rtol, atol, max_steps)
     outcomes = crew.run_all(_parts(kind, problem))
     crew.progress.close()
-    solution = _solution(kind, problem, _joined(outcomes), crew.outputs)
+    outcome = _joined(outcomes)
+    solution = _solution(kind, problem, outcome, crew.outputs)
+    saturated = outcome.cues["limit"] > adams.BLOW_UP * _SATURATED
+    solution.codes[saturated | runaways(problem, solution)] = DIVERGED
     return solution if problem.recording is None else crew.with_kept(solution)
 
 

@@ -23,6 +23,7 @@ from .problem import (
     Solution,
     recorded_times,
 )  # fmt: skip
+from .runaway import runaways
 
 METHODS = ("RK45", "DOP853", "Radau", "BDF", "LSODA")
 _RK45_STAGES = 6
@@ -78,7 +79,10 @@ class ScipyODE:
             pass  # reported as a status: what was reached is not lost
         finally:
             progress.close()
-        return run.solution()
+        solution = run.solution()
+        if runaways(problem, solution).any():  # whose steps the others share
+            run.end(DIVERGED)
+        return solution
 
 
 class _Run:
@@ -91,11 +95,15 @@ class _Run:
         initial = problem.network.pack(problem.initial)
         self.shape, self.initial = initial.shape, initial
         self.fixed = problem.clamped_units()
+        self.asking = False  # the network for a force
         self.limit = BLOW_UP * (1.0 + float(np.abs(initial).max()))
-        self.stepper: Any = getattr(scipy.integrate, solver.method)(
-            self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol, atol=solver.atol,
-            max_step=problem.max_step if problem.unforeseen else np.inf,
-        )  # fmt: skip
+        longest = problem.max_step if problem.unforeseen else np.inf
+        kind: Any = getattr(scipy.integrate, solver.method)
+        with np.errstate(all="ignore"):
+            self.stepper = kind(
+                self.velocity, 0.0, initial.ravel(), problem.t1, rtol=solver.rtol,
+                atol=solver.atol, max_step=longest,
+            )  # fmt: skip
         self.outputs = [initial] * int(np.searchsorted(problem.times, 0.0, side="right"))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends, self.accepted = np.zeros(problem.batch), 0
@@ -105,14 +113,22 @@ class _Run:
 
     def velocity(self, time: float, flat: Array) -> Array:
         """dx/dt of the flattened batch."""
+        self.asking = True
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.ravel(self.problem.force(time, flat.reshape(self.shape)) / self.problem.tau)
+            force = self.problem.force(time, flat.reshape(self.shape))
+        self.asking = False
+        return np.ravel(force / self.problem.tau)
 
     def step(self) -> bool:
         """One step of the whole batch; whether there is another."""
         problem, stepper = self.problem, self.stepper
-        with np.errstate(all="ignore"):
-            stepper.step()
+        try:
+            with np.errstate(all="ignore"):
+                stepper.step()
+        except ValueError:
+            if self.asking:  # of an input that is a function of the user's
+                raise
+            return self.end(DIVERGED)  # SciPy's linear algebra refuses what is not finite
         if not np.abs(stepper.y).max() < self.limit:
             return self.end(DIVERGED)
         if stepper.status == "failed":

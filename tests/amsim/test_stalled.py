@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,79 @@ def test_an_input_that_jumps_late_and_far(late: float) -> None:
     )
     exact = [[0.0], [-100 * np.expm1(-5.0)]]
     np.testing.assert_allclose(traj["visible"], exact, rtol=0, atol=1e-7)
+
+
+# What runs away
+
+
+def excited(lagrangian: am.Lagrangian, tau: float = 1.0) -> am.Network:
+    """A unit that excites itself: tau x' = -x + g(x)."""
+    layer = am.Layer(1, lagrangian, tau=tau)
+    return am.Network({"visible": layer}, [am.Dense([[1.0]], between=("visible", "visible"))])
+
+
+def ends(net: am.Network, cue: Any, solver: Any, **options: Any) -> list[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", am.GuaranteeWarning)
+        return list(am.simulate(net, cue, solver=solver, **options).statuses)
+
+
+@pytest.mark.parametrize(
+    ("beta", "tau", "solver"),
+    [(b, tau, None) for b in (0.3, 3.0, 30.0) for tau in (1e-6, 1.0, 1e6)]
+    + [(3.0, 1.0, "RK45"), (3.0, 1.0, "BDF"), (0.3, 1e6, "RK45")],
+)
+def test_states_that_leave_all_numbers_have_diverged(beta: float, tau: float, solver: Any) -> None:
+    """x' = exp(beta x) ends at a time t*, at x = -log(beta (t* - t)) / beta: steps vanish there
+    while x is some tens, on every processor."""
+    net = excited(am.Exponential(beta), tau)
+    assert ends(net, [[4.0 / beta + 2.0]], solver, t1=10.0 * tau) == ["diverged"]
+
+
+@pytest.mark.parametrize("hidden", [*map(am.RectifiedPower, (3, 5, 9, 30, 100)),
+                                    *map(am.Exponential, (0.5, 3.0, 30.0))], ids=repr)  # fmt: skip
+def test_whichever_comes_first(hidden: am.Lagrangian) -> None:
+    """Slow growth passes the limit of states, fast growth lets steps vanish before."""
+    net = am.dense_am([[1.0, 1.0], [1.0, -1.0]], visible=am.ReLU(), hidden=hidden)
+    assert ends(net, [[3.0, 0.5], [-9.0, -9.0]], None)[0] == "diverged"
+    assert ends(excited(hidden), [[3.0]], None) == ["diverged"]
+
+
+def test_late_runaways() -> None:
+    """Where x' = w exp(x) - x almost rests it takes a time of 4442, and rounding hides more: steps
+    vanish while the force is 4e6."""
+    layers = {"visible": am.Layer(1, am.Exponential())}
+    synapse = am.Dense([[(1 + 1e-6) / math.e]], between=("visible", "visible"))
+    net = am.Network(layers, [synapse])
+    solver = am.ExponentialIntegrator(1e-9, 1e-9)
+    assert ends(net, [[0.0]], solver, t1=1e4, until=None) == ["diverged"]
+
+
+def test_starts_beyond_the_largest_outputs() -> None:
+    """exp(600) stands for all that is larger; a rest that follows from that is none."""
+    for solver in (None, "RK45", "BDF"):
+        assert ends(excited(am.Exponential()), [[650.0]], solver) == ["diverged"]
+
+
+def test_beside_jumps_nothing_runs_away() -> None:
+    """Not where a crossing makes other units much faster, nor at jumps of large inputs."""
+    layers = {"visible": am.Layer(2, am.Sign())}
+    for weight in (1.0, 1e6, 1e12):
+        synapse = am.Directed([[-1.0, 0.0], [weight, 0.0]], source="visible", target="visible")
+        assert ends(am.Network(layers, [synapse]), [[0.5, 0.1]], None, t1=5.0) == ["stalled"]
+    strict = am.ExponentialIntegrator(rtol=1e-13, atol=1e-13)
+    one = am.Network({"visible": am.Layer(1, am.Identity())}, [])
+    for size in (1e6, 1e12, 1e30):
+        jump: Any = lambda t, size=size: [size * (t > 0.3)]  # noqa: E731
+        assert ends(one, [[0.0]], strict, inputs=jump, t1=1.0) == ["stalled"]
+
+
+def test_an_error_of_an_input_is_its_own() -> None:
+    def fails(time: float) -> list[float]:
+        if time > 0.5:
+            raise ValueError("no data after 0.5")
+        return [0.0]
+
+    with pytest.raises(ValueError, match=r"no data after 0\.5"):
+        ends(excited(am.Tanh()), [[0.1]], "RK45", inputs=fails)
