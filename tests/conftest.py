@@ -21,6 +21,9 @@ settings.load_profile("steady")
 # test takes ten times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Tests start Python some hundred times; without byte code each compiles NumPy and SciPy anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # In the background of a script Ctrl-C is ignored, and so it would be in the programs tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
