@@ -207,16 +207,18 @@ def test_a_quantum_too_fine_for_the_step_is_seen_in_the_lag() -> None:
 WEIGHTS = np.array([[0.0, 2.0, -1.0], [2.0, 0.0, 1.0], [-1.0, 1.0, 0.0]])
 LOOP = am.Network({"x": am.Layer(3, am.Tanh(), bias=0.1)}, [am.Dense(WEIGHTS, between=("x", "x"))])
 LATE = am.Timing(delay={("x", "x"): np.linspace(0.0, 0.4, 9).reshape(3, 3)}, scope="link")
-PROGRAM = """
+PROGRAM = r"""
 import json, sys
 import brian2
 sys.path.append(sys.argv[2])
 from test_export_brian2_events import LATE, LOOP, am, export
 brian2.set_device("cpp_standalone", build_on_run=False)
 brian2.prefs.codegen.cpp.extra_compile_args_gcc = ["-O0", "-w"]
-# The headers that all files of the program include are compiled once, and not searched by make.
-make = "g++ -O0 -w -I. objects.h && "
-make += "g++ -O0 -w -I. -include objects.h $(find . -name '*.cpp') -o main && true"
+# All files of the program as one, in which headers are read once: what each has in a namespace
+# without a name gets that of the file.
+make = "for f in $(find . -name '*.cpp'); do n=in_$(basename $f .cpp); echo namespace $n '{}'; "
+make += r'sed -E "s/^namespace \{/namespace $n {/; s/^\{/{ using namespace $n;/" $f; done > all.cc'
+make += " && g++ -O0 -w -I. all.cc -o main && true"
 brian2.prefs.devices.cpp_standalone.make_cmd_unix = make
 cue = [0.5, -1.0, 0.2]
 model = export.brian2(LOOP, "events", LATE, cue=cue, quantum=0.02, dt=1e-3, record_every=0.1)
