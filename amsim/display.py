@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import reprlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
@@ -22,6 +23,13 @@ Value = TypeVar("Value")
 
 _words = reprlib.Repr()
 _words.maxstring = _words.maxother = 80
+
+
+def kernel() -> Any:
+    """The shell of the Jupyter kernel that runs this, or None; IPython is not imported for that."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell if type(shell).__name__ == "ZMQInteractiveShell" else None
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

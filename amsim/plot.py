@@ -1,22 +1,24 @@
 """Figures of a recall: images, energy and states over time.
 
 Nothing here touches pyplot: every function builds a plain `matplotlib.figure.Figure` or draws into
-axes that it is given, and saves nothing: use ``figure.savefig(path)``. A notebook shows what the
-last line of a cell returns. A function with one panel takes ``ax=`` and returns it; one with
-several makes a figure of its own and returns that.
+axes that it is given, and saves nothing: use ``figure.savefig(path)``. A notebook shows each figure
+once, at the end of its cell at the latest, unless it was saved or cleared. A function with one
+panel takes ``ax=`` and returns it; one with several makes a figure of its own and returns that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import checks
+from .display import kernel
 from .errors import MissingDependencyError
 from .network import Network
 from .starts import algebraic_start
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
     from .dynamics import Trajectory
+    from .figure import Animation
 
 __all__ = ["animate", "energy", "overview", "phase", "raster", "recall", "states", "trajectory"]
 
@@ -480,6 +483,20 @@ def _held(
     return {name: np.asarray(full[name], np.float64) for name in net.dynamic}
 
 
+@overload
+def animate(
+    traj: Trajectory,
+    path: None = None,
+    cue: int = 0,
+    *,
+    layer: str | None = None,
+    shape: tuple[int, int] | None = None,
+    frames: int = 60,
+    fps: int = 15,
+) -> Animation: ...
+
+
+@overload
 def animate(
     traj: Trajectory,
     path: str | Path,
@@ -490,16 +507,30 @@ def animate(
     frames: int = 60,
     fps: int = 15,
     force: bool = False,
-) -> Path:
-    """Write one cue as a moving picture: a layer as an image, beside it the energy over time.
+) -> Path: ...
+
+
+def animate(
+    traj: Trajectory,
+    path: str | Path | None = None,
+    cue: int = 0,
+    *,
+    layer: str | None = None,
+    shape: tuple[int, int] | None = None,
+    frames: int = 60,
+    fps: int = 15,
+    force: bool = False,
+) -> Path | Animation:
+    """Show or write one cue as a moving picture: a layer as an image, and its energy over time.
 
     Of a network without an energy the states over time.
 
     Parameters
     ----------
     traj : Trajectory
-    path : str or Path
-        Ends in .gif, or in .mp4 where ffmpeg is installed.
+    path : str or Path, optional
+        Ends in .gif, or in .mp4 where ffmpeg is installed. Without one a notebook plays the
+        picture, which needs no ffmpeg.
     cue : int
         Which cue of the flattened batch.
     layer : str, optional
@@ -515,13 +546,14 @@ def animate(
 
     Returns
     -------
-    Path
-        Of the file.
+    Path or Animation
+        Of the file; without a path what a notebook shows, once.
 
     Raises
     ------
     ValueError, KeyError
-        If there is no such layer or cue, or the file has another ending.
+        If there is no such layer or cue, the file has another ending, or there is neither a path
+        nor a notebook.
     FileExistsError
         If the file exists and force is false.
     MissingDependencyError
@@ -543,13 +575,43 @@ def animate(
     if layer is None:
         layer = "visible" if "visible" in traj else next(iter(traj))
     checks.choice("layer", layer, tuple(traj))
-    target = checks.path("path", path)
     steps = np.linspace(0, len(traj.times) - 1, checks.count("frames", frames)).round()
     kept = np.unique(steps.astype(int))
-    writer = _writer(target, checks.count("fps", fps))
+    rate = checks.count("fps", fps)
+    if path is None:
+        if kernel() is None:
+            raise ValueError(
+                "there is no notebook that could show the animation; pass a path that ends in "
+                ".gif, or in .mp4 where ffmpeg is installed"
+            )
+        figure, show = _moving(traj, number, layer, shape)
+        images = []
+        for step in kept:
+            show(step)
+            images.append(BytesIO())
+            figure.savefig(images[-1], format="png", dpi=150)
+        from .figure import Animation
+
+        width = round(figure.get_figwidth() * figure.dpi)
+        title = f"layer {layer} of cue {number} over time"
+        return Animation([image.getvalue() for image in images], rate, width, title)
+    target = checks.path("path", path)
+    writer = _writer(target, rate)
     if target.exists() and not checks.flag("force", force):
         raise FileExistsError(f"{target} exists; pass force=True to replace it")
-    images = traj[layer].reshape(len(traj.times), traj.statuses.size, -1)[:, number]
+    figure, show = _moving(traj, number, layer, shape)
+    with writer.saving(figure, str(target), dpi=100):
+        for step in kept:
+            show(step)
+            writer.grab_frame()
+    return target
+
+
+def _moving(
+    traj: Trajectory, cue: int, layer: str, shape: tuple[int, int] | None
+) -> tuple[Figure, Callable[[int], None]]:
+    """A figure of one cue, and what moves it to a recorded time."""
+    images = traj[layer].reshape(len(traj.times), traj.statuses.size, -1)[:, cue]
     shape = _image_shape(images.shape[1], shape)
     figure = blank(3.4)
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
@@ -560,17 +622,17 @@ def animate(
     )  # fmt: skip
     left.set(xticks=[], yticks=[])
     if traj.directed:
-        states(traj, layer, right, number)
+        states(traj, layer, right, cue)
     else:
-        energy(traj, right, cue=number)
+        energy(traj, right, cue=cue)
     cursor = right.axvline(traj.times[0], color=_COLOURS[5], linewidth=1.0)
-    with writer.saving(figure, str(target), dpi=100):
-        for step in kept:
-            shown.set_data(images[step].reshape(shape))
-            cursor.set_xdata([traj.times[step]] * 2)
-            left.set_title(f"{layer} at t = {traj.times[step]:.3g}", fontsize=10)
-            writer.grab_frame()
-    return target
+
+    def show(step: int) -> None:
+        shown.set_data(images[step].reshape(shape))
+        cursor.set_xdata([traj.times[step]] * 2)
+        left.set_title(f"{layer} at t = {traj.times[step]:.3g}", fontsize=10)
+
+    return figure, show
 
 
 def _writer(path: Path, fps: int) -> Any:

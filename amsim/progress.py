@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Any
 
+from .display import kernel
+
 _WHOLE: ContextVar[bool] = ContextVar("whole runs", default=False)
 _DRAWN_AFTER, _LINE_AFTER = 1.0, 5.0  # seconds before a bar is drawn, and before a line is printed
 _BETWEEN_LINES = 10.0
@@ -107,11 +109,11 @@ class Bar:
         if elapsed < _DRAWN_AFTER:
             return False
         options = {"leave": False, "miniters": 0, "smoothing": 0, **self._options}
-        if _in_notebook() and find_spec("ipywidgets"):
+        if kernel() and find_spec("ipywidgets"):
             from tqdm.notebook import tqdm
         else:
             from tqdm import tqdm
-        if _in_notebook() or _on_terminal():
+        if kernel() or _on_terminal():
             self._bar = tqdm(**options)
         elif elapsed >= _LINE_AFTER:
             lines = {"file": _Lines(), "mininterval": _BETWEEN_LINES, "delay": 1e-3}
@@ -137,13 +139,6 @@ class _Lines:
 
 def _on_terminal() -> bool:
     return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
-
-
-def _in_notebook() -> bool:
-    """Whether a kernel of Jupyter runs this; IPython is not imported for the answer."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +41,8 @@ from .sliding import sliding_units
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
+
+    from ..figure import Animation
 
 
 # Rows of the record that are turned into energies at a time, in numbers of the largest layer.
@@ -537,8 +539,19 @@ class Trajectory(RunResult, Mapping[str, Array]):
         ax = blank(4.5).subplots() if ax is None else ax
         return raster(self, ax, cue=cue).figure
 
-    def animate(self, path: str | Path, cue: int = 0, **options: Any) -> Path:
-        """Write one cue as a moving picture, .gif or .mp4; options as of `amsim.plot.animate`."""
+    @overload
+    def animate(self, path: None = None, cue: int = 0, **options: Any) -> Animation: ...
+
+    @overload
+    def animate(self, path: str | Path, cue: int = 0, **options: Any) -> Path: ...
+
+    def animate(
+        self, path: str | Path | None = None, cue: int = 0, **options: Any
+    ) -> Path | Animation:
+        """Show one cue as a moving picture in a notebook, or write it to a .gif or .mp4.
+
+        Options are those of `amsim.plot.animate`.
+        """
         from ..plot import animate
 
         return animate(self, path, cue, **options)

@@ -165,7 +165,15 @@ class TestAnimate:
             traj.animate(tmp_path / "one.mp4")
         with pytest.raises(ValueError, match="layer must be"):
             traj.animate(tmp_path / "one.gif", layer="middle")
+        with pytest.raises(ValueError, match="no notebook that could show the animation; pass a"):
+            traj.animate()
         assert list(tmp_path.iterdir()) == []
+        assert traj.animate(tmp_path / "one.gif", frames=1).exists()
+
+    @pytest.mark.skipif(not FFMpegWriter.isAvailable(), reason="needs ffmpeg")
+    def test_a_film(self, tmp_path):
+        traj = am.simulate(am.dense_am([[1.0]]), [0.5], solver="RK45")
+        assert b"ftyp" in traj.animate(tmp_path / "one.mp4", frames=2).read_bytes()[:16]
 
 
 def test_one_panel_takes_axes(tmp_path):
