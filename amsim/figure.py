@@ -37,9 +37,10 @@ class Shown:
 
     def _at_the_end(self) -> None:
         if self._waits_no_more():
-            from IPython.display import display
+            from IPython import display
 
-            display(self)
+            show: Any = display.display  # it has no types
+            show(self)
 
     def _waits_no_more(self) -> bool:
         """Be seen, and say whether that was still to be done."""

@@ -15,6 +15,8 @@ _HELP = """\
   amsim explore
   amsim explore --patterns stored.npy --port 8000 --no-browser
 """
+# Links to a state keep the port: the next run has the same one.
+_PORT = 8737
 
 
 def add(commands: Any) -> None:
@@ -32,7 +34,7 @@ def add(commands: Any) -> None:
         help="array (memories, units) or (memories, height, width) (default: ten digits)",
     )
     parser.add_argument(
-        "--port", type=_port, default=0, help="of 127.0.0.1 (default: any that is free)"
+        "--port", type=_port, help=f"of 127.0.0.1 (default: {_PORT}, or any if that is taken)"
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="print the address, and open nothing"
@@ -56,7 +58,7 @@ def _explore(args: argparse.Namespace) -> int:
 
     explorer = _explorer(args.patterns)
     try:
-        server = Server(explorer, args.port)
+        server = _server(explorer) if args.port is None else Server(explorer, args.port)
     except OSError as error:
         raise UserError(
             f"port {args.port} of 127.0.0.1 cannot be used: {error.strerror}; pass another --port"
@@ -72,6 +74,16 @@ def _explore(args: argparse.Namespace) -> int:
         note("Ctrl-C ends it")
         server.serve_forever(poll_interval=0.2)
     return DONE
+
+
+def _server(explorer: Any) -> Any:
+    """At the usual port, if nobody has it."""
+    from ..explore import Server
+
+    try:
+        return Server(explorer, _PORT)
+    except OSError:
+        return Server(explorer)
 
 
 def _explorer(name: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import checks, patterns
-from ..dynamics import EventDriven, FixedPoint, Timing, Trajectory, simulate
+from ..dynamics import EventDriven, FixedPoint, Settled, Timing, Trajectory, simulate
 from ..lagrangians import Softmax
 from ..models import dense_am
 from ..network import Network
@@ -47,7 +48,8 @@ class Knobs:
         Share of the messages that are lost; in [0, 0.9]. A unit that has been silent for a time of
         1 then sends again.
     quantum : float
-        How far an output moves before it is sent; in [0.002, 1].
+        How far an output moves before it is sent; in [0.002, 1]. Outputs of features count in
+        halves of the range of the patterns, which is 1 for patterns of -1 and +1.
     scope : {"broadcast", "link"}
         Whether a message reaches all its receivers at one time, or each at its own.
     seed : int
@@ -172,6 +174,7 @@ class Explorer:
                 f"patterns with numbers up to {largest:g} need beta = {self.beta:g}, a page has "
                 f"{low:g} to {high:g}; scale the patterns"
             )
+        self.scale = float(np.ptp(self.stored)) / 2 or largest
         # As many as a picture shows: a thousandth of the largest number.
         self.digits = 3 - int(np.floor(np.log10(largest)))
 
@@ -190,6 +193,8 @@ class Explorer:
             "knobs": knobs,
             "first": int(min(2, len(self.stored) - 1)),
             "source": self.source,
+            # A link that holds it is of these patterns.
+            "fingerprint": hashlib.sha256(self.stored.tobytes()).hexdigest()[:16],
         }
 
     @property
@@ -249,11 +254,12 @@ class Explorer:
         state, net = self._state("cue", cue), self.network(knobs)
         _compile(knobs.scope)
         solver = EventDriven(
-            knobs.quantum, knobs.timing, max_events=_MOST_MESSAGES, record_events=True
+            self._quantum(knobs), knobs.timing, max_events=_MOST_MESSAGES, record_events=True
         )
         traj = simulate(
-            net, state, solver=solver, t1=_T1, times=_TIMES, seed=knobs.seed, wall_limit=_PATIENCE
-        )
+            net, state, solver=solver, t1=_T1, times=_TIMES, until=self._rest, seed=knobs.seed,
+            wall_limit=_PATIENCE,
+        )  # fmt: skip
         final = traj.final["visible"]
         return {
             "status": traj.status,
@@ -285,7 +291,7 @@ class Explorer:
             If the cue or the end is not usable.
         """
         state, start, net = self._state("cue", cue), self._state("end", end), self.network(knobs)
-        rest = simulate(net, start, solver=FixedPoint(), wall_limit=_PATIENCE)
+        rest = simulate(net, start, solver=FixedPoint(), until=self._rest, wall_limit=_PATIENCE)
         if rest.status != "settled":
             return {"certified": False, "certificate": "No rest state was found where it ended."}
         scope = knobs.timing.scope
@@ -296,6 +302,16 @@ class Explorer:
         # Of one cue: the counts say nothing.
         reasons = re.sub(r"(^|; )\d+: ", r"\1", found.message.partition("; ")[2])
         return {"certified": False, "certificate": f"No proof was found: {reasons}."}
+
+    def _quantum(self, knobs: Knobs) -> float | dict[str, float]:
+        """The quantum of outputs, which are of the size of the patterns, and shares of 1."""
+        if self.scale == 1:
+            return knobs.quantum
+        return {"visible": float(f"{self.scale * knobs.quantum:.6g}"), "hidden": knobs.quantum}
+
+    @property
+    def _rest(self) -> Settled:
+        return Settled() if self.scale == 1 else Settled(float(f"{1e-6 * self.scale:.2g}"))
 
     def _state(self, name: str, given: ArrayLike) -> Array:
         """A checked state of the features."""
@@ -360,6 +376,9 @@ class Explorer:
             )
             if value and value != "broadcast"
         )
+        run = f"t1={_T1!r}, seed={knobs.seed!r}"
+        if self.scale != 1:
+            run += f", until=am.Settled({self._rest.tolerance!r})"
         return "\n".join(
             [
                 "import amsim as am",
@@ -368,18 +387,19 @@ class Explorer:
                 *lines,
                 f"net = am.dense_am(patterns, hidden=am.Softmax(beta={knobs.beta!r}), "
                 f"tau_hidden={knobs.tau_hidden!r})",
-                f"solver = am.EventDriven({knobs.quantum!r}, am.Timing({timing}))",
-                f"traj = am.simulate(net, cue, solver=solver, t1={_T1!r}, seed={knobs.seed!r})",
+                f"solver = am.EventDriven({self._quantum(knobs)!r}, am.Timing({timing}))",
+                f"traj = am.simulate(net, cue, solver=solver, {run})",
             ]
         )
 
 
 @cache
 def _compile(scope: str) -> None:
-    """Have the loop of messages compiled, which is no part of the time of a recall."""
-    timing = Knobs(1.0, delay=0.01, jitter=0.01, drop=0.1, scope=scope).timing
+    """Have the engines compiled, which is no part of the time of a recall."""
     net = dense_am(np.eye(2), hidden=Softmax(beta=1.0))
-    simulate(net, [1.0, 0.0], solver=EventDriven(0.1, timing, record_events=True), t1=0.1)
+    for delay in (0.01, 1.0):  # with the longer one, links run in windows
+        timing = Knobs(1.0, delay=delay, jitter=0.01, drop=0.1, scope=scope).timing
+        simulate(net, [1.0, 0.0], solver=EventDriven(0.1, timing, record_events=True), t1=0.1)
 
 
 _CERTIFIED = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import secrets
 import select
 import socket
@@ -58,7 +59,7 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    allow_reuse_address = True
+    allow_reuse_address = os.name == "posix"  # of Windows it would let two servers share a port
 
     def __init__(self, explorer: Explorer, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)

@@ -201,6 +201,25 @@ def test_patterns_are_checked():
     assert Explorer(np.ones((2, 7))).shape == (1, 7)
 
 
+@pytest.mark.parametrize("scale", [2.0**-6, 2.0**6], ids=str)
+def test_knobs_follow_the_scale_of_the_patterns(explorer, scale):
+    """The same messages at the same times, of values that are so much larger."""
+    scaled = Explorer(scale * explorer.stored)
+    turned = {"delay": 0.3, "jitter": 0.2, "quantum": 0.05}
+    found, wanted = (
+        each.recall(size * damaged(explorer), Knobs(0.5 / size**2, **turned))
+        for each, size in ((scaled, scale), (explorer, 1.0))
+    )
+    count = len(wanted["events"]["times"])
+    assert wanted["recalled"] and found["recalled"] and count > 100
+    assert found["events"]["units"][:count] == wanted["events"]["units"][:count]
+    np.testing.assert_allclose(
+        found["events"]["times"][:count], wanted["events"]["times"], atol=1e-4
+    )
+    assert scaled.beta == pytest.approx(explorer.beta / scale**2, rel=0.05)
+    assert scaled.describe()["fingerprint"] != explorer.describe()["fingerprint"]
+
+
 def ask(server, method="POST", path="/recall", body=b"{}", **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
     given = {"X-Amsim-Token": server.token, **{k.replace("_", "-"): v for k, v in headers.items()}}
@@ -317,6 +336,17 @@ def test_the_command(tmp_path, capsys):
     assert main(["explore", "--port", "70000"]) == 2
 
 
+def test_the_next_run_has_the_same_port(explorer):
+    """Links keep it; a second run beside the first takes another one."""
+    from amsim.cli.explore import _PORT, _server
+
+    with _server(explorer) as first, _server(explorer) as second:
+        assert second.server_port not in (first.server_port, _PORT)
+        port, free = first.server_port, first.server_port == _PORT
+    with _server(explorer) as third:
+        assert third.server_port == port or not free
+
+
 def test_lines_for_patterns_of_a_file(tmp_path, monkeypatch):
     from amsim.cli.explore import _explorer
 
@@ -328,6 +358,8 @@ def test_lines_for_patterns_of_a_file(tmp_path, monkeypatch):
     names: dict = {}
     exec(explorer.recall(cue, Knobs(explorer.beta))["python"], names)
     np.testing.assert_array_equal(names["cue"], cue)
+    found = explorer.recall(cue, Knobs(explorer.beta))["final"]
+    np.testing.assert_array_equal(names["traj"].final["visible"], found)
 
 
 def test_the_widget_answers_its_view(explorer):

@@ -38,15 +38,16 @@ def browser():
 
 @pytest.fixture
 def page(browser, server):
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
     page.said = []
     page.on("console", lambda message: page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.goto(server.url)
     answered(page)
     yield page
+    context.close()
     assert page.said == []
-    page.close()
 
 
 def answered(page):
@@ -104,20 +105,47 @@ def test_a_link_restores_the_state(page, browser, server):
     )
     page.get_by_role("button", name="Copy a link to this state").click()
     link = page.evaluate("() => window.copied[0]")
-    other = browser.new_page()
+    assert server.token not in link + page.url  # the browser has it
+    other = page.context.new_page()
     other.goto(link)
     answered(other)
     assert other.locator("pre").inner_text() == lines
     other.close()
 
 
+def test_a_link_outlives_the_server(page, server):
+    """The next run has another token, and the same port: once that was opened, links lead there."""
+    page.locator("input[name=delay]").fill("40")
+    answered(page)
+    lines = page.locator("pre").inner_text()
+    page.evaluate("() => { navigator.clipboard.writeText = (t) => (window.copied = t) }")
+    page.get_by_role("button", name="Copy a link to this state").click()
+    token, server.token = server.token, "of-another-run"
+    link = page.evaluate("() => window.copied")
+    page.goto("about:blank")
+    page.goto(link)
+    page.get_by_role("alert").filter(has_text="the address that amsim explore printed").wait_for()
+    other = page.context.new_page()
+    other.goto(server.url)
+    answered(page)  # without a hand
+    assert page.locator("pre").inner_text() == lines
+    other.close()
+    server.token = token
+    page.goto(server.url)  # in the same tab
+    answered(page)
+    assert page.locator("pre").inner_text() != lines
+    page.said.clear()  # the browser notes the refusal
+
+
 def test_links_in_the_same_tab_and_links_of_something_else(page):
+    described = Explorer().describe()
     before = page.locator("pre").inner_text()
     alert = page.get_by_role("alert")
     for state, words in (
         ("{'cut", "cut or changed"),
-        ('{"cue": [1], "knobs": {}}', "its cue has 1 units"),
-        (json.dumps({"cue": [1] * 64, "knobs": {"beta": 9e9}}), "its beta"),
+        ('{"cue": [1], "knobs": {}}', "the cue has 1 units"),
+        (json.dumps({"cue": [1] * 64, "knobs": {"beta": 9e9}}), "beta is missing or out of range"),
+        (json.dumps({"cue": [1] * 64, "knobs": described["knobs"]}), "of other patterns"),
         ("null", "no cue"),
     ):
         page.evaluate("(s) => location.hash = new URLSearchParams({ state: s })", state)
@@ -125,8 +153,8 @@ def test_links_in_the_same_tab_and_links_of_something_else(page):
         answered(page)
         assert words in alert.inner_text()  # still
         assert page.locator("pre").inner_text() == before
-    knobs = {**Explorer().describe()["knobs"], "delay": 0.7}
-    state = json.dumps({"cue": [1] * 64, "knobs": knobs})
+    knobs = {**described["knobs"], "delay": 0.7}
+    state = json.dumps({"cue": [1] * 64, "knobs": knobs, "of": described["fingerprint"]})
     page.evaluate("(s) => location.hash = new URLSearchParams({ state: s })", state)
     page.locator("pre").filter(has_text="delay=0.7").wait_for()
     answered(page)

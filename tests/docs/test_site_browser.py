@@ -183,6 +183,45 @@ def test_recalls_in_the_browser_are_those_of_python(page, address):
     assert verdicts == {True, False}
 
 
+ASK = """async ([described, question, step]) => {
+    const { answer } = await import(new URL("_static/try/recall.js", location.href));
+    let now = 0;
+    if (step) performance.now = () => (now += step);
+    try {
+        return answer(described, question);
+    } catch (error) {
+        return { error: error.message };
+    }
+}"""
+
+
+def test_recalls_in_the_browser_check_what_they_are_asked(page, address):
+    page.goto(f"{address}/try.html")
+    described = Explorer().describe()
+    cue, knobs = described["memories"][2], described["knobs"]
+    for change, words in (
+        ({"cue": cue[1:]}, "the cue has 63 units"),
+        ({"cue": [*cue[1:], 1e7]}, "numbers up to 1e6"),
+        ({"knobs": {**knobs, "beta": -1}}, "beta is missing or out of range"),
+        ({"knobs": {**knobs, "quantum": 1e-9}}, "quantum is missing or out of range"),
+        ({"knobs": {**knobs, "seed": 0.5}}, "seed is missing or out of range"),
+        ({"knobs": {**knobs, "scope": "all"}}, "scope is missing or out of range"),
+        ({"knobs": {**knobs, "gain": 1}}, "there is no knob gain"),
+        ({"end": cue[1:]}, "the cue has 63 units"),
+    ):
+        found = page.evaluate(ASK, [described, {"cue": cue, "knobs": knobs, **change}, 0])
+        assert words in found.get("error", ""), change
+
+
+def test_a_recall_in_the_browser_ends_after_a_while(page, address):
+    page.goto(f"{address}/try.html")
+    described = Explorer().describe()
+    question = {"cue": described["memories"][2], "knobs": {**described["knobs"], "quantum": 0.002}}
+    found = page.evaluate(ASK, [described, question, 1000])  # milliseconds at each look
+    assert found["status"] == "interrupted" and not found["recalled"]
+    assert found["message"] == "Stopped after 1.5 s"
+
+
 def test_the_view_answers_and_its_link_restores_it(page, address, browser):
     page.goto(f"{address}/try.html")
     answered(page)

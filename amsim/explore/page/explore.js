@@ -8,7 +8,7 @@ const KNOBS = [
   ["delay", "delay", false, 0, 3, "travel time of a message, in units of τ"],
   ["jitter", "jitter", false, 0, 3, "how much longer a message takes at most, in units of τ"],
   ["drop", "loss", false, 0, 0.9, "share of the messages that are lost"],
-  ["quantum", "quantum", true, 0.005, 0.5, "how far an output moves before it is sent"],
+  ["quantum", "quantum", true, 0.005, 0.5, "how far an output moves before it is sent; of features, in halves of the patterns' range"],
 ];
 const STEPS = 200;
 export const COMPILING = "compiling for this machine; the first time takes about half a minute ...";
@@ -145,6 +145,34 @@ function parsed(text) {
   } catch {
     throw new Error("it is cut or changed");
   }
+}
+
+// A cue and knobs as they came from elsewhere, refused unless they can be used.
+export function readCue({ memories: [{ length }] }, cue) {
+  if (!Array.isArray(cue) || cue.length !== length) {
+    throw new Error(`the cue has ${cue?.length} units, the patterns have ${length}`);
+  }
+  if (!cue.every((value) => Number.isFinite(value) && Math.abs(value) <= 1e6)) {
+    throw new Error("the cue is not of numbers up to 1e6");
+  }
+  return cue;
+}
+
+export function readKnobs({ ranges, knobs: known }, knobs) {
+  const fits = {
+    scope: (value) => ["broadcast", "link"].includes(value),
+    seed: (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 31,
+  };
+  for (const [name, [low, high]] of Object.entries(ranges)) {
+    fits[name] = (value) => Number.isFinite(value) && value >= low && value <= high;
+  }
+  for (const name of Object.keys(knobs)) {
+    if (!(name in known)) throw new Error(`there is no knob ${name}`);
+  }
+  return Object.fromEntries(Object.keys(known).map((name) => {
+    if (!fits[name](knobs[name])) throw new Error(`${name} is missing or out of range`);
+    return [name, knobs[name]];
+  }));
 }
 
 class View {
@@ -424,7 +452,7 @@ class View {
   }
 
   saved() {
-    return JSON.stringify({ cue: this.cue, knobs: this.knobs });
+    return JSON.stringify({ cue: this.cue, knobs: this.knobs, of: this.described.fingerprint });
   }
 
   // A state of a link, all of it or nothing.
@@ -441,26 +469,11 @@ class View {
   }
 
   read(text) {
-    const { cue, knobs } = parsed(text);
-    if (!Array.isArray(cue) || !knobs) throw new Error("it holds no cue and knobs");
-    if (cue.length !== this.cue.length) {
-      throw new Error(`its cue has ${cue.length} units, these patterns have ${this.cue.length}`);
-    }
-    if (!cue.every((value) => Number.isFinite(value) && Math.abs(value) <= 1e6)) {
-      throw new Error("its cue is not of numbers up to 1e6");
-    }
-    const fits = {
-      scope: (value) => ["broadcast", "link"].includes(value),
-      seed: (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 31,
-    };
-    for (const [name, [low, high]] of Object.entries(this.described.ranges)) {
-      fits[name] = (value) => Number.isFinite(value) && value >= low && value <= high;
-    }
-    const names = Object.keys(this.described.knobs);
-    for (const name of names) {
-      if (!fits[name](knobs[name])) throw new Error(`its ${name} is missing or out of range`);
-    }
-    return { cue, knobs: Object.fromEntries(names.map((name) => [name, knobs[name]])) };
+    const { described } = this, { cue, knobs, of } = parsed(text);
+    if (!cue || !knobs) throw new Error("it holds no cue and knobs");
+    const state = { cue: readCue(described, cue), knobs: readKnobs(described, knobs) };
+    if (of !== described.fingerprint) throw new Error("it is of other patterns");
+    return state;
   }
 
   // Another link in the same tab.

@@ -4,6 +4,7 @@
 import { draws } from "./draws.js";
 
 const T1 = 60, TOLERANCE = 1e-6, MOST_MESSAGES = 200_000, BROADCAST = -1;
+export const PATIENCE = 1500; // milliseconds that a recall, and the search for its rest, may take
 const CLOSE = 1e-12; // distance in log-odds that counts as reached
 
 export function dot(a, b) {
@@ -199,10 +200,11 @@ export class Run {
     this.queue.push({ time, beat: layer, unit });
   }
 
-  // To the end, or to the limit of time or messages: the status.
+  // To the end, or to the limit of time, messages or patience: the status.
   toEnd(at, record) {
-    const { features, memories, queue } = this;
-    for (let written = 0; ;) {
+    const { features, memories, queue } = this, late = performance.now() + PATIENCE;
+    for (let written = 0, events = 0; ;) {
+      if (++events % 256 === 0 && performance.now() > late) return "interrupted";
       const arrival = queue.items.length ? queue.items[0].time : Infinity;
       if (arrival <= this.now) {
         this.arrive(queue.pop());

@@ -1,12 +1,20 @@
 // What amsim.explore.Explorer.answer returns, worked out in the browser.
 import { certify, rest } from "./certificate.js";
-import { dot, Run, softmax, times } from "./events.js";
+import { dot, PATIENCE, Run, softmax, times } from "./events.js";
+import { readCue, readKnobs } from "./explore.js";
 
 const RECALLED = 0.1, MOST_DRAWN = 4000;
 const AT = [0, ...Array.from({ length: 70 }, (_, i) => 0.02 * 3000 ** (i / 69))];
 
-export function answer(described, question) {
-  return question.end ? proof(described, question) : recall(described, question);
+const STOPPED = {
+  max_events: "Stopped: too many messages",
+  interrupted: `Stopped after ${PATIENCE / 1000} s`,
+};
+
+export function answer(described, { cue, knobs, end }) {
+  const question = { cue: readCue(described, cue), knobs: readKnobs(described, knobs) };
+  return end ? proof(described, { ...question, end: readCue(described, end) })
+    : recall(described, question);
 }
 
 function recall(described, { cue, knobs }) {
@@ -21,7 +29,7 @@ function recall(described, { cue, knobs }) {
   const { memory, distance } = nearest(weights, state);
   return {
     status,
-    message: status === "max_events" ? "Stopped: too many messages" : `Still moving at t = ${end} τ`,
+    message: STOPPED[status] ?? `Still moving at t = ${end} τ`,
     end,
     times: frames.map(({ time }) => time),
     states: frames.map(({ x }) => Array.from(x)),
