@@ -175,32 +175,43 @@ def judge(data: xr.Dataset) -> list[Claim]:
 
 
 def draw(data: xr.Dataset) -> Figure:
-    """Draw shares, times and messages over damage, a line for each execution."""
+    """Draw shares, times and messages over damage, with a row for each set of memories."""
     from amsim.gallery.style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, label, panels
 
-    figure, ((left, middle, right),) = panels(1, 3, 4.4)
-    palette = (BLUE, GREEN, ORANGE, RED, PURPLE, SKY)
-    colours = dict(zip(EXECUTIONS, palette, strict=True))
-    styles = {"digits": {"ls": "-", "marker": "o"}, "random": {"ls": "--", "marker": "s"}}
+    sets, executions = data.memories.values, data.execution.values
+    figure, axes = panels(len(sets), 3, 1.2 + 2.4 * len(sets), sharey="col")
+    styles = dict(
+        zip(
+            EXECUTIONS,
+            zip((BLUE, GREEN, ORANGE, RED, PURPLE, SKY), "osD^vX", strict=True),
+            strict=True,
+        )
+    )
     over, damage = ("repeat", "cue"), 100 * data.flip
-    for memories in data.memories.values:
+    for row, memories in zip(axes, sets, strict=True):
         of_set = data.sel(memories=memories)
-        for execution in data.execution.values:
+        row[0].plot(
+            damage, 100 * of_set.certified.mean((*over, "execution")), color="0.5", lw=3, alpha=0.5,
+            label="proven",
+        )  # fmt: skip
+        for place, execution in enumerate(executions):
             part = of_set.sel(execution=execution)
-            style = {"color": colours[execution], "ms": 4, **styles[memories]}
-            left.plot(damage, 100 * part.same.mean(over), label=f"{memories}, {execution}", **style)
-            middle.plot(damage, part.time.median(over), **style)
-            right.plot(damage, part.messages.median(over), **style)
-        proven = 100 * of_set.certified.mean((*over, "execution"))
-        style = {"color": "0.5", "lw": 1, "ls": styles[memories]["ls"]}
-        left.plot(damage, proven, label=f"{memories}, proven", **style)
-    label(left, "flipped units (%)", "cues (%)", "same fixed point")
-    label(middle, "flipped units (%)", "time (units of τ)", "until near it for good")
-    label(right, "flipped units (%)", "messages per cue", "until at rest")
-    left.set_ylim(-3, 103)
-    middle.set_ylim(bottom=0)
-    right.set_ylim(bottom=0)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+            colour, marker = styles[str(execution)]
+            beside = damage + 0.5 * (place - (len(executions) - 1) / 2)  # equal ones can be seen
+            style = {"color": colour, "marker": marker, "ms": 4, "lw": 1, "label": execution}
+            row[0].plot(beside, 100 * part.same.mean(over), **style)
+            row[1].plot(beside, part.time.median(over), **style)
+            row[2].plot(beside, part.messages.median(over), **style)
+        label(row[0], "flipped units (%)", "cues (%)", f"{memories}: same fixed point")
+        label(row[1], "flipped units (%)", "time (units of τ)", "until near it for good")
+        label(row[2], "flipped units (%)", "messages per cue", "until at rest")
+    axes[0, 0].set_ylim(-3, 103)
+    axes[0, 1].set_ylim(bottom=0)
+    axes[0, 2].set_ylim(bottom=0)
+    lines, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        lines, names, loc="outside lower center", ncols=4, frameon=False, fontsize="small"
+    )
     return figure
 
 
