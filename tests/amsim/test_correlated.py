@@ -108,6 +108,26 @@ def test_common_jitter_is_shared_and_lasts(at: At) -> None:
     assert apart == pytest.approx(0.0, abs=0.03)
 
 
+def test_common_jitter_that_lasts_is_one_longer_delay() -> None:
+    """How long follows from a ramp that the same path delays; a recall then has equal events."""
+    forever = am.CommonJitter(0.2, correlation=1e9)
+    took = travel_times(chains("out", PAIRS, True, common_jitter=forever))
+    longer = float(took.mean())
+    assert np.ptp(took) < 1e-9 and 0.0 < longer < 0.2
+    one = am.Fabric({"visible": 24 * [0], "hidden": 3 * [0]})
+
+    def run(delay: float, **timing: Any) -> am.Trajectory:
+        given = am.Timing(delay=delay, fabric=one, **timing)
+        solver = am.EventDriven(0.02, given, record_events=True)
+        return am.simulate(NET, CUE, solver=solver, t1=6.0, until=None, seed=4)
+
+    shared, constant = run(0.1, common_jitter=forever), run(0.1 + longer)
+    assert shared.events is not None and constant.events is not None
+    np.testing.assert_allclose(shared.events.time, constant.events.time, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(shared.final["visible"], constant.final["visible"], atol=1e-9)
+    assert np.abs(shared.final["visible"] - run(0.1).final["visible"]).max() > 1e-6
+
+
 def test_limits_are_jitter_and_loss() -> None:
     def run(**timing: Any) -> Any:
         solver = am.EventDriven(0.02, am.Timing(delay=0.1, **timing), record_events=True)
@@ -118,8 +138,6 @@ def test_limits_are_jitter_and_loss() -> None:
     plain = run(drop=0.2)
     assert run(bursts=am.Bursts(3.0, 1.0, drop_good=0.2, drop_bad=0.2)) == plain
     assert run(drop=0.2, common_jitter=am.CommonJitter(0.0, 1.0)) == plain
-    # A value that lasts for ever is a delay of its group.
-    assert run(common_jitter=am.CommonJitter(0.3, 1e9))[0] != run()[0]
 
 
 def test_what_does_not_fit_is_refused() -> None:
