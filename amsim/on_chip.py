@@ -17,6 +17,7 @@ from .dynamics import EventDriven, Fabric, Timing, simulate
 from .errors import GuaranteeWarning
 from .mismatch import Mismatch
 from .network import Network
+from .progress import whole_runs
 from .stability import Attack, read_time
 from .stability.certification_problem import CertificationProblem, Scope, States
 from .stability.schedules import attack as scheduled
@@ -251,7 +252,7 @@ def _refute(
     visible = problem.visible
     goal = problem.target[visible][0]
     end = _LONG * slowest + (10 * found.most if np.isfinite(found.most) else 0.0)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), whole_runs():
         warnings.simplefilter("ignore", GuaranteeWarning)  # a chip may have no energy
         run = simulate(net, cue, solver=solver, t1=end)
     states = np.broadcast_to(run.final[visible], (*problem.batch, goal.shape[1]))

@@ -17,6 +17,7 @@ from .dynamics import Settled, simulate
 from .lagrangians import Softmax
 from .models import dense_am
 from .patterns import SIMILARITIES, Similarity
+from .progress import whole_runs
 from .theory import capacity
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def suggest_beta(
     hits = np.empty(len(tried))
     for k, beta in enumerate(tried):
         net = dense_am(xi, hidden=Softmax(beta), similarity=similarity, tau_hidden=0.0)
-        end = simulate(net, starts, **{"until": _REST, **options}).final["visible"]
+        with whole_runs():
+            end = simulate(net, starts, **{"until": _REST, **options}).final["visible"]
         if similarity == "cosine":
             end = stored_patterns.directions(end)
         hits[k] = np.mean(np.linalg.norm(end - goal, axis=-1) <= reach)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amsim import Dense, Directed, GuaranteeWarning, Network, Settled, checks, simulate
 from amsim.display import fields_html, fields_repr
+from amsim.progress import whole_runs
 
 from .float_schedule import float_schedule
 from .graphs.plan import GraphPlan
@@ -210,7 +211,7 @@ def _ode(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Where cues end, and whether they settled."""
     states = cues if isinstance(cues, Mapping) else {plan.cued[0]: cues}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), whole_runs():
         # What is lost is a property of the network, not of the comparison.
         warnings.simplefilter("ignore", GuaranteeWarning)
         trajectory = simulate(network, states, until=Settled(1e-7))

@@ -14,6 +14,7 @@ from .. import checks, models
 from ..dynamics import GradientDescent, simulate
 from ..learning import Adam, SquaredError, train
 from ..network import Network
+from ..progress import whole_runs
 from .memories import check_kind
 
 Floats = NDArray[np.float64]
@@ -152,13 +153,14 @@ class EnergyTransformerImputer(
         tokens = self._tokens(np.where(missing, self.mean_, images))
         pixels = tokens.shape[2] - tokens.shape[1]
         hidden = np.asarray(self._cut(missing.astype(np.float64)).any(axis=2))
-        found = simulate(
-            self.network_,
-            self._without(tokens, hidden, pixels),
-            clamp={"tokens": np.broadcast_to(~hidden[:, :, None], tokens.shape)},
-            solver=_DESCENT,
-            until=None,
-        )
+        with whole_runs():
+            found = simulate(
+                self.network_,
+                self._without(tokens, hidden, pixels),
+                clamp={"tokens": np.broadcast_to(~hidden[:, :, None], tokens.shape)},
+                solver=_DESCENT,
+                until=None,
+            )
         parts = found.final["tokens"][:, :, :pixels]
         height, width = self._shape(images.shape[1])
         completed = models.from_patches(parts, (height, width, 1)).reshape(images.shape)

@@ -17,6 +17,7 @@ from ..learning.adjoint import Adjoint
 from ..learning.gradients import force_gradient
 from ..network import Network
 from ..parameters import Tree
+from ..progress import whole_runs
 from ..synapses import Array
 
 _SOLVED, _UNSOLVED = 1e-11, 1e-6
@@ -41,10 +42,11 @@ class Rest:
 
     def states(self, parameters: Tree, cue: ArrayLike) -> dict[str, Array]:
         """Where cues (*batch, *shape) of layer "visible" end; NaN for those that do not settle."""
-        traj = simulate(
-            self.network.with_parameters(parameters), np.asarray(cue, np.float64),
-            clamp=self.clamp, solver=self.solver, until=self.until, t1=self.t1,
-        )  # fmt: skip
+        with whole_runs():
+            traj = simulate(
+                self.network.with_parameters(parameters), np.asarray(cue, np.float64),
+                clamp=self.clamp, solver=self.solver, until=self.until, t1=self.t1,
+            )  # fmt: skip
         lost = traj.codes != 0
         if lost.any():
             warnings.warn(

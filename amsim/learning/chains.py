@@ -23,6 +23,7 @@ from ..dynamics import ExponentialHeun, simulate
 from ..lagrangians import Identity
 from ..network import Network, directed_in_words
 from ..parameters import Tree
+from ..progress import whole_runs
 from ..synapses import Array
 
 Given = ArrayLike | Mapping[str, ArrayLike]
@@ -174,9 +175,11 @@ def chain_gradient(
     t1 = checks.number("t1", t1, above=0.0, at_most=checks.LARGEST)
     _check_law(net)
     known, start = (_states(net, what, x) for what, x in (("data", data), ("chains", chains)))
-    traj = simulate(
-        net, start, noise=temperature, t1=t1, times=[t1], solver=ExponentialHeun(step), seed=seed
-    )
+    with whole_runs():
+        traj = simulate(
+            net, start, noise=temperature, t1=t1, times=[t1], solver=ExponentialHeun(step),
+            seed=seed,
+        )  # fmt: skip
     if not (traj.statuses == "time_limit").all():
         raise ValueError(
             f"chains: {int((traj.statuses != 'time_limit').sum())} of {traj.statuses.size} ended "

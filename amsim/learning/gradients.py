@@ -14,6 +14,7 @@ from ..checks import Seed
 from ..dynamics import ExponentialIntegrator, FixedPoint, GradientDescent, ScipyODE, Settled
 from ..dynamics.build_problem import build_problem
 from ..dynamics.inputs import Drive
+from ..dynamics.problem import Problem
 from ..errors import SettlingWarning
 from ..network import Network, directed_in_words
 from ..parameters import Tree, beta_slope
@@ -135,7 +136,7 @@ def gradient(
         raise ValueError("inputs must be constant: a state that is driven does not settle")
     bound = _Bound(net, loss, batch)
     if method == "unrolled":
-        return _unrolled(problem, bound, solver, t1, batch)
+        return _unrolled(problem, constant, bound, solver, t1, batch)
     run = Runner(net, problem.clamped, constant, solver, until, t1, problem.seed)
     free = run.run(problem.given)
     if method == "implicit":
@@ -171,22 +172,23 @@ class _Bound:
             )
         return found.reshape(-1) if found.ndim or count == 1 else np.full(count, found / count)
 
-    def slopes(self, states: States) -> dict[str, Array]:
-        """dL/dx by layer, (B, *shape)."""
-        found = self.loss.gradient(self._shaped(states))
+    def slopes(self, states: States, cues: NDArray[Any]) -> dict[str, Array]:
+        """dL/dx by layer, (B, *shape); that of some cues, which did not diverge, is finite."""
+        given = self._shaped(states)
+        found = self.loss.gradient(given)
         checks.instance("loss.gradient(states)", found, Mapping, "a mapping of layers to arrays")
         out = {}
         for name, value in found.items():
             if name not in self.net.layers:
                 raise ValueError(f"loss.gradient names a layer {name!r}, which is not there")
             array = checks.array(f"loss.gradient of layer {name!r}", value, finite=False)
-            shape = (-1, *self.net.layers[name].shape)
-            if array.size != states[name].size:
+            if array.shape != given[name].shape:
                 raise ValueError(
                     f"loss.gradient of layer {name!r} has shape {array.shape}, its states "
-                    f"{(*self.batch, *shape[1:])}"
+                    f"{given[name].shape}"
                 )
-            out[name] = array.reshape(shape)
+            out[name] = array.reshape(states[name].shape)
+            _check_finite(f"loss.gradient of layer {name!r}", out[name][cues])
         return out
 
 
@@ -197,7 +199,7 @@ def _implicit(free: Phase, bound: _Bound, batch: tuple[int, ...]) -> LossGradien
     tree, back = zeros(net), {n: np.zeros((count, *x.shape)) for n, x in net.layers.items()}
     if free.settled.any():
         system = Adjoint(net, part.states, part.clamp)
-        slopes = chosen(bound.slopes(free.states), free.settled)
+        slopes = chosen(bound.slopes(free.states, free.settled), free.settled)
         found, left = system.solve(slopes, _SOLVED)
         residuals[free.settled] = left
         solved = left <= _UNSOLVED
@@ -275,7 +277,7 @@ def _contrastive(
 def _forces(free: Phase, bound: _Bound) -> dict[str, Array]:
     """What is added to inputs for a nudge of 1: dL/dg / leak, with dL/dg = H^-1 dL/dx."""
     found = {}
-    for name, slope in bound.slopes(free.states).items():
+    for name, slope in bound.slopes(free.states, free.settled).items():
         layer = free.network.layers[name]
         if layer.leak == 0:
             raise ValueError(
@@ -333,8 +335,9 @@ def _compared(
 
 
 def _unrolled(
-    problem: Any, bound: _Bound, solver: Any, t1: float | None, batch: tuple[int, ...]
-) -> LossGradient:
+    problem: Problem, constant: States, bound: _Bound, solver: Any, t1: float | None,
+    batch: tuple[int, ...],
+) -> LossGradient:  # fmt: skip
     updates = isinstance(solver, FixedPoint | GradientDescent)
     flows = solver is None or isinstance(solver, ExponentialIntegrator | ScipyODE | str)
     if updates == (t1 is not None) or not (updates or flows):
@@ -343,9 +346,25 @@ def _unrolled(
             "GradientDescent(step, k) without t1, or along the trajectory of an ODE solver to t1: "
             "pass one of them"
         )
-    states, tree, slopes = unroll(problem, solver, bound.slopes, t1)
-    statuses = np.array(["stopped" if np.isfinite(row).all() else "diverged" for row in slopes])
-    free = Phase(problem.network, states, statuses, problem.inputs, problem.clamped)
+    kept, every = np.arange(problem.batch), np.arange(problem.batch)
+
+    def slopes(states: States) -> dict[str, Array]:
+        """Those of the cues that are kept; any other stands for one that is not."""
+        rows = np.searchsorted(kept, every).clip(max=len(kept) - 1)
+        found = bound.slopes({name: x[rows] for name, x in states.items()}, kept)
+        return {name: x[kept] for name, x in found.items()}
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        states, tree, statuses = unroll(problem, solver, slopes, t1)
+        ended = statuses
+        while (ended != "stopped").any():
+            kept = kept[ended == "stopped"]
+            if not len(kept):
+                tree = zeros(problem.network)
+                break
+            _, tree, ended = unroll(problem.select(kept), solver, slopes, t1)
+            statuses[kept] = ended
+    free = Phase(problem.network, states, statuses, constant, problem.clamped)
     residuals = free.residuals
     return _result(free, bound, tree, statuses, residuals, batch, "unrolled", {})
 
@@ -356,6 +375,7 @@ def _result(
 ) -> LossGradient:  # fmt: skip
     used = np.asarray((statuses == "settled") | (statuses == "stopped"))
     losses = bound.values(free.states)
+    _check_finite("loss.value", losses[used])
     message = _message(statuses, used)
     if not used.all():
         warnings.warn(message, SettlingWarning, stacklevel=4)
@@ -372,6 +392,14 @@ def _result(
         message=message,
         method=method,
     )
+
+
+def _check_finite(what: str, values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{what} is NaN or infinite for cues that did not diverge: look at the loss, and at "
+            f"the size of states"
+        )
 
 
 def _message(statuses: NDArray[np.str_], used: NDArray[np.bool_]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..dynamics import Settled, simulate
 from ..network import Network
+from ..progress import whole_runs
 from ..results import RunResult
 from ..synapses import Array
 from .adjoint import Masks, States
@@ -48,13 +49,14 @@ class Runner:
         for name, extra in (added or {}).items():
             inputs[name] = inputs[name] + extra if name in inputs else extra
         held = self.clamp if clamp is None else clamp
-        if isinstance(self.solver, Settler):
-            found = self.solver.settle(self.network, states, clamp=held, inputs=inputs)
-        else:
-            found = simulate(
-                self.network, states, solver=self.solver, clamp=held, inputs=inputs,
-                until=self.until, t1=self.t1, seed=self.seed,
-            )  # fmt: skip
+        with whole_runs():  # no gradient is that of half a phase
+            if isinstance(self.solver, Settler):
+                found = self.solver.settle(self.network, states, clamp=held, inputs=inputs)
+            else:
+                found = simulate(
+                    self.network, states, solver=self.solver, clamp=held, inputs=inputs,
+                    until=self.until, t1=self.t1, seed=self.seed,
+                )  # fmt: skip
         return Phase(self.network, dict(found.final), found.statuses, inputs, held)
 
 

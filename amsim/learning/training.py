@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 from .. import checks
 from ..checks import Seed
 from ..display import fields_html, fields_repr
-from ..files import naming_damage, open_archive, write_atomically
+from ..dynamics.build_problem import build_problem
+from ..dynamics.problem import Problem
 from ..network import Network
 from ..parameters import Tree
 from ..progress import Bar
 from ..synapses import Array
 from .chains import Likelihood
+from .checkpoint import State, fingerprint, load, save
 from .gradients import gradient
-from .optimiser import SGD, Optimiser, leaves, with_leaves
+from .optimiser import SGD, Optimiser
 
-FORMAT = "amsim training 1"
 _NEVER = ("tau", "beta")
-Cues = Array | Mapping[str, Array]
+_OPTIONS = ("clamp", "inputs", "method", "nudge", "centred", "solver", "until", "t1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,23 +59,6 @@ class Training:
 
     __repr__ = fields_repr
     _repr_html_ = fields_html
-
-
-@dataclass(eq=False)
-class _State:
-    """Everything that a checkpoint holds."""
-
-    parameters: Tree
-    optimiser: Any
-    best: Tree
-    chains: dict[str, Array]
-    losses: list[float] = field(default_factory=list)
-    left_out: list[int] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
-
-    @property
-    def epoch(self) -> int:
-        return len(self.losses)
 
 
 def train(
@@ -117,12 +100,13 @@ def train(
         Epochs without a lower value after which training stops.
     checkpoint : path, optional
         Written after every epoch. If it is there, training goes on from it, to the same bits as if
-        it had not been interrupted.
+        it had not been interrupted; `epochs` and `patience` may have changed, and what else is
+        passed may not. Losses and optimisers of yours count by their `repr`.
     seed : optional
         Of the order of the cues, and, with `solver`, of the timing of each mini-batch.
     **options
-        Of `gradient`: clamp, method, nudge, centred, solver, until, t1. Masks of `clamp` may be
-        those of each cue, (n, *shape).
+        Of `gradient`: clamp, inputs, method, nudge, centred, solver, until, t1. Masks of `clamp`
+        and inputs may be those of each cue, (n, *shape).
 
     Returns
     -------
@@ -155,19 +139,26 @@ def train(
     True
     """
     checks.instance("net", net, Network, "a Network")
-    given = _cues(cues)
     epochs = checks.count("epochs", epochs)
     batch_size = checks.count("batch_size", batch_size)
     _check(loss, validate, patience, options)
+    given = _given(net, cues, options)
+    if hasattr(loss, "for_network"):
+        loss = loss.for_network(net, (given.batch,))
     optimiser = SGD() if optimiser is None else optimiser
     root = checks.seed_number(seed)
     learned = _learned(net, learn)
     chains = loss.start(net) if isinstance(loss, Likelihood) else {}
-    state = _State(learned, optimiser.init(learned), learned, chains)
-    about = {"seed": root, "batch_size": batch_size, "cues": _count(given)}
+    state = State(learned, optimiser.init(learned), learned, chains)
     path = None if checkpoint is None else checks.path("checkpoint", checkpoint)
+    about = {} if path is None else {
+        "seed": root, "batch_size": batch_size,
+        "network": fingerprint(net.layers, net.synapses, learned),
+        "set of cues": fingerprint(given.given), "loss": fingerprint(loss),
+        "optimiser": fingerprint(optimiser), "set of options": fingerprint(options),
+    }  # fmt: skip
     if path is not None and path.exists():
-        state = _load(path, state, about)
+        state = load(path, state, about, validated=validate is not None)
     bar = Bar(total=epochs, desc="training", bar_format=_BAR)
     try:
         while state.epoch < epochs and not _patient(state.validation, patience):
@@ -178,7 +169,7 @@ def train(
                     state.best = state.parameters
                 state.validation.append(value)
             if path is not None:
-                _save(path, state, about)
+                save(path, state, about)
             bar.show(state.epoch, f"loss {state.losses[-1]:.4g}")
     finally:
         bar.close()
@@ -197,26 +188,25 @@ _BAR = "{desc}: epoch {n:.0f} of {total:.0f} |{bar}|{postfix} [{elapsed}]"
 
 
 def _epoch(
-    net: Network, cues: Cues, loss: Any, state: _State, optimiser: Optimiser, size: int,
+    net: Network, cues: Problem, loss: Any, state: State, optimiser: Optimiser, size: int,
     root: int, options: Mapping[str, Any],
-) -> _State:  # fmt: skip
+) -> State:  # fmt: skip
     """One pass through the cues: what is drawn depends on the epoch alone."""
     draws = np.random.SeedSequence(root, spawn_key=(state.epoch,))
-    every = _count(cues)
-    order = np.random.default_rng(draws).permutation(every)
-    seeds = draws.generate_state(-(-every // size))
+    order = np.random.default_rng(draws).permutation(cues.batch)
+    seeds = draws.generate_state(-(-cues.batch // size))
     parameters, inner, chains = state.parameters, state.optimiser, state.chains
     total, used = 0.0, 0
     for number, start in enumerate(range(0, len(order), size)):
         chosen, here = np.sort(order[start : start + size]), _moved(net, parameters)
-        shown, drawn = _rows(cues, chosen), int(seeds[number])
+        part, drawn = cues.select(chosen), int(seeds[number])
         if isinstance(loss, Likelihood):
-            by_chains, value = loss.descend(here, shown, chains, drawn)
+            by_chains, value = loss.descend(here, part.given, chains, drawn)
             count, chains, tree = len(chosen), by_chains.chains, by_chains.parameters
             total += count * value
         else:
-            held = {"clamp": _clamp(net, options.get("clamp"), chosen, cues)}
-            found = gradient(here, shown, loss.select(chosen), seed=drawn, **{**options, **held})
+            held = {**options, "clamp": part.clamped, "inputs": part.inputs}
+            found = gradient(here, part.given, loss.select(chosen), seed=drawn, **held)
             count = int(found.used.sum())
             if not count:
                 continue
@@ -240,45 +230,22 @@ def _epoch(
         optimiser=inner,
         chains=chains,
         losses=[*state.losses, total / used],
-        left_out=[*state.left_out, every - used],
+        left_out=[*state.left_out, cues.batch - used],
     )
 
 
-def _cues(given: Any) -> Cues:
-    """States (n, *shape), alone or by layer."""
-    if not isinstance(given, Mapping):
-        return checks.array("cues", given, empty=False, largest=checks.LARGEST)
-    found = {
-        name: checks.array(f"cues[{name!r}]", x, empty=False, largest=checks.LARGEST)
-        for name, x in given.items()
-    }
-    if len({x.shape[:1] for x in found.values()}) != 1 or () in {x.shape for x in found.values()}:
-        shapes = {name: x.shape for name, x in found.items()}
-        raise ValueError(f"cues have shapes {shapes}; the first axis must be that of the cues")
-    return found
-
-
-def _count(cues: Cues) -> int:
-    return len(next(iter(cues.values())) if isinstance(cues, Mapping) else cues)
-
-
-def _rows(cues: Cues, chosen: NDArray[np.int64]) -> Cues:
-    if isinstance(cues, Mapping):
-        return {name: x[chosen] for name, x in cues.items()}
-    return cues[chosen]
-
-
-def _clamp(net: Network, clamp: Any, chosen: NDArray[np.int64], cues: Cues) -> Any:
-    """What is clamped of the chosen cues: of masks by cue their rows, and what all share."""
-
-    def rows(mask: Any, shape: tuple[int, ...]) -> Any:
-        return np.asarray(mask)[chosen] if np.shape(mask) == (_count(cues), *shape) else mask
-
-    if isinstance(clamp, Mapping):
-        layers = net.layers
-        return {n: rows(x, layers[n].shape) if n in layers else x for n, x in clamp.items()}
-    alone = cues.get("visible") if isinstance(cues, Mapping) else cues
-    return clamp if alone is None else rows(clamp, alone.shape[1:])
+def _given(net: Network, cues: Any, options: Mapping[str, Any]) -> Problem:
+    """Cues (n, *shape) with what is clamped and added of each, checked."""
+    problem, batch = build_problem(
+        net, cues, clamp=options.get("clamp"), inputs=options.get("inputs")
+    )
+    if problem.driven:
+        raise ValueError("inputs must be constant: a state that is driven does not settle")
+    if len(batch) != 1:
+        raise ValueError(
+            f"cues must have one axis before those of their layers, (n, *shape); it is {batch} here"
+        )
+    return problem
 
 
 def _moved(net: Network, parameters: Tree) -> Network:
@@ -331,42 +298,5 @@ def _check(loss: Any, validate: Any, patience: Any, options: Mapping[str, Any]) 
         checks.count("patience", patience)
         if validate is None:
             raise ValueError("patience is about validate: pass both, or leave it out")
-    known = {"clamp", "method", "nudge", "centred", "solver", "until", "t1"}
-    if unknown := [name for name in options if name not in known]:
-        raise TypeError(f"train has no argument {unknown[0]!r}; gradient takes {sorted(known)}")
-
-
-def _save(path: Path, state: _State, about: Mapping[str, Any]) -> None:
-    arrays = {
-        f"{name}_{k}": array
-        for name in ("parameters", "optimiser", "best", "chains")
-        for k, array in enumerate(leaves(getattr(state, name)))
-    }
-    history = {"losses": state.losses, "left_out": state.left_out, "validation": state.validation}
-    document = json.dumps({"format": FORMAT, **about, **history})
-    write_atomically(path, lambda file: np.savez(file, json=np.array(document), **arrays))  # type: ignore[arg-type]
-
-
-def _load(path: Path, start: _State, about: Mapping[str, Any]) -> _State:
-    with naming_damage(path, "a checkpoint", "train"), open_archive(path) as archive:
-        document = archive.json()
-        if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-            raise ValueError("its JSON is that of something else")
-        for name, value in about.items():
-            if document.get(name) != value:
-                raise ValueError(
-                    f"it is of a training with {name} {document.get(name)!r}, not {value!r}: pass "
-                    f"another path, or remove it"
-                )
-        trees = {}
-        for name in ("parameters", "optimiser", "best", "chains"):
-            old = getattr(start, name)
-            arrays = [archive[f"{name}_{k}"] for k, _ in enumerate(leaves(old))]
-            for found, expected in zip(arrays, leaves(old), strict=True):
-                if found.shape != expected.shape:
-                    raise ValueError(f"its {name} do not have the shapes of this network")
-            trees[name] = with_leaves(old, iter(arrays))
-        losses, left_out, validation = (
-            list(document[name]) for name in ("losses", "left_out", "validation")
-        )
-        return _State(**trees, losses=losses, left_out=left_out, validation=validation)
+    if unknown := [name for name in options if name not in _OPTIONS]:
+        raise TypeError(f"train has no argument {unknown[0]!r}; gradient takes {sorted(_OPTIONS)}")

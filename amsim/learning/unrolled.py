@@ -6,23 +6,28 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import checks
 from ..dynamics import FixedPoint, GradientDescent, simulate
 from ..dynamics.fixed_point import update_order
-from ..dynamics.problem import Problem
+from ..dynamics.problem import BLOW_UP, Problem
 from ..parameters import Tree, beta_slope
+from ..progress import whole_runs
 from ..synapses import Array
 from .adjoint import Adjoint
 
 Slopes = Callable[[Mapping[str, Array]], dict[str, Array]]
-Unrolled = tuple[dict[str, Array], Tree, Array]
+Unrolled = tuple[dict[str, Array], Tree, NDArray[np.str_]]
 # Steps of the adjoint equation within the smallest tau, and the most of them.
 _PER_TAU, _MOST_STEPS = 20, 10**5
 
 
 def unroll(problem: Problem, solver: Any, slopes: Slopes, t1: float | None) -> Unrolled:
-    """States at the end, the derivative of the loss, and the packed states."""
+    """States at the end, the derivative of the loss, and the status of each cue.
+
+    The derivative is that of all cues together: where one is not "stopped", it is none.
+    """
     if isinstance(solver, FixedPoint):
         return _Updates(problem).run(solver.max_updates, slopes)
     if isinstance(solver, GradientDescent):
@@ -84,6 +89,14 @@ class _Chain:
         mask = self.problem.clamped.get(name)
         return values if mask is None else np.where(mask, 0.0, values)
 
+    def ended(self, states: Mapping[str, Array]) -> NDArray[np.str_]:
+        """Whether cues diverged, as runs say it."""
+        start, last = (
+            _largest({name: x[name] for name in self.network.dynamic})
+            for x in (self.problem.initial, states)
+        )
+        return _statuses(last <= BLOW_UP * (1.0 + start))
+
 
 class _Updates(_Chain):
     """Layers take their algebraic value one after the other, as `FixedPoint` does it."""
@@ -118,6 +131,12 @@ class _Updates(_Chain):
                 for name in order:
                     seen.append((name, states))
                     states = {**states, name: self.moved(name, states)}
+            for name in order:  # layers with tau = 0 are read as they follow from the last states
+                if layers[name].algebraic:
+                    seen.append((name, states))
+                    states = {**states, name: self.moved(name, states)}
+        if (self.ended(states) != "stopped").any():
+            return states, self.tree, self.ended(states)
         back = {**zero, **slopes(states)}
         for name, before in reversed(seen):
             whole = back[name]
@@ -127,7 +146,7 @@ class _Updates(_Chain):
             system = Adjoint(self.network, before, {})
             for other, part in self.add(system, {name: u / layers[name].leak}).items():
                 back[other] = back[other] + part
-        return states, self.tree, _flat(states)
+        return states, self.tree, _bounded(back)
 
     def moved(self, name: str, states: Mapping[str, Array]) -> Array:
         layer = self.network.layers[name]
@@ -160,11 +179,13 @@ class _Steps(_Chain):
                 force = net.unchecked_force(states, self.inputs)
                 states = {n: x + step * self.free(n, force[n]) for n, x in states.items()}
             last = net.complete(states, self.inputs)
+        if (self.ended(last) != "stopped").any():
+            return last, self.tree, self.ended(last)
         back = self.end(last, slopes)
         for full in reversed(seen):
             u = {n: step * self.free(n, x) for n, x in back.items()}
             self.pull(Adjoint(net, full, {}), u, back)
-        return last, self.tree, _flat(last)
+        return last, self.tree, _bounded(back)
 
     def end(self, last: dict[str, Array], slopes: Slopes) -> dict[str, Array]:
         """The derivative by the last states of layers with tau > 0."""
@@ -213,13 +234,14 @@ class _Flow(_Steps):
                 f"method='unrolled': t1={end:g} are {count} steps of tau / {_PER_TAU}, more than "
                 f"{_MOST_STEPS}: take a smaller t1, or larger tau"
             )
-        traj = simulate(
-            net, problem.given, clamp=problem.clamped, inputs=self.inputs, solver=solver,
-            times=np.linspace(0.0, end, 2 * count + 1), until=None,
-        )  # fmt: skip
-        if len(traj.times) < 2 * count + 1:
-            last = dict(traj.final)
-            return last, self.tree, np.full_like(_flat(last), np.nan)
+        with whole_runs():
+            traj = simulate(
+                net, problem.given, clamp=problem.clamped, inputs=self.inputs, solver=solver,
+                times=np.linspace(0.0, end, 2 * count + 1), until=None,
+            )  # fmt: skip
+        if (traj.statuses != "time_limit").any():
+            early = np.where(traj.statuses == "time_limit", "stopped", traj.statuses)
+            return dict(traj.final), self.tree, early
         systems = (
             Adjoint(net, {n: traj[n][k] for n in net.layers}, {}) for k in range(2 * count, -1, -1)
         )
@@ -234,7 +256,7 @@ class _Flow(_Steps):
                 self.weight = weight * step / 6
                 self.back(system, part)
             a, after = new, before
-        return dict(traj.final), self.tree, _flat(traj.final)
+        return dict(traj.final), self.tree, _bounded(a)
 
     def stride(
         self, a: dict[str, Array], step: float, after: Adjoint, middle: Adjoint, before: Adjoint
@@ -268,5 +290,16 @@ def _sum(start: Mapping[str, Array], *parts: tuple[float, Mapping[str, Array]]) 
     return {n: x + sum(size * part[n] for size, part in parts) for n, x in start.items()}
 
 
-def _flat(states: Mapping[str, Array]) -> Array:
-    return np.concatenate([x.reshape(len(x), -1) for x in states.values()], axis=1)
+def _bounded(back: Mapping[str, Array]) -> NDArray[np.str_]:
+    """Cues whose derivatives grew without limit on the way back have none."""
+    return _statuses(_largest(back) <= checks.LARGEST)
+
+
+def _largest(states: Mapping[str, Array]) -> Array:
+    """The largest size of each cue, (B,); NaN where one is."""
+    sizes = [np.abs(x).reshape(len(x), -1).max(axis=1) for x in states.values()]
+    return np.asarray(np.max(sizes, axis=0))
+
+
+def _statuses(within: NDArray[np.bool_]) -> NDArray[np.str_]:
+    return np.where(within, "stopped", "diverged")

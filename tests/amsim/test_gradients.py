@@ -262,6 +262,16 @@ def test_the_contrastive_gradient_is_that_of_the_difference_of_energies() -> Non
     assert inner(found.parameters, along) == pytest.approx(slope(net, along, energies), rel=1e-6)
 
 
+class Everything:
+    """A loss that reads all layers."""
+
+    def value(self, states: Mapping[str, Array]) -> Array:
+        return np.sum([np.sin(x).sum(axis=-1) for x in states.values()], axis=0)
+
+    def gradient(self, states: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: np.cos(x) for name, x in states.items()}
+
+
 @pytest.mark.parametrize("solver", [am.FixedPoint(3), am.GradientDescent(0.3, 4)], ids=repr)
 @pytest.mark.parametrize("tau", [0.0, 0.1])
 def test_unrolled_gradients_are_those_of_what_the_updates_end_with(solver: Any, tau: float) -> None:
@@ -272,13 +282,13 @@ def test_unrolled_gradients_are_those_of_what_the_updates_end_with(solver: Any, 
     start: Mapping[str, Array] = {"visible": cues}
     if tau:
         start = {**start, "hidden": np.ones((3, 4))}
-    found = gradient(net, start, LOSS, clamp={"visible": clamp}, method="unrolled", solver=solver)
+    every, clamps = Everything(), {"visible": clamp}
+    found = gradient(net, start, every, clamp=clamps, method="unrolled", solver=solver)
     assert found.status == "stopped"
-    clamps = {"visible": clamp}
 
     def loss(net: am.Network) -> float:
         traj = am.simulate(net, start, clamp=clamps, solver=solver, until=None)
-        return float(np.sum(LOSS.value(traj.final)))
+        return float(np.sum(every.value(traj.final)))
 
     assert found.loss == pytest.approx(loss(net), rel=1e-12)
     along = direction(net, 3)
@@ -392,6 +402,54 @@ def test_cues_that_diverge_are_left_out_and_said(method: str) -> None:
         for key, value in part.items():
             np.testing.assert_allclose(value, alone.parameters[name][key], rtol=1e-6, atol=1e-12)
     assert found.loss == pytest.approx(alone.loss)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"solver": am.FixedPoint(60)}, {"solver": am.GradientDescent(0.3, 30)}, {"t1": 3.0}],
+    ids=["updates", "steps", "trajectory"],
+)
+@pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")  # of a flow without bound
+def test_cues_that_diverge_are_left_out_of_unrolled_gradients(how: Any) -> None:
+    layers = {"visible": am.Layer(1, am.Identity()), "hidden": am.Layer(1, am.RectifiedPower(3), 0)}
+    net = am.Network(layers, [am.Dense([[0.5]])])
+    cues, targets = np.array([[1.0], [90.0], [0.5]]), np.array([[0.2], [0.0], [0.1]])
+    with pytest.warns(SettlingWarning, match="2 of 3 cues"):
+        found = gradient(net, cues, SquaredError("visible", targets), method="unrolled", **how)
+    assert found.statuses.tolist() == ["stopped", "diverged", "stopped"]
+    rest = [0, 2]
+    alone = gradient(
+        net, cues[rest], SquaredError("visible", targets[rest]), method="unrolled", **how
+    )
+    assert found.loss == pytest.approx(alone.loss)
+    assert inner(alone.parameters, alone.parameters) > 0
+    assert relative(found.parameters, alone.parameters) < 1e-6
+    with pytest.warns(SettlingWarning, match="0 of 1 cues"):
+        gone = gradient(net, cues[[1]], SquaredError("visible", 0.0), method="unrolled", **how)
+    assert inner(gone.parameters, gone.parameters) == gone.loss == 0
+
+
+@pytest.mark.parametrize("method", ["implicit", "equilibrium_propagation", "unrolled"])
+def test_losses_without_a_number_or_of_another_shape_are_refused(method: str) -> None:
+    class Given:
+        def __init__(self, value: float, slope: Any) -> None:
+            self.numbers, self.slope = value, slope
+
+        def value(self, states: Mapping[str, Array]) -> float:
+            return self.numbers
+
+        def gradient(self, states: Mapping[str, Array]) -> dict[str, Array]:
+            return {"visible": self.slope(states["visible"])}
+
+    net, cues, clamp = pair()
+    options: Any = {"clamp": clamp, "method": method, "solver": am.FixedPoint(100)}
+    for loss, message in (
+        (Given(np.nan, np.zeros_like), "loss.value is NaN"),
+        (Given(0.0, lambda x: np.full_like(x, np.nan)), "loss.gradient of layer 'visible' is NaN"),
+        (Given(0.0, lambda x: np.zeros(x.shape[::-1])), r"has shape \(9, 3\), its states \(3, 9\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gradient(net, cues, loss, **options)
 
 
 def test_no_linear_system_is_trusted_at_a_bifurcation() -> None:

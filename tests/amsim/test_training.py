@@ -66,7 +66,7 @@ def test_cues_of_several_layers_are_a_mapping() -> None:
     found = train(network(), both, LOSS, **{**options, "clamp": {"visible": [0, 1, 2]}})
     one, other = (x.network.parameters()["hidden-visible"]["weights"] for x in (alone, found))
     np.testing.assert_allclose(one, other, rtol=1e-6)
-    with pytest.raises(ValueError, match="the first axis must be that of the cues"):
+    with pytest.raises(ValueError, match="different batch axes"):
         train(network(), {**both, "hidden": np.zeros((23, 8))}, LOSS, **options)
 
 
@@ -157,12 +157,96 @@ def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path, optimiser: Any) -
     assert not same(whole.network, other.network)
     with pytest.raises(ValueError, match="seed 3, not 4"):
         train(network(), CUES, LOSS, epochs=4, checkpoint=path, **{**options, "seed": 4})
-    smaller = am.dense_am(np.ones((2, 4)), visible=am.Tanh(), hidden=am.Tanh())
-    with pytest.raises(ValueError, match="shapes of this network"):
-        train(smaller, CUES, LOSS, epochs=4, checkpoint=path, **options)
     path.write_bytes(b"none")
     with pytest.raises(ValueError, match=r"training\.npz"):
         train(network(), CUES, LOSS, epochs=4, checkpoint=path, **options)
+
+
+def test_a_checkpoint_is_that_of_one_training_alone(tmp_path: Path) -> None:
+    path, adam = tmp_path / "training.npz", Adam(0.05)
+    options = {**OPTIONS, "optimiser": adam, "checkpoint": path, "learn": {"hidden": ["bias"]}}
+    train(network(), CUES, LOSS, epochs=1, **options)
+    train(network(), CUES, LOSS, epochs=1, **{**options, "clamp": [0, 1, 2]})
+    smaller = am.dense_am(np.ones((2, 4)), visible=am.Tanh(), hidden=am.Tanh(1.5))
+    steeper = network().with_parameters({"hidden": {"beta": 2.0}})  # the shapes are the same
+    others: list[tuple[am.Network, Any, Any, dict[str, Any], str]] = [
+        (smaller, CUES, LOSS, {}, "another network"),
+        (steeper, CUES, LOSS, {}, "another network"),
+        (network(), CUES, LOSS, {"learn": {"hidden": ["beta"]}}, "another network"),
+        (network(), -CUES, LOSS, {}, "another set of cues"),
+        (network(), CUES, SquaredError("visible", 0.0, [3]), {}, "another loss"),
+        (network(), CUES, LOSS, {"optimiser": SGD()}, "another optimiser"),
+        (network(), CUES, LOSS, {"optimiser": Adam(0.1)}, "another optimiser"),
+        (network(), CUES, LOSS, {"clamp": [0, 1]}, "another set of options"),
+        (network(), CUES, LOSS, {"solver": am.FixedPoint(99)}, "another set of options"),
+        (network(), CUES, LOSS, {"batch_size": 8}, "batch_size 7, not 8"),
+        (network(), CUES, LOSS, {"validate": lambda net: 0.0}, "0 of them with a value"),
+    ]
+    for net, cues, loss, changed, message in others:
+        with pytest.raises(ValueError, match=message):
+            train(net, cues, loss, epochs=2, **{**options, **changed})
+    with np.load(path) as file:
+        arrays = dict(file)
+    for name, wrong in (("optimiser_2", None), ("parameters_0", np.ones(3)),
+                        ("best_0", np.full(8, np.nan))):  # fmt: skip
+        changed = {**arrays, name: wrong} if wrong is not None else arrays.copy()
+        if wrong is None:
+            del changed[name]
+        np.savez(path, **changed)
+        with pytest.raises(ValueError, match="checkpoint or is damaged: it"):
+            train(network(), CUES, LOSS, epochs=2, **options)
+
+
+def test_a_training_that_ctrl_c_stops_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**OPTIONS, "epochs": 3, "solver": None, "until": am.Settled(1e-4)}
+    whole, path = train(network(), CUES, LOSS, **options), tmp_path / "training.npz"
+    run, runs = am.dynamics.run.Run, []
+    steps = run.sweep
+
+    def interrupt(*given: Any) -> Any:
+        runs.append(given)
+        if len(runs) == 7:  # in the second epoch
+            raise KeyboardInterrupt
+        return steps(*given)
+
+    monkeypatch.setattr(run, "sweep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), CUES, LOSS, checkpoint=path, **options)
+    monkeypatch.undo()
+    assert path.exists()
+    rest = train(network(), CUES, LOSS, checkpoint=path, **options)
+    assert same(whole.network, rest.network)
+
+
+def test_targets_and_cues_are_of_one_number() -> None:
+    """One row is that of all cues; any other number was that of somebody else's."""
+    one = SquaredError("visible", [[0.5]], units=[3])
+    all_rows = SquaredError("visible", np.full((24, 1), 0.5), units=[3])
+    options = {**OPTIONS, "epochs": 1}
+    assert same(*(train(network(), CUES, x, **options).network for x in (one, all_rows)))
+    for count in (23, 25):
+        with pytest.raises(ValueError, match=r"must fit \(24, 1\)"):
+            train(network(), CUES, SquaredError("visible", np.ones((count, 1)), [3]), **options)
+        with pytest.raises(ValueError, match=r"must fit \(24,\)"):
+            train(network(), CUES, am.learning.CrossEntropy("visible", [0] * count), **options)
+    for cues in (CUES[0], CUES.reshape(4, 6, 4)):
+        with pytest.raises(ValueError, match="cues must have one axis"):
+            train(network(), cues, one, **options)
+
+
+def test_inputs_by_cue_follow_their_cues() -> None:
+    """An input to a clamped-free unit is a bias of its cue."""
+    inputs = np.random.default_rng(4).normal(size=(24, 8))
+    options = {**OPTIONS, "epochs": 1, "optimiser": SGD(0.1), "batch_size": 24}
+    step = gradient(network(), CUES, LOSS, clamp=[0, 1, 2], inputs={"hidden": inputs},
+                    solver=am.FixedPoint())  # fmt: skip
+    found = train(network(), CUES, LOSS, inputs={"hidden": inputs}, **options)
+    moved = found.network.parameters()["hidden"]["bias"]
+    np.testing.assert_allclose(moved, -0.1 * step.parameters["hidden"]["bias"] / 24, rtol=1e-9)
+    with pytest.raises(ValueError, match="inputs must be constant"):
+        train(network(), CUES, LOSS, inputs={"hidden": lambda time: time}, **options)
 
 
 def test_patience_stops_and_the_best_network_is_returned() -> None:

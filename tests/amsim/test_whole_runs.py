@@ -10,17 +10,18 @@ from amsim.experiments.runner.sweep import work
 
 import amsim as am
 from amsim import gallery
+from amsim.interop.rest import Rest
 from amsim.progress import whole_runs
 
 UNIT = [(0, {}, np.random.SeedSequence(0))]
 
 
+def interrupt(*_: Any) -> int:
+    raise KeyboardInterrupt
+
+
 def interrupted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C during the first step of every run of the integrator."""
-
-    def interrupt(*_: Any) -> int:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("amsim.dynamics.two_layer.TwoLayerRun.sweep", interrupt)
     monkeypatch.setattr("amsim.dynamics.run.Run.compile", lambda run: None)
 
@@ -43,10 +44,34 @@ def test_what_needs_whole_runs_takes_no_half_ones(monkeypatch: pytest.MonkeyPatc
     assert rows == []
 
 
-def test_binary_recalls_that_have_to_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
+def test_what_goes_on_from_the_end_of_a_run_takes_no_half_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A gradient, a training and a verdict would be those of cues that had not settled."""
+    patterns = am.patterns.random(2, 8, seed=0)
+    net, loss = am.dense_am(patterns), am.learning.SquaredError("visible", 0.0)
+    chain = am.Network({"visible": am.Layer(8, am.Identity())}, [])
+    interrupted_at_once(monkeypatch)
+    start = {"visible": patterns[:1], "hidden": np.zeros((1, 2))}
+    options: list[dict[str, Any]] = [
+        {}, {"method": "equilibrium_propagation"}, {"method": "unrolled", "t1": 1.0}
+    ]  # fmt: skip
+    for each in options:
+        with pytest.raises(KeyboardInterrupt):
+            am.learning.gradient(net, start, loss, **each)
+    with pytest.raises(KeyboardInterrupt):
+        am.learning.train(net, patterns, loss)
+    with pytest.raises(KeyboardInterrupt):
+        am.suggest_beta(patterns, cues=patterns, solver=am.ExponentialIntegrator())
+    rest = Rest(net, None, None, am.Settled(), None)
+    with pytest.raises(KeyboardInterrupt):
+        rest.states(net.parameters(), patterns)
+    monkeypatch.setattr("amsim.dynamics.heun_runs._AnyNetwork.walk", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        am.learning.chain_gradient(chain, patterns, patterns, temperature=1.0, t1=0.1)
 
+
+def test_binary_recalls_that_have_to_be_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = am.binary.BinaryMemory(np.array([[1, 1, -1], [1, -1, 1]]))
     hopfield = am.binary.TwoStateNetwork(np.eye(3)[::-1])
     monkeypatch.setattr("amsim.binary.loops.one_by_one", interrupt)
