@@ -2,6 +2,7 @@
 
     uv run --group browser python benchmarks/explore.py            # the page, recalls in Python
     uv run --group browser python benchmarks/explore.py --site     # the built site, in the browser
+    uv run --group browser python benchmarks/explore.py --picture docs/explore.png   # what it shows
 
 A slider moves. The picture is there with the first frame after the new recall was drawn, the
 verdict on its certificate once no question is under way, by the clock of the page.
@@ -73,13 +74,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--site", nargs="?", const="build/site", help="of a built site, there")
     parser.add_argument("--moves", type=int, default=30)
+    parser.add_argument("--picture", metavar="FILE.png", help="of the page, and measure nothing")
+    parser.add_argument("--width", type=int, default=1280, help="of the window, in pixels")
+    parser.add_argument("--dark", action="store_true", help="as on a system with dark colours")
     given = parser.parse_args()
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with served(given.site) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page = browser.new_page(
+            viewport={"width": given.width, "height": 900},
+            color_scheme="dark" if given.dark else "light",
+        )
         page.goto(address)
         page.locator("#explore[aria-busy=false]").wait_for()
+        if given.picture:
+            page.screenshot(path=given.picture, full_page=True)
+            return
         print(f"{'ms':12}{'picture':>16}{'certificate':>16}")
         print(f"{'slider':12}" + "  median longest" * 2)
         for name in ("beta", "tau_hidden", "delay", "jitter", "drop", "quantum"):
