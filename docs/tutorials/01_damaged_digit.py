@@ -40,6 +40,8 @@ print(stored.shape, cues.shape)
 # themselves by a *softmax*, which favours the most excited one, and each draws
 # its digit back onto the features, by as much as its share. The number `beta`
 # says how strongly the softmax favours the winner.
+#
+# `dense_am` builds this network, a *dense associative memory*.
 
 # %%
 net = am.dense_am(stored, hidden=am.Softmax(beta=0.75), tau_hidden=0.1)
@@ -74,7 +76,9 @@ am.plot.overview(traj, stored[:8])
 # "Settled" says only that nothing moves any more. Whether that is the right
 # digit is another question. The **overlap** of a state with a pattern answers
 # it: the mean over the pixels of state times pattern, which is 1 for the
-# pattern itself and near 0 for one that has nothing to do with it.
+# pattern itself and near 0 for one that has nothing to do with it. (Digits have
+# something to do with each other: they share their white border, and two of
+# these overlap by 0.5 in the mean.)
 
 # %%
 overlap = traj.overlap(stored)  # axes: recorded times, cues, stored digits
@@ -84,7 +88,8 @@ print("after ", own[-1].round(2))
 
 # %% [markdown]
 # What happens to a cue that is like no digit at all? It comes to rest just as
-# well, at whatever it happened to be most similar to.
+# well, at whatever it happened to be most similar to; `nearest` says which
+# digit that is.
 
 # %%
 noise = am.patterns.random(1, 64, seed=3)
@@ -105,7 +110,8 @@ am.plot.recall(
 #
 # How much damage can a cue take? Change `flip` and see where recalls begin to
 # fail. Look at the cues that fail: which stored digit were they most similar
-# to before the recall began?
+# to before the recall began? `am.patterns.overlap(cues, stored)` has a row for
+# each cue.
 
 # %%
 for flip in (0.1, 0.2, 0.3, 0.4):

@@ -38,6 +38,9 @@ net = am.dense_am(stored, hidden=am.Softmax(beta=0.75), tau_hidden=0.3)
 # cue one delay late; until then the features forget. The recall becomes slower,
 # and ends at the same place. With a delay of 2 it has an echo: what the features
 # lost in the beginning comes back once more, a round later.
+#
+# Delays need the event-driven solver of tutorial 4: a unit sends its output when
+# that has moved by a *quantum*, here 0.01 for features and 0.001 for memories.
 
 # %%
 start = {"visible": cue, "hidden": np.zeros(20)}
@@ -54,12 +57,14 @@ ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
 # %% [markdown]
-# `analyse` says whether that is luck. It looks at the network close to the
-# recalled state and computes two numbers: by how much a small change is
-# multiplied when it goes once from the features to the memories and back
-# (`sigma`), and the same if no contributions of different signs could cancel
-# (`rho`). Below 1, a change gets smaller with every round, however late the
-# round ends.
+# `analyse` says whether that is luck. It needs the recalled state to many
+# digits, hence the tolerance of 1e-10. It looks at the network close to that
+# state and computes two numbers: by how much a small change is multiplied when
+# it goes once from the features to the memories and back (`sigma`), and the same
+# if no contributions of different signs could cancel (`rho`). Below 1, a change
+# gets smaller with every round, however late the round ends. The last lines ask
+# that for delays of four kinds; `proven` means for all delays of the kind,
+# however long.
 
 # %%
 rest = am.simulate(net, cue, until=am.Settled(1e-10)).final
@@ -93,7 +98,9 @@ print(f"predicted: stable up to a delay of {critical:.2f}")
 
 # %% [markdown]
 # Does it happen? Start near 0, event by event, with the negative link late by
-# somewhat less and somewhat more than predicted.
+# somewhat less and somewhat more than predicted. With `scope="link"` each link
+# has a delay of its own, and with `until=None` the run goes on to the last time,
+# at rest or not.
 
 # %%
 start = {"visible": [0.1, 0.05], "hidden": [0.08, -0.1]}
@@ -163,7 +170,8 @@ ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
 # %% [markdown]
-# A slow normaliser lets the memory run away from what was stored.
+# An overlap above 1 is a state larger than the pattern: a slow normaliser lets the
+# memory run away from what was stored.
 #
 # ## Your turn
 #

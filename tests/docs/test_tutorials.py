@@ -17,6 +17,8 @@ def damaged_digit(found):
     assert found["traj"].status == found["lost"].status == "settled"
     assert (found["own"][-1] > 0.99).all() and (found["own"][0] < 0.7).all()
     assert (found["noise"] == found["stored"]).mean(axis=1).max() < 0.8  # like no digit at all
+    others = found["stored"] @ found["stored"].T / 64
+    assert others[~np.eye(20, dtype=bool)].mean() == pytest.approx(0.5, abs=0.02)
 
 
 def landscape(found):
