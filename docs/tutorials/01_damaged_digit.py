@@ -96,7 +96,7 @@ noise = am.patterns.random(1, 64, seed=3)
 lost = am.simulate(net, noise[0])
 found = int(lost.nearest(stored).index)
 print(
-    f"{lost.status}: digit {found},",
+    f"{lost.status}: number {found} of the stored,",
     f"overlap {lost.overlap(stored)[-1, found]:.2f}",
 )
 

@@ -45,6 +45,11 @@ plan = hw.compile(net, chip="loihi2", weight_bits=8)
 print(plan)
 
 # %% [markdown]
+# A `period` is the number of steps of the chip in which all layers have their
+# turn once; in some of them the memories exchange messages with the unit that
+# computes the sum of their softmax. It advances the time by `dt`, in units of
+# the features' time constant, and a recall takes `steps` steps at most.
+#
 # ## The same recall, in integers
 #
 # `run` steps through the plan in the emulator. Do the integers end where the
@@ -60,7 +65,8 @@ print("farthest pixel of each cue:", apart.round(6))
 # Nearly to the last bit: digits are -1 and +1, which integers hold exactly. What
 # if the stored values are gray, and weights have few bits? Then they are
 # rounded, and so is what is recalled. These are random gray images. Their lengths
-# differ, so the memories compare by distance, not by product; and the cues are
+# differ, so the memories compare by distance, not by product
+# (`similarity="euclidean"`); and the cues are
 # noisy, so `cue_limit` tells the proof how large their values may be.
 
 # %%
