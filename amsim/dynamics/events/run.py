@@ -27,7 +27,7 @@ from .bounds import messages_keep_apart
 from .changes import Changes
 from .cue import begin_state, jumps_of, outputs_in, registers_of, starts, states_in
 from .engine import leak, loop, slots, window_loop, windows
-from .engine.state import CROWDED, FLOODED, FULL, MANY, MESSAGE, PACKET, QUIET, STOPPED
+from .engine.state import CROWDED, FLOODED, FULL, MANY, MESSAGE, QUIET, STOPPED
 from .layout import Layout, lay_out
 from .layout.arrays import Floats, Ints
 from .layout.populations import unit_slices
@@ -289,15 +289,15 @@ class Run:
         if ended != FULL:
             return
         if self.windows is not None or state.run["messages"][0] == len(state.messages):
-            messages = np.concatenate([state.messages, np.zeros_like(state.messages)])
-            self.state = state._replace(messages=messages)
+            messages = state.messages
+            self.state = state._replace(messages=windows.longer(messages, len(messages)))
             return
         spare = max(ON_THE_WAY, int(self.layout.rules["limit"][0])) - len(state.queue)
         if spare <= 0:
             self.code, self.why = MAX_EVENTS, _FLOODED
             return
-        more = np.zeros(min(spare, len(state.queue)), PACKET)
-        self.state = state._replace(queue=np.concatenate([state.queue, more]))
+        queue = windows.longer(state.queue, min(spare, len(state.queue)))
+        self.state = state._replace(queue=queue)
 
 
 def _solution(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,9 +139,14 @@ def grown(windows: Windows, ended: int) -> Windows:
         FLOODED: ("arrivals", "before_in_cell", "placed", "owners", "placed_owners", "order"),
     }
     parts = {name: getattr(windows, name) for name in names[ended]}
-    return windows._replace(
-        **{name: np.concatenate([part, np.zeros_like(part)]) for name, part in parts.items()}
-    )
+    return windows._replace(**{name: longer(part, len(part)) for name, part in parts.items()})
+
+
+def longer(array: NDArray[Any], more: int) -> NDArray[Any]:
+    """An array with so many zeros behind it, which take no memory before something is written."""
+    found = np.zeros(len(array) + more, array.dtype)
+    found[: len(array)] = array
+    return found
 
 
 def _by_receiver(layout: Layout, outputs: Floats) -> Floats:
