@@ -124,13 +124,14 @@ def test_the_driver_is_killed(tmp_path, marks, jobs):
 
 def test_a_worker_is_killed(tmp_path, marks):
     out = tmp_path / "run"
-    # Long units: each of those in flight is measured again in a process of its own.
-    options = {"seconds": 0.2, "repeats": 1, "marks": str(marks)}
+    # Long units, and few: each of those in flight is measured again in a process of its own.
+    options = {"seconds": 0.5, "x": [0, 1, 2, 3, 4], "y": [0.5], "repeats": 1, "marks": str(marks)}
     with start(out, jobs=2, **options) as driver:
-        until(lambda: lines(out) >= 3)
+        until(lambda: lines(out) >= 2 and len(workers(marks)) == 2)
         os.kill(min(workers(marks) - {driver.pid}), signal.SIGKILL)
         _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 0, errors
+    assert lines(out) == 5  # the driver itself went on, also with what was in flight
     check(out, options, run(Design.of(EXPERIMENT, **options), out, resume=True))
 
 
@@ -290,14 +291,15 @@ def test_damage_is_counted(finished_run):
     assert damaged(out / "units.jsonl") == 0
 
 
-def test_a_dask_worker_is_lost(tmp_path, marks):
+def test_a_dask_worker_is_lost_and_then_the_scheduler(tmp_path, marks):
+    """One cluster for both: the first run is finished all the same, the second is one error."""
     distributed = pytest.importorskip("distributed", reason="Dask is in the extra 'cluster'")
-    out = tmp_path / "run"
-    options = {**OPTIONS, "marks": str(marks)}
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1",
         silence_logs=50,
     ) as cluster:  # fmt: skip
+        out = tmp_path / "lost worker"
+        options = {**OPTIONS, "marks": str(marks)}
         with start(out, scheduler=cluster.scheduler_address, **options) as driver:
             until(lambda: lines(out) >= 3)
             os.kill(min(workers(marks)), signal.SIGKILL)
@@ -305,22 +307,16 @@ def test_a_dask_worker_is_lost(tmp_path, marks):
         assert driver.returncode == 0, errors
         assert len(workers(marks)) >= 2
         data = run(Design.of(EXPERIMENT, **options), out, resume=True)
-    check(out, options, data)
-    assert re.match("tcp://", read_record(out)["sessions"][0]["scheduler"])
+        check(out, options, data)
+        assert re.match("tcp://", read_record(out)["sessions"][0]["scheduler"])
 
-
-def test_a_scheduler_that_goes_is_one_error_without_logs_of_dask(tmp_path, marks):
-    distributed = pytest.importorskip("distributed", reason="Dask is in the extra 'cluster'")
-    out = tmp_path / "run"
-    options = {"seconds": 0.3, "repeats": 3, "marks": str(marks)}
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1",
-        silence_logs=50,
-    ) as cluster:  # fmt: skip
+        out = tmp_path / "lost scheduler"
+        options = {"seconds": 0.3, "repeats": 3, "marks": str(marks)}
         driver = start(out, scheduler=cluster.scheduler_address, silence=1.0, **options)
         until(lambda: lines(out) >= 2)
         cluster.close()
         _, errors = driver.communicate(timeout=120)
+    # A scheduler that goes is one error, without logs of Dask.
     assert driver.returncode == 1
     assert "distributed." not in errors.partition("Traceback")[0]
     assert "PoolError: " in errors.splitlines()[-1]
