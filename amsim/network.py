@@ -31,6 +31,7 @@ from .parameters import Given, Tree, energy_gradient, parameter_tree, replaced
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
+_Acting = tuple[HyperSynapse, tuple[int, ...]]
 _SYMMETRIC_PART = (
     "there is no energy; pass symmetric_part=True for that of the symmetric part of the couplings, "
     "which the dynamics does not descend"
@@ -422,12 +423,12 @@ class Network:
         self, states: Mapping[str, Array], inputs: States | None = None
     ) -> dict[str, Array]:
         """`force` for integrators: no validation, and NaN in gives NaN out."""
-        full = self._complete(states, inputs)
-        active = self._activate(full)
+        full, active = self._follow(states, inputs)
+        active |= {n: x.lagrangian.activation(full[n]) for n, x in self._followers.items()}
         return {
             name: layer.leak * (self._external(name, inputs) - full[name])
             + self.synaptic_force(name, active)
-            for name, layer in self.dynamic.items()
+            for name, layer in self._leaders.items()
         }
 
     def parameter_gradient(
@@ -514,7 +515,7 @@ class Network:
     def pack(self, states: Mapping[str, Array]) -> Array:
         """Flatten the dynamic layers of (*batch, *shape) states into one array (*batch, N)."""
         parts = []
-        for name, layer in self.dynamic.items():
+        for name, layer in self._leaders.items():
             state = states[name]
             parts.append(state.reshape(*state.shape[: state.ndim - len(layer.shape)], layer.size))
         return np.concatenate(parts, axis=-1)
@@ -522,7 +523,7 @@ class Network:
     def unpack(self, vector: Array) -> dict[str, Array]:
         """The inverse of `pack`: (*batch, N) back to one array per dynamic layer (views)."""
         states, start = {}, 0
-        for name, layer in self.dynamic.items():
+        for name, layer in self._leaders.items():
             part = vector[..., start : start + layer.size]
             states[name] = part.reshape(*vector.shape[:-1], *layer.shape)
             start += layer.size
@@ -550,16 +551,31 @@ class Network:
         return bias if inputs is None or name not in inputs else bias + np.asarray(inputs[name])
 
     def _complete(self, states: Mapping[str, Array], inputs: States | None) -> dict[str, Array]:
-        full = {name: states[name] for name in self.dynamic}
-        active = {name: self.layers[name].lagrangian.activation(x) for name, x in full.items()}
+        return self._follow(states, inputs)[0]
+
+    def _follow(
+        self, states: Mapping[str, Array], inputs: States | None
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """States of all layers, and activations of the dynamic ones."""
+        full = {name: states[name] for name in self._leaders}
+        active = {n: layer.lagrangian.activation(full[n]) for n, layer in self._leaders.items()}
         batch = self._batch(full)
-        for name, layer in self.layers.items():
-            if layer.algebraic:
-                drive = self.synaptic_force(name, active) / layer.leak
-                # A layer that no synapse reaches has the batch axes of the others, too.
-                rest = np.zeros((*batch, *layer.shape), _precision(active))
-                full[name] = rest + self._external(name, inputs) + drive
-        return {name: full[name] for name in self.layers}
+        for name, layer in self._followers.items():
+            drive = self.synaptic_force(name, active) / layer.leak
+            # A layer that no synapse reaches has the batch axes of the others, too.
+            rest = np.zeros((*batch, *layer.shape), _precision(active))
+            full[name] = rest + self._external(name, inputs) + drive
+        return {name: full[name] for name in self.layers}, active
+
+    @cached_property
+    def _leaders(self) -> dict[str, Layer]:
+        """`dynamic`, for loops: a mapping that is no dict looks every name up."""
+        return dict(self.dynamic)
+
+    @cached_property
+    def _followers(self) -> dict[str, Layer]:
+        """The layers with tau = 0."""
+        return {name: layer for name, layer in self.layers.items() if layer.algebraic}
 
     def _activate(self, full: Mapping[str, Array]) -> dict[str, Array]:
         return {
@@ -567,23 +583,33 @@ class Network:
         }
 
     def _batch(self, states: Mapping[str, Array]) -> tuple[int, ...]:
-        name, layer = next(iter(self.dynamic.items()))
+        name, layer = next(iter(self._leaders.items()))
         return states[name].shape[: states[name].ndim - len(layer.shape)]
 
     def synaptic_force(self, name: str, active: Mapping[str, Array]) -> Array:
         """Sum of the forces on one layer by the synapses whose sources are in `active`."""
         total: Array = np.zeros(self.layers[name].shape, _precision(active))
-        for synapse in self.synapses:
+        for synapse, acting in self._acting_on(name, frozenset(active)):
             slots = [active.get(other) for other in synapse.between]
-            acting = [
-                slot
-                for slot, read in synapse.dependencies()
-                if synapse.between[slot] == name and active.keys() >= set(read)
-            ]
             whole = len(acting) == len(slots)  # all at once: they may share what they compute
             for force in synapse.force(*slots) if whole else _each(synapse, acting, slots):
                 total = total + force
         return total
+
+    def _acting_on(self, name: str, known: frozenset[str]) -> list[_Acting]:
+        """The synapses on a layer that read known layers alone, each with the slots it acts on."""
+        if (name, known) not in self._acting:
+            self._acting[name, known] = [
+                (synapse, slots)
+                for synapse in self.synapses
+                if (slots := tuple(_slots(synapse, name, known)))
+            ]
+        return self._acting[name, known]
+
+    @cached_property
+    def _acting(self) -> dict[tuple[str, frozenset[str]], list[_Acting]]:
+        """What `_acting_on` found: solvers ask at every evaluation."""
+        return {}
 
     def _residual_derivative(self, flat: Mapping[str, Array]) -> Array:
         """d(-dE/dg)/dx for all layers, algebraic ones too: (batch, N, N)."""
@@ -700,6 +726,13 @@ def _each(
     synapse: HyperSynapse, slots: Sequence[int], activations: Sequence[Array | None]
 ) -> Iterator[Array]:
     return (synapse.force_on(slot, activations) for slot in slots)
+
+
+def _slots(synapse: HyperSynapse, name: str, known: frozenset[str]) -> Iterator[int]:
+    """The slots of a layer on which a synapse acts that reads known layers alone."""
+    for slot, read in synapse.dependencies():
+        if synapse.between[slot] == name and known.issuperset(read):
+            yield slot
 
 
 def _reads_itself(synapse: HyperSynapse, name: str) -> bool:

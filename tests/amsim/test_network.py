@@ -383,6 +383,26 @@ def test_force_is_tau_times_velocity_and_narrow_states_are_widened() -> None:
     assert two_layer().energy(whole) == two_layer().energy(floats)
 
 
+class Counted(Identity):
+    """Identity units that count how often they are asked."""
+
+    calls = 0
+
+    def activation(self, x: npt.ArrayLike) -> Array:
+        type(self).calls += 1
+        return super().activation(x)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+def test_a_force_asks_for_each_activation_once(tau: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counted, "calls", 0)
+    net = dense_am(np.eye(2, 3), visible=Counted(), hidden=Counted(), tau_hidden=tau)
+    states = {n: np.ones(layer.shape) for n, layer in net.dynamic.items()}
+    force = net.unchecked_force(states)
+    assert Counted.calls == 2
+    assert force["visible"].tolist() == [0.0, 0.0, -1.0]
+
+
 def test_settings_cannot_change_behind_the_layer() -> None:
     tau, bias = np.array([1.0, 2.0]), np.array([0.5, 0.5])
     layer = Layer(2, Tanh(), tau=tau, bias=bias)
