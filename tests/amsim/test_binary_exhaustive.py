@@ -171,20 +171,23 @@ def test_all_units_at_once(separation: Any, rule: str, staleness: int) -> None:
             states, rule=name, order="parallel", staleness=staleness, record=True
         )
         assert set(recall.statuses) <= {"settled", "cycle"}
-        sweeps = recall.checks // size
-        past = in_parallel(wanted, states, staleness, int((sweeps + recall.period).max()))
-        energy = memory.energy(past)
-        for b in range(len(states)):
-            run = past[: sweeps[b] + 1, b]
-            assert_array_equal(recall.final[b], run[-1])
-            assert recall.flips[b] == (run[1:] != run[:-1]).sum()
-            assert_allclose(recall.energy[: len(run), b], energy[: len(run), b], rtol=1e-14)
-            # The period is the smallest shift that maps the end of the run onto itself.
-            period = recall.period[b]
-            later = past[sweeps[b] - staleness : sweeps[b] + period + 1, b]
-            repeats = [(later[k:] == later[: len(later) - k]).all() for k in range(1, period + 1)]
-            assert repeats[-1] and not any(repeats[:-1])
-            assert (recall.statuses[b] == "settled") == (period == 1)
+        sweeps, period = recall.checks // size, recall.period
+        past = in_parallel(wanted, states, staleness, int((sweeps + period).max()))
+        time = np.arange(len(past))[:, None]
+        ran = time <= sweeps
+        assert_array_equal(recall.final, past[sweeps, np.arange(len(states))])
+        changed = (past[1:] != past[:-1]).sum(axis=2)
+        assert_array_equal(recall.flips, (changed * ran[1:]).sum(axis=0))
+        rows = int(sweeps.max()) + 1
+        energy = np.where(ran, memory.energy(past), 0.0)[:rows]
+        assert_allclose(np.where(ran[:rows], recall.energy[:rows], 0.0), energy, rtol=1e-14)
+        # The period is the smallest shift that maps the end of the run onto itself.
+        for shift in range(1, int(period.max()) + 1):
+            same = (past[shift:] == past[:-shift]).all(axis=2)
+            within = (time >= sweeps - staleness) & (time + shift <= sweeps + period)
+            repeats = (same | ~within[:-shift]).all(axis=0)
+            assert repeats[period == shift].all() and not repeats[period > shift].any()
+        assert_array_equal(recall.statuses == "settled", period == 1)
 
 
 @pytest.mark.parametrize("separation", FUNCTIONS, ids=repr)
