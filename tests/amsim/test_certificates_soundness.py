@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def fixed_point(net: am.Network, start: Array) -> dict[str, Array]:
     return am.simulate(net, start, until=am.Settled(1e-12)).final
 
 
+@cache
 def networks() -> dict[str, tuple[am.Network, Array]]:
     """Networks, and starts that lead to the state to certify."""
     binary = am.patterns.random(8, 20, seed=1)
@@ -170,26 +172,45 @@ def networks() -> dict[str, tuple[am.Network, Array]]:
     }
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("scope", ["link", "broadcast"])
-@pytest.mark.parametrize("name", networks())
-def test_no_execution_from_a_certified_box_ends_elsewhere(
-    name: str, scope: Any, schedule: str
-) -> None:
+@cache
+def certified_box(name: str, scope: Any) -> tuple[dict[str, Any], Array]:
+    """Of the certified cue that is nearest to failing, with the widest box; and the target."""
     net, start = networks()[name]
     target = fixed_point(net, start)
     rng = np.random.default_rng(5)
     direction = rng.choice([-1.0, 1.0], (24, len(start))) * rng.random((24, 1)) ** 2
     certificate = certify(net, target["visible"] + 3 * direction, target, scope)
     assert certificate.holds.any(), certificate.message
-    # The certified cue with the widest box is the one nearest to failing.
     widths = np.where(
         certificate.holds, np.ptp(np.stack(certificate.box["visible"]), axis=0).sum(axis=1), 0
     )
     widest = int(widths.argmax())
     box = {n: (lo[widest], hi[widest]) for n, (lo, hi) in certificate.box.items()}
-    end = distances(net, box, target["visible"], scope=scope, schedule=schedule)
+    return box, target["visible"]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("scope", ["link", "broadcast"])
+@pytest.mark.parametrize("name", networks())
+def test_no_execution_from_a_certified_box_ends_elsewhere(
+    name: str, scope: Any, schedule: str
+) -> None:
+    (net, _), (box, target) = networks()[name], certified_box(name, scope)
+    end = distances(net, box, target, scope=scope, schedule=schedule)
     assert end.max() < 1e-4
+
+
+@cache
+def box_of_the_radius(name: str, scope: Any) -> tuple[dict[str, Any], Array]:
+    """Of all cues within the certified radius; and the target."""
+    net, start = networks()[name]
+    target = fixed_point(net, start)["visible"]
+    r = radius(net, target, scope)
+    assert r > 0.01
+    box = certify(net, target + r * np.sign(start) * [[1], [-1]], target, scope).box
+    hull = {n: (lo.min(axis=0), hi.max(axis=0)) for n, (lo, hi) in box.items()}
+    assert np.ptp(np.stack(hull["visible"]), axis=0).min() >= 2 * r * (1 - 1e-9)
+    return hull, target
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -198,13 +219,7 @@ def test_no_execution_from_a_certified_box_ends_elsewhere(
 def test_no_execution_from_within_the_radius_ends_elsewhere(
     name: str, scope: Any, schedule: str
 ) -> None:
-    net, start = networks()[name]
-    target = fixed_point(net, start)["visible"]
-    r = radius(net, target, scope)
-    assert r > 0.01
-    box = certify(net, target + r * np.sign(start) * [[1], [-1]], target, scope).box
-    hull = {n: (lo.min(axis=0), hi.max(axis=0)) for n, (lo, hi) in box.items()}
-    assert np.ptp(np.stack(hull["visible"]), axis=0).min() >= 2 * r * (1 - 1e-9)
+    (net, _), (hull, target) = networks()[name], box_of_the_radius(name, scope)
     end = distances(net, hull, target, scope=scope, schedule=schedule)
     assert end.max() < 1e-4
 

@@ -555,6 +555,8 @@ class TestInterrupt:
             "    os.write(2, b'under way\\n')\n"
             "    time.sleep(1)\n"
             "Progress.update = slowly\n"
+            "from matplotlib.figure import Figure\n"
+            "Figure.savefig = lambda _, file, **__: file.write(b'undrawn')\n"
             "from amsim.cli import main\n"
             "sys.exit(main(sys.argv[1:]))\n"
         )

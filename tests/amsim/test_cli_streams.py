@@ -215,7 +215,7 @@ def test_a_process_of_its_own(
     line = ["/bin/sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "amsim"]
     try:
         done = subprocess.run(
-            [*line, *forks.arguments("stability", tmp_path)],
+            [*line, *forks.arguments("list", tmp_path)],
             stdout=writer if code == 0 else None,
             stderr=subprocess.PIPE,
             timeout=120,

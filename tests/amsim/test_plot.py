@@ -215,7 +215,7 @@ def test_pyplot_is_never_touched(tmp_path):
         "p = am.patterns.random(2, 16)\n"
         "run = am.simulate(am.dense_am(p), p, solver=am.FixedPoint())\n"
         "plot.overview(run, p).savefig(sys.argv[1])\n"
-        "plot.trajectory(run).savefig(sys.argv[1])\n"
+        "run.plot().savefig(sys.argv[1])\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "figure.png")], check=True)
