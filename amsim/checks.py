@@ -118,11 +118,28 @@ def plain(what: str, value: Any) -> NDArray[Any]:
     if hasattr(value, "toarray"):
         raise TypeError(f"{what} is a sparse array: pass its toarray()")
     try:
-        return np.asarray(value)
+        found = np.asarray(value)
     except Exception:  # rows of different lengths; whatever __array__ of a foreign object raises
         raise ValueError(
             f"{what} must be an array of numbers with rows of one length, got {shown(value)}"
         ) from None
+    if found.dtype.kind in "iuf" and isinstance(value, (list, tuple)) and _holds_booleans(value):
+        raise TypeError(f"{what} has booleans among its numbers: write 1 and 0, if those are meant")
+    return found
+
+
+def _holds_booleans(rows: Sequence[Any]) -> bool:
+    """Whether True or False stands among numbers, which NumPy would read as 1 or 0."""
+    kinds = set(map(type, rows))
+    if kinds & {bool, np.bool_}:
+        return True
+    if kinds <= {int, float}:
+        return False
+    return any(
+        row.dtype.kind == "b" if isinstance(row, np.ndarray) else _holds_booleans(row)
+        for row in rows
+        if isinstance(row, (list, tuple, np.ndarray))
+    )
 
 
 def owned(value: NDArray[Any]) -> NDArray[Any]:

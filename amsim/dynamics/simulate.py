@@ -112,8 +112,8 @@ def simulate(
         `Trajectory.crossings`; a `Watch` may also choose a direction, and stop the cue.
     callback : callable, optional
         callback(time, states) is called at the recorded times, in order, with states of all cues
-        (*batch, *shape) by layer; where it returns what is true, all cues stop. It gets the times
-        of some units of tau together.
+        (*batch, *shape) by layer; where it returns True, all cues stop, and they go on after
+        False or None. It gets the times of some units of tau together.
     record : True, layer names, or mapping of names, default True
         What is kept at the recorded times: all states; those of some layers; or by name. The name
         of a layer stands for some of its units, by a slice, a mask or indices (True: all); another

@@ -278,7 +278,7 @@ class Watcher:
             return
         start, stop, left, right = times[k], times[k + 1], values[k], values[k + 1]
         if looks.straight:
-            moments = start + left / (left - right) * (stop - start)
+            moments = start + _share(left, right) * (stop - start)
         else:
 
             def beyond(time: Array, which: Ints) -> Array:
@@ -300,11 +300,9 @@ class Watcher:
             state = read(name)
             return state.reshape(*self.batch, *state.shape[1:]).copy()
 
-        return bool(
-            self.callback(
-                self.problem.t0 + time, _States(self.problem.network.layers, cache(shown))
-            )
-        )
+        states = _States(self.problem.network.layers, cache(shown))
+        found = self.callback(self.problem.t0 + time, states)
+        return found is not None and checks.flag("callback: what it returns", found)
 
     def forget_after(self, time: float) -> None:
         """Drop crossings that come after the callback has stopped the run."""
@@ -351,6 +349,13 @@ class Watched:
     def look(self, looks: Looks, part: Problem) -> dict[int, Any]:
         """As `Watcher.look`."""
         return self.watcher.look(looks, self.cues, part)
+
+
+def _share(left: Array, right: Array) -> Array:
+    """Where lines from `left` to `right` cross 0, from 0 to 1; halfway if both are infinite."""
+    with np.errstate(invalid="ignore"):
+        share = 0.5 * left / (0.5 * left - 0.5 * right)  # a difference of large numbers is finite
+    return np.where(np.isnan(share), 0.5, share)
 
 
 def _rows(looks: Looks, places: Ints) -> Read:
@@ -402,8 +407,13 @@ def _values(name: str, watch: Watch, times: Array, states: _States) -> Array:
 def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
     """What a function returned, if it is one number or, of a vectorised one, (n,)."""
     found = np.asarray(given)
+    if found.dtype.kind == "b":  # False is 0, where nothing can cross
+        raise TypeError(
+            f"watch: the function {name!r} returned whether something holds: return a number that "
+            f"crosses 0 there, such as time - 1 for time > 1"
+        )
     fits = found.shape == shape or (not shape and found.size == 1)
-    if not fits or found.dtype.kind not in "buif":
+    if not fits or found.dtype.kind not in "uif":
         wanted = f"{shape[0]} numbers, (n,)," if shape else "a number"
         raise TypeError(
             f"watch: the function {name!r} must return {wanted}, got {checks.shown(given)}"

@@ -119,6 +119,15 @@ def test_decisions_of_a_noisy_unit() -> None:
     assert decided.var() == pytest.approx(0.1, rel=0.4)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-320, 1.7e308, np.inf])
+def test_crossings_of_numbers_of_any_size(size: float) -> None:
+    """With noise they are found on a straight line between two looks, a step apart."""
+    watch = {"a": lambda time, states: size if time > 0.995 else -size}
+    solver = am.ExponentialHeun(0.01)
+    traj = am.simulate(DECAY, START[0], noise=0.1, t1=2.0, watch=watch, solver=solver)
+    assert traj.stats["first_crossing"]["a"] == pytest.approx(0.995, abs=1e-9)
+
+
 def test_a_callback_sees_recorded_times_and_may_stop() -> None:
     seen: list[float] = []
 
@@ -229,9 +238,13 @@ def test_crossings_are_kept_in_files_and_copies(tmp_path: Any) -> None:
         ({"watch": {"a": lambda time: 0.0}}, "argument"),
         ({"watch": {"a": lambda time, states: states["x"]}}, "must return a number"),
         ({"watch": {"a": lambda time, states: None}}, "must return a number"),
+        ({"watch": {"a": lambda time, states: time > 0.5}}, "a number that crosses 0"),
         ({"watch": {"a": lambda time, states: np.nan}}, "returned NaN"),
         ({"watch": {"a": am.Watch(lambda t, s: s["x"], vectorised=True)}}, r"\d+ numbers, \(n,\)"),
         ({"callback": 3}, "callback must be"),
+        ({"callback": lambda time, states: np.nan}, "returns must be True or False"),
+        ({"callback": lambda time, states: "no"}, "returns must be True or False"),
+        ({"callback": lambda time, states: states["x"] > 1}, "returns must be True or False"),
         ({"wall_limit": 0.0}, "wall_limit must be"),
         ({"wall_limit": "1"}, "wall_limit must be"),
         ({"watch": {"a": below_half}, "solver": am.EventDriven()}, "does not run in pieces"),
@@ -279,7 +292,12 @@ def overlap(time: Any, states: Any) -> Any:
 
 @pytest.mark.parametrize(
     "given",
-    [{"solver": None}, {"solver": "RK45"}, {"noise": 0.05}, {"callback": lambda time, states: 0}],
+    [
+        {"solver": None},
+        {"solver": "RK45"},
+        {"noise": 0.05},
+        {"callback": lambda time, states: False},
+    ],
     ids=["steps", "RK45", "noise", "callback"],
 )
 def test_one_call_for_many_looks_finds_the_same(given: dict[str, Any]) -> None:
