@@ -45,6 +45,15 @@ def smaller(typing_context, a, b):
     return a(a, a), _extreme("<")
 
 
+def _multiply_add(builder):
+    """Generate a b + c, rounded once where the processor can."""
+
+    def generate(a, b, c):
+        return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
+
+    return generate
+
+
 # Of float32 and float64: bits of the mantissa, terms of the series and least exponent of exp.
 _EXPONENTIALS = {32: (23, 7, -87.0), 64: (52, 13, -708.0)}
 # log 2 as a number of few digits, whose products with whole numbers are exact, and the rest.
@@ -72,9 +81,7 @@ def exponential(typing_context, x):
         def number(value):
             return context.get_constant(kind, value)
 
-        def multiply_add(a, b, c):
-            return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
-
+        multiply_add = _multiply_add(builder)
         x = builder.select(builder.fcmp_ordered(">", x, number(least)), x, number(least))
         # So large a number has no digits behind the point, and n in its last bits.
         shift = number(1.5 * 2.0**mantissa)
@@ -91,3 +98,70 @@ def exponential(typing_context, x):
         return builder.bitcast(total, power.type)
 
     return x(x), generate
+
+
+_ONE, _TWO_TO_52 = 0x3FF0000000000000, 0x4330000000000000  # the bits of 1.0 and of 2.0^52
+
+
+@_intrinsic
+def logarithm(typing_context, x):
+    """log(x) of a normal positive float64, within two units of the last place.
+
+    x = 2^n m with m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh((m - 1) / (m + 1)) by its
+    series. n is read as the mantissa of a large number, since few processors turn vectors of
+    integers into floats.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kind, integer = ir.DoubleType(), ir.IntType(64)
+
+        def number(value):
+            return ir.Constant(kind, value)
+
+        def with_bits(bits, exponent):
+            return builder.bitcast(builder.or_(bits, ir.Constant(integer, exponent)), kind)
+
+        multiply_add = _multiply_add(builder)
+        bits = builder.bitcast(arguments[0], integer)
+        m = with_bits(builder.and_(bits, ir.Constant(integer, 2**52 - 1)), _ONE)
+        n = with_bits(builder.lshr(bits, ir.Constant(integer, 52)), _TWO_TO_52)
+        n = builder.fsub(n, number(2.0**52 + 1023))
+        large = builder.fcmp_ordered(">", m, number(math.sqrt(2.0)))
+        m = builder.select(large, builder.fmul(m, number(0.5)), m)
+        n = builder.select(large, builder.fadd(n, number(1.0)), n)
+        s = builder.fdiv(builder.fsub(m, number(1.0)), builder.fadd(m, number(1.0)))
+        square = builder.fmul(s, s)
+        series = number(2.0 / 21)
+        for k in range(9, -1, -1):
+            series = multiply_add(series, square, number(2.0 / (2 * k + 1)))
+        return multiply_add(n, number(math.log(2.0)), builder.fmul(s, series))
+
+    return x(x), generate
+
+
+def _alternating(first, terms):
+    """Generate the sum of (-x^2)^k / (2 k + first)!, which is cos(x), or sin(x) / x."""
+
+    def generate(context, builder, signature, arguments):
+        multiply_add = _multiply_add(builder)
+        square = builder.fmul(arguments[0], arguments[0])
+        square = builder.fneg(square)
+        total = ir.Constant(ir.DoubleType(), 0.0)
+        for k in range(terms - 1, -1, -1):
+            term = ir.Constant(ir.DoubleType(), 1.0 / math.factorial(2 * k + first))
+            total = multiply_add(total, square, term)
+        return builder.fmul(total, arguments[0]) if first else total
+
+    return generate
+
+
+@_intrinsic
+def cosine(typing_context, x):
+    """cos(x) of a float64 within pi / 4, to 1e-16."""
+    return x(x), _alternating(0, 9)
+
+
+@_intrinsic
+def sine(typing_context, x):
+    """sin(x) of a float64 within pi / 4, to 1e-16."""
+    return x(x), _alternating(1, 9)

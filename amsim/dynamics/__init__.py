@@ -19,7 +19,7 @@ from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .gradient_descent import GradientDescent
 from .halting import Settled
-from .heun import ExponentialHeun
+from .heun import ExponentialAdams, ExponentialHeun
 from .inputs import PiecewiseConstant
 from .noise import Noise
 from .scipy_ode import ScipyODE
@@ -36,6 +36,7 @@ __all__ = [
     "CommonJitter",
     "Drift",
     "EventDriven",
+    "ExponentialAdams",
     "ExponentialHeun",
     "ExponentialIntegrator",
     "Fabric",

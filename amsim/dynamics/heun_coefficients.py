@@ -1,4 +1,4 @@
-"""What steps of `ExponentialHeun` are made of: where they begin, and their exact coefficients."""
+"""What steps of one length are made of: where they begin, and their exact coefficients."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Rates(NamedTuple):
     gain: Array  # of the drive, and of the noise
 
     def moves(self, length: float | Array) -> tuple[Array, Array, Array]:
-        """What is left of a state, and its change by a drive that is 1 or rises from 0 to 1."""
+        """What is left of a state; its change by a drive that is 1, and by one of s = 0 to 1."""
         z = self.rate * length
         with np.errstate(invalid="ignore", divide="ignore"):
             whole = np.where(z > 0, -np.expm1(-z) / z, 1.0)
@@ -61,7 +61,15 @@ class Rates(NamedTuple):
             late = np.where(z > 0.05, (1.0 - whole) / z, _late_series(z))
         return np.exp(-z), self.gain * length * whole, self.gain * length * late
 
-    def variance(self, length: float) -> Array:
+    def curved(self, length: float | Array) -> Array:
+        """The change of a state by a drive s^2, s from 0 to 1."""
+        z = self.rate * length
+        with np.errstate(invalid="ignore", divide="ignore"):
+            late = self.moves(length)[2] / (self.gain * length)
+            share = np.where(z > 1.0, (1.0 - 2.0 * late) / z, _curved_series(np.minimum(z, 1.0)))
+        return np.asarray(self.gain * length * share)
+
+    def variance(self, length: float | Array) -> Array:
         """Of the state after so long by white noise of temperature 1."""
         z = 2.0 * self.rate * length
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -74,6 +82,14 @@ def _late_series(z: Array) -> Array:
     total, term = np.zeros_like(z), np.full_like(z, 0.5)
     for k in range(3, 12):
         total, term = total + term, -term * z / k
+    return total
+
+
+def _curved_series(z: Array) -> Array:
+    """The integral of s^2 e^(-z (1 - s)) from 0 to 1, for z up to 1."""
+    total, term = np.zeros_like(z), np.full_like(z, 1.0 / 3.0)
+    for m in range(4, 24):
+        total, term = total + term, -term * z / m
     return total
 
 

@@ -1,8 +1,9 @@
-"""Runs of `ExponentialHeun`: over any network, and compiled over memories on Identity features."""
+"""Runs in steps of one length: on any network, and compiled on memories with Identity features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from ..progress import Progress
 from ..synapses import Array, project, project_each
 from . import heun_steps
 from .heun_coefficients import SAME, Rates, Stretch, colours, stretches
-from .interpolation import cubic
 from .noise import Disturbance, Ints
 from .problem import (
     BLOW_UP,
@@ -35,11 +35,33 @@ _CHUNK = 3e8
 # Of the drive of memories: products in float32 where that is enough for the features.
 _RTOL, _ATOL = 1e-6, 1e-9
 # Fields of `Path`: those that move, and those that hold for the length of a step.
-_MOVING = ("new", "first", "second", "jolt")
-_BY_LENGTH = ("decay", "whole", "late", "kick", "carry", "swing", "fade", "fresh")
+_MOVING = ("new", "first", "second", "slope", "bend", "jolt")
+_BY_LENGTH = ("decay", "whole", "late", "curve", "kick", "carry", "swing", "fade", "fresh")
 
 
-def solve_all(step: float, carried: dict[int, Array], problem: Problem) -> Solution:
+@dataclass
+class Steps:
+    """How a run steps, and what goes on from piece to piece.
+
+    Attributes
+    ----------
+    length : float
+    reuse : bool
+        Whether the last drive serves the next step.
+    colours : dict of int to ndarray
+        Coloured noise of each cue.
+    bent, jolted : float
+        Sums of the squares of what bends of the drive and what jolts have moved units by.
+    """
+
+    length: float
+    reuse: bool
+    colours: dict[int, Array] = field(default_factory=dict)
+    bent: float = 0.0
+    jolted: float = 0.0
+
+
+def solve_all(steps: Steps, problem: Problem) -> Solution:
     """Run all cues to the end, some at a time."""
     kind = _TwoLayers if TwoLayerRun.applies(problem) else _AnyNetwork
     progress = Progress(problem.t1, problem.batch, problem.deadline)
@@ -48,7 +70,7 @@ def solve_all(step: float, carried: dict[int, Array], problem: Problem) -> Solut
         size = problem.batch - first if stopped else kind.together(problem, first)
         cues = np.arange(first, min(first + size, problem.batch))
         first += len(cues)
-        run = kind(problem.select(cues), step, carried)
+        run = kind(problem.select(cues), steps)
         runs.append(run)
         try:
             if not stopped:
@@ -71,10 +93,9 @@ def _solution(problem: Problem, runs: Sequence[_AnyNetwork]) -> Solution:
     record[:] = last
     first = 0
     for run in runs:
-        rows = run.rows[: len(times) - (times[-1] >= ends.max())]
+        rows = min(run.looked, len(times) - (times[-1] >= ends.max()))
         part = slice(first, first + len(run.codes))
-        for row, columns in enumerate(rows):
-            record[row, part] = columns
+        record[:rows, part] = run.record[:rows]
         first = part.stop
     return Solution(
         times=times,
@@ -82,7 +103,7 @@ def _solution(problem: Problem, runs: Sequence[_AnyNetwork]) -> Solution:
         final=runs[0].reader(problem, ends[:1], last[None]),
         codes=codes,
         ends=ends,
-        rhs=2 * taken,
+        rhs=np.concatenate([run.calls for run in runs]),
         accepted=int(taken.sum()),
         rejected=0,
     )
@@ -94,14 +115,14 @@ class _AnyNetwork:
     outermost: Any = heun_steps.predict
     together = staticmethod(Run.together)
 
-    def __init__(self, problem: Problem, step: float, carried: dict[int, Array]) -> None:
-        self.problem, self.carried = problem, carried
-        self.plan = list(stretches(problem.t0, problem.t1, step))
+    def __init__(self, problem: Problem, steps: Steps) -> None:
+        self.problem, self.steps = problem, steps
+        self.plan = list(stretches(problem.t0, problem.t1, steps.length))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends = np.zeros(problem.batch)
-        self.rows: list[Array] = []
-        self.walked, self.reached = 0, 0.0
+        self.walked, self.reached, self.looked = 0, 0.0, 0
         self.begin()
+        self.record = np.empty((len(problem.times), *self.path.x.shape))
 
     def begin(self) -> None:
         """Lay out the columns."""
@@ -123,12 +144,18 @@ class _AnyNetwork:
         colour = np.zeros((batch, width if coloured else 0))
         several = {name: np.zeros((batch, width)) for name in _MOVING}
         single = {name: np.zeros(width) for name in _BY_LENGTH}
-        self.rates, self.running, self.size = rates, np.arange(batch), batch
+        self.running, self.size = np.arange(batch), batch
+        # Few columns differ in these.
+        kinds, self.kind = np.unique(rates.rate + 1j * rates.gain, return_inverse=True)
+        self.rates, self.columns = Rates(kinds.real.copy(), kinds.imag.copy()), rates
         self.path = heun_steps.Path(
             x=state.copy(), before=state.copy(), colour=colour, shade=colour.copy(), root=root,
             held=held, unit=np.maximum(unit, 0).astype(np.uint64), place=place,
             limit=BLOW_UP * (1.0 + np.abs(state).max(axis=1) + root.max(axis=1)),
-            taken=np.zeros(batch, np.int64), **several, **single,
+            taken=np.zeros(batch, np.int64), bent=np.zeros(batch), jolted=np.zeros(batch),
+            within=np.zeros((batch, width)), numbers=np.zeros((2, int(unit.max()) + 1)),
+            noisy=np.array([noise is not None]), reuse=np.array([self.steps.reuse]),
+            known=np.zeros(1, np.bool_), **several, **single,
         )  # fmt: skip
         if coloured and noise is not None:
             self.begin_colour(noise)
@@ -137,14 +164,14 @@ class _AnyNetwork:
         """Coloured noise as the piece before left it, or from its stationary law."""
         path = self.path
         (key,) = noise.keys(np.array([self.problem.t0]), draws.COLOUR)
-        deviation = np.sqrt(1.0 / (self.rates.gain * noise.correlation))
+        deviation = np.sqrt(1.0 / (self.columns.gain * noise.correlation))
         path.colour[:] = path.root * deviation * self.drawn(key)
         for b, place in enumerate(path.place):
-            path.colour[b] = self.carried.get(int(place), path.colour[b])
+            path.colour[b] = self.steps.colours.get(int(place), path.colour[b])
 
     def drawn(self, key: np.uint64) -> Array:
         """Standard normal numbers (B, M)."""
-        numbers = np.empty((len(self.path.x), int(self.path.unit.max()) + 1))
+        numbers = np.empty((len(self.path.x), self.path.numbers.shape[1]))
         normals(key, self.path.place, numbers)
         return numbers[:, self.path.unit]
 
@@ -156,18 +183,20 @@ class _AnyNetwork:
         """Multiply-adds of one step of all cues, roughly."""
         return 2.0 * self.path.x.size * int(self.path.x.shape[1])
 
-    def walk(self, start: float, length: float, keys: Ints) -> None:
-        """Steps with these keys, the first of which begins at `start`."""
-        path = self.path
-        for number, key in enumerate(keys):
+    def walk(self, stretch: Stretch, keys: Ints, done: int, looks: heun_steps.Looks) -> None:
+        """Steps with these keys, after `done` ones of a stretch."""
+        path, length = self.path, stretch.length
+        for number, key in enumerate(keys, done):
             alive = self.running[: self.size]
             if not len(alive):
                 return
-            begin = start + number * length
-            path.first[alive] = self.drive(alive, begin, path.x)
+            begin = stretch.start + number * length
+            if not path.known[0]:
+                path.second[alive] = self.drive(alive, begin, path.x)
             heun_steps.predict(path, key, self.running, self.size)
             path.second[alive] = self.drive(alive, begin + length, path.new)
             self.size = heun_steps.correct(path, self.running, self.size)
+            heun_steps.look(path, looks, number, self.running, self.size)
 
     def drive(self, cues: Array, time: float, states: Array) -> Array:
         """N = force + leak x of some cues."""
@@ -178,42 +207,47 @@ class _AnyNetwork:
 
     def set_length(self, length: float) -> None:
         """Let the next steps be so long."""
-        path, noise = self.path, self.problem.noise
-        path.decay[:], path.whole[:], path.late[:] = self.rates.moves(length)
+        path, noise, rates = self.path, self.problem.noise, self.rates
+        decay, whole, late = rates.moves(length)
+        found = {"decay": decay, "whole": whole, "late": late,
+                 "curve": 0.5 * (rates.curved(length) - late)}  # fmt: skip
         if not path.colour.size:
-            path.kick[:] = np.sqrt(self.rates.variance(length))
+            found["kick"] = np.sqrt(rates.variance(length))
         elif noise is not None:
-            for name, value in colours(self.rates, noise.correlation, length)._asdict().items():
-                getattr(path, name)[:] = value
+            found |= colours(rates, noise.correlation, length)._asdict()
+        for name, value in found.items():
+            getattr(path, name)[:] = value[self.kind]
+        path.known[0] = False
 
     def to_end(self, progress: Progress, waiting: int) -> None:
         """All steps, in calls after which Ctrl-C is noticed."""
         require_compiler("the integrator")
         with announced("the integrator", self.outermost):
-            self.walk(0.0, 0.0, np.zeros(0, np.uint64))
+            looks = self.looks(self.plan[0]._replace(moments=np.zeros(0)))
+            self.walk(self.plan[0], np.zeros(0, np.uint64), 0, looks)
         chunk = int(min(max(_CHUNK / self.work_per_step(), 1), 20000))
-        times = self.problem.times
         for stretch in self.plan:
             self.set_length(stretch.length)
-            places = (times - stretch.start) / stretch.length
-            keys, done, before = self.keys(stretch), 0, self.walked
-            self.write(stretch, places, 0)
+            keys, looks = self.keys(stretch), self.looks(stretch)
+            done, before, first = 0, self.walked, self.looked
+            heun_steps.look(self.path, looks, -1, self.running, self.size)
+            self.looked = first + int(looks.next[0])
             while done < len(keys) and self.size:
-                wanted = places[len(self.rows) :][:1]
-                ahead = int(np.ceil(wanted[0] - SAME)) if len(wanted) else len(keys)
-                ahead = min(ahead, done + chunk, len(keys))
-                self.walk(stretch.start + done * stretch.length, stretch.length, keys[done:ahead])
+                ahead = min(done + chunk, len(keys))
+                self.walk(stretch, keys[done:ahead], done, looks)
                 self.walked += ahead - done
                 done = ahead
                 self.reached = stretch.start + done * stretch.length
                 self.note_diverged(stretch, before)
-                self.write(stretch, places, done)
+                self.looked = first + int(looks.next[0])
                 progress.update(self.reached, waiting + self.size)
         alive = self.running[: self.size]
         self.codes[alive], self.ends[alive] = TIME_LIMIT, self.problem.t1
         if self.path.colour.size:
             for b, place in enumerate(self.path.place):
-                self.carried[int(place)] = self.path.colour[b]
+                self.steps.colours[int(place)] = self.path.colour[b]
+        self.steps.bent += float(self.path.bent[alive].sum())
+        self.steps.jolted += float(self.path.jolted[alive].sum())
 
     def keys(self, stretch: Stretch) -> Ints:
         """The streams of its steps."""
@@ -227,52 +261,54 @@ class _AnyNetwork:
         self.codes[lost] = DIVERGED
         self.ends[lost] = stretch.start + stretch.length * (self.path.taken[lost] - before)
 
-    def write(self, stretch: Stretch, places: Array, done: int) -> None:
-        """Record the output times up to here, which lie within the last step; `places` in steps."""
-        since, jolt = 0.0, np.zeros_like(self.path.x)  # where the bridge has come to
-        while len(self.rows) < len(places) and places[len(self.rows)] <= done + SAME:
-            share = places[len(self.rows)] - (done - 1)
-            if done == 0 or share >= 1.0 - SAME:
-                self.rows.append(self.path.x.copy())
-                continue
-            age = share * stretch.length
-            moment = self.problem.t0 + self.problem.times[len(self.rows)]
-            jolt = self.jolt_within(stretch.length, moment, since, age, jolt)
-            since = age
-            columns = self.within(share, stretch.length, jolt)
-            going = (self.codes == INTERRUPTED)[:, None] & ~self.path.held
-            self.rows.append(np.where(going, columns, self.path.x))
+    def looks(self, stretch: Stretch) -> heun_steps.Looks:
+        """The output times that lie in these steps, of those that are left."""
+        problem, first, length = self.problem, self.looked, stretch.length
+        places = (problem.times[first:] - stretch.start) / length
+        places = places[places <= len(stretch.moments) + SAME]
+        step = np.ceil(places - SAME).astype(np.int64) - 1
+        share = places - step
+        ages = np.where(share < 1.0 - SAME, np.round(share, 12), 1.0)
+        ages[step < 0] = 1.0
+        inside = ages < 1.0
+        again = np.append(False, inside[:-1] & (step[1:] == step[:-1]))[: len(step)]
+        since = np.where(again, np.roll(ages, 1), 0.0) if len(ages) else ages
+        pairs, row = np.unique(since + 1j * ages, return_inverse=True)
+        keys = np.zeros(len(step), np.uint64)
+        if problem.noise is not None:
+            moments = problem.t0 + problem.times[first : first + len(step)]
+            keys = problem.noise.keys(moments, draws.BRIDGE)
+        return heun_steps.Looks(
+            states=self.record[first : first + len(step)], step=step, share=ages,
+            row=np.where(inside, row, -1), table=self.bridges(pairs.real, pairs.imag, length),
+            kind=self.kind, now=np.zeros((7, len(self.kind))), rate=self.columns.rate,
+            gain=self.columns.gain, keys=keys, length=length, next=np.zeros(1, np.int64),
+        )  # fmt: skip
 
-    def within(self, share: float, length: float, jolt: Array) -> Array:
-        """Columns within the last step, after a share of it."""
-        path = self.path
-        rise = path.second - path.first
-        if path.colour.size:  # smooth: the cubic through both ends
-            gain, rate = self.rates.gain, self.rates.rate
-            slope = gain * (path.first + path.shade) - rate * path.before
-            to = gain * (path.second + path.colour) - rate * path.x
-            return cubic(path.before, slope, path.x, to, length, share)
-        decay, whole, late = self.rates.moves(share * length)
-        return np.asarray(decay * path.before + whole * path.first + share * late * rise + jolt)
+    def bridges(self, since: Array, share: Array, length: float) -> Array:
+        """Coefficients (7, C, L) of looks after a share of a step, and after those at `since`."""
+        rates, before, age = self.rates, length * since[:, None], length * share[:, None]
+        decay, whole, late = rates.moves(age)
+        curve = 0.5 * share[:, None] * (share[:, None] * rates.curved(age) - late)
+        passed, fade = rates.variance(age - before), np.exp(-rates.rate * (length - age))
+        pull = fade * passed / rates.variance(length - before)
+        spread = np.sqrt(np.maximum(passed - pull * fade * passed, 0.0))
+        keep = np.exp(-rates.rate * (age - before))
+        keep = keep - pull * np.exp(-rates.rate * (length - before))
+        keep = np.where(before > 0.0, keep, 0.0)
+        return np.array([keep, pull, spread, decay, whole, share[:, None] * late, curve])
 
-    def jolt_within(
-        self, length: float, moment: float, since: float, age: float, jolt: Array
-    ) -> Array:
-        """What white noise has added at `age` in the last step, drawn between what is known.
-
-        That is `jolt` at `since`, and what it added in the whole step.
-        """
-        noise, rates, path = self.problem.noise, self.rates, self.path
-        if noise is None or path.colour.size:
-            return jolt
-        left, ahead = length - since, length - age
-        whole = rates.variance(left)
-        variance, fade = rates.variance(age - since), np.exp(-rates.rate * ahead)
-        rest = path.jolt - np.exp(-rates.rate * left) * jolt
-        spread = np.sqrt(np.maximum(variance - (fade * variance) ** 2 / whole, 0.0))
-        (key,) = noise.keys(np.array([moment]), draws.BRIDGE)
-        known = np.exp(-rates.rate * (age - since)) * jolt + fade * variance / whole * rest
-        return np.asarray(known + path.root * spread * self.drawn(key))
+    @property
+    def calls(self) -> NDArray[np.int64]:
+        """Right-hand sides of each cue: two in a step, or one and one more for a first step."""
+        taken = self.path.taken
+        if not self.steps.reuse:
+            return 2 * taken
+        begun, firsts = 0, np.zeros_like(taken)
+        for stretch in self.plan:
+            firsts += taken > begun
+            begun += len(stretch.moments)
+        return taken + firsts
 
     def finish(self) -> None:
         """Where a run was interrupted, cues end where they are."""
@@ -334,7 +370,8 @@ class _TwoLayers(_AnyNetwork):
     def work_per_step(self) -> float:
         return 4.0 * self.compiled.loop.weights.size * len(self.path.x)
 
-    def walk(self, start: float, length: float, keys: Ints) -> None:
+    def walk(self, stretch: Stretch, keys: Ints, done: int, looks: heun_steps.Looks) -> None:
         self.size = self.outermost(
-            self.path, keys, self.memories, self.compiled.steps, self.work, self.running, self.size
-        )
+            self.path, keys, done, looks, self.memories, self.compiled.steps, self.work,
+            self.running, self.size,
+        )  # fmt: skip

@@ -27,7 +27,7 @@ from .exponential import ExponentialIntegrator
 from .fixed_point import FixedPoint
 from .gradient_descent import GradientDescent
 from .halting import Settled
-from .heun import ExponentialHeun
+from .heun import ExponentialAdams, ExponentialHeun
 from .noise import Noise
 from .pieces import solve_watched
 from .problem import INTERRUPTED, Input, Problem, Solve, Solver
@@ -183,7 +183,11 @@ def simulate(
         for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
             warnings.warn(lost, GuaranteeWarning, stacklevel=2)
         solve = _solve(solver)
-        step = solver.length(problem) if isinstance(solver, ExponentialHeun) else None
+        step = (
+            solver.length(problem)
+            if isinstance(solver, ExponentialAdams | ExponentialHeun)
+            else None
+        )
         watches = checked_watches(watch, network)
         shown = bool(watches) and (solver is None or getattr(solver, "shows_steps", False))
         watcher = Watcher(problem, watches, _callback(callback), batch, step, shown)
@@ -272,14 +276,14 @@ def _noise(given: Noise | float | Mapping[str, ArrayLike] | None) -> Noise | Non
 def _solver_with_noise(solver: Solver | EventDriven | Brian2 | str | None) -> Any:
     """The solver, if it draws noise in the state."""
     if solver is None:
-        return ExponentialHeun()
+        return ExponentialAdams()
     if isinstance(solver, type) or not getattr(solver, "takes_noise", False):
         if isinstance(solver, type):
             raise TypeError(f"solver is the class {solver.__name__}: pass {solver.__name__}()")
         name = solver if isinstance(solver, str) else type(solver).__name__
         raise ValueError(
-            f"noise: {name} draws none in the state: leave solver out, or pass ExponentialHeun() "
-            f"or EventDriven()"
+            f"noise: {name} draws none in the state: leave solver out, or pass ExponentialAdams(), "
+            f"ExponentialHeun() or EventDriven()"
         )
     return solver
 

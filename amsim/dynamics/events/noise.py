@@ -96,7 +96,7 @@ class Schedule:
             rows=np.repeat(np.arange(len(parts)), sizes),
             keys=noise.keys(np.concatenate([part.moments for part in parts]), draws.NOISE),
             place=np.zeros(1, np.uint64), root=empty, colour=empty, push=empty, change=empty,
-            farthest=empty, number=np.zeros(1, np.int64), **table,
+            farthest=empty, number=np.zeros(1, np.int64), numbers=np.zeros((2, 0)), **table,
         )  # fmt: skip
         lengths = np.repeat([part.length for part in parts], sizes)
         return cls(problem.t0, noise, rates, lengths, slots)
@@ -115,6 +115,7 @@ class Schedule:
         slots = self.slots._replace(
             place=place, root=root, colour=colour, push=np.zeros(count), change=np.zeros(count),
             farthest=np.zeros(count), number=np.zeros(1, np.int64),
+            numbers=np.zeros((2, count)),
         )  # fmt: skip
         return Path(self, slots)
 

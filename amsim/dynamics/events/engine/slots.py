@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ....compiled.bundle import bundle
 from ....compiled.jit import compiled, inner
-from ....compiled.normal import normal
+from ....compiled.normal import draw_row
 from ....compiled.streams import mixed
 from ....neurons import GROUPS
 from ..layout.arrays import Floats, Ints
@@ -47,15 +47,16 @@ class Slots(NamedTuple):
     change: Floats  # (N,) by which it has just changed
     farthest: Floats  # (N,) the largest so far
     number: Ints  # (1,) of the slot that begins next
+    numbers: Floats  # (2, N) random ones, for the jolts and for the colour
 
 
 @inner
-def _jolt(slots, row, own, i):
+def _jolt(slots, row, i):
     """What noise adds to unit i in a slot; coloured noise moves on."""
     root = slots.root[i]
-    jolt = root * slots.kick[row, i] * normal(own, np.uint64(2 * i))
+    jolt = root * slots.kick[row, i] * slots.numbers[0, i]
     if len(slots.colour) > 0:
-        now, rest = slots.colour[i], root * normal(own, np.uint64(2 * i + 1))
+        now, rest = slots.colour[i], root * slots.numbers[1, i]
         slots.colour[i] = slots.fade[row, i] * now + slots.fresh[row, i] * rest
         jolt += slots.carry[row, i] * now + slots.swing[row, i] * rest
     return jolt
@@ -87,9 +88,12 @@ def begin_slot(layout, state, slots):
     """Draw what noise adds in the slot that begins now."""
     number = slots.number[0]
     own, row = mixed(slots.keys[number], slots.place[0]), slots.rows[number]
+    draw_row(own, 0, slots.numbers, 0)
+    if len(slots.colour) > 0:
+        draw_row(own, len(slots.root), slots.numbers, 1)
     for i in range(len(slots.root)):
         if slots.root[i] > 0.0:
-            push = _jolt(slots, row, own, i) * slots.over[row, i]
+            push = _jolt(slots, row, i) * slots.over[row, i]
             slots.change[i], slots.push[i] = push - slots.push[i], push
             slots.farthest[i] = max(slots.farthest[i], abs(push))
     for p in range(len(layout.populations)):
