@@ -431,13 +431,14 @@ def _of_dynamics(net: Any, stored: Any, full: Any) -> Calls:
         lambda **given: am.simulate(net, stored, solver=am.GradientDescent(**given)),
         {"step": 0.1, "steps": 3},
     )
-    yield (
-        "ExponentialHeun",
-        lambda **given: am.simulate(
-            net, stored, solver=am.ExponentialHeun(**given), noise=0.1, t1=1.0
-        ),
-        {"step": 0.1},
-    )
+    for kind in (am.ExponentialAdams, am.ExponentialHeun):
+        yield (
+            kind.__name__,
+            lambda kind=kind, **given: am.simulate(
+                net, stored, solver=kind(**given), noise=0.1, t1=1.0
+            ),
+            {"step": 0.1},
+        )
     yield "Noise", lambda **given: am.simulate(net, stored, noise=am.Noise(**given), t1=1.0), {
         "temperature": 0.1, "correlation": 0.5}  # fmt: skip
     yield (

@@ -101,7 +101,7 @@ def simulate(
     noise : float, mapping of layer names to array_like, or Noise, optional
         Noise in the state, by its temperature T: a unit with leak 1 and no synapse has the
         stationary variance T. By layer it may differ by unit and by cue; `Noise` also gives it a
-        correlation time. The run then goes to t1, which must be given, by `ExponentialHeun` or, if
+        correlation time. The run then goes to t1, which must be given, by `ExponentialAdams` or, if
         that is the solver, by `EventDriven`.
     missing : bool array_like, broadcast to the cue, or "nan", optional
         Units of layer "visible" that the cue does not know; "nan" are those that are NaN. They are

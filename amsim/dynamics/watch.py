@@ -22,6 +22,8 @@ Callback = Callable[[float, dict[str, Array]], object]
 
 # Looks at the state, in units of the smallest tau, where a solver does not show its steps.
 _LOOK = 0.2
+# The same within steps of one length.
+_LOOK_WITHIN = 0.1
 # Lengths of the pieces that such a run is made in, in units of the largest tau: they grow up to the
 # last, so that little is computed in vain after a run has stopped. With a callback all are that.
 _FIRST, _LONGEST = 4.0, 32.0
@@ -55,10 +57,10 @@ class Watch:
     these are more than half the smallest tau apart, and at least every half of the largest tau.
     Where a function crosses 0 is then found on the states within the step, which are as accurate as
     those that are recorded.
-    Other solvers are looked at five times in the smallest tau, and at recorded times, and
-    `ExponentialHeun` after every step; the crossing is found on the cubic through both states and
-    their slopes, to about 1e-5 of the smallest tau where states decay; with noise on a straight
-    line.
+    Other solvers are looked at five times in the smallest tau, and at recorded times, and those
+    with steps of one length after every step, and ten times in the smallest tau at least; the
+    crossing is found on the cubic through both states and their slopes, to about 1e-5 of the
+    smallest tau where states decay; with noise on a straight line.
     A function that crosses 0 twice between two looks is not seen to, and one that begins at 0 has
     not crossed it. Every crossing that the record shows is found.
 
@@ -216,7 +218,10 @@ class Watcher:
         """Times to record in a piece: those that the user wants, and those to look at."""
         if not self.looks_between:
             return wanted
-        interval = self.step or _LOOK * float(self.problem.tau.min())
+        smallest = float(self.problem.tau.min())
+        interval = _LOOK * smallest
+        if self.step is not None:
+            interval = self.step / np.ceil(self.step / (_LOOK_WITHIN * smallest) * (1 - _SAME))
         count = max(1, int(np.ceil(length / interval * (1 - _SAME))))
         looks = np.linspace(0.0, length, count + 1)
         return np.union1d(wanted, looks)

@@ -36,7 +36,7 @@ def test_two_halves_are_the_whole(inputs: Any, solver: Any, cues: Any) -> None:
 
 
 def test_a_path_with_noise_goes_on_as_it_would_have() -> None:
-    given: dict[str, Any] = dict(noise=0.1, inputs=PULSE, seed=3)
+    given: dict[str, Any] = dict(noise=0.1, inputs=PULSE, seed=3, solver=am.ExponentialHeun())
     whole = am.simulate(NET, CUES, t1=2.0, **given)
     rest = am.simulate(NET, am.simulate(NET, CUES, t1=1.0, **given), t1=2.0, **given)
     np.testing.assert_allclose(rest.final["visible"], whole.final["visible"], rtol=0, atol=1e-12)

@@ -137,6 +137,93 @@ def test_variances_have_order_two_in_the_step() -> None:
     assert 3.5 < errors[0] / errors[1] < 4.5 and 3.7 < errors[1] / errors[2] < 4.3
 
 
+def adams_step(step: float, coupling: Any, tau: Any) -> tuple[Any, Any]:
+    """A step of Adams on dx = (-x + coupling x) dt / tau + noise, written down anew.
+
+    As matrices on the state and the last two drives, and on the numbers that are drawn.
+    """
+    size, one = len(tau), np.eye(len(tau))
+    s, weight = np.polynomial.legendre.leggauss(20)
+    s, weight = 0.5 * (s + 1), 0.5 * weight * step
+    fades = np.exp(-step * (1 - s) / tau[:, None]) / tau[:, None] * weight
+    whole, late, curve = (np.diag((fades * f).sum(axis=1)) for f in (s**0, s, s * (s - 1) / 2))
+    decay = np.diag(np.exp(-step / tau))
+    kick = np.diag(np.sqrt(-np.expm1(-2 * step / tau)))
+    ahead = np.hstack([decay, whole + late, -late])  # of x, the last drive, and the one before
+    drive = coupling @ ahead
+    first, before = (np.hstack([i * one for i in row]) for row in ([0, 1, 0], [0, 0, 1]))
+    bend = drive - 2 * first + before
+    new = ahead + late @ bend + curve @ bend
+    moved = np.vstack([kick + (late + curve) @ coupling @ kick, coupling @ kick, 0 * one])
+    return np.vstack([new, drive, first]), moved[:, :size]
+
+
+def test_steps_of_adams_are_what_they_are_said_to_be() -> None:
+    net, weights = coupled()
+    step, cues = 0.2, 3
+    solver = am.ExponentialAdams(step)
+    traj = am.simulate(
+        net, np.ones((cues, 3)), noise=0.5, times=step * np.arange(6), solver=solver, seed=4
+    )
+    matrix, moved = adams_step(step, weights, TAU)
+    drawn = [np.sqrt(0.5) * numbers(step * k, cues, 3, seed=4) for k in range(5)]
+    # The first step is one of Heun.
+    left, whole, late = Rates(1 / TAU, 1 / TAU).moves(step)
+    x = traj["x"][0]
+    first = x @ weights
+    predicted = left * x + whole * first + np.sqrt(-np.expm1(-2 * step / TAU)) * drawn[0]
+    second = predicted @ weights
+    state = np.hstack([predicted + late * (second - first), second, first])
+    for k in range(1, 6):
+        np.testing.assert_allclose(traj["x"][k], state[:, :3], rtol=0, atol=1e-12)
+        state = state @ matrix.T + (drawn[k] @ moved.T if k < 5 else 0)
+    assert traj.stats["rhs_per_cue"].tolist() == [6] * cues
+
+
+def test_variances_of_adams_have_order_two_in_the_step() -> None:
+    _, weights = coupled()
+    exact = np.linalg.inv(np.eye(3) - weights)
+    errors = []
+    for step in (0.25, 0.05, 0.025, 0.0125):
+        matrix, moved = adams_step(step, weights, TAU)
+        found = scipy.linalg.solve_discrete_lyapunov(matrix, moved @ moved.T)[:3, :3]
+        errors.append(np.abs(found - exact).max())
+    assert errors[0] < 0.005 * exact.max()  # the default step
+    assert 3.5 < errors[1] / errors[2] < 4.5 and 3.7 < errors[2] / errors[3] < 4.3
+
+
+@pytest.mark.parametrize("strength", [-16.0, -4.0, -1.0, 0.5, 0.9])
+def test_the_default_step_of_adams_follows_the_coupling(strength: float) -> None:
+    net = am.Network(
+        {"x": am.Layer(1, am.Identity())}, [am.Dense([[strength]], between=("x", "x"))]
+    )
+    traj = am.simulate(net, [1.0], noise=0.1, t1=0.5)
+    wanted = 0.25 / (1 + 0.75 * abs(strength))
+    assert traj.stats["accepted"] == np.ceil(0.5 / wanted)
+    matrix, moved = adams_step(wanted, np.array([[strength]]), np.ones(1))
+    found = scipy.linalg.solve_discrete_lyapunov(matrix, moved @ moved.T)[0, 0]
+    assert found == pytest.approx(1 / (1 - strength), rel=0.005)
+
+
+def test_steps_that_are_too_long_for_the_coupling_warn() -> None:
+    net = am.Network({"x": am.Layer(1, am.Identity())}, [am.Dense([[-1.8]], between=("x", "x"))])
+    start = np.zeros((50, 1))
+    with pytest.warns(RuntimeWarning, match=r"steps of 0.28 .* pass a shorter step"):
+        am.simulate(net, start, noise=0.1, times=[40.0], solver=am.ExponentialAdams(0.28))
+    am.simulate(net, start, noise=0.1, times=[40.0], solver=am.ExponentialAdams(0.1))
+
+
+def test_without_noise_adams_has_order_three() -> None:
+    net = am.dense_am(STORED, hidden=am.Softmax(0.3), tau_hidden=0.5)
+    exact = am.simulate(net, CUES, t1=2.0, until=None).final["visible"]
+    errors = []
+    for step in (0.1, 0.05):
+        solver = am.ExponentialAdams(step)
+        still = am.simulate(net, CUES, t1=2.0, solver=solver, until=None)
+        errors.append(np.abs(still.final["visible"] - exact).max())
+    assert 6.0 < errors[0] / errors[1] < 11.0
+
+
 def test_paths_have_order_one_in_the_step() -> None:
     """With the jolts of long steps put together from those of short ones."""
     net, fine = double_well(), 0.005

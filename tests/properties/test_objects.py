@@ -130,7 +130,7 @@ MAKERS: list[Callable[[], Any]] = [
         am.Brian2,
         am.EventDriven,
     ),
-    *(am.Settled, am.Timing, am.ExponentialHeun),
+    *(am.Settled, am.Timing, am.ExponentialHeun, am.ExponentialAdams),
     lambda: am.Noise({"visible": 0.1}, correlation=0.5),
     lambda: am.Watch(operator.contains, direction=1),  # a function that other processes find
     lambda: am.Timing(delay=np.ones((2, 2)), clock=am.Poisson(1.0)),
