@@ -45,7 +45,7 @@ class Noise:
     >>> unit = am.Network({"x": am.Layer(1, am.Identity())}, [])
     >>> traj = am.simulate(unit, np.zeros((500, 1)), noise=0.5, t1=10.0)
     >>> print(traj.final["x"].var().round(2))
-    0.49
+    0.5
     """
 
     temperature: float | Mapping[str, ArrayLike]
