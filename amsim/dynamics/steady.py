@@ -79,7 +79,8 @@ def steady_state(values: ArrayLike, *, windows: int = 20, level: float = 0.01) -
     >>> net = am.Network({"x": am.Layer(50, am.Identity())}, [])
     >>> times = np.linspace(0.1, 80.0, 800)
     >>> solver = am.EventDriven(0.5)
-    >>> traj = am.simulate(net, {"x": [20.0] * 50}, solver=solver, noise=0.1, times=times)
+    >>> start = {"x": [20.0] * 50}
+    >>> traj = am.simulate(net, start, solver=solver, noise=0.1, times=times, seed=1)
     >>> mean = traj["x"].mean(axis=1)
     >>> am.steady_state(mean[:200]).steady, am.steady_state(mean[200:]).steady
     (False, True)
