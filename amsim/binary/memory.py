@@ -120,8 +120,10 @@ class BinaryMemory:
         """
         rows, batch = self._rows(states)
         with _announced():
+            from ..compiled.jit import require_compiler
             from .kernels import energies, new_fields
 
+            require_compiler("the energy of two-state memories")
             total, band = np.empty(len(rows)), np.empty(len(rows), np.int64)
             energies(self._memories, rows, self._values, new_fields(*self.shape), total, band)
         energy = self._energy(total, band).reshape(batch)
@@ -213,6 +215,9 @@ class BinaryMemory:
             inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
             plan = schedule(timing, self.shape[1], max_sweeps, number).of(~clamped)
         with _announced():
+            from ..compiled.jit import require_compiler
+
+            require_compiler("binary recall")
             heat = self._heat(temperature, rule == "gradient")
             parts = (self._memories, self._values, self._fields(rule), heat)
 

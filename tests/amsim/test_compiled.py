@@ -152,12 +152,21 @@ def test_draws_in_compiled_code_equal_those_of_arrays() -> None:
     np.testing.assert_array_equal(together, one_by_one)
 
 
-@pytest.mark.parametrize("solver", ["ExponentialIntegrator", "EventDriven"])
-def test_engines_without_a_compiler_say_so(solver: str) -> None:
+def test_engines_without_a_compiler_say_so() -> None:
     code = (
         "import amsim as am; xi = am.patterns.random(2, 4, seed=0)\n"
-        f"am.simulate(am.dense_am(xi, hidden=am.Softmax(1.0)), xi[0], solver=am.{solver}())"
+        "net, memory = am.dense_am(xi, hidden=am.Softmax(1.0)), am.binary.BinaryMemory(xi)\n"
+        "for call in (\n"
+        "    lambda: am.simulate(net, xi[0]),\n"
+        "    lambda: am.simulate(net, xi[0], solver=am.EventDriven()),\n"
+        "    lambda: memory.recall(xi[0], seed=0),\n"
+        "    lambda: memory.energy(xi[0]),\n"
+        "):\n"
+        "    try: call()\n"
+        "    except RuntimeError as error: print(error)\n"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
-    assert ended.stderr.splitlines()[-1].endswith(b"needs compiled code; unset NUMBA_DISABLE_JIT")
+    said = ended.stdout.splitlines()
+    assert len(said) == 4
+    assert all(line.endswith(b" needs compiled code; unset NUMBA_DISABLE_JIT") for line in said)
