@@ -16,14 +16,15 @@ _SMALLEST = float(np.finfo(np.float64).tiny)
 
 def softmax_bounds(beta: float, lo: Array, hi: Array) -> Box:
     """`Softmax.activation_bounds`: p_i with unit i at one end and all others at the other."""
-    spread = beta * (hi.max(axis=1) - lo.min(axis=1))
-    near = spread < WIDE
+    peak = hi.max(axis=1, keepdims=True)
+    spread = beta * (peak - lo.min(axis=1, keepdims=True))
+    near = spread[:, 0] < WIDE
     if near.all():
-        low, high = _by_exponentials(beta, lo, hi)
+        low, high = _by_exponentials(beta, lo, hi, peak, spread)
     else:
         low, high = np.zeros_like(lo), np.ones_like(hi)  # what holds for all states
-        low[near], high[near] = _by_exponentials(beta, lo[near], hi[near])
-        far = ~near & (spread < np.inf)
+        low[near], high[near] = _by_exponentials(beta, lo[near], hi[near], peak[near], spread[near])
+        far = ~near & (spread[:, 0] < np.inf)
         low[far], high[far] = _by_logarithms(beta, lo[far], hi[far])
     return within_shares(low, high)
 
@@ -37,11 +38,11 @@ def within_shares(low: Array, high: Array) -> Box:
     return low, np.minimum(np.maximum(high, _SMALLEST), 1.0)
 
 
-def _by_exponentials(beta: float, lo: Array, hi: Array) -> Box:
-    peak = hi.max(axis=1, keepdims=True)
+def _by_exponentials(beta: float, lo: Array, hi: Array, peak: Array, spread: Array) -> Box:
+    """With the largest bound, and the range of exponents, each (batch, 1)."""
     least, most = np.exp(beta * (lo - peak)), np.exp(beta * (hi - peak))
     # 2 eps per unit of an exponent, one per term of a sum, a few for what remains.
-    error = 8 * lo.shape[1] * EPS * (1 + beta * (peak - lo.min(axis=1, keepdims=True)))
+    error = 8 * lo.shape[1] * EPS * (1 + spread)
     return shares(least, most, 1 + error), shares(most, least, 1 - error)
 
 

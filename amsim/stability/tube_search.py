@@ -17,7 +17,7 @@ from .tubes import Executions, Tube
 
 _FINE, _SHORTEST, _LONGEST = (
     20,
-    500,
+    400,
     40,
 )  # steps in the staleness; in the slowest tau, at most, least
 _DOUBLED = (2.0, 4.0)  # slowest taus after which steps are twice as long

@@ -157,7 +157,8 @@ class Tube:
         paces, trial = self._pace(stride), self._candidate(stride)
         for _ in range(_TRIES):
             drives = self._drive(trial, outputs, forces)
-            during = Boxes({n: _during(self.boxes[n], drives[n], paces[n]) for n in self._dynamic})
+            moves = {n: _moves(self.boxes[n], drives[n], paces[n]) for n in self._dynamic}
+            during = Boxes({n: boxes for n, (boxes, _) in moves.items()})
             proven = _inside(during, trial)
             if proven.all():
                 break
@@ -166,7 +167,7 @@ class Tube:
             {n: _beyond(self.boxes[n], during[n], stride) for n in self._dynamic}
         )
         algebraic = trial.of(self._algebraic)
-        after = {n: _after(self.boxes[n], drives[n], paces[n]) for n in self._dynamic}
+        after = {n: boxes for n, (_, boxes) in moves.items()}
         self.boxes = Boxes({**after, **algebraic})
         self.last = Boxes({**during, **algebraic})
         self.now += stride
@@ -257,30 +258,22 @@ def pace(tau: Array, leak: float, time: float, drift: float) -> Box:
     return np.clip(least * (1 - slack) - TINY, 0, 1), np.clip(most * (1 + slack) + TINY, 0, 1)
 
 
-def _during(box: Box, drive: Box, paces: Box) -> Box:
-    """States within a step: a unit moves at most so far towards where it is driven."""
-    (lo, hi), (low, high), most = box, drive, paces[1]
-    return _outward(
-        lo - most * np.maximum(lo - low, 0.0), hi + most * np.maximum(high - hi, 0.0), box, drive
-    )
+def _moves(box: Box, drive: Box, paces: Box) -> tuple[Box, Box]:
+    """States within a step, and at its end: units move towards where they are driven.
 
-
-def _after(box: Box, drive: Box, paces: Box) -> Box:
-    """States at the end of a step."""
+    A bound that moves outwards goes the most, one that moves inwards the least. Each is rounded
+    outwards, x + p (f - x), 0 <= p <= 1, by three operations on |x| + |f|.
+    """
     (lo, hi), (low, high), (least, most) = box, drive, paces
-    return _outward(
-        lo + np.where(low < lo, most, least) * (low - lo),
-        hi + np.where(high > hi, most, least) * (high - hi),
-        box,
-        drive,
-    )
-
-
-def _outward(lo: Array, hi: Array, box: Box, drive: Box) -> Box:
-    """Bounds a + p (b - a), 0 <= p <= 1, rounded outwards: three operations on |a| + |b|."""
+    down, up = low - lo, high - hi
+    room = 4 * EPS * (np.abs(lo) + np.abs(low)) + TINY, 4 * EPS * (np.abs(hi) + np.abs(high)) + TINY
+    far_down, far_up = most * down, most * up
     return (
-        lo - (4 * EPS * (np.abs(box[0]) + np.abs(drive[0])) + TINY),
-        hi + (4 * EPS * (np.abs(box[1]) + np.abs(drive[1])) + TINY),
+        (lo + np.minimum(far_down, 0.0) - room[0], hi + np.maximum(far_up, 0.0) + room[1]),
+        (
+            lo + np.minimum(far_down, least * down) - room[0],
+            hi + np.maximum(far_up, least * up) + room[1],
+        ),
     )
 
 
