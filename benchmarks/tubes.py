@@ -71,7 +71,7 @@ def _layer(rng: np.random.Generator, size: int, instant: bool, scope: str) -> am
     beta = float(rng.uniform(0.5, 3))
     kinds: list[am.Lagrangian] = [am.Tanh(beta), am.Sigmoid(beta), am.ReLU(), am.Identity()]
     kinds += [am.Softmax(beta)] * 4 + [am.Entmax(float(rng.choice([1.5, 2.0])), beta)] * 2
-    kinds += [am.Sign(), am.RectifiedPower(3)]
+    kinds += [am.Sign(), am.RectifiedPower(3), am.SignedPower(2), am.Exponential(beta / 6)]
     lagrangian = kinds[rng.integers(len(kinds))]
     tau: float | Array = float(rng.choice([0.1, 1.0, 2.0]))
     shared = scope == "broadcast" and isinstance(lagrangian, GROUPS)
