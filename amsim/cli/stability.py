@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from ..dynamics import simulate
+    from ..progress import whole_runs
     from ..stability import analyse
 
     stored, cue = load(args.patterns), load(args.cue)
@@ -51,7 +52,8 @@ def _run(args: argparse.Namespace) -> int:
         )
     cue = cue.ravel()
     network = _network(args, stored)
-    traj = simulate(network, cue)
+    with whole_runs():
+        traj = simulate(network, cue)
     if traj.status != "settled":
         note(f"the recall did not settle: {traj.message}")
         return NOT_SETTLED

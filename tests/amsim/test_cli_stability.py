@@ -97,3 +97,15 @@ def test_beta_is_1_unless_given(folder: Path, capsys: pytest.CaptureFixture[str]
     plain = capsys.readouterr().out
     assert run(folder, beta="1") == 0
     assert capsys.readouterr().out == plain
+
+
+def test_an_interrupted_recall_is_no_unsettled_one(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("amsim.dynamics.two_layer.TwoLayerRun.sweep", interrupt)
+    monkeypatch.setattr("amsim.dynamics.run.Run.compile", lambda run: None)
+    assert run(folder) == 130
+    assert capsys.readouterr().err.endswith("interrupted\n")
