@@ -187,7 +187,13 @@ class CrossEntropy:
         """The same for flattened states (B, units), checked; `gradient` calls it."""
         index = _index("CrossEntropy", network, self.layer, self.units)
         if self.labels.dtype.kind not in "iu":
-            shares = _fit("CrossEntropy: labels", self.labels, (*batch, len(index)))
+            wanted = (*batch, len(index))
+            if self.labels.ndim != len(wanted):  # one number a cue may be a class, but no share
+                raise ValueError(
+                    f"CrossEntropy: labels of shape {self.labels.shape} are shares, which need "
+                    f"{wanted}: pass numbers of classes as integers, labels.astype(int)"
+                )
+            shares = _fit("CrossEntropy: labels", self.labels, wanted)
             return CrossEntropy(self.layer, shares.reshape(-1, len(index)), index)
         wide = _fit("CrossEntropy: labels", self.labels, batch).reshape(-1)
         if wide.size and wide.max() >= len(index):

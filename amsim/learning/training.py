@@ -196,9 +196,9 @@ def _epoch(
     order = np.random.default_rng(draws).permutation(cues.batch)
     seeds = draws.generate_state(-(-cues.batch // size))
     parameters, inner, chains = state.parameters, state.optimiser, state.chains
-    total, used = 0.0, 0
+    total, used, here = 0.0, 0, _moved(net, parameters)
     for number, start in enumerate(range(0, len(order), size)):
-        chosen, here = np.sort(order[start : start + size]), _moved(net, parameters)
+        chosen = np.sort(order[start : start + size])
         part, drawn = cues.select(chosen), int(seeds[number])
         if isinstance(loss, Likelihood):
             by_chains, value = loss.descend(here, part.given, chains, drawn)
@@ -218,6 +218,13 @@ def _epoch(
             n: {k: x + np.asarray(steps[n][k], np.float64) for k, x in part.items()}
             for n, part in parameters.items()
         }
+        try:
+            here = _moved(net, parameters)
+        except ValueError as error:
+            raise ValueError(
+                f"in epoch {state.epoch} a step led to what no network has: {error}: take a "
+                f"smaller rate"
+            ) from error
         used += count
     if not used:
         raise ValueError(

@@ -505,6 +505,7 @@ def test_systems_larger_than_a_krylov_space_are_solved_and_singular_ones_are_not
         ({"loss": SquaredError("visible", 0.0, slice(9, None))}, "none of layer"),
         ({"loss": CrossEntropy("visible", 3, slice(6, 9))}, "labels must be below 3"),
         ({"loss": CrossEntropy("visible", 0), "method": "contrastive"}, "clamps targets"),
+        ({"loss": CrossEntropy("visible", [0.0, 1.0, 1.0], slice(6, 9))}, r"astype\(int\)"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:

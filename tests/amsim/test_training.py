@@ -289,6 +289,8 @@ def test_cues_that_do_not_settle_are_counted_and_not_used() -> None:
         ({"learn": {"hidden": ["tau"]}}, ValueError, "what can be trained is bias, beta"),
         ({"speed": 1}, TypeError, "no argument 'speed'"),
         ({"epochs": 0}, ValueError, "epochs must be"),
+        ({"optimiser": SGD(1e90), "epochs": 2}, ValueError, "take a smaller rate"),
+        ({"optimiser": SGD(50.0), "learn": {"hidden": ["beta"]}}, ValueError, "a smaller rate"),
     ],
 )
 def test_what_does_not_fit_is_refused(
