@@ -201,8 +201,8 @@ export class Run {
   }
 
   // To the end, or to the limit of time, messages or patience: the status.
-  toEnd(at, record) {
-    const { features, memories, queue } = this, late = performance.now() + PATIENCE;
+  toEnd(at, record, patience) {
+    const { features, memories, queue } = this, late = performance.now() + patience;
     for (let written = 0, events = 0; ;) {
       if (++events % 256 === 0 && performance.now() > late) return "interrupted";
       const arrival = queue.items.length ? queue.items[0].time : Infinity;

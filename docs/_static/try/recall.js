@@ -11,18 +11,18 @@ const STOPPED = {
   interrupted: `Stopped after ${PATIENCE / 1000} s`,
 };
 
-export function answer(described, { cue, knobs, end }) {
+export function answer(described, { cue, knobs, end }, patience = PATIENCE) {
   const question = { cue: readCue(described, cue), knobs: readKnobs(described, knobs) };
   return end ? proof(described, { ...question, end: readCue(described, end) })
-    : recall(described, question);
+    : recall(described, question, patience);
 }
 
-function recall(described, { cue, knobs }) {
+function recall(described, { cue, knobs }, patience) {
   const { memories: weights } = described, { beta } = knobs;
   const frames = [];
   const record = (time, x, h) => frames.push({ time, x, h });
   const run = new Run(weights, cue, knobs);
-  const status = run.toEnd(AT, record);
+  const status = run.toEnd(AT, record, patience);
   const { features, memories, now: end } = run;
   if (frames.length < AT.length) record(AT[frames.length], features.at(end), memories.at(end));
   const state = Array.from(features.at(end));
