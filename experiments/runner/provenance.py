@@ -6,6 +6,7 @@ import os
 import platform
 import socket
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@cache  # what this process imports stays as it is; reading it takes longer than a small run
 def _version(package: str) -> str | None:
     if package == "amsim":
         from amsim import __version__

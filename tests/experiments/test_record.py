@@ -19,6 +19,7 @@ from experiments.runner.design import Design
 from experiments.runner.files import (
     FILES,
     LOCK,
+    RUN,
     RecordError,
     in_use,
     locked,
@@ -334,17 +335,39 @@ def test_names_from_files_do_not_reach_a_terminal_raw(small_run, tmp_path, known
 )
 def test_intact_lines_of_the_log_that_are_no_results(small_run, tmp_path, change, words):
     copy = shutil.copytree(small_run, tmp_path / "run")
-    first, *_ = read(copy / "units.jsonl", design())
-    with UnitLog(copy / "units.jsonl") as log:
-        log.append([{**first, "unit": 15, **change}])
-    if "results" in change or "error" in change or "seconds" in change:
-        lines = (copy / "units.jsonl").read_bytes().splitlines(keepends=True)
-        (copy / "units.jsonl").write_bytes(b"".join(lines[:15] + lines[16:]))
+    instead = "results" in change or "error" in change or "seconds" in change
+    add_a_line(copy, change, instead)
+    before = contents(copy)
     with pytest.raises(RecordError, match=rf"units.jsonl, line 1[67]: .*{words}.*delete that line"):
+        run(design(), copy, resume=True)
+    assert contents(copy) == before
+
+
+@pytest.mark.parametrize("instead", [True, False])
+def test_without_the_line_a_run_goes_on(small_run, tmp_path, instead):
+    """So it does with those of the test above: a refusal leaves the same files."""
+    copy = shutil.copytree(small_run, tmp_path / "run")
+    add_a_line(copy, {"seconds": -1}, instead)
+    with pytest.raises(RecordError, match="delete that line"):
         run(design(), copy, resume=True)
     lines = (copy / "units.jsonl").read_bytes().splitlines(keepends=True)
     (copy / "units.jsonl").write_bytes(b"".join(lines[:-1]))
     assert run(design(), copy, resume=True).identical(load(small_run))
+
+
+def add_a_line(folder, change, instead):
+    """Write a changed line at the end of the log, also instead of that of the last unit."""
+    first, *_ = read(folder / "units.jsonl", design())
+    with UnitLog(folder / "units.jsonl") as log:
+        log.append([{**first, "unit": 15, **change}])
+    if instead:
+        lines = (folder / "units.jsonl").read_bytes().splitlines(keepends=True)
+        (folder / "units.jsonl").write_bytes(b"".join(lines[:15] + lines[16:]))
+
+
+def contents(folder):
+    """Of all files but the one that tells of this session, too."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != RUN}
 
 
 def test_lines_that_are_no_objects(small_run, tmp_path):
