@@ -352,6 +352,49 @@ def test_a_cue_alone_has_the_bits_that_it_has_in_a_batch() -> None:
     assert other.final["visible"].tobytes() != both.final["visible"].tobytes()
 
 
+def all_at_once(scale: float, clock: str) -> am.Trajectory:
+    """Queues, copies, faults, drift and shared noise of messages; every time is times `scale`."""
+    link = am.Link(80.0 / scale, 0.02 * scale, fifo=3, on_full="coalesce", spread=0.5)
+    slow = am.dense_am(PATTERNS, hidden=am.Tanh(0.1), visible=am.Tanh(),
+                       tau_visible=scale, tau_hidden=0.1 * scale)  # fmt: skip
+    timing = am.Timing(
+        delay=0.3 * scale, jitter=0.1 * scale, heartbeat=scale, refractory=0.06 * scale,
+        arrival="latest", tau_spread=0.2, quantum_spread=0.2,
+        common_jitter=am.CommonJitter(0.2 * scale, scale), bursts=am.Bursts(scale, 0.4 * scale),
+        drift=am.Drift(scale * np.array([0.7, 1.9]), tau=[1.5, 0.8], delay=[2.0, 0.5]),
+        faults=[
+            am.Fault("silent", units={"visible": [1, 5]}, at=0.5 * scale),
+            am.Fault("stuck", units={"hidden": [2]}, at=scale, value=0.4),
+            am.Fault("babbling", units={"visible": [7]}, at=scale, rate=5.0 / scale),
+            am.Fault("dead", links=["out 2"], at=2.5 * scale),
+        ],
+        clock={
+            "none": None,
+            "barrier": am.Barrier(0.05 * scale, 0.01 * scale),
+            "domains": am.Periodic(0.05 * scale, drift=0.1, per="group", latch=True),
+        }[clock],
+        fabric=am.Fabric({"visible": np.arange(24) % 3, "hidden": [0, 1, 2, 3]}, link, link, link,
+                         route="mesh"),
+    )  # fmt: skip
+    return run(slow, timing, t1=4.0 * scale)
+
+
+@pytest.mark.parametrize("clock", ["none", "barrier", "domains"])
+def test_a_run_at_half_the_speed_has_the_same_bits(clock: str) -> None:
+    """Times have no unit: nothing in the engine knows a second. Powers of two do not round."""
+    ours, slow = (all_at_once(scale, clock) for scale in (1.0, 2.0))
+    assert ours.events is not None and slow.events is not None and len(ours.events) > 100
+    assert (2 * ours.events.time == slow.events.time).all()
+    assert (ours.events.value == slow.events.value).all()
+    for name in ours.final:
+        assert (ours.final[name] == slow.final[name]).all()
+    for what in ("arrived", "dropped", "coalesced"):  # units say one thing at a barrier
+        count = sum(n.sum() for n in ours.stats[f"link_{what}"].values())
+        assert count > 0 or (clock, what) == ("barrier", "coalesced")
+        for name, counts in ours.stats[f"link_{what}"].items():
+            assert (counts == slow.stats[f"link_{what}"][name]).all()
+
+
 # What is refused.
 
 BAD = {
@@ -365,6 +408,9 @@ BAD = {
     "Link: per must be": lambda: am.Link(per="bit"),  # type: ignore[arg-type]
     "Fabric: out must be": lambda: am.Fabric(out=1.0),  # type: ignore[arg-type]
     r"Fabric: hop\['x'\]": lambda: am.Fabric(hop={"x": 1}),  # type: ignore[dict-item]
+    "hop names a link 'buz'; the route has 'bus'": lambda: am.Fabric(hop={"buz": SLOW}),
+    "hop names a link 'x 0-1'": lambda: am.Fabric(hop={"x 0-1": SLOW}, route="mesh"),
+    "the route has 'w 1', 'v'": lambda: am.Fabric(hop={"u": SLOW}, route={(0, 1): ["w 1", "v"]}),
     "Fabric: route must be": lambda: am.Fabric(route="star"),  # type: ignore[arg-type]
     "must be a sequence of names": lambda: am.Fabric(route={(0, 1): "wire"}),
     "uses a link twice": lambda: am.Fabric(route={(0, 1): ["w", "w"]}),

@@ -340,11 +340,16 @@ def draw_fabric(rng: np.random.Generator, route: str, group: Any, n: int) -> am.
     pairs = list(itertools.product(range(count), repeat=2))
     own = {pair: [name for name in "pqrstu" if rng.random() < 0.4] for pair in pairs}
     way: Any = own if route == "own" else route
-    names = sorted({name for a, b in pairs for name in hops(way, a, b, count)} | set("pqrstu"))
+    used = {name for a, b in pairs for name in hops(way, a, b, count)}
+    if route == "own":
+        used = {name for names in own.values() for name in names}
+    names = sorted(used | set("pqrstu"))
     return am.Fabric(
         groups={"a": group[:n], "b": group[n:]},
         out=draw_link(rng, free=0.0),
-        hop={name: draw_link(rng) for name in names},
+        hop={
+            name: link for name, link in [(name, draw_link(rng)) for name in names] if name in used
+        },
         into=draw_link(rng),
         route=way,
         multicast=bool(rng.random() < 0.6),

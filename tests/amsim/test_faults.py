@@ -135,6 +135,9 @@ def test_bad_faults_are_refused(message: str) -> None:
     [
         (am.Fault("silent", units={"deep": [0]}), "names a layer 'deep'"),
         (am.Fault("silent", units={"visible": [99]}), "must lie between"),
+        # Of a longer mask the rest would be units of the next layer.
+        (am.Fault("silent", units={"visible": [True] * 99}), r"mask of shape \(99,\)"),
+        (am.Fault("silent", units={"visible": [[True], [True]]}), r"mask of shape \(2, 1\)"),
         (am.Fault("dead", links=["bus"]), "no link 'bus' has a bandwidth"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -17,6 +18,11 @@ from .chips import FABRICS
 
 MOST_GROUPS = 65536
 Route = Literal["bus", "tree", "mesh"]
+_NAMES = {  # of links between groups, or their first words
+    "bus": ("bus", "'bus'"),
+    "tree": (r"(up|down)( \d+\.\d+)?", "'up' and 'down', such as 'up 0.3'"),
+    "mesh": (r"[xy]( \d+>\d+)?", "'x' and 'y', such as 'x 0>1'"),
+}
 
 
 class Placed(Protocol):
@@ -127,7 +133,8 @@ class Fabric:
         Encoder of a group, which all messages of its units go through.
     hop : Link, or mapping of names to Link
         Links between groups. A mapping has a link for each name, or for its first word ("x" for
-        the link "x 0>1"); what it leaves out is free.
+        the link "x 0>1"); what it leaves out is free, and what no route
+        has is refused.
     into : Link
         Decoder of a group, for all messages to its units.
     route : {"bus", "tree", "mesh"}, or mapping of (group, group) to sequences of names
@@ -182,8 +189,8 @@ class Fabric:
         for name in ("out", "into"):
             checks.instance(f"Fabric: {name}", getattr(self, name), Link, "Link(...)")
         object.__setattr__(self, "multicast", checks.flag("Fabric: multicast", self.multicast))
-        object.__setattr__(self, "hop", _hop(self.hop))
         object.__setattr__(self, "route", _route(self.route))
+        object.__setattr__(self, "hop", _hop(self.hop, self.route))
         if self.groups is not None:
             object.__setattr__(self, "groups", _groups(self.groups))
         per_router = checks.count("Fabric: per_router", self.per_router, at_most=MOST_GROUPS)
@@ -318,13 +325,23 @@ def _placed(
     return placement.groups, placement.columns, placement.per_router
 
 
-def _hop(hop: Any) -> Link | dict[str, Link]:
+def _hop(hop: Any, route: Route | Mapping[tuple[int, int], Sequence[str]]) -> Any:
+    """A link, or links by names that there are."""
     if not isinstance(hop, Mapping):
         checks.instance("Fabric: hop", hop, Link, "Link(...) or a mapping of names to them")
-        return hop  # type: ignore[no-any-return]
+        return hop
     for name, link in hop.items():
         checks.text("Fabric: a name in hop", name)
         checks.instance(f"Fabric: hop[{name!r}]", link, Link, "Link(...)")
+        if isinstance(route, str):
+            pattern, there = _NAMES[route]
+            known = re.fullmatch(pattern, name) is not None
+        else:
+            names = dict.fromkeys(each for path in route.values() for each in path)
+            known = name in names or name in {each.split(" ")[0] for each in names}
+            there = ", ".join(map(repr, list(names)[:20])) or "no links"
+        if not known:
+            raise ValueError(f"Fabric: hop names a link {name!r}; the route has {there}")
     return dict(hop)
 
 

@@ -355,7 +355,13 @@ def _faults(network: Network, timing: Timing, names: list[str]) -> Records:
                     f"Fault: units names a layer {layer!r}; the network has {', '.join(slices)}"
                 )
             what = f"Fault: units of layer {layer!r}"
-            mask = checks.units(what, chosen, network.layers[layer].shape)
+            shape = network.layers[layer].shape
+            mask = checks.units(what, chosen, shape)
+            if mask.shape != shape:
+                raise ValueError(
+                    f"{what} is a mask of shape {mask.shape}, the layer has shape {shape}; give "
+                    f"one boolean for each unit, or indices"
+                )
             which = slices[layer].start + np.flatnonzero(mask)
             rows += [(kind, fault.at, int(i), value) for i in which]
         for name in fault.links or ():
