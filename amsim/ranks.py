@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import checks
+
 Array = NDArray[Any]
 
 # Rows of the memories that every process compares with the others.
@@ -40,12 +42,15 @@ class Ranks:
             raise TypeError("comm must be a communicator, such as mpi4py.MPI.COMM_WORLD")
         self.comm, self.rank, self.size = comm, int(comm.rank), int(comm.size)
 
-    def rows(self, count: int) -> slice:
-        """The memories that this process reads, of so many."""
-        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+    def rows(self, count: int, after: int = 0) -> slice:
+        """The memories that this process reads, of so many; or one that comes after it, in turn."""
+        rank = (self.rank + after) % self.size
+        return slice(count * rank // self.size, count * (rank + 1) // self.size)
 
     def check(self, weights: Array, others: Iterable[Any]) -> None:
         """Refuse, in every process, what they cannot do together.
+
+        Each process compares its own memories with those that the one before it sees there.
 
         Parameters
         ----------
@@ -58,19 +63,26 @@ class Ranks:
         ValueError
             If it is not, or if there are more processes than memories.
         """
+        if self.size == 1:
+            return
         if len(weights) < self.size:
             raise ValueError(
                 f"comm: {self.size} processes are more than the {len(weights)} memories that they "
                 f"would share; start fewer"
             )
-        rows = weights[:: max(1, len(weights) // _SAMPLED)]
-        own = _digest([weights.shape, weights.dtype, rows]), _digest(others)
-        for rank, (memories, rest) in enumerate(found := self.comm.allgather(own)):
-            if memories != found[0][0]:
-                raise ValueError(
-                    f"comm: rank {rank} has other memories than rank 0; give all ranks one file, "
-                    f"or copies of it"
-                )
+        sample = weights[:: max(1, len(weights) // _SAMPLED)]
+        first = _digest([weights.shape, weights.dtype, sample])
+        own, after = (_digest([weights[self.rows(len(weights), n)]]) for n in (0, 1))
+        found = self.comm.allgather((first, _digest(others), own, after))
+        for rank, (memories, rest, rows, _) in enumerate(found):
+            before = (rank - 1) % self.size
+            pairs = (0, memories, found[0][0]), (before, rows, found[before][3])
+            for other, here, there in pairs:
+                if here != there:
+                    raise ValueError(
+                        f"comm: rank {rank} has other memories than rank {other}; give all ranks "
+                        f"one file, or copies of it"
+                    )
             if rest != found[0][1]:
                 raise ValueError(
                     f"comm: rank {rank} has other cues, parameters, times or options than rank 0; "
@@ -145,5 +157,6 @@ def _digest(parts: Iterable[Any]) -> str:
     for part in parts:
         array = isinstance(part, np.ndarray)
         found.update(f"{part.shape} {part.dtype}".encode() if array else repr(part).encode())
-        found.update(np.ascontiguousarray(part).tobytes() if array else b"")
+        for piece in checks.parts(part) if array else ():
+            found.update(np.ascontiguousarray(piece).data)
     return found.hexdigest()

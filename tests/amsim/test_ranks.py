@@ -152,6 +152,19 @@ def test_ranks_with_something_else_are_named(solver: Any) -> None:
         assert all(isinstance(each, ValueError) and words in str(each) for each in found)
 
 
+@pytest.mark.parametrize("row", [699, 350, 349, 1])
+def test_one_memory_that_differs_is_found(row: int) -> None:
+    """Wherever it is: among those that a process reads, there is none that others do not see."""
+
+    def run(comm: Comm) -> Any:
+        patterns = PATTERNS.copy()
+        patterns[row, 5] += 1e-9 * (Ranks(comm).rows(700).start <= row < Ranks(comm).rows(700).stop)
+        return am.simulate(memory(0.1, patterns), CUES, comm=comm)
+
+    for each in Room(3).run(run):
+        assert isinstance(each, ValueError) and "has other memories than" in str(each)
+
+
 DIFFERENT: dict[str, Any] = {
     "hidden": lambda rank: {"cue": {"visible": CUES, "hidden": np.full((5, 700), 0.1 * rank)}},
     "until": lambda rank: {"until": am.Settled(10.0 ** -(4 + rank))},
