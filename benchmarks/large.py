@@ -248,6 +248,7 @@ def plan(constant: float) -> None:
     print(f"| {memories:.0e} memories, {units} units, {cues} cues | {ranks} ranks of one core |")
     print("| --- | --- |")
     print(f"| memories of a rank, int8 | {memories * units / ranks / 1e9:.1f} GB |")
+    print(f"| two numbers for each memory of all, in each rank | {16 * memories / 1e9:.0f} GB |")
     print(f"| messages of a pass | {ranks} of {message / 1e3:.0f} kB to all |")
     print(f"| a pass | {work / ranks:.3g} s, and {exchange(ranks) * 1e3:.2g} ms for the exchange |")
     print(f"| a recall of {passes} passes | {passes * (work / ranks + exchange(ranks)):.3g} s |")
