@@ -124,7 +124,7 @@ def plain(what: str, value: Any) -> NDArray[Any]:
             f"{what} must be an array of numbers with rows of one length, got {shown(value)}"
         ) from None
     if found.dtype.kind in "iuf" and isinstance(value, (list, tuple)) and _holds_booleans(value):
-        raise TypeError(f"{what} has booleans among its numbers: write 1 and 0, if those are meant")
+        raise TypeError(f"{what} must be booleans or numbers, not both: write 1 and 0 for numbers")
     return found
 
 

@@ -218,7 +218,7 @@ brian2.prefs.codegen.cpp.extra_compile_args_gcc = ["-O0", "-w"]
 # without a name gets that of the file.
 make = "for f in $(find . -name '*.cpp'); do n=in_$(basename $f .cpp); echo namespace $n '{}'; "
 make += r'sed -E "s/^namespace \{/namespace $n {/; s/^\{/{ using namespace $n;/" $f; done > all.cc'
-make += " && g++ -O0 -w -I. all.cc -o main && true"
+make += " && g++ -O0 -w -I. -Ibrianlib all.cc -o main && true"
 brian2.prefs.devices.cpp_standalone.make_cmd_unix = make
 cue = [0.5, -1.0, 0.2]
 model = export.brian2(LOOP, "events", LATE, cue=cue, quantum=0.02, dt=1e-3, record_every=0.1)
