@@ -474,7 +474,10 @@ def test_the_command_in_several_processes(
 
 @pytest.mark.parametrize(
     ("other", "words"),
-    [("others.npy", "rank 1 has other memories"), ("half.npy", "rank 1: half.npy is damaged")],
+    [
+        ("others.npy", "rank 0 has other memories than rank 1"),
+        ("half.npy", "rank 1: half.npy is damaged"),
+    ],
 )
 def test_a_file_that_is_wrong_in_one_process(
     files: Any, mpiexec: str, other: str, words: str
