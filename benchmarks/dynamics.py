@@ -71,6 +71,19 @@ def watches(size: tuple[int, int, int]) -> dict[str, Callable[[], Any]]:
     def callback(time: float, states: Any) -> bool:
         return float(states["visible"][0, 0]) > 1e9
 
+    def bare(function: Callable[[Any, Any], Any]) -> Callable[[], None]:
+        """Calls of a function as often as a run makes them, and nothing else."""
+        seen: list[float] = []
+        counted = {"a": lambda time, states: seen.append(time) or function(time, states)}
+        am.simulate(net, cues, watch=counted, **given)
+        states = {"visible": cues[0]}
+
+        def calls() -> None:
+            for time in seen:
+                function(time, states)
+
+        return calls
+
     all_units = am.Watch(units, vectorised=True)
     all_rising = am.Watch(overlaps, direction=1, vectorised=True)
     rising = am.Watch(overlap, direction=1)
@@ -82,6 +95,8 @@ def watches(size: tuple[int, int, int]) -> dict[str, Callable[[], Any]]:
         "both, terminal": lambda: am.simulate(
             net, cues, watch={"a": rising, "b": ends}, **given
         ),
+        "bare calls, one unit": bare(unit),
+        "bare calls, overlap": bare(overlap),
         "one unit, vectorised": lambda: am.simulate(net, cues, watch={"a": all_units}, **given),
         "overlap, vectorised": lambda: am.simulate(net, cues, watch={"a": all_rising}, **given),
         "callback": lambda: am.simulate(net, cues, callback=callback, **given),
@@ -131,7 +146,8 @@ def main() -> None:
             for run, timing in timings.items():
                 if "plain" in run:
                     plain = timing.cpu_median
-                stats = runs[run]().stats
+                found = runs[run]()
+                stats = {"rhs": ""} if found is None else found.stats
                 rows.append(
                     {
                         "run": run,

@@ -17,14 +17,11 @@ from .problem import Problem, Solution
 # States (n, *shape) of a layer, by its name.
 Read = Callable[[str], Array]
 Ints = NDArray[np.int64]
-# Of a root, relative to the way between two looks.
-_ROOT = 1e-14
 
 
 class Group(NamedTuple):
     """Some looks, in any order."""
 
-    cues: Ints  # (n,) positions in the batch of the problem
     times: Array  # (n,)
     read: Read
 
@@ -109,49 +106,6 @@ def looks_at(problem: Problem, solution: Solution) -> Looks:
         vectors = np.where(share == 1.0, stop, vectors)
         return read_vectors(problem, cues[places], moments, vectors)
 
-    group = Group(cues, times, read)
-    return Looks([group], np.arange(len(cues)), cues, times, within, problem.noise is not None)
-
-
-def roots(
-    function: Callable[[Array, Ints], Array], start: Array, stop: Array, values: Array, then: Array
-) -> Array:
-    """Where functions cross 0, each between two places; the side is that of `stop`.
-
-    Inverse quadratic interpolation where that is safe, else bisection (Chandrupatla 1997,
-    Advances in Engineering Software 28, 145).
-
-    Parameters
-    ----------
-    function : callable
-        (places (m,), which (m,)) -> values (m,) of some of the functions, never 0.
-    start, stop : ndarray (n,)
-    values, then : ndarray (n,)
-        Of the functions there, with different signs.
-    """
-    beyond, found, wide = np.sign(then), stop.copy(), np.abs(stop - start)
-    which = np.arange(len(start))
-    a, b, fa, fb = stop, start, then, values
-    share = np.full(len(start), 0.5)
-    while len(which):
-        x = a + share * (b - a)
-        f = function(x, which)
-        same = np.sign(f) == np.sign(fa)
-        c, fc = np.where(same, a, b), np.where(same, fa, fb)
-        b, fb = np.where(same, b, a), np.where(same, fb, fa)
-        a, fa = x, f
-        found[which] = np.where(np.sign(fa) == beyond[which], a, b)
-        least = 4 * np.finfo(float).eps * np.abs(a) + _ROOT * wide[which]
-        on = np.abs(b - a) > 2 * least
-        a, b, c, fa, fb, fc, which, least = (
-            z[on] for z in (a, b, c, fa, fb, fc, which, least)
-        )  # fmt: skip
-        with np.errstate(all="ignore"):
-            part, rise = (a - b) / (c - b), (fa - fb) / (fc - fb)
-            inner = (rise**2 < part) & ((1 - rise) ** 2 < 1 - part)
-            guess = fa / (fb - fa) * fc / (fb - fc)
-            guess += (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
-        share = np.where(inner, guess, 0.5)
-        edge = least / np.abs(b - a)
-        share = np.clip(share, edge, 1 - edge)
-    return found
+    return Looks(
+        [Group(times, read)], np.arange(len(cues)), cues, times, within, problem.noise is not None
+    )

@@ -155,13 +155,15 @@ class _Run:
         record = _Record(self.pieces, times, self.ends, self.stopped)
         layers = self.problem.network.layers
         block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
+        batch = self.watcher.batch
         while self.called < len(times):
             first, stop = self.called, min(self.called + block, len(times))
-            rows = cache(partial(_some_rows, record, slice(first, stop)))
-            for row, time in enumerate(times[first:stop]):
+            rows = cache(partial(_some_rows, record, slice(first, stop), batch))
+            for row, time in enumerate(times[first:stop].tolist()):
                 self.called += 1
-                if self.watcher.call(float(time), partial(_row, rows, row)):
-                    self.stop_all(float(time), {name: rows(name)[row] for name in layers})
+                if self.watcher.call(time, partial(_row, rows, row)):
+                    at = slice(first + row, first + row + 1)
+                    self.stop_all(time, {name: record(name, at)[0] for name in layers})
                     return True
         return False
 
@@ -225,7 +227,9 @@ class _Record:
                 continue
             own = piece.places[numbers[here] - piece.first]
             own = np.minimum(own, len(piece.solution.times) - 1)
-            part = piece.solution.record(name, slice(own.min(), own.max() + 1))[own - own.min()]
+            part = piece.solution.record(name, slice(own[0], own[-1] + 1))
+            if len(part) != len(own) or (np.diff(own) != 1).any():  # else nothing has to be copied
+                part = part[own - own[0]]
             # From its end on a cue has its last state.
             moves = self.times[numbers[here]][:, None] < self.ends[piece.cues]
             if moves.all() and moves.shape == (len(numbers), len(self.ends)):
@@ -247,12 +251,15 @@ class _Record:
         return states[None]
 
 
-def _some_rows(record: _Record, rows: slice, name: str) -> Array:
-    return record(name, rows)
+def _some_rows(record: _Record, rows: slice, batch: tuple[int, ...], name: str) -> Array:
+    """Rows of a layer with the batch axes of the user."""
+    states = record(name, rows)
+    return states.reshape(len(states), *batch, *states.shape[2:])
 
 
 def _row(rows: Callable[[str], Array], row: int, name: str) -> Array:
-    return np.asarray(rows(name)[row])
+    """A copy, which the user may keep and change."""
+    return np.array(rows(name)[row])
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -179,7 +179,7 @@ def simulate(
             inputs=inputs, breakpoints=breakpoints, max_step=max_step, noise=noise,
             missing=missing, seed=seed, workers=workers,
         )  # fmt: skip
-        problem = replace(problem, recording=recording(record, problem))
+        options: dict[str, Any] = {"recording": recording(record, problem)}
         for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
             warnings.warn(lost, GuaranteeWarning, stacklevel=2)
         solve = _solve(solver)
@@ -199,12 +199,12 @@ def simulate(
                     "noise, or look at the trajectory afterwards"
                 )
             if shown:
-                problem = replace(problem, watched=Watched(watcher, np.arange(problem.batch)))
+                options["watched"] = Watched(watcher, np.arange(problem.batch))
             if not shown or watcher.callback is not None:
                 solve = partial(solve_watched, solve, watcher)
         if wall_limit is not None:
             limit = checks.number("wall_limit", wall_limit, above=0.0)
-            problem = replace(problem, deadline=clock.monotonic() + limit)
+            options["deadline"] = clock.monotonic() + limit
         if problem.workers > 1:
             _check_workers(solver)
         if dtype is not None and checks.float_type("dtype", dtype) == np.float32:
@@ -216,6 +216,7 @@ def simulate(
         if until is not None and until.certified:
             check_certifiable(problem)
             solve = partial(solve_certified, solve)
+        problem = replace(problem, **options)
     loop = problem.attention_loop
     if ranks is not None and loop is not None:
         ranks.check(loop.weights, _shared(solver, problem))

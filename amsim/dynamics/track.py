@@ -8,14 +8,15 @@ import numpy as np
 
 from ..synapses import Array
 from . import adams
+from .look_order import in_order
 from .looks import Group, Ints, Looks, Read
 
 if TYPE_CHECKING:
     from .run import Run
 
 # Steps of each cue between two looks: few where cues may be stopped, and no more than are so many
-# numbers.
-_STEPS, _TERMINAL, _NUMBERS = 256, 32, 1 << 21
+# numbers: memory that a run asks for anew costs more than the steps that are written there.
+_STEPS, _TERMINAL, _NUMBERS = 256, 32, 1 << 19
 # Looks further apart than this share of the smallest tau have one in between, and none are further
 # apart than this share of the largest.
 _APART = 0.5
@@ -50,6 +51,8 @@ class Track:
         self.run, self.new = run, 0  # row of the first step that is looked at
         batch, width = run.steps.x.shape
         self.written = np.zeros(batch, np.int64)
+        tau = run.problem.tau
+        self.apart = _APART * tau.min(), _APART * tau.max()
         self.room = run.steps._replace(
             x=np.empty((1, width)),
             dd=np.empty((1, adams.HISTORY, run.steps.used.shape[1])),
@@ -71,62 +74,50 @@ class Track:
                 row = before
             self.run.stop(cue, time, self.states(np.array([row]), np.array([time]))[0])
         self.forget()
+        self.written = steps.cues["written"].copy()
 
     def looks(self) -> Looks:
         """Ends of steps, recorded times, and looks between these where they are far apart."""
-        steps = self.run.steps
-        used = slice(self.new, int(steps.tracked[0]))
-        ends = self.group(steps.track["cue"][used], steps.track["time"][used], steps.track_x[used])
-        groups, rows = [ends], [np.arange(used.start, used.stop)]
-        recorded = self.recorded()
-        if recorded is not None:
-            groups.append(recorded)
-            rows.append(np.full(len(recorded.cues), -1))
-        cues, times, order, row = _sorted(groups, rows)
-        k, moments = self.between(cues, times)
-        if len(k):
-            inner = self.states(row[k + 1], moments)
-            groups.append(self.group(cues[k], moments, inner))
-            rows.append(np.full(len(k), -1))
-            cues, times, order, row = _sorted(groups, rows)
+        steps, recorded = self.run.steps, self.run.problem.times
+        used, reached = slice(self.new, int(steps.tracked[0])), steps.cues["written"]
+        cues, times, rows, sources = in_order(
+            steps.track, used.start, used.stop, self.written, reached, recorded,
+            *self.apart,
+        )  # fmt: skip
+        track = steps.track[used]
+        groups = [self.group(track["cue"], track["time"], steps.track_x[used])]
+        groups += self.recorded(reached)
+        seen = sum(len(group.times) for group in groups)
+        if len(cues) > seen:
+            here = sources >= seen
+            inner = self.states(rows[here], times[here])
+            groups.append(self.group(cues[here], times[here], inner))
 
         def within(places: Ints, moments: Array) -> Read:
-            states = self.states(row[places + 1], moments)
+            states = self.states(rows[places + 1], moments)
             return self.group(cues[places], moments, states).read
 
-        return Looks(groups, order, cues, times, within)
+        return Looks(groups, sources, cues, times, within)
 
-    def recorded(self) -> Group | None:
-        """What was recorded since the last look."""
-        first, last = self.written, self.run.steps.cues["written"]
-        counts, outputs, times = last - first, self.run.outputs, self.run.problem.times
-        if not counts.any():
-            return None
-        cues = np.repeat(np.arange(len(counts)), counts)
-        if (counts == len(times)).all():  # nothing has to be copied
-            numbers = np.tile(np.arange(len(times)), len(counts))
-            return self.group(cues, times[numbers], outputs.reshape(-1, outputs.shape[2]))
-        numbers = np.arange(len(cues)) - np.repeat(np.cumsum(counts) - last, counts)
-        return self.group(cues, times[numbers], outputs[cues, numbers])
-
-    def between(self, cues: Ints, times: Array) -> tuple[Ints, Array]:
-        """Looks behind which others are needed, and when."""
-        tau = self.run.problem.tau
-        gaps = np.where(cues[1:] == cues[:-1], np.diff(times), 0.0)
-        wide = gaps > _APART * tau.min()
-        if not wide.any():
-            return np.zeros(0, np.int64), np.zeros(0)
-        parts = np.maximum(2, np.ceil(gaps / (_APART * tau.max()) - 1e-9)).astype(np.int64)
-        inner = np.where(wide, parts - 1, 0)
-        k = np.repeat(np.arange(len(gaps)), inner)
-        number = np.arange(1, len(k) + 1) - np.repeat(np.cumsum(inner) - inner, inner)
-        return k, times[k] + gaps[k] * number / parts[k]
+    def recorded(self, reached: Ints) -> list[Group]:
+        """What was recorded since the last look, by cue; nothing is copied."""
+        times, outputs = self.run.problem.times, self.run.outputs
+        batch, count, width = outputs.shape
+        if not self.written.any() and (reached == count).all():
+            cues = np.arange(batch).repeat(count)
+            moments = times if batch == 1 else np.tile(times, batch)
+            return [self.group(cues, moments, outputs.reshape(-1, width))]
+        return [
+            self.group(np.full(stop - start, b), times[start:stop], outputs[b, start:stop])
+            for b, (start, stop) in enumerate(zip(self.written, reached, strict=True))
+            if stop > start
+        ]
 
     def group(self, cues: Ints, times: Array, vectors: Array) -> Group:
         """Looks at packed states."""
         if self.fixed is not None:
             np.copyto(vectors, self.run.start[cues], where=self.fixed[cues])
-        return Group(cues, times, self.run.states(cues, times, vectors))
+        return Group(times, self.run.states(cues, times, vectors))
 
     def states(self, rows: Ints, times: Array) -> Array:
         """Packed states at times within the steps that end in these rows."""
@@ -159,14 +150,3 @@ class Track:
         steps.track["before"][kept] = place[steps.track["before"][kept]]
         steps.cues["tracked"][running] = place[steps.cues["tracked"][running]]
         steps.tracked[0], self.new = len(rows), len(rows) - len(running)
-        self.written = steps.cues["written"].copy()
-
-
-def _sorted(groups: list[Group], rows: list[Ints]) -> tuple[Ints, Array, Ints, Ints]:
-    """Cues and times of all looks in their order, that, and the row of the step each lies in."""
-    cues = np.concatenate([group.cues for group in groups])
-    times, row = np.concatenate([group.times for group in groups]), np.concatenate(rows)
-    order = np.lexsort((row < 0, times, cues))
-    row = row[order]
-    known = np.where(row >= 0, np.arange(len(row)), len(row) - 1)
-    return cues[order], times[order], order, row[np.minimum.accumulate(known[::-1])[::-1]]

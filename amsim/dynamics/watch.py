@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache, partial
+from itertools import count
 from threading import Lock
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..network import Network
 from ..synapses import Array
-from .looks import Ints, Looks, Read, looks_at, roots
+from .looks import Ints, Looks, Read, looks_at
 from .problem import Problem, Solution
 
 Function = Callable[[Any, dict[str, Array]], Any]
@@ -31,6 +32,8 @@ _FIRST, _LONGEST = 4.0, 32.0
 _SAME = 1e-14
 # What stands for 0 on the side that counts as crossed.
 _TINY = 1e-300
+# What stands for states that were not read yet.
+_UNREAD: Array = np.empty(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,14 +135,25 @@ class _States(dict[str, Array]):
     """States of a cue at one time by layer, read when they are asked for.
 
     The states of memories take a product each, which most functions do not need.
+
+    Parameters
+    ----------
+    unread : dict of str to `_UNREAD`
+        By the names of the layers.
+    read : callable
     """
 
-    def __init__(self, names: Iterable[str], read: Callable[[str], Array]) -> None:
-        super().__init__(dict.fromkeys(names, np.empty(0)))
+    __slots__ = ("_read",)
+
+    def __init__(self, unread: dict[str, Array], read: Read) -> None:
+        super().__init__(unread)
         self._read = read
 
     def __getitem__(self, name: str) -> Array:
-        return self._read(name) if name in self else super().__getitem__(name)
+        state = super().__getitem__(name)
+        if state is _UNREAD:
+            state = self[name] = self._read(name)
+        return state
 
     def __iter__(self) -> Iterator[str]:  # without it dict(states) would copy what is not read yet
         return super().__iter__()
@@ -155,6 +169,11 @@ class _States(dict[str, Array]):
 
     def values(self) -> Any:
         return [self[name] for name in self]
+
+    def pop(self, name: str, *default: Any) -> Any:
+        state = self.get(name)
+        found = super().pop(name, *default)
+        return state if found is _UNREAD else found
 
     def copy(self) -> dict[str, Array]:
         return dict(self.items())
@@ -196,6 +215,7 @@ class Watcher:
     ) -> None:
         self.problem, self.watches, self.callback, self.batch = problem, watches, callback, batch
         self.looks_between, self.step = bool(watches) and not shown, step
+        self.unread = dict.fromkeys(problem.network.layers, _UNREAD)
         self.found: list[tuple[float, str, int, dict[str, Array]]] = []
         self._before = {name: np.full(problem.batch, np.nan) for name in watches}
         self._one_by_one = Lock()  # threads of a run
@@ -263,50 +283,55 @@ class Watcher:
         self, name: str, watch: Watch, looks: Looks, part: Problem, cues: Ints
     ) -> Iterator[tuple[float, str, int, dict[str, Array]]]:
         """Crossings of one function as (time, name, position, states), those of a cue in order."""
-        layers, places, times = part.network.layers, looks.cues, looks.times
+        places, times = looks.cues, looks.times
 
-        def call(cue: Ints, time: Array, read: Read) -> Array:
-            return _values(name, watch, part.t0 + time, _States(layers, read))
+        def call(time: Array, read: Read) -> Array:
+            return _values(name, watch, part.t0 + time, self.unread, read)
 
         values = np.concatenate([call(*group) for group in looks.groups])[looks.order]
-        same = places[1:] == places[:-1]
-        first, last = np.append(True, ~same), np.append(~same, True)
+        changes = places[1:] != places[:-1]
+        first, last = (np.concatenate(x) for x in (([True], changes), (changes, [True])))
         known, before = cues[places[first]], self._before[name]
         jumped = watch.crosses(before[known], values[first])  # an input did; NaN has not
         before[known] = values[last]
-        (k,) = np.nonzero(same & watch.crosses(values[:-1], values[1:]))
+        (k,) = (watch.crosses(values[:-1], values[1:]) & ~changes).nonzero()
         if jumped.any():
-            place, time = places[first][jumped], times[first][jumped]
-            one = np.nonzero(first)[0][jumped]
-            yield from _listed(time, name, place, layers, _rows(looks, one))
+            (one,) = first.nonzero()
+            one = one[jumped]
+            for crossing in self._listed(times[one], name, places[one], _rows(looks, one)):
+                crossing[3].values()  # read while the looks are there
+                yield crossing
         if not len(k):
             return
         start, stop, left, right = times[k], times[k + 1], values[k], values[k + 1]
         if looks.straight:
             moments = start + _share(left, right) * (stop - start)
         else:
+            from .roots import roots  # with numba
 
             def beyond(time: Array, which: Ints) -> Array:
                 # 0 counts as crossed: a function of whole numbers is there from its jump on.
-                found = call(places[k[which]], time, looks.within(k[which], time))
+                found = call(time, looks.within(k[which], time))
                 return np.where(found == 0, crossed[which], found)
 
             crossed = np.copysign(_TINY, -left)
             then = np.where(right == 0, crossed, right)
             moments = roots(beyond, start, stop, left, then)
-        yield from _listed(moments, name, places[k], layers, looks.within(k, moments))
+        yield from self._listed(moments, name, places[k], looks.within(k, moments))
 
-    def call(self, time: float, read: Read) -> bool:
-        """Whether the callback wants the run to stop; what is read has all cues (B, *shape)."""
+    def _listed(
+        self, times: Array, name: str, places: Ints, read: Read
+    ) -> Iterator[tuple[float, str, int, dict[str, Array]]]:
+        """Crossings, with states that are read together when one of them is."""
+        rows = _rows_of(self.unread, read)
+        for time, place, states in zip(times.tolist(), places.tolist(), rows, strict=False):
+            yield time, name, place, states
+
+    def call(self, time: float, read: Callable[[str], Array]) -> bool:
+        """Whether the callback wants the run to stop; it reads all cues, (*batch, *shape)."""
         if self.callback is None:
             return False
-
-        def shown(name: str) -> Array:
-            state = read(name)
-            return state.reshape(*self.batch, *state.shape[1:]).copy()
-
-        states = _States(self.problem.network.layers, cache(shown))
-        found = self.callback(self.problem.t0 + time, states)
+        found = self.callback(self.problem.t0 + time, _States(self.unread, read))
         return found is not None and checks.flag("callback: what it returns", found)
 
     def forget_after(self, time: float) -> None:
@@ -323,13 +348,11 @@ class Watcher:
 
     def crossings(self) -> Any:
         """All crossings by cue and time, a recarray with the state of each layer by its name."""
-        layers = self.problem.network.layers
+        layers = self.problem.network.layers.items()
         width = max([1, *map(len, self.watches)])
-        kind = [("time", "f8"), ("name", f"U{width}"), ("cue", "i8")]
-        kind += [(name, "f8", layer.shape) for name, layer in layers.items()]  # type: ignore[misc]
-        rows = np.recarray(len(self.found), dtype=kind)
+        rows = np.empty(len(self.found), _row_type(width, *((n, x.shape) for n, x in layers)))
         for k, (time, name, cue, states) in enumerate(self.found):
-            rows[k] = (time, name, cue, *(states[layer] for layer in layers))
+            rows[k] = (time, name, cue, *states.values())
         return rows[np.lexsort((rows["time"], rows["cue"]))].view(np.recarray)
 
     def first(self) -> dict[str, Array]:
@@ -365,7 +388,7 @@ def _share(left: Array, right: Array) -> Array:
 
 def _rows(looks: Looks, places: Ints) -> Read:
     """Read what was looked at at some positions of the order."""
-    sizes = [len(group.cues) for group in looks.groups]
+    sizes = [len(group.times) for group in looks.groups]
     begins = np.cumsum([0, *sizes[:-1]])
     rows = looks.order[places]
     numbers = np.searchsorted(begins, rows, side="right") - 1
@@ -378,34 +401,37 @@ def _rows(looks: Looks, places: Ints) -> Read:
     return read
 
 
-def _listed(
-    times: Array, name: str, places: Ints, layers: Iterable[str], read: Read
-) -> Iterator[tuple[float, str, int, dict[str, Array]]]:
-    """Crossings, with states that are read together when one of them is."""
-    read = cache(read)
-    for k, (time, place) in enumerate(zip(times, places, strict=True)):
-        yield float(time), name, int(place), _row(layers, read, k)
+@lru_cache(maxsize=16)
+def _row_type(width: int, *layers: tuple[str, tuple[int, ...]]) -> np.dtype[Any]:
+    """Of a crossing, with a name of up to so many letters."""
+    fields = [("time", "f8"), ("name", f"U{width}"), ("cue", "i8")]
+    return np.dtype((np.record, [*fields, *((name, "f8", shape) for name, shape in layers)]))
 
 
-def _row(layers: Iterable[str], read: Read, k: int) -> dict[str, Array]:
-    return _States(layers, lambda name: read(name)[k])
+def _rows_of(unread: dict[str, Array], read: Read) -> Iterator[_States]:
+    """The states of one look after the other, without end."""
+    every = _States(unread, read)
+    for k in count():
+        yield _States(unread, partial(_row, every, k))
 
 
-def _values(name: str, watch: Watch, times: Array, states: _States) -> Array:
+def _row(states: _States, k: int, name: str) -> Array:
+    return np.asarray(states[name][k])
+
+
+def _values(name: str, watch: Watch, times: Array, unread: dict[str, Array], read: Read) -> Array:
     """What a function says at some times."""
     if watch.vectorised:
-        found = _numbers(name, watch.function(times, states), times.shape)
+        found = _numbers(name, watch.function(times, _States(unread, read)), times.shape)
     else:
-        read = cache(states.__getitem__)
-        rows = (_row(states, read, k) for k in range(len(times)))
-        given = [watch.function(float(t), row) for t, row in zip(times, rows, strict=True)]
-        if all(type(value) is float for value in given):
+        given = list(map(watch.function, times.tolist(), _rows_of(unread, read)))
+        if set(map(type, given)) == {float}:
             found = np.array(given)
         else:
             found = np.array([_numbers(name, value, ()).reshape(()) for value in given])
-    if np.isnan(found).any():
-        time = times[np.flatnonzero(np.isnan(found))[0]]
-        raise ValueError(f"watch: the function {name!r} returned NaN at t = {time:g}")
+    missing = np.isnan(found)
+    if missing.any():
+        raise ValueError(f"watch: the function {name!r} returned NaN at t = {times[missing][0]:g}")
     return found
 
 

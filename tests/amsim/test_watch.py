@@ -10,7 +10,7 @@ import pytest
 
 import amsim as am
 from amsim.dynamics import watch as watching
-from amsim.dynamics.looks import roots
+from amsim.dynamics.roots import roots
 
 DECAY = am.Network({"x": am.Layer(2, am.Identity(), tau=[1.0, 0.5])}, [])
 START = np.array([[1.0, 1.0], [2.0, 1.0], [0.4, 4.0]])
@@ -360,3 +360,30 @@ def test_roots(beyond: float) -> None:
     found = roots(values, start, stop, values(start, every), values(stop, every))
     np.testing.assert_allclose(found, beyond, rtol=1e-13, atol=5e-14)
     assert (values(found, every) >= 0).all()
+
+
+def test_a_crossing_by_a_jump_has_the_state_of_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the run goes on for long, and its steps are forgotten."""
+    monkeypatch.setattr("amsim.dynamics.track._NUMBERS", 1)
+    layers = {"x": am.Layer(1, am.Identity()), "y": am.Layer(1, am.Identity(), tau=0.0)}
+    net = am.Network(layers, [am.Dense([[0.5]], between=("x", "y"))])
+    given = {"inputs": {"y": am.PiecewiseConstant([0.0, 2.0], [[0.0], [3.0]])}, "until": None}
+    up = am.Watch(lambda times, states: states["y"][:, 0] - 2.0, direction=1, vectorised=True)
+    traj = am.simulate(net, {"x": [1.0]}, **given, watch={"up": up}, times=[30.0])
+    at = am.simulate(net, {"x": [1.0]}, **given, times=[2.0])
+    assert traj.crossings.time.tolist() == [2.0]
+    np.testing.assert_allclose(traj.crossings.x[0], at["x"][0], rtol=0, atol=1e-6)
+
+
+def test_states_that_are_watched_may_be_taken_out() -> None:
+    """What was not read yet is read then."""
+
+    def taken(time: float, states: Any) -> float:
+        assert states.pop("other", 3) == 3 and "visible" in states
+        state = states.pop("visible")
+        assert state.shape == (24,) and "visible" not in states
+        states["visible"] = 2.0 * state
+        return float(states["visible"][0]) - 2.0 * float(state[0]) + 1.0
+
+    traj = am.simulate(NET, CUES[0], t1=0.2, until=None, watch={"taken": taken})
+    assert not len(traj.crossings)

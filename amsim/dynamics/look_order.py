@@ -1,0 +1,100 @@
+"""The order of looks at tracked steps, compiled."""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..compiled.jit import allocating, inner
+
+# Of a number of parts, for rounding.
+_SAME = 1e-9
+
+
+@inner
+def _add(cues, times, rows, sources, n, cue, time, row, source):
+    """Write down look n; how many there are."""
+    cues[n], times[n], rows[n], sources[n] = cue, time, row, source
+    return n + 1
+
+
+@inner
+def _parts(gap, near, far):
+    """How many parts a gap between two looks falls into."""
+    return max(2, math.ceil(gap / far - _SAME)) if gap > near else 1
+
+
+@inner
+def _rows_by_cue(track, since, upto, first, rows):
+    """Rows of the track, those of a cue one after the other; those of cue b begin at first[b]."""
+    for row in range(since, upto):
+        first[track[row].cue + 2] += 1
+    for b in range(2, len(first)):
+        first[b] += first[b - 1]
+    for row in range(since, upto):  # first[b + 1] moves on from the first row of cue b to its last
+        b = track[row].cue
+        rows[first[b + 1]] = row
+        first[b + 1] += 1
+
+
+@allocating
+def in_order(track, since, upto, written, reached, recorded, near, far):
+    """Ends of steps, recorded times, and looks between these, by cue and then by time.
+
+    Parameters
+    ----------
+    track : (R,) records of the type adams.TRACK
+    since, upto : int
+        The rows that are looked at.
+    written, reached : int64 (B,)
+        Recorded times of each cue that were looked at before, and that there are now.
+    recorded : float64 (T,)
+    near, far : float
+        Looks further apart than the first have one in between, and none are further apart than
+        the second.
+
+    Returns
+    -------
+    cues : int64 (n,)
+    times : float64 (n,)
+    rows : int64 (n,)
+        Of the track: the step that each lies in.
+    sources : int64 (n,)
+        Its number among the rows, the recorded times by cue, and the looks in between, in turn.
+    """
+    batch, ends = len(written), upto - since
+    first, by_cue = np.zeros(batch + 2, np.int64), np.empty(ends, np.int64)
+    _rows_by_cue(track, since, upto, first, by_cue)
+    seen = ends + (reached - written).sum()
+    most = 2 * seen
+    for b in range(batch):
+        if first[b] < first[b + 1]:
+            span = track[by_cue[first[b + 1] - 1]].time - track[by_cue[first[b]]].time
+            most += int(span / far) + 1
+    cues, times = np.empty(most, np.int64), np.empty(most)
+    rows, sources = np.empty(most, np.int64), np.empty(most, np.int64)
+    n, noted, between = 0, ends, seen
+    for b in range(batch):
+        m, before = written[b], np.inf
+        for row in by_cue[first[b] : first[b + 1]]:
+            end = track[row].time
+            while True:
+                ended = m == reached[b] or recorded[m] > end
+                time = end if ended else recorded[m]
+                gap = time - before
+                parts = _parts(gap, near, far)
+                for part in range(1, parts):
+                    moment = before + gap * part / parts
+                    n = _add(cues, times, rows, sources, n, b, moment, row, between)
+                    between += 1
+                source = row - since if ended else noted
+                n = _add(cues, times, rows, sources, n, b, time, row, source)
+                before = time
+                if ended:
+                    break
+                m, noted = m + 1, noted + 1
+    return cues[:n], times[:n], rows[:n], sources[:n]

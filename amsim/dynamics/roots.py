@@ -1,0 +1,133 @@
+"""`roots`: where functions cross 0, by few calls that ask at several places each."""
+
+# numba infers the types of compiled functions; annotations would only repeat them.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled.jit import compiled, inner
+from ..synapses import Array
+
+# Of a root, relative to the way between the places at first.
+_ROOT = 1e-14
+# Places within a bracket that are asked in one call.
+_INNER = 4
+# How far from a guess they are, relative to the bracket.
+_FAR, _NEAR = 1e-3, 1e-7
+# Between neighbouring numbers, relative to them.
+_EPSILON = float(np.finfo(float).eps)
+
+
+def roots(
+    function: Callable[[Array, NDArray[np.int64]], Array],
+    start: Array,
+    stop: Array,
+    values: Array,
+    then: Array,
+) -> Array:
+    """Where functions cross 0, each between two places; the side is that of `stop`.
+
+    Four places within a bracket are asked at once: evenly spread, or on both sides of what the
+    inverse interpolation through those before says. The spread ones make it five times narrower in
+    any case, and the others, where a function is smooth, some thousand times.
+
+    Parameters
+    ----------
+    function : callable
+        (places (m,), which (m,)) -> values (m,) of some of the functions, never 0.
+    start, stop : ndarray (n,)
+        In this order.
+    values, then : ndarray (n,)
+        Of the functions there, with different signs.
+    """
+    x, f = np.empty((2, len(start), _INNER + 2))
+    x[:, 0], x[:, -1], f[:, 0], f[:, -1] = start, stop, values, then
+    least = _ROOT * (stop - start)
+    found, which = stop.copy(), np.arange(len(start))
+    spread_all(x)
+    left = len(which)
+    while left:
+        f[:, 1:-1] = function(x[:, 1:-1].ravel(), which.repeat(_INNER)).reshape(-1, _INNER)
+        on = np.empty(len(which), np.bool_)
+        left = narrow(x, f, least, on)
+        if left < len(which):
+            found[which] = x[:, -1]
+        if 0 < left < len(which):
+            x, f, least, which = x[on], f[on], least[on], which[on]
+    return found
+
+
+@inner
+def _spread(x, k, left, right):
+    """Places at even distances in a bracket."""
+    last = x.shape[1] - 1
+    x[k, 0], x[k, last] = left, right
+    for i in range(1, last):
+        x[k, i] = left + (right - left) * (i / last)
+
+
+@compiled
+def spread_all(x):
+    """Places at even distances in all brackets, whose ends are there."""
+    for k in range(len(x)):
+        _spread(x, k, x[k, 0], x[k, x.shape[1] - 1])
+
+
+@inner
+def _guess(x, f, k):
+    """Where the polynomial of x over f has f = 0; not finite, or anywhere, where there is none."""
+    top = 0.0
+    for i in range(f.shape[1]):
+        top = max(top, abs(f[k, i]))
+    total = 0.0
+    for i in range(1, f.shape[1]):
+        share = 1.0
+        for j in range(f.shape[1]):
+            if j != i:
+                share *= (f[k, j] / top) / (f[k, j] / top - f[k, i] / top)
+        total += share * (x[k, i] - x[k, 0])
+    return x[k, 0] + total
+
+
+@compiled
+def narrow(x, f, least, on):
+    """Make brackets narrower by the values within, and choose the places to ask next.
+
+    Returns how many are too long yet.
+
+    Parameters
+    ----------
+    x, f : float64 (n, places)
+        Increasing places from one end of a bracket to the other, and the values there.
+    least : float64 (n,)
+        Half of the length of a bracket that is short enough, but for rounding.
+    on : bool (n,)
+        Becomes whether a bracket is longer.
+    """
+    last, left_over = x.shape[1] - 1, 0
+    for k in range(len(x)):
+        i = 1
+        while (f[k, i] > 0.0) == (f[k, 0] > 0.0):
+            i += 1
+        left, right = x[k, i - 1], x[k, i]
+        width, before = right - left, x[k, last] - x[k, 0]
+        close = max(least[k], 4.0 * _EPSILON * max(abs(left), abs(right)))
+        on[k] = width > 2.0 * close
+        left_over += on[k]
+        guess = _guess(x, f, k)
+        f[k, 0], f[k, last] = f[k, i - 1], f[k, i]
+        if width * (last - 0.5) < before and left < guess < right:
+            guess = min(max(guess, left + close), right - close)
+            below = min(_FAR * width, 0.5 * (guess - left))
+            above = min(_FAR * width, 0.5 * (right - guess))
+            near = max(_NEAR * width, close)
+            x[k, 0], x[k, 1], x[k, 2] = left, guess - below, guess - min(near, 0.5 * below)
+            x[k, 3], x[k, 4], x[k, 5] = guess + min(near, 0.5 * above), guess + above, right
+        else:
+            _spread(x, k, left, right)
+    return left_over
