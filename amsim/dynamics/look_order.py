@@ -17,7 +17,17 @@ _SAME = 1e-9
 
 @inner
 def _add(cues, times, rows, sources, n, cue, time, row, source):
-    """Write down look n; how many there are."""
+    """Write down a look; how many there are.
+
+    Parameters
+    ----------
+    cues, times, rows, sources : ndarray
+        As `in_order` returns them.
+    n : int
+        How many there were.
+    cue, time, row, source : int, float, int, int
+        Of the look.
+    """
     cues[n], times[n], rows[n], sources[n] = cue, time, row, source
     return n + 1
 
