@@ -10,6 +10,7 @@ stands beside it: a cue has the same bits alone and in a batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -18,25 +19,33 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16  # numbers of one vector, or more: arrays of fewer columns are filled up with zeros
-TOGETHER = 4  # cues of a group, and memories whose products with them run side by side
-ROWS = 8  # memories whose products with one cue do: logits have room for as many beyond the end
+TOGETHER = 4  # cues of a group
+ROWS = 8  # memories whose products with one cue run side by side: logits have room for as many more
 
-_WIDE = 4  # vectors of a sum of memories that are added up side by side
+_WIDE = 4  # vectors that are held and used by every cue of a group, or fewer: see `_Vectors`
+_LINE = 64  # bytes that a cache fetches at once
 
 _FUSED = ("contract",)
 
 
-def _register_bits(context: Any) -> int:
-    """The width of this machine's vector registers; narrower ones take a vector in parts."""
-    return 512 if "+avx512f" in context.codegen()._get_host_cpu_features() else 256
+def _registers(context: Any) -> tuple[int, int]:
+    """Bits and number of the target's vector registers; narrower ones take a vector in parts."""
+    codegen = context.codegen()
+    if codegen._llvm_module.triple.startswith(("aarch64", "arm64")):
+        return 128, 32
+    return (512, 32) if "+avx512f" in codegen._get_host_cpu_features() else (256, 16)
 
 
 class _Vectors:
-    """Vectors of one float type, as wide as the registers of this machine."""
+    """Vectors of one float type, as wide as the registers of the target."""
 
     def __init__(self, context: Any, builder: Any, kind: Any) -> None:
-        self.builder, self.kind = builder, context.get_value_type(kind)
-        self.lanes = _register_bits(context) // kind.bitwidth
+        self.context, self.builder = context, builder
+        self.kind = context.get_value_type(kind)
+        bits, registers = _registers(context)
+        self.lanes = bits // kind.bitwidth
+        # Vectors that a group holds, beside their sums and one more operand.
+        self.held = min(_WIDE, (registers - 1) // (TOGETHER + 1))
         self.size = kind.bitwidth // 8
         self.type = ir.VectorType(self.kind, self.lanes)
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
@@ -71,6 +80,21 @@ class _Vectors:
         product = builder.fmul(a, b, flags=_FUSED)
         builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
 
+    def one_by_one(self) -> None:
+        """Keep loads in order: done early, all at once, they would push sums out of registers."""
+        nothing = ir.FunctionType(ir.VoidType(), [])
+        self.builder.asm(nothing, "", "~{memory}", [], side_effect=True)
+
+    def prefetch(self, pointer: Any, count: int) -> None:
+        """Have the cache fetch numbers for `count` vectors; beyond an array it does not fail."""
+        builder, byte, number = self.builder, ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        each = _LINE // self.context.get_abi_sizeof(pointer.type.pointee)
+        for ahead in range(0, count * self.lanes, each):
+            place = builder.bitcast(builder.gep(pointer, [ir.Constant(number, ahead)]), byte)
+            builder.call(fetch, [place, *(ir.Constant(number, x) for x in (0, 3, 1))])
+
     def totals(self, count: int) -> list[Any]:
         return [cgutils.alloca_once_value(self.builder, self.zero) for _ in range(count)]
 
@@ -79,7 +103,7 @@ class _Vectors:
             self.builder.store(self.zero, total)
 
     def sums(self, vectors: list[Any]) -> Any:
-        """The sum of each vector: halves are added until one number is left."""
+        """The sum of each of 2, 4, 8, ... vectors: halves are added until one number is left."""
         builder, width = self.builder, self.lanes
         while width > 1:
             half, groups = width // 2, self.lanes // width
@@ -134,7 +158,7 @@ def _memories(context: Any, builder: Any, signature: Any, arguments: Any, copied
 def _emit_products(vectors, memories, first, count, units, query, start, cues, out) -> None:
     """out[c, i] = memories[first + i] . query[start + c] for some rows at a time."""
     builder = vectors.builder
-    rows = ROWS if cues == 1 else TOGETHER
+    rows = ROWS if cues == 1 else vectors.held
     zero, lanes = _number(count, 0), _number(count, vectors.lanes)
     totals = vectors.totals(rows * cues)
     whole = builder.mul(builder.udiv(units, lanes), lanes)
@@ -150,13 +174,17 @@ def _emit_products(vectors, memories, first, count, units, query, start, cues, o
         vectors.restart(totals)
 
         def add(column: Any, known: Any) -> None:
-            given = [vectors.load(query.at(q, column)) for q in asked]
-            if known is not None:  # these were added before
-                given = [builder.select(known, vectors.zero, g) for g in given]
-            for r, place in enumerate(places):
-                weights = vectors.load(memories.at(place, column))
-                for c in range(cues):
-                    vectors.add_product(totals[c * rows + r], weights, given[c])
+            held: Iterable[Any] = (vectors.load(memories.at(p, column)) for p in places)
+            if cues > 1:
+                held = list(held)  # of one cue they are many, loaded as they are used
+            for c, line in enumerate(asked):
+                if c > 0:
+                    vectors.one_by_one()
+                given = vectors.load(query.at(line, column))
+                if known is not None:  # these were added before
+                    given = builder.select(known, vectors.zero, given)
+                for r, weights in enumerate(held):
+                    vectors.add_product(totals[c * rows + r], weights, given)
 
         with cgutils.for_range_slice(builder, zero, whole, lanes, inc=True) as (j, _):
             add(j, None)
@@ -173,7 +201,8 @@ def _emit_products(vectors, memories, first, count, units, query, start, cues, o
         found = [builder.load(total) for total in totals]
         for c in range(cues):
             at = out.at(_number(count, c), i)
-            vectors.store(vectors.sums(found[c * rows : (c + 1) * rows]), at)
+            own = found[c * rows : (c + 1) * rows]
+            vectors.store(vectors.sums(own + own[-1:] * (-rows % _WIDE)), at)
 
 
 def _emit_combination(vectors, memories, first, rows, used, shares, units, cues, line, out) -> None:
@@ -189,25 +218,37 @@ def _emit_combination(vectors, memories, first, rows, used, shares, units, cues,
         with cgutils.for_range_slice(builder, zero, used, one, inc=True) as (n, _):
             i = builder.load(builder.gep(rows, [n]))
             row = builder.add(first, i)
-            weights = [vectors.load(memories.at(row, k)) for k in columns]
+            held = [vectors.load(memories.at(row, k)) for k in columns]
+            if cues > 1:  # what the next tile loads
+                vectors.prefetch(memories.at(row, builder.add(columns[-1], lanes)), width)
             for c in range(cues):
+                if c > 0:
+                    vectors.one_by_one()
                 share = vectors.spread(builder.load(shares.at(lines[c], i)))
                 for k in range(width):
-                    vectors.add_product(totals[c * width + k], share, weights[k])
+                    vectors.add_product(totals[c * width + k], share, held[k])
         for c in range(cues):
             for k in range(width):
                 value = builder.load(totals[c * width + k])
                 vectors.store(value, out.at(lines[c], columns[k]))
 
-    wide, narrow = vectors.totals(_WIDE * cues), vectors.totals(cues)
-    step = _number(used, _WIDE * vectors.lanes)
-    whole = builder.mul(builder.udiv(units, step), step)
+    width = vectors.held if cues > 1 else _WIDE
+    wide, narrow = vectors.totals(width * cues), vectors.totals(cues)
+    step, last = _number(used, width * vectors.lanes), builder.sub(units, lanes)
+    most = builder.sub(units, step)
+
+    def at_most(a: Any, b: Any) -> Any:
+        return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+    # The last tile ends with the columns; it is a single vector where no more is left, as all are
+    # where a wide one has no room.
+    count = builder.udiv(builder.add(last, builder.sub(step, one)), step)
+    count = builder.select(builder.icmp_signed("<", most, zero), zero, count)
+    whole = builder.mul(count, step)
     with cgutils.for_range_slice(builder, zero, whole, step, inc=True) as (j, _):
-        tile(j, _WIDE, wide)
-    # What is left by single vectors; the last one ends with the columns.
+        tile(at_most(j, most), width, wide)
     with cgutils.for_range_slice(builder, whole, units, lanes, inc=True) as (j, _):
-        last = builder.sub(units, lanes)
-        tile(builder.select(builder.icmp_unsigned("<", j, last), j, last), 1, narrow)
+        tile(at_most(j, last), 1, narrow)
 
 
 def _products(cues: int) -> Any:

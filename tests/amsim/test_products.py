@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 import numpy as np
 import pytest
@@ -64,14 +66,83 @@ def test_products(stored: Any, kind: Any, width: int, count: int) -> None:
     check_products(stored, kind, width, count)
 
 
-@pytest.mark.parametrize("bits", [128, 256, 512])
+@pytest.mark.parametrize("registers", [(128, 16), (128, 32), (256, 16), (512, 32)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_registers_of_any_width(kind: Any, bits: int, monkeypatch: Any) -> None:
+def test_registers_of_any_kind(kind: Any, registers: tuple[int, int], monkeypatch: Any) -> None:
     """Those of other processors: what this one lacks LLVM takes in parts."""
-    monkeypatch.setattr(products, "_register_bits", lambda context: bits)
-    anew = numba.njit(project.py_func)
+    monkeypatch.setattr(products, "_registers", lambda context: registers)
+    project_anew, combine_anew = numba.njit(project.py_func), numba.njit(combine.py_func)
     for count in (1, 7, 8, 18):
-        check_products(np.int8, kind, 33, count, anew)
+        check_products(np.int8, kind, 33, count, project_anew)
+    for width in (*WIDTHS, 47, 48, 49, 95, 96, 97):
+        check_sums(np.int8, kind, width, combine_anew)
+
+
+def assembly(function: Any, processor: str, triple: str) -> list[str]:
+    """What the compiled code of a function would be on another processor, with remarks."""
+    code = re.sub("target .*", "", next(iter(function.inspect_llvm().values())))
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        target = llvm.Target.from_triple(triple)
+    except RuntimeError:
+        pytest.skip(f"this LLVM knows no {triple}")
+    machine = target.create_target_machine(cpu=processor, opt=3)
+    machine.set_asm_verbosity(True)
+    module = llvm.parse_assembly(code)
+    module.triple, module.data_layout = triple, str(machine.target_data)
+    return str(machine.emit_assembly(module)).splitlines()
+
+
+def innermost_loops(lines: list[str]) -> list[list[str]]:
+    """Code from a label to a jump back to it, without a smaller such piece within."""
+    labels: dict[str, int] = {}
+    loops: list[tuple[int, int]] = []
+    for i, line in enumerate(lines):
+        if found := re.match(r"(\.LBB\w+):", line):
+            labels[found[1]] = i
+        elif (found := re.match(r"\s+[a-z.]+\s.*(\.LBB\w+)\b", line)) and found[1] in labels:
+            begin = labels[found[1]]
+            if not any(begin <= first for first, _ in loops):
+                loops.append((begin, i))
+    return [lines[begin : end + 1] for begin, end in loops]
+
+
+@pytest.mark.parametrize(
+    ("processor", "triple", "registers"),
+    [
+        ("haswell", "x86_64-unknown-linux-gnu", (256, 16)),
+        ("znver3", "x86_64-unknown-linux-gnu", (256, 16)),
+        ("skylake-avx512", "x86_64-unknown-linux-gnu", (512, 32)),
+        ("apple-m1", "aarch64-unknown-linux-gnu", (128, 32)),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_sums_of_a_group_stay_in_registers(
+    kind: Any, processor: str, triple: str, registers: tuple[int, int], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(products, "_registers", lambda context: registers)
+    plain = numba.njit(_nrt=False)  # what counts arrays has instructions of this processor
+    weights, query, rows = np.zeros((64, 64), kind), np.zeros((8, 64), kind), np.arange(64)
+    project_anew, combine_anew = plain(project_group), plain(combine_group)
+    project_anew(weights, weights, 64, query, np.zeros((TOGETHER, 64 + ROWS), kind))
+    combine_anew(weights, weights, rows, query, np.zeros((TOGETHER, 64), kind))
+    for function in (project_anew, combine_anew):
+        loops = innermost_loops(assembly(function, processor, triple))
+        loops = [x for x in loops if sum("fma" in y or "fmla" in y for y in x) >= 3 * TOGETHER]
+        assert loops
+        for loop in loops:
+            assert [
+                line for line in loop if re.search("(16|32|64)-byte .*(Spill|Reload)", line)
+            ] == []
+
+
+def project_group(weights: Any, block: Any, count: Any, query: Any, out: Any):
+    products_of_group(weights, 0, block, count, query, 1, out)
+
+
+def combine_group(weights: Any, block: Any, rows: Any, shares: Any, out: Any):
+    sum_of_group(weights, 0, block, rows, len(rows), shares, 0, out)
 
 
 def check_products(stored: Any, kind: Any, width: int, count: int, project: Any = project) -> None:
@@ -90,6 +161,10 @@ def check_products(stored: Any, kind: Any, width: int, count: int, project: Any 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("stored", "kind"), TYPES)
 def test_sums(stored: Any, kind: Any, width: int) -> None:
+    check_sums(stored, kind, width)
+
+
+def check_sums(stored: Any, kind: Any, width: int, combine: Any = combine) -> None:
     """Rows that do not count may be left out of the list: no bit of the sum changes."""
     weights, rng = memories(stored, width), np.random.default_rng(0)
     shares = rng.random((TOGETHER, 18)).astype(kind)
