@@ -76,19 +76,28 @@ def array(
         raise ValueError(f"{what} must have {_axes(ndim)}, got shape {given.shape}")
     if not (empty or given.size):
         raise ValueError(f"{what} must not be empty, got shape {given.shape}")
-    with np.errstate(over="ignore"):
-        numbers: NDArray[Any] = given.astype(dtype, copy=False)
+    numbers: NDArray[Any] = given
+    if given.dtype != dtype:
+        with np.errstate(over="ignore"):
+            numbers = given.astype(dtype)
+    if finite and largest is not None and within(numbers, largest):
+        return numbers
     if (
         finite
         and numbers.dtype.kind == "f"
         and not all(np.isfinite(x).all() for x in parts(numbers))
     ):
         raise ValueError(f"{what} must be finite, but contains NaN or infinity")
-    if largest is not None and any(np.abs(x).max() > largest for x in parts(numbers)):
+    if largest is not None and not within(numbers, largest):
         raise ValueError(
             f"{what} must lie within +-{largest:g}, beyond which products overflow; rescale"
         )
     return numbers
+
+
+def within(numbers: NDArray[Any], largest: float) -> bool:
+    """Whether all numbers lie within +-largest, which NaN does not."""
+    return all(bool(np.abs(x).max() <= largest) for x in parts(numbers))
 
 
 def parts(numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import reprlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Any, TypeVar
@@ -117,6 +117,14 @@ class Named(Mapping[str, Value]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    # Those of `Mapping` ask for each value by its name.
+
+    def values(self) -> ValuesView[Value]:
+        return self._values.values()
+
+    def items(self) -> ItemsView[str, Value]:
+        return self._values.items()
 
     def __repr__(self) -> str:
         return repr(self._values)

@@ -15,10 +15,11 @@ arXiv:2507.06211, chapter 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +32,7 @@ from .parameters import Given, Tree, energy_gradient, parameter_tree, replaced
 from .synapses import Array, HyperSynapse, block_diagonal
 
 States = Mapping[str, ArrayLike]
+Found = TypeVar("Found")
 _Acting = tuple[HyperSynapse, tuple[int, ...]]
 _SYMMETRIC_PART = (
     "there is no energy; pass symmetric_part=True for that of the symmetric part of the couplings, "
@@ -194,6 +196,7 @@ class Network:
         checks.instance("synapses", synapses, Sequence, "a list of synapses such as Dense(...)")
         self.layers: Mapping[str, Layer] = Named("layer", layers)
         self.synapses: tuple[HyperSynapse, ...] = tuple(synapses)
+        self._known: dict[Callable[[Network], Any], Any] = {}
         _check_layers(self.layers)
         _check_synapses(self.layers, self.synapses)
 
@@ -326,6 +329,19 @@ class Network:
         Layer((2,), Softmax(beta=3.0), tau=0.1, bias=0 to 0.5)
         """
         return Network(*replaced(self.layers, self.synapses, tree))
+
+    def once(self, find: Callable[[Network], Found]) -> Found:
+        """What a function finds out about this network, which does not change: it is called once.
+
+        Parameters
+        ----------
+        find : callable
+            Of a module, and of the network alone.
+        """
+        if find not in self._known:
+            self._known[find] = find(self)
+        found: Found = self._known[find]
+        return found
 
     @cached_property
     def dynamic(self) -> Mapping[str, Layer]:

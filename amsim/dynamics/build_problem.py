@@ -161,12 +161,13 @@ def _finite(network: Network, name: str, value: ArrayLike, what: str) -> tuple[A
     """One state as (B, *shape) and its batch shape."""
     shape = network.layers[name].shape
     array = checks.array(what, value, finite=False)
-    if name == "visible" and np.isnan(array).any():
-        raise ValueError(
-            f"{what} has {int(np.isnan(array).sum())} values that are NaN: missing='nan' takes "
-            f"them for units that are not known"
-        )
-    array = checks.array(what, array, largest=checks.LARGEST)
+    if not checks.within(array, checks.LARGEST):
+        if name == "visible" and np.isnan(array).any():
+            raise ValueError(
+                f"{what} has {int(np.isnan(array).sum())} values that are NaN: missing='nan' takes "
+                f"them for units that are not known"
+            )
+        checks.array(what, array, largest=checks.LARGEST)
     axes = array.ndim - len(shape)
     if axes < 0 or array.shape[axes:] != shape:
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from .. import checks
 from ..lagrangians.base import require
+from ..network import Network
 from .pieces import in_pieces
 from .problem import Problem, Solution
 
@@ -70,6 +71,9 @@ class ExponentialIntegrator:
         kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
         if StreamedRun.applies(problem):
             kind = StreamedRun
-        kinked = any(layer.lagrangian.kinked for layer in problem.network.layers.values())
-        share = _SHARE_KINKED if kinked else _SHARE
+        share = _SHARE_KINKED if problem.network.once(_is_kinked) else _SHARE
         return integrate(kind, problem, share * self.rtol, share * self.atol, self.max_steps)
+
+
+def _is_kinked(network: Network) -> bool:
+    return any(layer.lagrangian.kinked for layer in network.layers.values())

@@ -54,6 +54,10 @@ class Loop:
 
 def loop_of(network: Network) -> Loop | None:
     """The loop that a network is; all of its memories then have one tau."""
+    return network.once(_first_loop)
+
+
+def _first_loop(network: Network) -> Loop | None:
     return next(_loops(network), None)
 
 

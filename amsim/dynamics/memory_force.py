@@ -600,9 +600,12 @@ def local_sweep(
     return size
 
 
+_SWEEPS = {SOFTMAX: softmax_sweep, ENTMAX: entmax_sweep}
+
+
 def sweep_of(kind: int) -> Any:
     """The compiled loop for memory units of a kind."""
-    return {SOFTMAX: softmax_sweep, ENTMAX: entmax_sweep}.get(kind, local_sweep)
+    return _SWEEPS.get(kind, local_sweep)
 
 
 def sweep(steps: Any, segments: Any, memories: Memories, *arguments: Any) -> int:

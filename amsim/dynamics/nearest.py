@@ -60,12 +60,12 @@ def nearest(states: Array, patterns: Array, *, odd: bool) -> Nearest:
 
 def odd_layers(problem: Problem) -> list[str]:
     """Layers of which the negative state gives the negative output."""
-    layers, inputs = problem.network.layers, problem.inputs
-    return [
-        name
-        for name, layer in layers.items()
-        if layer.lagrangian.odd and not layer.bias.any() and name not in inputs
-    ]
+    return [name for name in problem.network.once(_odd) if name not in problem.inputs]
+
+
+def _odd(network: Network) -> list[str]:
+    layers = network.layers.items()
+    return [name for name, layer in layers if layer.lagrangian.odd and not layer.bias.any()]
 
 
 def check_stored(network: Network, layer: str, xi: Array, found: NDArray[np.int64]) -> None:

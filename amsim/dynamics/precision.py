@@ -82,7 +82,8 @@ def _largest_states(problem: Problem, loop: Loop) -> Array:
     features = np.maximum(start, loop.largest_back + np.abs(driven).max(axis=-1))
     units = layers[visible].size
     other = np.asarray(np.abs(layers[hidden].bias).max())
-    if hidden in problem.given:  # what is left of the start beside the features
-        other = other + np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
-        features = features + start
+    if hidden in problem.given:  # what is left of the start beside the features, if anything is
+        rest = np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
+        other = other + rest
+        features = features + np.where(rest > 0, start, 0.0)
     return np.asarray(units * loop.largest * features + other)

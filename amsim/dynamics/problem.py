@@ -383,7 +383,7 @@ class Solver(Protocol):
 def default_times(network: Network, t1: float) -> Array:
     """0, then geometric from a small part of the smallest tau to t1: dense where things move."""
     # A copy may be written to, as times that are chosen: a loop is compiled for one type of them.
-    return _geometric_times(_FIRST * min(_taus(network)), t1).copy()
+    return _geometric_times(_FIRST * min(network.once(_taus)), t1).copy()
 
 
 @lru_cache(maxsize=16)
@@ -407,12 +407,12 @@ def horizon(network: Network) -> float:
 
 def longest_tau(network: Network) -> float:
     """The largest time constant, of any unit."""
-    return max(_taus(network))
+    return max(network.once(_taus))
 
 
-def _taus(network: Network) -> list[float]:
+def _taus(network: Network) -> set[float]:
     """The time constants of all dynamic layers."""
-    return [tau for layer in network.dynamic.values() for _, tau in layer.tau_runs]
+    return {tau for layer in network.dynamic.values() for _, tau in layer.tau_runs}
 
 
 def recorded_times(times: Array, explicit: bool, finished: bool, last: float) -> Array:
@@ -423,4 +423,4 @@ def recorded_times(times: Array, explicit: bool, finished: bool, last: float) ->
     """
     if finished and explicit:
         return times
-    return np.append(times[times < last], last)
+    return np.concatenate([times[: np.searchsorted(times, last)], [last]])

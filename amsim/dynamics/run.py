@@ -132,9 +132,9 @@ class Run:
         return self.work_per_cue() * self.problem.batch
 
     @cached_property
-    def track(self) -> Track | None:
-        """What looks at the steps, if somebody wants that."""
-        return None if self.problem.watched is None else Track(self)
+    def track(self) -> Track:
+        """What looks at the steps, for a problem that is watched."""
+        return Track(self)
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
         """Read states (n, width), each of one cue at its own time, by layer."""
@@ -157,13 +157,14 @@ class Run:
 
     def compile(self) -> None:
         """Compile or load what is not yet."""
+        kind = self.kind
+        if kind in _LOADED:
+            return
         with _LOADING:
-            if self.kind in _LOADED:
-                return
             require_compiler("the integrator")
             with announced("the integrator", self.outermost, *self.arguments(0)):
                 self.sweep(0)
-            _LOADED.add(self.kind)
+            _LOADED.add(kind)
 
     @property
     def kind(self) -> tuple[str, ...]:
@@ -250,7 +251,7 @@ class Run:
         )
 
     def clamped_units(self) -> Array:
-        """Mask (B, width) of what must keep its initial value."""
+        """Mask (B, width) of what must keep its initial value; (B, 0) if nothing must."""
         return self.fixed
 
     @staticmethod
@@ -266,7 +267,7 @@ class Outcome(NamedTuple):
     ends: Array  # (B,) last time
     last: Array  # (B, width) state then
     start: Array  # (B, width) state at first
-    fixed: Array  # (B, width) whether it was clamped
+    fixed: Array  # (B, width) whether it was clamped, or (B, 0) where nothing was
     offset: Array  # (B, 0 or K) initial state of memory units beside their followers
 
 
@@ -283,8 +284,8 @@ def integrate(
     crew.progress.close()
     outcome = _joined(outcomes)
     solution = _solution(kind, problem, outcome, crew.outputs)
-    saturated = outcome.cues["limit"] > adams.BLOW_UP * _SATURATED
-    solution.codes[saturated | runaways(problem, solution)] = DIVERGED
+    solution.codes[outcome.cues["limit"] > adams.BLOW_UP * _SATURATED] = DIVERGED
+    solution.codes[runaways(problem, solution)] = DIVERGED
     return solution if problem.recording is None else crew.with_kept(solution)
 
 
@@ -333,17 +334,17 @@ class _Crew:
 
     def run(self, part: slice) -> Outcome:
         """Step until every cue of the part has ended."""
-        run = self.kind(self.problem.select(np.arange(part.start, part.stop)), *self.limits)
+        problem, whole = self.problem, part.stop - part.start == self.problem.batch
+        own = problem if whole else problem.select(np.arange(part.start, part.stop))
+        run = self.kind(own, *self.limits)
         run.outputs = self.outputs[part]
         if self.kept is not None:
-            run.outputs = np.empty(
-                (run.problem.batch, len(self.problem.times), run.outputs.shape[2])
-            )
+            run.outputs = np.empty((own.batch, len(problem.times), run.outputs.shape[2]))
         try:
             if not self.stopped:
                 self.finish(run, part)
         except KeyboardInterrupt:
-            if self.problem.ranks is not None:  # the others did not stop here
+            if problem.ranks is not None:  # the others did not stop here
                 raise
             self.stopped = True
         outcome = run.outcome()
@@ -381,7 +382,7 @@ class _Crew:
         chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000, run.most))
         while not self.stopped:
             running = run.sweep(chunk)
-            if run.track is not None:
+            if self.problem.watched is not None:
                 run.track.look()
             if not running:
                 break
@@ -473,7 +474,7 @@ class _Record:
         written = outcome.cues["written"]
         for b in (written < count).nonzero()[0]:
             outputs[b, written[b] : count] = last[b]
-        if outcome.fixed.any():
+        if outcome.fixed.size and outcome.fixed.any():
             np.copyto(outputs, outcome.start[:, None], where=outcome.fixed[:, None])
         return outputs[:, :count].swapaxes(0, 1)
 

@@ -179,7 +179,9 @@ def simulate(
             inputs=inputs, breakpoints=breakpoints, max_step=max_step, noise=noise,
             missing=missing, seed=seed, workers=workers,
         )  # fmt: skip
-        options: dict[str, Any] = {"recording": recording(record, problem)}
+        options: dict[str, Any] = {}
+        if record is not True:
+            options["recording"] = recording(record, problem)
         for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
             warnings.warn(lost, GuaranteeWarning, stacklevel=2)
         solve = _solve(solver)
@@ -216,10 +218,10 @@ def simulate(
         if until is not None and until.certified:
             check_certifiable(problem)
             solve = partial(solve_certified, solve)
-        problem = replace(problem, **options)
-    loop = problem.attention_loop
-    if ranks is not None and loop is not None:
-        ranks.check(loop.weights, _shared(solver, problem))
+        if options:
+            problem = replace(problem, **options)
+    if ranks is not None and problem.attention_loop is not None:
+        ranks.check(problem.attention_loop.weights, _shared(solver, problem))
     start = clock.perf_counter()
     with nullcontext() if ranks is None else ranks.together():
         solution = watcher.noted(solve(problem))

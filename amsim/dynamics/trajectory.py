@@ -164,6 +164,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         }
         if "last_message" in stats:
             stats["last_message"] = problem.t0 + stats["last_message"]
+        end_times = problem.t0 + solution.ends
         record, kept, recording = solution.record, None, problem.recording
         if recording is not None:
             arrays = recording.of(problem, solution) if solution.kept is None else solution.kept
@@ -177,8 +178,8 @@ class Trajectory(RunResult, Mapping[str, Array]):
             kept=kept,
             energy=lambda: _energy(problem, solution),
             codes=solution.codes,
-            settle_times=np.where(solution.codes == SETTLED, problem.t0 + solution.ends, np.nan),
-            end_times=problem.t0 + solution.ends,
+            settle_times=np.where(solution.codes == SETTLED, end_times, np.nan),
+            end_times=end_times,
             message=lambda: "; ".join(filter(None, (_message(problem, solution), solution.note))),
             stats=stats,
             batch=batch,

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.products import LANES, TOGETHER
-from ..neurons import neuron
-from ..synapses import Array, project, project_each
+from ..network import Network
+from ..neurons import Neuron, neuron
+from ..synapses import Array, project_both, project_each
 from . import adams, memory_force
 from .looks import Ints, Read
-from .loops import Loop
+from .loops import Loop, loop_of
 from .precision import float32_serves
 from .problem import Problem, Reader
 from .run import LAST, Outcome, Rows, Run, segments_of
@@ -44,9 +45,7 @@ class TwoLayerRun(Run):
         self.problem, self.rtol, self.atol, self.max_steps = problem, rtol, atol, max_steps
         self.loop = _loop(problem)
         self.hidden, self.visible = self.loop.hidden, self.loop.visible
-        hidden = problem.network.layers[self.hidden]
-        self.rate = 0.0 if hidden.algebraic else 1.0 / hidden.tau_runs[0][1]
-        self.bias = np.array(hidden.bias)
+        self.rate, self.bias, self.row, segments = problem.network.once(_constants)
         if self.visible not in problem.given:
             state = problem.initial[self.visible]
         else:
@@ -61,8 +60,7 @@ class TwoLayerRun(Run):
         self.clamped = np.zeros((len(state), 0), bool)
         if self.visible in problem.clamped:
             self.clamped = np.array(problem.clamped[self.visible], order="C")
-        layers = [problem.network.layers[self.visible]]
-        self.begin(state, segments_of(layers, _COUPLED, lag=self.rate))
+        self.begin(state, segments)
 
     @staticmethod
     def together(problem: Problem, first: int) -> int:
@@ -93,14 +91,12 @@ class TwoLayerRun(Run):
         """y(0) and the rest h(0) - Xi y(0) - b, which is left out where h(0) = b."""
         rest = hidden - self.bias
         if not rest.any():
-            return np.zeros_like(visible), self.offset
+            return np.zeros(visible.shape), self.offset
         return visible, rest - project_each(visible, self.loop.weights)
 
     def prepare(self) -> float:
-        problem, (weights, back) = self.problem, _arrays(self.loop)
-        layers, (batch, units) = problem.network.layers, self.steps.used.shape
-        row = neuron(layers[self.hidden].lagrangian)
-        assert row is not None  # see `applies`
+        problem, (weights, back) = self.problem, self.problem.network.once(_arrays)
+        row, (batch, units) = self.row, self.steps.used.shape
         external = self.external()
         if problem.single and weights.dtype == np.float64:
             weights, back = weights.astype(np.float32), back.astype(np.float32)
@@ -133,8 +129,10 @@ class TwoLayerRun(Run):
     def external(self) -> Array:
         """What drives the features besides, (B, D); of those that are clamped their value."""
         problem, (batch, units) = self.problem, self.steps.used.shape
-        external = np.zeros((batch, units)) + problem.network.layers[self.visible].bias
-        external += problem.inputs_at(0.0).get(self.visible, 0.0)
+        external = np.zeros((batch, units))
+        external += problem.network.layers[self.visible].bias
+        if self.visible in problem.inputs:
+            external += problem.inputs_at(0.0)[self.visible]
         if self.clamped.size:
             np.copyto(external, self.start[:, :units], where=self.clamped)
         return external
@@ -210,15 +208,13 @@ class TwoLayerRun(Run):
             ended = times[rows, None] >= ends
             # Where it ends, and another piece of the run may begin, a cue has bits of its own.
             late = ended.any(axis=0)
-            states: Array = np.empty((*seen.shape[:2], hidden.size))
-            if not ended.all():
-                states[:] = project(seen, loop.weights)
-            if late.any():
-                states[:, late] = np.where(
-                    ended[:, late, None],
-                    project_each(seen[-1, late], loop.weights),
-                    states[:, late],
-                )
+            if ended.all():
+                states: Array = np.empty((*seen.shape[:2], hidden.size))
+                own = project_each(seen[-1], loop.weights)
+            else:
+                states, own = project_both(seen, seen[-1, late], loop.weights)
+            when, cue = ended.nonzero()
+            states[when, cue] = own[np.cumsum(late)[cue] - 1]
             states += hidden.bias
             if offset.shape[1]:
                 clock = np.minimum.outer(times[rows], ends)
@@ -228,13 +224,15 @@ class TwoLayerRun(Run):
         return read
 
     def outcome(self) -> Outcome:
-        status = self.steps.cues["status"]
         if self.single and self.problem.tolerance:
+            status = self.steps.cues["status"]
             # Interrupted: float32 alone settles nothing.
             status[status == adams.SETTLED] = adams.RUNNING
         return super().outcome()
 
     def clamped_units(self) -> Array:
+        if not self.clamped.size:
+            return self.clamped
         mask = np.zeros(self.start.shape, bool)
         mask[:, : self.clamped.shape[1]] = self.clamped
         return mask
@@ -261,8 +259,22 @@ def check_single(problem: Problem, rtol: float) -> None:
         )
 
 
-def _arrays(loop: Loop) -> tuple[Array, Array]:
+def _constants(network: Network) -> tuple[float, Array, Neuron, adams.Segments]:
+    """1 / tau of the memories, or 0; their bias and kind; the features."""
+    loop = loop_of(network)
+    assert loop is not None  # see `TwoLayerRun.applies`
+    hidden = network.layers[loop.hidden]
+    rate = 0.0 if hidden.algebraic else 1.0 / hidden.tau_runs[0][1]
+    row = neuron(hidden.lagrangian)
+    assert row is not None
+    segments = segments_of([network.layers[loop.visible]], _COUPLED, rate)
+    return rate, np.array(hidden.bias), row, segments
+
+
+def _arrays(network: Network) -> tuple[Array, Array]:
     """Both weights for the compiled drive, of one type, with a row for each memory."""
+    loop = loop_of(network)
+    assert loop is not None  # see `TwoLayerRun.applies`
     forth = loop.forth.compact
     back = forth[:0] if loop.back is None else loop.back.turned
     if forth.dtype != back.dtype:

@@ -17,6 +17,7 @@ from .dense import (
     project,
     project_back,
     project_back_each,
+    project_both,
     project_each,
 )
 from .directed import Directed
@@ -42,6 +43,7 @@ __all__ = [
     "project",
     "project_back",
     "project_back_each",
+    "project_both",
     "project_each",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from .base import (
 _BLOCK_BYTES = 8 << 20
 # Rows that every cue is multiplied with in turn: they stay in a core's cache.
 _CACHED_BYTES = 1 << 19
+_FEW = 8  # rows whose product takes about as long as reading the weights
 
 
 def _rows_per_block(weights: Array, size: int = _BLOCK_BYTES) -> int:
@@ -59,12 +61,28 @@ def project_each(activation: Array, weights: Array) -> Array:
     """`project` of rows (B, D), each by a product of its own: its bits do not depend on B."""
     activation = np.ascontiguousarray(_floating(activation))
     out = np.empty((len(activation), len(weights)), activation.dtype)
+    if not len(out):
+        return out
     step = _rows_per_block(weights, _CACHED_BYTES)
     for start in range(0, len(weights), step):
         block = weights[start : start + step].astype(activation.dtype, copy=False)
         for row, place in zip(activation, out, strict=True):
             place[start : start + step] = block @ row
     return out
+
+
+def project_both(activation: Array, each: Array, weights: Array) -> tuple[Array, Array]:
+    """`project` of one array and `project_each` of another, in one pass where rows are few."""
+    rows = math.prod(activation.shape[:-1])
+    step = _rows_per_block(weights, _CACHED_BYTES) if rows <= _FEW else len(weights)
+    parts = [
+        (project(activation, block), project_each(each, block))
+        for block in (weights[start : start + step] for start in range(0, len(weights), step))
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    first, second = (np.concatenate(found, axis=-1) for found in zip(*parts, strict=True))
+    return first, second
 
 
 def project_back(activation: Array, weights: Array) -> Array:

@@ -361,6 +361,24 @@ def test_float32_products_keep_the_tolerance_between_similar_memories(units: int
     assert traj.stats["rhs"] <= 80
 
 
+@pytest.mark.parametrize(("begin", "precision"), [(0.0, np.float32), (0.1, np.float64)])
+def test_memories_that_begin_at_their_bias_are_as_large_as_features_make_them(
+    begin: float, precision: type, precisions: list[type]
+) -> None:
+    """Others have what is left of their start besides: logits up to 77 in place of 38."""
+    xi = am.patterns.random(400, 256, seed=1)
+    net = am.dense_am(xi, hidden=am.Softmax(0.15), tau_hidden=0.1)
+    cue = am.patterns.corrupt(xi[0], flip=0.25, seed=2)
+    start = {"visible": cue, "hidden": np.full(400, begin)}
+    times = np.array([0.0, 0.1, 1.0, 4.0])
+    traj = am.simulate(net, start, times=times, until=None)
+    assert precisions == [precision]
+    tight = am.ScipyODE("DOP853", rtol=1e-12, atol=1e-13)
+    truth = am.simulate(net, start, times=times, until=None, solver=tight)
+    for name in net.layers:
+        assert np.abs(traj[name] - truth[name]).max() <= 3e-6 * np.abs(truth[name]).max()
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_default_tolerance_is_kept_across_kinks(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -498,6 +498,19 @@ def test_copies_and_pickles_move_alike(build: Callable[[], Network]) -> None:
             np.testing.assert_array_equal(value, velocity[name])
 
 
+def test_what_is_found_out_once_is_of_this_network_alone() -> None:
+    calls = []
+
+    def size(network: Network) -> int:
+        calls.append(network)
+        return sum(layer.size for layer in network.layers.values())
+
+    net, other = two_layer(), three_layers()
+    sizes = [x.once(size) for x in (net, other, net, pickle.loads(pickle.dumps(net)))]
+    assert sizes == [size(net), size(other), size(net), size(net)]
+    assert calls[:2] == [net, other] and len(calls) == 3 + 4
+
+
 def test_synapses_with_names_of_their_own_may_join_the_same_layers() -> None:
     rng = np.random.default_rng(7)
     first, second = rng.normal(size=(2, 2, 3))
