@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import extending
+from numba import extending, types
 
 
 def _intrinsic(function: Any) -> Any:
@@ -165,3 +165,52 @@ def cosine(typing_context, x):
 def sine(typing_context, x):
     """sin(x) of a float64 within pi / 4, to 1e-16."""
     return x(x), _alternating(1, 9)
+
+
+WIDTH = 8  # neighbours in memory that are handled at once
+_WIDE = ir.VectorType(ir.DoubleType(), WIDTH)
+
+
+def _neighbours(context, builder, kind, array, first):
+    """A pointer to WIDTH entries of an array of float64."""
+    from numba.np.arrayobj import make_array  # which loads what only a compilation needs
+
+    data = make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [first]), _WIDE.as_pointer())
+
+
+def _everywhere(builder, number):
+    blank, zeros = ir.Constant(_WIDE, ir.Undefined), ir.VectorType(ir.IntType(32), WIDTH)
+    one = builder.insert_element(blank, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, blank, ir.Constant(zeros, [0] * WIDTH))
+
+
+@_intrinsic
+def shift_and_scale(typing_context, x, y, k, shift, factor, stop, shifted, scaled, place):
+    """Write x + shift and y factor, from entry k on, to `shifted` and `scaled` from `place` on.
+
+    Returns how many x + shift come before the first that is not below `stop`; WIDTH if none is.
+    WIDTH entries are read and written in any case, and the arrays need that much room. A loop over
+    those that count alone would be shorter, but its end is guessed wrong, which costs more.
+    """
+    arguments = (x, y, k, shift, factor, stop, shifted, scaled, place)
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        x, y, k, shift, factor, stop, shifted, scaled, place = arguments
+
+        def load(kind, array):
+            return builder.load(_neighbours(context, builder, kind, array, k), align=8)
+
+        def store(numbers, kind, array):
+            builder.store(numbers, _neighbours(context, builder, kind, array, place), align=8)
+
+        moved = builder.fadd(load(kinds[0], x), _everywhere(builder, shift))
+        change = builder.fmul(load(kinds[1], y), _everywhere(builder, factor))
+        store(moved, kinds[6], shifted)
+        store(change, kinds[7], scaled)
+        beyond = builder.fcmp_unordered(">=", moved, _everywhere(builder, stop))
+        bits = builder.zext(builder.bitcast(beyond, ir.IntType(WIDTH)), ir.IntType(64))
+        return builder.cttz(builder.or_(bits, ir.IntType(64)(1 << WIDTH)), ir.IntType(1)(1))
+
+    return types.uint64(*arguments), generate

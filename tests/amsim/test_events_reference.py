@@ -381,3 +381,32 @@ def test_more_messages_in_a_window_than_it_has_room_for(
         np.testing.assert_allclose(fast[name], slow[name], atol=1e-10)
         assert fast.stats["messages"][name] == slow.stats["messages"][name]
     assert fast.stats["synaptic_operations"] == slow.stats["synaptic_operations"]
+
+
+@pytest.mark.parametrize("hidden", [am.Softmax(0.06), am.Entmax(beta=0.05)], ids=repr)
+def test_so_many_arrivals_that_a_group_sorts_them_in_parts(
+    hidden: am.Lagrangian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memories speak, too."""
+    patterns = am.patterns.random(120, 64, seed=8)
+    net = am.dense_am(patterns, visible=am.Tanh(), hidden=hidden, tau_hidden=0.7)
+    cue = am.patterns.corrupt(patterns[0], flip=0.35, seed=1)
+    timing = am.Timing(delay=scipy.stats.uniform(0.1, 0.3), scope="link")
+    solver = am.EventDriven({"visible": 0.002, "hidden": 2e-5}, timing)
+    blocks: list[int] = []
+    settle = engine_run.windows.settle_registers
+
+    def look(layout: Any, state: Any, windows: Any) -> None:
+        blocks.append(int(windows.window["blocks"][0]))
+        settle(layout, state, windows)
+
+    monkeypatch.setattr(engine_run.windows, "settle_registers", look)
+    fast = am.simulate(net, cue, solver=solver, times=[0.5], until=None)
+    monkeypatch.setattr(build, "runs_in_windows", lambda layout: False)
+    slow = am.simulate(net, cue, solver=solver, times=[0.5], until=None)
+    assert blocks[0] > 2
+    assert fast.stats["messages"]["hidden"] > 10
+    for name in net.layers:
+        np.testing.assert_allclose(fast[name], slow[name], atol=1e-9)
+        assert fast.stats["messages"][name] == slow.stats["messages"][name]
+    assert fast.stats["synaptic_operations"] == slow.stats["synaptic_operations"]

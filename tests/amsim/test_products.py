@@ -21,7 +21,7 @@ from amsim.compiled.products import (
     sum_of_group,
     sum_of_one,
 )
-from amsim.compiled.vectors import exponential, larger
+from amsim.compiled.vectors import WIDTH, exponential, larger, shift_and_scale
 
 Array = np.ndarray[Any, Any]
 TYPES = [
@@ -227,6 +227,27 @@ def test_larger(kind: Any) -> None:
     x = np.random.default_rng(0).normal(size=101).astype(kind)
     for length in range(1, 102):
         assert largest(x[:length]) == x[:length].max()
+
+
+@compiled
+def take_below(x: Any, y: Any, k: Any, stop: Any, shifted: Any, scaled: Any, place: Any):
+    return shift_and_scale(x, y, k, 0.1, 3.0, stop, shifted, scaled, place)
+
+
+def test_shift_and_scale_counts_up_to_the_first_that_is_not_below() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 4 * WIDTH))
+    x[5] = np.nan
+    for k in range(3 * WIDTH):
+        for stop in (-10.0, -0.5, x[k] + 0.1, 0.5, 10.0):
+            shifted, scaled = np.zeros((2, 2 * WIDTH))
+            found = take_below(x, y, k, stop, shifted, scaled, 3)
+            numbers = x[k : k + WIDTH] + 0.1
+            assert found == np.argmin([*(numbers < stop), False])
+            for out, expected in ((shifted, numbers), (scaled, 3.0 * y[k : k + WIDTH])):
+                np.testing.assert_array_equal(out[3 : 3 + WIDTH], expected)
+                assert not out[:3].any()
+                assert not out[3 + WIDTH :].any()
 
 
 def test_an_inner_function_can_be_called_from_python_and_by_others() -> None:

@@ -29,10 +29,10 @@ SPARE = 8  # messages for which each unit has room
 @inner
 def _fill_flight(layout, state, windows, place, m):
     """Message m is on its way at `place` of `flights`."""
-    message, flight, fate = state.messages[m], windows.flights[place], windows.fates[place]
+    message, fate = state.messages[m], windows.fates[place]
     i, before = message.unit, message.previous
     earlier = state.messages[before].value if before >= 0 else state.units[i].first
-    flight.time, flight.change = message.time, message.value - earlier
+    windows.flights[place], windows.changes[place] = message.time, message.value - earlier
     fate.value, fate.index = message.value, m
 
 
@@ -46,7 +46,7 @@ def _append_flight(layout, state, windows, m):
         number, fate = sending.gone + place - sending.first + 1, windows.fates[place]
         fate.jitter, fate.drop = keys_of_message(layout, i, number)
     sending.cursor += 1
-    windows.flights[sending.cursor].time = np.inf
+    windows.flights[sending.cursor] = np.inf
 
 
 @inner
@@ -64,7 +64,7 @@ def _list_anew(layout, state, windows):
         sending.first = sending.cursor = place
         place += state.units[i].number - sending.gone + spare
         sending.stop = place
-        windows.flights[sending.cursor].time = np.inf
+        windows.flights[sending.cursor] = np.inf
     for m in range(window.oldest, sent):
         _append_flight(layout, state, windows, m)
     window.listed = sent
@@ -148,11 +148,11 @@ def _looks(layout, windows):
 @inner
 def _send_all(layout, state, windows):
     """Send the messages of a window, in the order of (time, unit)."""
-    run, out, order = state.run[0], windows.out, windows.order
+    run, out, order, keys = state.run[0], windows.out, windows.order, windows.keys
     leaving = windows.window[0].leaving
     for m in range(leaving):
-        order[m] = m  # by units: this decides ties
-    sort_by_time(out, order, leaving)
+        order[m], keys[m] = m, out[m].time  # by units: this decides ties
+    sort_by_time(keys, order, leaving)
     for place in range(leaving):
         m = order[place]
         i, index = out[m].unit, run.messages
@@ -232,7 +232,7 @@ def count_late_and_lost(layout, state, windows):
             for i in range(source.start, source.stop):
                 delay, earliest = layout.links[place].delay, np.inf
                 for k in range(sending[i].cursor - 1, sending[i].first - 1, -1):
-                    if drop == 0.0 and windows.flights[k].time + delay > run.now:
+                    if drop == 0.0 and windows.flights[k] + delay > run.now:
                         continue
                     arrival = arrival_of(layout, windows, k, delay, link)
                     late = earliest < arrival <= run.now

@@ -22,7 +22,7 @@ import numpy as np
 from ....compiled.jit import inner, inner_elementwise, inner_inlined
 from ....compiled.neurons import activation
 from ....compiled.streams import mixed, unit_interval
-from ....compiled.vectors import exponential
+from ....compiled.vectors import WIDTH, exponential, shift_and_scale
 from ....neurons import SIGN
 from .sending import key_of_link, quantile, set_levels
 
@@ -32,7 +32,7 @@ CLOSED = -1  # the unit of a window that is not open
 
 
 @inner
-def sort_by_time(records, order, count):
+def sort_by_time(times, order, count):
     """Shell's sort of the positions `order` by (time, position)."""
     step = 1
     while step < count // 3:
@@ -40,10 +40,10 @@ def sort_by_time(records, order, count):
     while step > 0:
         for i in range(step, count):
             chosen, k = order[i], i
-            time = records[chosen].time
+            time = times[chosen]
             while k >= step:
                 other = order[k - step]
-                if records[other].time < time or (records[other].time == time and other < chosen):
+                if times[other] < time or (times[other] == time and other < chosen):
                     break
                 order[k] = other
                 k -= step
@@ -57,33 +57,42 @@ def arrival_of(layout, windows, place, delay, link):
     jitter, drop, fate = layout.jitter, layout.rules[0].drop, windows.fates[place]
     if drop > 0.0 and unit_interval(mixed(fate.drop, link)) < drop:
         return np.inf
-    earliest = windows.flights[place].time + delay
+    earliest = windows.flights[place] + delay
     if len(jitter) > 0:
         earliest += quantile(jitter, unit_interval(mixed(fate.jitter, link)))
     return earliest
 
 
 @inner_inlined
-def _add_arrival(windows, count, time, change):
-    """Note one arrival if there is room; returns the number of all."""
-    if count < np.uint64(len(windows.arrivals)):
-        windows.arrivals[count].time, windows.arrivals[count].change = time, change
-    return count + np.uint64(1)
+def _pass_on(windows, link, k, until, count):
+    """Take what arrives by a link before `until`: of the messages on their way, from number k on.
+
+    Returns the number of the first that does not, and that of all arrivals.
+    """
+    room, found = np.uint64(windows.window[0].room), np.uint64(WIDTH)
+    while found == np.uint64(WIDTH):
+        found = shift_and_scale(
+            windows.flights, windows.changes, k, link.delay, link.weight, until,
+            windows.arrivals, windows.arriving, min(count, room),
+        )  # fmt: skip
+        k += found
+        count += found
+    return k, count
 
 
 @inner
 def _first_missed(state, windows, sender, place):
     """When the first message was sent that a link has missed, from its place among `flights`."""
     if place >= sender.flights + sender.gone:
-        return windows.flights[place].time
+        return windows.flights[place]
     missed = windows.fates[sender.flights + sender.gone].index
     for _ in range(sender.flights + sender.gone - place):
         missed = state.messages[missed].previous
     return state.messages[missed].time
 
 
-@inner_inlined
-def _gather_uncertain(layout, state, windows, slot, place, link, until, count):
+@inner
+def _take_uncertain(layout, state, windows, slot, place, key, until, count):
     """Take what arrives by one link on which messages may be lost or overtake each other.
 
     Parameters
@@ -95,37 +104,40 @@ def _gather_uncertain(layout, state, windows, slot, place, link, until, count):
         Position of the sender.
     place : int
         The link, by its receiver.
-    link : uint64
+    key : uint64
         Its key.
     until : float
     count : uint64
         Arrivals so far.
     """
     sender, flights, fates = windows.senders[slot], windows.flights, windows.fates
-    delay, weight = layout.links[place].delay, layout.links[place].weight
+    link, room = layout.links[place], np.uint64(windows.window[0].room)
     heard = sender.flights + windows.received[place]
     first = max(heard, sender.flights + sender.gone)
-    stop, last, held = first, -1, windows.held[place]
-    while flights[stop].time + delay < until:
+    stop = first
+    while flights[np.uint64(stop)] + link.delay < until:
         stop += 1
-    run, earliest = state.run[0], until
-    run.steps += stop - first
+    newest, earliest, said, longest = -1, until, 0.0, state.run[0].staleness
     for k in range(stop - 1, first - 1, -1):
-        arrival = arrival_of(layout, windows, k, delay, link)
-        if arrival < until and arrival <= earliest:
-            if last < 0:
-                windows.received[place] = k + 1 - sender.flights
-                windows.held_before[slot], windows.held[place] = held, fates[k].value
-            else:
-                change = fates[last].value - fates[k].value
-                count = _add_arrival(windows, count, earliest, weight * change)
-                run.staleness = max(run.staleness, earliest - flights[k + 1].time)
-            earliest, last = arrival, k
-    if last >= 0:
-        change = fates[last].value - held
-        count = _add_arrival(windows, count, earliest, weight * change)
-        missed = _first_missed(state, windows, sender, heard)
-        run.staleness = max(run.staleness, earliest - missed)
+        arrival = arrival_of(layout, windows, k, link.delay, key)
+        counts, value = (arrival < until) & (arrival <= earliest), fates[k].value
+        # The one before is known now from which the newer one changes the register.
+        at = min(count, room)
+        windows.arrivals[at], windows.arriving[at] = earliest, link.weight * (said - value)
+        older = counts & (newest >= 0)
+        count += np.uint64(older)
+        longest = max(longest, earliest - flights[k + 1] if older else 0.0)
+        newest = k if counts and newest < 0 else newest
+        earliest, said = (arrival, value) if counts else (earliest, said)
+    if newest >= 0:
+        held, at = windows.held[place], min(count, room)
+        windows.received[place] = newest + 1 - sender.flights
+        windows.held_before[slot], windows.held[place] = held, fates[newest].value
+        windows.arrivals[at], windows.arriving[at] = earliest, link.weight * (said - held)
+        count += np.uint64(1)
+        longest = max(longest, earliest - _first_missed(state, windows, sender, heard))
+    state.run[0].steps += stop - first
+    state.run[0].staleness = longest
     return count
 
 
@@ -135,7 +147,7 @@ def gather(layout, state, windows, i, until, count):
 
     Returns the number of all arrivals; only the first ones are kept if they have no room.
     """
-    flights, p = windows.flights, layout.units[i].population
+    p = layout.units[i].population
     receiver, longest, run = i - layout.populations[p].start, 0.0, state.run[0]
     count, uncertain = np.uint64(count), len(windows.held) > 0
     for q in range(len(layout.projections)):
@@ -143,27 +155,23 @@ def gather(layout, state, windows, i, until, count):
         if projection.target == p:
             source = layout.populations[projection.source]
             begin = projection.register + receiver * (source.stop - source.start)
-            for slot in range(windows.slots[q], windows.slots[q + 1]):
+            key = key_of_link(q, receiver)
+            # Unsigned, so that the compiler does not look for indices below 0.
+            for slot in range(np.uint64(windows.slots[q]), np.uint64(windows.slots[q + 1])):
                 sender = windows.senders[slot]
-                place = begin + sender.unit
-                windows.before[slot] = windows.received[place]
-                # Unsigned, so that the compiler does not look for indices below 0.
-                k = np.uint64(sender.flights + max(windows.received[place], sender.gone))
-                delay, weight = layout.links[place].delay, layout.links[place].weight
-                time = flights[k].time + delay
+                place = np.uint64(begin + sender.unit)
+                heard = np.int64(windows.received[place])
+                windows.before[slot] = heard
+                link = layout.links[place]
+                first = np.uint64(sender.flights + max(heard, sender.gone))
                 if uncertain:
-                    if time < until:
-                        link = key_of_link(q, receiver)
-                        count = _gather_uncertain(
-                            layout, state, windows, slot, place, link, until, count
+                    if windows.flights[first] + link.delay < until:
+                        count = _take_uncertain(
+                            layout, state, windows, slot, place, key, until, count
                         )
                     continue
-                if time < until:
-                    longest = max(longest, delay)
-                while time < until:
-                    count = _add_arrival(windows, count, time, flights[k].change * weight)
-                    k += np.uint64(1)
-                    time = flights[k].time + delay
+                k, count = _pass_on(windows, link, first, until, count)
+                longest = max(longest, link.delay if k > first else 0.0)
                 windows.received[place] = np.int64(k) - sender.flights
     run.staleness = max(run.staleness, longest)
     return np.int64(count)
@@ -186,17 +194,22 @@ def undo_gather(layout, windows, i):
                 windows.received[place] = windows.before[slot]
 
 
+@inner_inlined
+def cell_of(time, now, scale, cells):
+    """The cell of an arrival, of `cells` that begin at `now` and are 1 / `scale` long."""
+    return np.uint64(np.int64(min(max((time - now) * scale, 0.0), cells - 1.0)))
+
+
 @inner
 def _sum_by_cells(windows, count, cells, now, until):
     """Add up the arrivals of each cell of time between `now` and `until`, and chain them."""
-    arrivals, sums, before = windows.arrivals, windows.sums, windows.before_in_cell
-    scale = cells / (until - now)
+    sums, before, scale = windows.sums, windows.before_in_cell, cells / (until - now)
     for c in range(cells):
         sums[c].total = sums[c].moment = sums[c].size = 0.0
         sums[c].last = -1
-    for a in range(count):
-        time, change = arrivals[a].time, arrivals[a].change
-        cell = sums[np.int64(min(max((time - now) * scale, 0.0), cells - 1.0))]
+    for a in range(np.uint64(count)):
+        time, change = windows.arrivals[a], windows.arriving[a]
+        cell = sums[cell_of(time, now, scale, cells)]
         cell.total += change
         cell.moment += change * time
         cell.size += abs(change)
@@ -278,7 +291,7 @@ def _step_through(layout, state, windows, i, begun, cell, now, until):
     sort_by_time(arrivals, order, count)
     beat = _next_heartbeat(layout, state, i, begun)
     for k in range(count + 1):
-        e = arrivals[order[k]].time if k < count else until
+        e = arrivals[order[k]] if k < count else until
         while window.leaving < len(windows.out):
             rising = gap > 0.0
             distance = target - (state.high[i] if rising else state.low[i])
@@ -297,7 +310,7 @@ def _step_through(layout, state, windows, i, begun, cell, now, until):
             beat = _next_heartbeat(layout, state, i, begun)
         now = e
         if k < count:
-            change = arrivals[order[k]].change
+            change = windows.arriving[order[k]]
             target += change
             gap += change * e
     state.target[i], state.gap[i] = target, gap
@@ -318,7 +331,7 @@ def _advance(layout, state, windows, i, begun, now, until, count):
     now, until : float
         exp(rate (t - begun)) where it is, and to where it goes.
     count : int
-        Of its arrivals, in `Windows.arrivals`.
+        Of its arrivals.
     """
     sums, free = windows.sums, np.isnan(state.units[i].fixed)
     cells = min(CELLS, 1 + count // _FILL)
@@ -345,7 +358,7 @@ def _advance(layout, state, windows, i, begun, now, until, count):
 def count_exponentials(arrivals, count, rate, until, last):
     """Times of arrivals become exp(rate (t - begun)), which is `last` at `until`."""
     for a in range(np.uint64(count)):
-        arrivals[a].time = last * exponential((arrivals[a].time - until) * rate)
+        arrivals[a] = last * exponential((arrivals[a] - until) * rate)
 
 
 @inner
@@ -355,7 +368,7 @@ def through_window(layout, state, windows, i, begun):
     until = window.end
     while window.now < window.end:
         count = gather(layout, state, windows, i, until, 0)
-        if count > len(windows.arrivals):
+        if count > window.room:
             undo_gather(layout, windows, i)
             until = 0.5 * (window.now + until)
             continue

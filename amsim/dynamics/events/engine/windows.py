@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from .... import neurons
 from ....compiled.bundle import bundle
+from ....compiled.vectors import WIDTH
 from ..layout import Layout
 from ..layout.arrays import Floats, Ints, Records
 from .state import CROWDED, FLOODED, FULL, State
-from .window_group import GROUP_CELLS
+from .window_group import BLOCK, GROUP_CELLS, MANY_ARRIVALS
 from .window_loop import SPARE
 from .window_unit import CELLS, CLOSED
 
@@ -20,17 +21,15 @@ _ROOM = 16  # messages per unit and window
 _ARRIVALS = 1 << 14  # of one unit, handled at once
 _LONGEST = 16.0  # window, in units of the smallest tau: a gap then has not grown beyond e^16
 
-# A message on its way, or an arrival, whose time becomes exp(rate (t - begun)).
-FLIGHT = np.dtype([("time", np.float64), ("change", np.float64)])
-# What decides, with a link, when such a message arrives, and its position.
+# What decides, with a link, when a message on its way arrives, and its position.
 FATE = np.dtype(
     [("value", np.float64), ("jitter", np.uint64), ("drop", np.uint64), ("index", np.int64)]
 )
-# Counted in its population; `flights` is where its first message would be, if that and the others
-# that are gone were still on their way.
+# Counted in its population; `flights` is where its first message would be among those on their
+# way, if that and the others that are gone still were.
 SENDER = np.dtype([("unit", np.int64), ("flights", np.int64), ("gone", np.int64)])
-# Of each unit: messages that have arrived everywhere, or nowhere; where its others begin in
-# `flights`, where the next one goes, and where its room ends.
+# Of each unit: messages that have arrived everywhere, or nowhere; where its others begin among
+# those on their way, where the next one goes, and where its room ends.
 SENDING = np.dtype(
     [("gone", np.int64), ("first", np.int64), ("cursor", np.int64), ("stop", np.int64)]
 )
@@ -43,6 +42,8 @@ OUT = np.dtype(
     ],
     align=True,
 )
+# An arrival at a unit of a group.
+PLACED = np.dtype([("time", np.float64), ("change", np.float64), ("unit", np.int64)])
 # The changes of a cell, those times e, absolute changes, and the last of the arrivals or -1.
 SUM = np.dtype(
     [("total", np.float64), ("moment", np.float64), ("size", np.float64), ("last", np.int64)]
@@ -58,11 +59,14 @@ WINDOW = np.dtype(
         ("leaving", np.int64),  # messages in `out`
         ("oldest", np.int64),  # message that may be on its way,
         ("listed", np.int64),  # and the first that is not in `flights` yet
+        ("room", np.int64),  # arrivals that are kept; those beyond overwrite each other
         ("gathered", np.int64),  # units of a group whose arrivals are here,
         ("count", np.int64),  # how many these are,
-        ("cells", np.int64),  # into how many cells they were put,
+        ("blocks", np.int64),  # into how many blocks of units,
+        ("cells", np.int64),  # and cells of each, they were put,
         ("cell", np.int64),  # the one that comes next, or CLOSED while units are gathered,
-        ("done", np.int64),  # arrivals of that cell that are done,
+        ("arrivals", np.int64),  # in that cell,
+        ("done", np.int64),  # those that are done,
         ("halted", np.bool_),  # and whether some are not, for want of room
     ],
     align=True,
@@ -79,16 +83,19 @@ class Windows(NamedTuple):
     held_before: Floats
     senders: Records  # with messages on their way, by projection,
     slots: Ints  # which begin here
-    flights: Records  # by sender, each ended by one that never arrives
+    flights: Floats  # when messages left, by sender, each ended by one that never arrives,
+    changes: Floats  # and what they change
     fates: Records
     sending: Records
-    arrivals: Records  # of one unit, or one group
+    arrivals: Floats  # at one unit, or one group, by unit: times, which become
+    arriving: Floats  # exp(rate (t - begun)); and changes
     sums: Records  # of these, by cells, where they are of a unit,
     before_in_cell: NDArray[np.int32]  # and which came before in the same cell, or -1
-    placed: Records  # by cells, where they are of a group; this and the next are empty without
-    owners: Ints  # the units at which `arrivals` and `placed` arrive
-    placed_owners: Ints
-    ends: Ints  # of the cells
+    placed: Records  # by cells, where they are of a group; empty without groups
+    stops: Ints  # where the arrivals of each of its units end
+    ends: Ints  # where those of each cell end in `placed`, by blocks of units
+    sizes: Floats  # sums of absolute changes in a cell
+    keys: Floats  # by which `order` is sorted
     order: Ints
     out: Records  # messages of this window
     window: Records  # (1,) of WINDOW
@@ -105,9 +112,13 @@ def begin_windows(layout: Layout, state: State) -> Windows:
     window["width"] = min(layout.delays.min(), window["widest"][0])
     window["longest"] = layout.delays.max() + layout.jitter.max(initial=0.0)
     window["unit"] = window["cell"] = CLOSED
-    owned = room if np.isin(populations["kind"], neurons.GROUPS).any() else 0
+    window["room"] = room
+    most, owned = room, 0  # memory that nothing is written to costs nothing
+    if np.isin(populations["kind"], neurons.GROUPS).any():
+        most = owned = max(room, min(2 * MANY_ARRIVALS, 8 * len(layout.links)))
     uncertain = layout.rules["drop"][0] > 0 or len(layout.jitter) > 0
-    flights = 2 * len(state.messages) + (SPARE + 2) * units
+    flights = 2 * len(state.messages) + (SPARE + 2) * units + WIDTH
+    keys = max(most, _ROOM * units)
     return Windows(
         received=np.zeros(len(layout.links), np.int32),
         held=_by_receiver(layout, state.units["first"]) if uncertain else np.zeros(0),
@@ -115,17 +126,20 @@ def begin_windows(layout: Layout, state: State) -> Windows:
         held_before=np.zeros(width[sources].sum()),
         senders=np.zeros(width[sources].sum(), SENDER),
         slots=np.zeros(len(sources) + 1, np.int64),
-        flights=np.zeros(flights, FLIGHT),
+        flights=np.zeros(flights),
+        changes=np.zeros(flights),
         fates=np.zeros(flights, FATE),
         sending=np.zeros(units, SENDING),
-        arrivals=np.zeros(room, FLIGHT),
+        arrivals=np.zeros(most + WIDTH),
+        arriving=np.zeros(most + WIDTH),
         sums=np.zeros(CELLS, SUM),
-        before_in_cell=np.zeros(room, np.int32),
-        placed=np.zeros(owned, FLIGHT),
-        owners=np.zeros(owned, np.int64),
-        placed_owners=np.zeros(owned, np.int64),
-        ends=np.zeros(GROUP_CELLS, np.int64),
-        order=np.zeros(max(room, _ROOM * units), np.int64),
+        before_in_cell=np.zeros(most, np.int32),
+        placed=np.zeros(owned, PLACED),
+        stops=np.zeros(units, np.int64),
+        ends=np.zeros((owned // BLOCK + 1, GROUP_CELLS + 1), np.int64),
+        sizes=np.zeros(GROUP_CELLS),
+        keys=np.zeros(keys),
+        order=np.zeros(keys, np.int64),
         out=np.zeros(_ROOM * units, OUT),
         window=window,
     )
@@ -134,17 +148,23 @@ def begin_windows(layout: Layout, state: State) -> Windows:
 def grown(windows: Windows, ended: int) -> Windows:
     """Room for twice as many messages, in this window or on their way, or arrivals."""
     names = {
-        CROWDED: ("order", "out"),
-        FULL: ("flights", "fates"),
-        FLOODED: ("arrivals", "before_in_cell", "placed", "owners", "placed_owners", "order"),
-    }
-    parts = {name: getattr(windows, name) for name in names[ended]}
+        CROWDED: ("out", "keys", "order"),
+        FULL: ("flights", "changes", "fates"),
+        FLOODED: ("arrivals", "arriving", "before_in_cell", "placed", "ends", "keys", "order"),
+    }[ended]
+    if ended == FLOODED:
+        windows.window["room"] *= 2
+        if windows.window["room"][0] <= len(windows.arrivals) - WIDTH:
+            return windows
+    if ended == CROWDED and 2 * len(windows.out) <= len(windows.order):
+        names = names[:1]
+    parts = {name: getattr(windows, name) for name in names}
     return windows._replace(**{name: longer(part, len(part)) for name, part in parts.items()})
 
 
 def longer(array: NDArray[Any], more: int) -> NDArray[Any]:
     """An array with so many zeros behind it, which take no memory before something is written."""
-    found = np.zeros(len(array) + more, array.dtype)
+    found = np.zeros((len(array) + more, *array.shape[1:]), array.dtype)
     found[: len(array)] = array
     return found
 
