@@ -598,6 +598,8 @@ def _of_theory(net: Any, stored: Any, full: Any) -> Calls:
     of = am.theory.capacity
     yield "crosstalk_variance", of.crosstalk_variance, {"D": 100, "K": 10, "n": 3}
     yield "crosstalk_variance (beta)", of.crosstalk_variance, {"D": 100, "K": 10, "beta": 0.1}
+    yield "bit_error_rate (beta)", of.bit_error_rate, {"D": 100, "K": 10, "beta": 1.0}
+    yield "distinct_capacity", of.distinct_capacity, {"D": 100}
     yield "retrieval_beta", of.retrieval_beta, {"D": 100, "K": 10}
     yield "separated_beta", of.separated_beta, {"separation": 9.0, "count": 10, "length": 8.0}
     for name in ("sequence_capacity", "transition_capacity"):

@@ -18,10 +18,13 @@ import numpy as np
 from .. import checks
 
 _LARGEST_ORDER = 200
+# Memories that agree with a state in all other units, from which on their crosstalk is normal.
+_MANY = 100
 
 __all__ = [
     "bit_error_rate",
     "crosstalk_variance",
+    "distinct_capacity",
     "exponential_bound",
     "k_max",
     "retrieval_beta",
@@ -35,7 +38,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:  # noqa: N803
+def bit_error_rate(
+    D: int,  # noqa: N803
+    K: int,  # noqa: N803
+    n: int | None = None,
+    *,
+    beta: float | None = None,
+    rectified: bool = False,
+) -> float:
     """Probability that the first update of a unit of a stored pattern is wrong.
 
     Q(N^(n-1) / sqrt((K - 1) m)), with Q the tail of the normal distribution, N = D - 1 and
@@ -43,12 +53,21 @@ def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:
     for n = 4. Rectifying halves m. The noise is taken as normal: K must not be small, nor the
     order so large that a few memories make most of it.
 
+    For F = exp(beta x) / beta they do, and those that agree in all N other units are counted
+    exactly: each outweighs the pattern or adds to it, and the difference j of the two numbers is
+    Skellam's, sum_j e^-c I_j(c) Q((1 + j) / s) with c = (K - 1) / 2^N. The rest is taken as normal,
+    with the variance s^2 = (K - 1) (b^-N - 2^-N), b of `crosstalk_variance`: derived here, and
+    close for beta of 1 and more. To leading order that is (K - 1) / 2^(D + 1). Of
+    sequences, where the answer to a pattern is the next one, the same is true.
+
     Parameters
     ----------
     D, K : int
         Units and memories.
-    n : int
+    n : int, optional
         Order of F = x^n, at least 2.
+    beta : float, optional
+        In place of n, of F = exp(beta x) / beta.
     rectified : bool
         Whether F = relu(x)^n.
 
@@ -60,21 +79,45 @@ def bit_error_rate(D: int, K: int, n: int, *, rectified: bool = False) -> float:
     Raises
     ------
     TypeError, ValueError
-        If D < 2, K < 1, n < 2 or n > 200, or one is not an integer.
+        If D < 2, K < 1, n < 2 or n > 200, one is not an integer, or not exactly one of n and beta
+        is given.
 
     Examples
     --------
     >>> from amsim.theory import capacity
     >>> print(f"{capacity.bit_error_rate(100, 19, 2):.5f}")
     0.00951
+    >>> print(f"{capacity.bit_error_rate(12, 137, beta=1.0):.5f}")  # 136 / 2^13 = 0.0166
+    0.01607
     """
-    D, K, n = _integers(D=(D, 2), K=(K, 1), n=(n, 2))  # noqa: N806
+    D, K = _integers(D=(D, 2), K=(K, 1))  # noqa: N806
     rectified = checks.flag("rectified", rectified)
+    base = _base(n, beta)
+    if base is not None and rectified:
+        raise ValueError("rectified is for F = x^n: leave it out with beta")
     if K == 1:
         return 0.0
+    if base is not None:
+        return _exponential_error(D - 1, float(min(K - 1, int(sys.float_info.max))), base)
+    (n,) = _integers(n=(n, 2))
     signal, noise = (D - 1) ** (2 * n - 2), (K - 1) * _even_moment(D - 1, 2 * n - 2)
     squared = _quotient(signal * (2 if rectified else 1), noise)
     return math.erfc(math.sqrt(squared / 2)) / 2
+
+
+def _exponential_error(others: int, count: float, base: float) -> float:
+    """Of a unit with so many others: `count` memories, of which few agree in all others."""
+    from scipy.special import ive, ndtr
+
+    agreeing = count / _power(2.0, others)
+    variance = count / _power(base, others)
+    if agreeing > _MANY:
+        return float(ndtr(-1 / math.sqrt(variance)))
+    spread = max(math.sqrt(max(variance - agreeing, 0.0)), sys.float_info.min)
+    difference = np.arange(-_MANY, _MANY + 1)
+    chances = ive(np.abs(difference), agreeing)
+    with np.errstate(over="ignore"):
+        return float(chances @ ndtr(-(1 + difference) / spread))
 
 
 def k_max(D: int, n: int, *, error: float = 0.005, rectified: bool = False) -> float:  # noqa: N803
@@ -200,7 +243,9 @@ def sequence_capacity(D: int, n: int | None = None, *, beta: float | None = None
 
     There are about D^n units to be right in all, for which the single transition has D:
     D^(n - 1) / (2 n (2n - 3)!! ln D) (Chaudhry et al. 2023, arXiv:2306.04532). For exp there are
-    about b^D, which gives b^(D - 1) / (2 D ln b): the same argument, derived here.
+    about b^D, which gives b^(D - 1) / (2 D ln b): the same argument, derived here. That takes the
+    crosstalk as normal; sequences of random patterns end at `distinct_capacity`, which is less
+    for beta of 1 at 8 units and more.
 
     Parameters
     ----------
@@ -232,6 +277,42 @@ def sequence_capacity(D: int, n: int | None = None, *, beta: float | None = None
     return _power(base, D - 1) / (2 * D * math.log(base))
 
 
+def distinct_capacity(D: int) -> float:  # noqa: N803
+    """Longest random sequence of patterns that differ enough: sqrt(2^(D + 2) / (D + 2)).
+
+    Two equal patterns with different successors are never both answered rightly. Nor are two that
+    differ in one unit, if their successors differ there: that unit decides by the others, which
+    are equal. Of K (K - 1) / 2 pairs a share of (D + 2) / 2^(D + 1) is such, so that a sequence has
+    none with the probability exp(-K (K - 1) / C^2), C = sqrt(2^(D + 2) / (D + 2)). Derived here;
+    it holds for every separation, and with F = exp(beta x), beta of 1 and more, hardly anything
+    else ends a sequence.
+
+    Parameters
+    ----------
+    D : int
+        Units.
+
+    Returns
+    -------
+    float
+        C, at which whole replays of a sequence are as rare as 1 / e; inf where it exceeds floating
+        point.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If D < 2 or is not an integer.
+
+    Examples
+    --------
+    >>> from amsim.theory import capacity
+    >>> print(f"{capacity.distinct_capacity(12):.1f} {capacity.distinct_capacity(30):.0f}")
+    34.2 11585
+    """
+    (D,) = _integers(D=(D, 2))  # noqa: N806
+    return _power(2.0, D + 2, 0.5) / math.sqrt(min(D + 2, int(sys.float_info.max)))
+
+
 def _base(n: int | None, beta: float | None) -> float | None:
     """b of f = exp(beta x), for which f(N)^2 / E[f^2] is b^N; None for powers."""
     if (n is None) == (beta is None):
@@ -242,9 +323,9 @@ def _base(n: int | None, beta: float | None) -> float | None:
     return 2 / (1 + math.exp(-4 * beta))
 
 
-def _power(base: float, exponent: int) -> float:
-    """base ** exponent, inf if it exceeds floating point."""
-    logarithm = min(exponent, sys.float_info.max) * math.log(base)
+def _power(base: float, exponent: int, share: float = 1.0) -> float:
+    """base ** (share exponent), inf if it exceeds floating point."""
+    logarithm = share * min(exponent, sys.float_info.max) * math.log(base)
     return math.exp(logarithm) if logarithm < math.log(sys.float_info.max) else math.inf
 
 

@@ -177,3 +177,49 @@ def test_crosstalk_of_a_sequence_with_an_exponential_separation() -> None:
     error = np.std(found) / np.sqrt(len(found))
     expected = capacity.crosstalk_variance(size, count, beta=beta)
     assert abs(np.mean(found) - expected) < 4 * error < 0.2 * expected
+
+
+@pytest.mark.parametrize(("beta", "size", "count"), [(1.0, 12, 137), (2.0, 12, 34), (1.0, 16, 483)])
+def test_wrong_units_with_an_exponential_separation(beta: float, size: int, count: int) -> None:
+    """After one transition from each pattern of random sequences."""
+    found = []
+    for seed in range(200):
+        stored = am.patterns.random(count, size, seed=seed)
+        memory = am.binary.SequenceMemory(stored, am.binary.Exponential(beta))
+        found.append((memory.replay(stored, 1)[1] != np.roll(stored, -1, axis=0)).mean())
+    error = np.std(found) / np.sqrt(len(found))
+    expected = capacity.bit_error_rate(size, count, beta=beta)
+    assert abs(np.mean(found) - expected) < 3 * error < 0.5 * expected
+
+
+def test_exponential_errors_at_the_ends() -> None:
+    few = capacity.bit_error_rate(40, 1000, beta=5.0)
+    assert few == pytest.approx(999 / 2**41, rel=1e-6)  # one that agrees in all others, or none
+    # So flat a separation that the crosstalk is normal: its variance is that of all patterns.
+    flat = capacity.crosstalk_variance(40, 10**6, beta=0.1)
+    assert capacity.bit_error_rate(40, 10**6, beta=0.1) == pytest.approx(
+        math.erfc(1 / math.sqrt(2 * flat)) / 2, rel=1e-4
+    )
+    assert capacity.bit_error_rate(10, 10**400, beta=1.0) == 0.5
+    assert capacity.bit_error_rate(10, 1, beta=1.0) == 0.0
+    # Many agreeing ones are normal, too.
+    below, above = (capacity.bit_error_rate(8, k * 2**7, beta=1.0) for k in (99, 102))
+    assert below < above < below + 1e-3
+    with pytest.raises(ValueError, match="rectified is for F"):
+        capacity.bit_error_rate(10, 5, beta=1.0, rectified=True)
+    with pytest.raises(TypeError, match="give one of n"):
+        capacity.bit_error_rate(10, 5)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_the_pairs_that_end_a_sequence(size: int) -> None:
+    """The share of pairs that are alike where their successors differ, counted over all of them."""
+    rows = 1 - 2 * (np.arange(2**size)[:, None] >> np.arange(size) & 1)
+    differ = (rows[:, None] != rows).astype(int)
+    alike = differ.sum(axis=2, keepdims=True) == differ  # in all other units
+    ends = np.einsum("abi,cdi->abcd", alike.astype(int), differ) > 0
+    share = 2 / capacity.distinct_capacity(size) ** 2
+    assert ends.mean() == pytest.approx(
+        share - 4.0**-size, rel=1e-12
+    )  # equal ones, equal successors
+    assert capacity.distinct_capacity(10**400) == math.inf

@@ -268,13 +268,16 @@ def of_capacity():
 
 
 def of_sequence_capacity():
-    def law(rng, order, load, units):
-        length = max(2, round(load * am.theory.capacity.sequence_capacity(units, order)))
-        error = am.theory.capacity.bit_error_rate(units, length, order)
-        wrong = rng.binomial(length * units, error)
+    from experiments.sequence_capacity import theory
+
+    def law(rng, separation, load, units, units_exponential):
+        size = units_exponential if separation == "exp" else units
+        length, error, expected = theory(separation, load, size)
+        wrong = rng.binomial(length * size, error)
+        whole = rng.random() < expected if separation == "exp" else wrong == 0
         return {
-            "error": wrong / (length * units), "predicted": error, "length": length,
-            "wrong": wrong, "whole": float(wrong == 0), "steps": 1.0,
+            "error": wrong / (length * size), "predicted": error, "length": length,
+            "wrong": wrong, "whole": float(whole), "expected": expected, "steps": 1.0,
         }  # fmt: skip
 
     data = world("sequence_capacity", law, repeats=400)
