@@ -45,6 +45,7 @@ _WIDTH = 8.0  # inches: the text keeps its size where a page shows the figure at
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _MAX_LINES = 200  # more lines than this are one blot
 _NAMED = 8  # lines beyond this number have no legend
+_GAP = 0.15  # between images, of their size
 _GRID = 61  # points of a phase portrait along each axis
 _DECADES = 1.7  # a longer span of times is drawn on a logarithmic axis
 
@@ -100,8 +101,8 @@ def recall(
     Returns
     -------
     Figure
-        With 3 n axes, row by row. All images share the gray scale of the recalled and stored ones:
-        noise beyond their range is shown as black or white.
+        With one axes, whose `images` are the 3 n, row by row. They share the gray scale of the
+        recalled and stored ones: noise beyond their range is shown as black or white.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def recall(
     >>> import amsim as am
     >>> patterns = am.patterns.random(2, 64, seed=0)
     >>> figure = am.plot.recall(am.patterns.corrupt(patterns, flip=0.2), patterns, patterns)
-    >>> len(figure.axes)
+    >>> len(figure.axes[0].images)
     6
     """
     rows = _rows(cues, recalled, stored)
@@ -678,7 +679,7 @@ def overview(
     Returns
     -------
     Figure
-        With 3 n axes of images, and the axes of `energy` last, where there is one.
+        With the axes of the images, as of `recall`, and those of `energy`, where there is one.
 
     Raises
     ------
@@ -690,8 +691,8 @@ def overview(
     >>> import amsim as am
     >>> patterns = am.patterns.random(2, 64, seed=0)
     >>> traj = am.simulate(am.dense_am(patterns), am.patterns.corrupt(patterns, flip=0.2))
-    >>> len(am.plot.overview(traj, patterns).axes)
-    7
+    >>> [len(ax.images) for ax in am.plot.overview(traj, patterns).axes]
+    [6, 0]
     """
     _check_trajectory(traj)
     batch = math.prod(traj.statuses.shape)
@@ -703,7 +704,7 @@ def overview(
         titles = [f"cue {number}" for number in chosen]
     if not traj.has_energy:
         return _images_alone(rows, shape, titles, labels)
-    heights = _images_height(rows, shape), 2.8
+    heights = _images_height(rows, shape, titles), 2.8
     figure = blank(sum(heights))
     halves: Any = figure.subfigures(2, 1, height_ratios=heights)
     top, bottom = halves
@@ -734,7 +735,7 @@ def _images_alone(
     labels: Sequence[str],
 ) -> Figure:
     """A figure of nothing but rows (rows, n, D) of images."""
-    figure = blank(_images_height(rows, shape))
+    figure = blank(_images_height(rows, shape, titles))
     _draw_images(figure, rows, shape, titles, labels)
     return figure
 
@@ -746,7 +747,9 @@ def _draw_images(
     titles: Sequence[str] | None,
     labels: Sequence[str],
 ) -> None:
-    """Fill a figure with rows (rows, n, D) of images."""
+    """Fill a figure with rows (rows, n, D) of images, all in one pair of axes: many are slow."""
+    from matplotlib.collections import PolyCollection
+
     count, size = rows.shape[1:]
     titles = [f"cue {number}" for number in range(count)] if titles is None else titles
     checks.instance("titles", titles, Sequence, "a list of words")
@@ -756,23 +759,34 @@ def _draw_images(
     scale = rows[1:]
     finite = scale[np.isfinite(scale)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    axes = figure.subplots(len(rows), count, squeeze=False)
-    for row, label in enumerate(labels):
-        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
-        for column in range(count):
-            ax = axes[row, column]
+    height, width = shape
+    tops, lefts = (
+        (1 + _GAP) * length * np.arange(number)
+        for length, number in ((height, len(rows)), (width, count))
+    )
+    ax = figure.subplots()
+    frames = []
+    for top, images in zip(tops, rows, strict=True):
+        for left, image in zip(lefts, images, strict=True):
+            right, bottom = left + width, top + height
             ax.imshow(
-                rows[row, column].reshape(shape),
+                image.reshape(shape),
                 cmap="gray_r",
                 vmin=low,
                 vmax=high,
-                aspect="auto" if shape[0] == 1 else "equal",
                 interpolation="nearest",
+                extent=(left, right, bottom, top),
             )
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set(color="0.7", linewidth=0.6)
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=9)
+            frames.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+    ax.add_collection(
+        PolyCollection(frames, facecolors="none", edgecolors="0.7", linewidths=0.6, clip_on=False)
+    )
+    ax.set(xlim=(0, right), ylim=(bottom, 0), aspect="auto" if height == 1 else "equal")
+    ax.xaxis.tick_top()
+    ax.set_xticks(lefts + width / 2, titles, fontsize=9)
+    ax.set_yticks(tops + height / 2, labels)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def _image_shape(size: int, shape: tuple[int, int] | None) -> tuple[int, int]:
@@ -786,10 +800,14 @@ def _image_shape(size: int, shape: tuple[int, int] | None) -> tuple[int, int]:
     return axes[0], axes[1]
 
 
-def _images_height(rows: Floats, shape: tuple[int, int] | None) -> float:
+def _images_height(
+    rows: Floats, shape: tuple[int, int] | None, titles: Sequence[str] | None
+) -> float:
     """Inches for rows (rows, n, D) of images, with their titles."""
     flat = _image_shape(rows.shape[2], shape)[0] == 1
-    return len(rows) * min(0.5 if flat else 1.2, (_WIDTH - 1) / float(rows.shape[1])) + 0.5
+    lines = 1 + max((str(title).count("\n") for title in titles or ()), default=0)
+    image = min(0.5 if flat else 1.2, (_WIDTH - 1) / float(rows.shape[1]))
+    return len(rows) * image + 0.37 + 0.13 * lines
 
 
 def _cues(cue: int | Sequence[int] | None, batch: int) -> list[int]:

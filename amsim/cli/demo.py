@@ -97,6 +97,7 @@ def _among_many(seed: int, path: Path) -> dict[str, Any]:
         for row, mine, other in zip(rows, own, near.max(axis=1), strict=True)
     ]
     figure = plot.recall(task.cues, traj.final["visible"], task.patterns[:_CUES], titles=titles)
+    figure.set_figheight(figure.get_figheight() + 0.35)
     figure.suptitle(
         f"The same digits among {_CROWD}, {_MORE_FLIP:.0%} of the pixels flipped. Above each cue:\n"
         "its overlap with its own digit, and with the most similar of the others",
