@@ -62,9 +62,12 @@ class Softmax(Tempered, SimplexLagrangian):
         """By 1 - p, which the bounds know better than sums of the other p."""
         low, high = active
         error = slack(u) + 16 * np.finfo(u.dtype).eps
-        whole = (high * u).sum(axis=-1, keepdims=True)
-        moved = (1 - low) * u + (whole * (1 + error) - high * u)
-        return self._upward(self.beta * high * moved)
+        own: Array = high * u
+        whole = own.sum(axis=-1, keepdims=True)
+        moved: Array = np.subtract(whole * (1 + error), own, out=own)
+        moved += (1 - low) * u
+        moved *= self.beta * high
+        return self._upward(moved)
 
     def activation_bounds(self, lo: npt.ArrayLike, hi: npt.ArrayLike) -> Bounds:
         """Exact up to rounding: p_i is largest at hi_i with every other unit at lo."""

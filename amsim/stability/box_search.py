@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,36 +45,65 @@ class BoxSearch:
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
+        waiting: list[tuple[Array, Boxes]] = []
+        for rows, part, image, invariant in self._grow():
+            rows, part = rows[invariant], part.take(invariant)
+            smaller = image.new.take(invariant).meet(image.given.take(invariant), part.target)
+            if self.iterations[rows[0]] == 1:  # easy cues need no further image
+                self._judge(rows, part, image.take(invariant), smaller)
+                going = self.outcome[rows] == OPEN
+                rows, smaller = rows[going], smaller.take(going)
+            waiting.append((rows, smaller))
+        self._shrink(waiting)
+
+    def _grow(self) -> Iterator[tuple[Array, CertificationProblem, Image, Array]]:
+        """Cues, their images, and which of them have an invariant box by now.
+
+        Those that get none get their outcome.
+        """
         rows, part = np.arange(self.problem.count), self.problem
-        boxes, invariant = part.start.hull(part.target), np.zeros(part.count, bool)
-        last: Array = np.zeros(part.count)
-        for _ in range(_PASSES):
-            image = part.map.image(boxes)
+        boxes, last = part.start.hull(part.target), np.zeros(part.count)
+        tried, plain = boxes.with_margin(), False  # easy cues are done with this one
+        for left in reversed(range(_PASSES)):
+            image = part.map.image(tried)
             self.iterations[rows] += 1
-            self._keep(rows[~invariant], image.states.take(~invariant))
-            invariant |= image.new.within(boxes)
-            if not invariant.all():
-                self.outcome[rows[~invariant & within_images(boxes, image.new)]] = STUCK
-                self.outcome[rows[~invariant & ~(image.new.reach() < LARGEST)]] = GROWS
-            smaller = image.new.meet(boxes, part.target)
+            invariant, growth = image.new.within(tried), boxes.growth(image.new)
+            going = ~invariant
+            if plain:  # the margin may be what is in the way
+                stuck = within_images(boxes, image.new)
+                self.outcome[rows[going & stuck]] = STUCK
+                endless = ~(growth < LARGEST) | (left == 0)
+                self.outcome[rows[going & endless]] = GROWS
+                going &= ~(stuck | endless)
+            if not going.all():
+                self._keep(rows, image.states, ~going)
             if invariant.any():
-                self._judge(
-                    rows[invariant],
-                    part.take(invariant),
-                    image.take(invariant),
-                    smaller.take(invariant),
-                )
-            going = self.outcome[rows] == OPEN
+                yield rows, part, image, invariant
             if not going.any():
                 return
-            if invariant.all():
-                boxes = smaller
-            else:
-                steps, last = _steps(boxes.growth(image.new), last)
-                boxes = smaller.where(invariant, boxes.grow(image.new, steps))
-            boxes, rows, part = boxes.take(going), rows[going], part.take(going)
-            invariant, last = invariant[going], last[going]
-        self.outcome[rows] = np.where(invariant, STUCK, GROWS)
+            rows, part, boxes = rows[going], part.take(going), boxes.take(going)
+            growth, last = growth[going], last[going]
+            if plain:
+                steps, last = _steps(growth, last)
+                boxes = boxes.grow(image.new.take(going), steps)
+            tried, plain = boxes, True
+
+    def _shrink(self, waiting: list[tuple[Array, Boxes]]) -> None:
+        """Take images until the update contracts."""
+        if not waiting:
+            return
+        rows = np.concatenate([each for each, _ in waiting])
+        boxes, part = Boxes.joined([each for _, each in waiting]), self.problem.take(rows)
+        for _ in range(_PASSES):
+            if not len(rows):
+                return
+            image = part.map.image(boxes)
+            self.iterations[rows] += 1
+            smaller = image.new.meet(boxes, part.target)
+            self._judge(rows, part, image, smaller)
+            going = self.outcome[rows] == OPEN
+            boxes, rows, part = smaller.take(going), rows[going], part.take(going)
+        self.outcome[rows] = STUCK
 
     def residual(self) -> dict[str, Array]:
         """Of all targets at once: many cues need it, at different times."""
@@ -81,30 +111,35 @@ class BoxSearch:
             self.moved = residual(self.problem)
         return self.moved
 
-    def _keep(self, rows: Array, states: Boxes) -> None:
-        """Remember the boxes as they are before they shrink."""
+    def _keep(self, rows: Array, states: Boxes, grown: Array) -> None:
+        """Remember boxes that grow no more, before they shrink."""
+        if grown.all() and not self.found:
+            self.found = states
+            return
         for name, (lo, hi) in states.items():
             shape = (self.problem.count, lo.shape[1])
             kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
-            kept[0][rows], kept[1][rows] = lo, hi
+            kept[0][rows[grown]], kept[1][rows[grown]] = lo[grown], hi[grown]
 
     def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
         """Settle the outcome of the cues, with an invariant box, that need no further image."""
         factor = contraction(part.map, image)
-        far = part.off(Boxes({**image.states, **image.new}))
-        if part.map.is_disturbed:  # its boxes never shrink to a point
-            far = np.full_like(far, np.inf)
-        stalled = _best_shrinking(image.given, smaller) > _STALLED
         proven = factor < 1
+        far = np.full_like(factor, np.inf)
+        if proven.any() and not part.map.is_disturbed:  # disturbed boxes never shrink to a point
+            there = part.take(proven)
+            far[proven] = there.off(there.reached(image.new.take(proven)))
         vague = proven & ~(far <= self.limit)
         if vague.any():
             off = {name: moved[rows[vague]] for name, moved in self.residual().items()}
             bound = nearby(part.take(vague), off, image.given.take(vague), factor[vague])
             far[vague] = np.minimum(far[vague], part.take(vague).off(bound))
-        exact = far <= self.limit
-        result = np.where(proven & exact, HOLDS, np.where(~stalled, OPEN, STUCK))
-        result[proven & stalled & ~exact] = INEXACT
-        self.outcome[rows], self.margin[rows], self.distance[rows] = result, 1 - factor, far
+        self.margin[rows], self.distance[rows] = 1 - factor, far
+        holds = proven & (far <= self.limit)
+        self.outcome[rows[holds]] = HOLDS
+        if not holds.all():
+            stalled = ~holds & (_best_shrinking(image.given, smaller) > _STALLED)
+            self.outcome[rows[stalled]] = np.where(proven[stalled], INEXACT, STUCK)
 
 
 def within_images(boxes: Boxes, new: Boxes) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -23,6 +23,19 @@ class Boxes(dict[str, Box]):
     @classmethod
     def points(cls, states: dict[str, Array]) -> Boxes:
         return cls({name: (state, state) for name, state in states.items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Boxes]) -> Boxes:
+        """The boxes of several batches as one."""
+        return cls(
+            {
+                name: (
+                    np.concatenate([part[name][0] for part in parts]),
+                    np.concatenate([part[name][1] for part in parts]),
+                )
+                for name in parts[0]
+            }
+        )
 
     def of(self, names: Iterable[str]) -> Boxes:
         """The boxes of some layers."""
@@ -67,6 +80,17 @@ class Boxes(dict[str, Box]):
             lambda name, lo, hi: np.maximum(lo - new[name][0], new[name][1] - hi), np.maximum
         )
 
+    def with_margin(self) -> Boxes:
+        """These boxes and the margin of `grow` around them, on the same side of 0."""
+        wider = Boxes()
+        for name, (lo, hi) in self.items():
+            margin = _MARGIN * (hi - lo).max(axis=1, keepdims=True)
+            wider[name] = (
+                lo - np.minimum(margin, np.abs(lo) / 2),
+                hi + np.minimum(margin, np.abs(hi) / 2),
+            )
+        return wider
+
     def grow(self, new: Boxes, steps: Array | float = 1.0) -> Boxes:
         """These boxes, grown towards the hull with `new` or beyond, and a little more there.
 
@@ -77,7 +101,8 @@ class Boxes(dict[str, Box]):
         grown, steps = Boxes(), np.reshape(steps, (-1, 1))
         for name, (lo, hi) in self.items():
             down, up = np.maximum(lo - new[name][0], 0.0), np.maximum(new[name][1] - hi, 0.0)
-            down, up = steps * down, steps * up
+            down *= steps
+            up *= steps
             margin = _MARGIN * (hi - lo + down + up).max(axis=1, keepdims=True)
             grown[name] = lo - down - margin * (down > 0), hi + up + margin * (up > 0)
         return grown

@@ -77,13 +77,14 @@ class CertificationProblem:
             raise ValueError(f"cue and target have different batch axes: {shapes}") from None
         goal = {n: _flat(x, batch) for n, x in goal.items()}
         points = _complete(boxmap, goal)
+        groups = [
+            n for n, x in net.layers.items()
+            if scope == "broadcast" and isinstance(x.lagrangian, SimplexLagrangian)
+        ]  # fmt: skip
         # A rough state of a layer that follows from the others would be in the way of its box.
-        for name in (n for n in boxmap.order if n not in own):
-            points[name] = boxmap.update(name, points)
-        if scope == "broadcast":
-            groups = [
-                n for n, x in net.layers.items() if isinstance(x.lagrangian, SimplexLagrangian)
-            ]
+        if every or groups:
+            for name in (n for n in boxmap.order if n not in own):
+                points[name] = boxmap.update(name, points)
             boxmap = boxmap.at({n: points[n].argmax(axis=1) for n in groups})
         ends = {n: boxmap.relative(n, points[n]) for n in boxmap.kept}
         target_boxes = Boxes.points(ends)
@@ -100,10 +101,16 @@ class CertificationProblem:
         Each layer in units of its largest state there, or of 1 if that is less.
         """
         each = [
-            boxes.of((name,)).deviation(point) / np.maximum(1.0, point.reach())
-            for name, point in ((n, self.goal.of((n,))) for n in self.goal)
+            boxes.of((n,)).deviation(self.goal) / np.maximum(1.0, np.abs(point).max(axis=1))
+            for n, (point, _) in self.goal.items()
         ]
         return np.asarray(np.max(each, axis=0))
+
+    def reached(self, boxes: Boxes) -> Boxes:
+        """Boxes of the kept layers, and those of the layers of `goal` that follow undisturbed."""
+        if boxes.keys() >= self.goal.keys():
+            return boxes
+        return self.map.disturbed({}, {}).completed(boxes)
 
     @property
     def count(self) -> int:
@@ -115,7 +122,9 @@ class CertificationProblem:
         return {name: state[0] for name, state in _complete(self.map, known).items()}
 
     def take(self, rows: Array) -> CertificationProblem:
-        """The same problem for some of the cues."""
+        """The same problem for some of the cues, by a mask or by numbers."""
+        if rows.dtype == bool and rows.all():
+            return self
         return replace(
             self,
             map=self.map.take(rows),

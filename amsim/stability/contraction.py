@@ -41,9 +41,7 @@ def nearby(
             for n, width in widths.items()
         }
     )
-    if near.keys() >= problem.goal.keys():
-        return near
-    return problem.map.disturbed({}, {}).image(near).states
+    return problem.reached(near)
 
 
 def residual(problem: CertificationProblem) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 
@@ -113,6 +114,11 @@ class BoxMap:
         return replace(self, offset=offset, noise=noise)
 
     @property
+    def followers(self) -> tuple[str, ...]:
+        """The layers that are images of the others."""
+        return tuple(name for name in self.order if name not in self.kept)
+
+    @property
     def is_disturbed(self) -> bool:
         return any([*self.offset.values(), *self.noise.values()])
 
@@ -143,13 +149,24 @@ class BoxMap:
     def image(self, boxes: Boxes) -> Image:
         """The image of the boxes of the kept layers."""
         states, active, sent = Boxes(boxes), Boxes(), Boxes()
-        for name in (*self.kept, *(name for name in self.order if name not in self.kept)):
+        for name in (*self.kept, *self.followers):
             if name not in states:
                 states[name] = self.receive(name, sent)
             active[name] = self.activate(name, states[name])
             sent[name] = self.send(name, active[name])
         new = Boxes({name: self.receive(name, sent) for name in self.kept})
         return Image(boxes, states, active, new)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def completed(self, boxes: Boxes) -> Boxes:
+        """Boxes of the kept layers, and of those that are images of these."""
+        states, sent = Boxes(boxes), Boxes()
+        for name in (*self.kept, *self.followers):
+            if name not in states:
+                states[name] = self.receive(name, sent)
+            if name not in self.followers[-1:]:  # nobody here hears the last one
+                sent[name] = self.send(name, self.activate(name, states[name]))
+        return states
 
     @np.errstate(over="ignore", invalid="ignore")
     def start(self, given: Boxes) -> Boxes:
@@ -179,10 +196,9 @@ class BoxMap:
         delays act before the sums. If |dF| u < u, the update is a contraction on the box.
         """
         moved = {name: self._respond(name, image, widths[name]) for name in self.kept}
-        for name in self.order:
-            if name not in self.kept:
-                moved[name] = self._respond(name, image, self._spread(name, moved))
-        return {name: self._spread(name, moved) for name in self.kept}
+        for name in self.followers:
+            moved[name] = self._respond(name, image, self._moved(name, moved))
+        return {name: self._moved(name, moved) for name in self.kept}
 
     def update(self, name: str, states: Mapping[str, Array]) -> Array:
         """F on one layer at a point, not rounded outwards."""
@@ -215,22 +231,21 @@ class BoxMap:
         `forces` are centres and radii, (batch, units), of the forces of some of the layer's links,
         by position, where more is known of them than of single outputs.
         """
-        layer = self.net.layers[name]
+        layer, winner = self.net.layers[name], self.winners.get(name)
         sources = {source: radius for source, (_, radius) in sent.items()}
-        spread = self._spread(name, sources, forces)
-        force: Array = np.zeros((len(spread), layer.size))
-        error: Array = np.zeros(len(spread))
+        products, error = [], np.zeros(len(next(iter(sources.values()))))
         for position, link in enumerate(self.links[name]):
             if position in forces:
                 centre = forces[position][0]
-                error += 4 * EPS * np.abs(centre).max(axis=1)  # of a sum with it
-                force += centre
+                products.append(centre)
+                error += 9 * EPS * np.abs(centre).max(axis=1)  # of a sum with it
             else:
                 centre, _ = sent[link.source]
-                force += link.product(centre)
+                products.append(link.product(centre))
                 error += link.error(centre)
-        bias = np.full(layer.size, layer.bias, np.float64)
-        box = around(force, spread, error, bias, layer.leak, self.winners.get(name))
+        force = _sum(products, (len(error), layer.size))
+        spread = self._spread(name, sources, forces)
+        box = around(force, spread, error, layer.bias, layer.leak, winner)
         noise = self.noise.get(name, 0.0)
         return self._shaken(name, box, noise) if noise else box
 
@@ -246,18 +261,23 @@ class BoxMap:
     def _spread(
         self, name: str, radii: Mapping[str, Array], forces: Mapping[int, Box] = NOTHING
     ) -> Array:
-        """How far radii of the activations move F on one layer, from above."""
+        """How far radii of the activations move F on one layer, from above; (batch, units or 1)."""
         layer, winner = self.net.layers[name], self.winners.get(name)
-        total: Array = np.zeros((len(next(iter(radii.values()))), layer.size))
+        parts = []
         for position, link in enumerate(self.links[name]):
             if position in forces:
-                total += forces[position][1]
-                continue
-            radius = radii[link.source]
-            total += (
-                link.spread(radius) if winner is None else link.spread_from_winner(radius, winner)
-            )
-        return total / layer.leak * (1 + 8 * EPS)
+                parts.append(forces[position][1])
+            elif winner is None:
+                parts.append(link.spread(radii[link.source]))
+            else:
+                parts.append(link.spread_from_winner(radii[link.source], winner))
+        total = _sum(parts, (len(next(iter(radii.values()))), 1))
+        return total * ((1 + 12 * EPS) / layer.leak)
+
+    def _moved(self, name: str, radii: Mapping[str, Array]) -> Array:
+        """`_spread` by unit."""
+        spread = self._spread(name, radii)
+        return np.broadcast_to(spread, (len(spread), self.net.layers[name].size))
 
     def _respond(self, name: str, image: Image, width: Array) -> Array:
         """|Hessian| u of one layer from above."""
@@ -266,6 +286,11 @@ class BoxMap:
             return width
         assert isinstance(lagrangian, COVERED)  # see `certification_problem.check_covered`
         return lagrangian.response_bound(image.states[name], image.active[name], width)
+
+
+def _sum(parts: list[Array], shape: tuple[int, int]) -> Array:
+    """The sum of arrays; what a layer receives that no link acts on."""
+    return reduce(np.add, parts) if parts else np.zeros(shape)
 
 
 def _partly_forced(

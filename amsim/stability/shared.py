@@ -23,7 +23,7 @@ from ..synapses import Array, Dense
 from .boxes import EPS, TINY, Box, Boxes
 from .certification_problem import CertificationProblem, Scope, States, check_covered
 from .intervals import NOTHING, BoxMap, Image
-from .outward import WIDE, around, shares, within_shares
+from .outward import WIDE, around, shares, sums_of_others, within_shares
 
 _ROUNDED = 8 * EPS  # of each process's part in a sum of all
 
@@ -61,8 +61,8 @@ class SharedMap(BoxMap):
         beside = self._of_others(np.stack([least.sum(axis=1), most.sum(axis=1)], axis=1))
         # As in one process: 2 eps per unit of an exponent, one per term of a sum, and some more.
         error = 8 * self.count * EPS * (1 + spread)
-        low = shares(least, most, 1 + error, beside[:, 1:])
-        high = shares(most, least, 1 - error, beside[:, :1])
+        low = shares(least, sums_of_others(most) + beside[:, 1:], 1 + error)
+        high = shares(most, sums_of_others(least) + beside[:, :1], 1 - error)
         near = spread < WIDE
         low, high = within_shares(np.where(near, low, 0.0), np.where(near, high, 1.0))
         low[:, self.own :] = high[:, self.own :] = 0.0
@@ -87,6 +87,7 @@ class SharedMap(BoxMap):
         own = super()._spread(name, radii, forces)
         if name != self.visible:
             return own
+        own = np.broadcast_to(own, (len(own), self.net.layers[name].size))  # as in all processes
         return np.asarray(self._sum(own) * (1 + self.ranks.size * _ROUNDED))
 
     def _respond(self, name: str, image: Image, width: Array) -> Array:

@@ -12,7 +12,6 @@ from ..synapses import Array
 from .box_search import HOLDS, OPEN, REASONS, BoxSearch, within_images
 from .boxes import Boxes
 from .certification_problem import CertificationProblem, Scope
-from .intervals import Image
 from .tubes import Executions, Tube
 
 _FINE, _SHORTEST, _LONGEST = (
@@ -158,8 +157,10 @@ class TubeSearch:
 class Confinement(BoxSearch):
     """Boxes that grow until they are invariant, whether the update contracts on them or not."""
 
-    def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
-        self.outcome[rows] = HOLDS
+    @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
+    def run(self) -> None:
+        for rows, _, _, invariant in self._grow():
+            self.outcome[rows[invariant]] = HOLDS
 
 
 @dataclass
