@@ -18,6 +18,7 @@ def recalls() -> None:
     many = np.tile(PATTERNS, (200, 1))
     for patterns in (PATTERNS, 0.5 * PATTERNS):
         am.simulate(am.dense_am(patterns, hidden=am.Softmax(0.5)), many)
+    am.simulate(am.dense_am(0.5 * PATTERNS, hidden=am.Tanh(0.1)), many)
     large = am.patterns.random(500, 256, seed=1)
     am.simulate(am.dense_am(large, hidden=am.Softmax(0.05)), large)
 

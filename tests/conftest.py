@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
         subprocess.run([sys.executable, step], check=True)
 
 
-def pytest_collection_finish() -> None:
-    """Brian2 collects garbage before each run: among all modules and tests, longer than it runs."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Search no garbage among all modules and tests, of which hardly anything becomes garbage.
+
+    Brian2 collects it before each run: that would take longer than the run.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -10,11 +10,12 @@ function's module and all modules of the project that it imports, at any depth.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import re
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.compiler import Compiler
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
@@ -39,11 +41,29 @@ _IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+import\s+(\([^)]*\)|[^\n]*)|import\
 _COMMON: Any = {"nogil": True, "error_model": "numpy"}
 
 
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Leave garbage for later: Python would search all that numba builds, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _Compiler(Compiler):
+    def compile_extra(self, function: Any) -> Any:
+        with _garbage_left():
+            return super().compile_extra(function)
+
+
 def _decorator(**options: Any) -> Callable[[Any], Any]:
     """A decorator of the family; `options` are numba's."""
 
     def decorate(function: Any) -> Any:
-        dispatcher = numba.njit(**_COMMON, **options)(function)
+        dispatcher = numba.njit(**_COMMON, **options, pipeline_class=_Compiler)(function)
         if is_compiled(dispatcher) and sources(function.__module__):
             _keep(dispatcher)
         return dispatcher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba.core.compiler import Compiler
+from numba.core.errors import TypingError
 
 from amsim.compiled import draws, jit, streams
 
@@ -133,6 +136,26 @@ def test_the_answer_is_for_the_types_of_a_call() -> None:
     assert jit.in_memory(twice, 3.5)
     assert not jit.in_memory(twice, 3)
     assert jit.in_memory(len, "anything that is not compiled")
+
+
+def test_no_garbage_is_searched_while_numba_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that fails; a user who has switched the search off finds it off."""
+    plain, found = Compiler.compile_extra, []
+
+    def compile_extra(self: Compiler, function: Any) -> Any:
+        found.append(gc.isenabled())
+        return plain(self, function)
+
+    monkeypatch.setattr(Compiler, "compile_extra", compile_extra)
+    try:
+        for switch in (gc.enable, gc.disable):
+            switch()
+            assert jit.compiled(lambda x: x + 1)(1) == 2
+            with pytest.raises(TypingError):
+                jit.compiled(lambda x: x.nothing)(1)
+            assert (found[-2:], gc.isenabled()) == ([False, False], switch is gc.enable)
+    finally:
+        gc.enable()
 
 
 def test_sources_of_the_engines_are_seen() -> None:
