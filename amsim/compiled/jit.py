@@ -76,7 +76,7 @@ def _inner_decorator(**options: Any) -> Callable[[Any], Any]:
     outer = _decorator(**options)
 
     def decorate(function: Any) -> Any:
-        if not is_compiled(outer(function)):  # NUMBA_DISABLE_JIT
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
             return function
         return InnerDispatcher(function, outer, {**_COMMON, "boundscheck": None, **options})
 
