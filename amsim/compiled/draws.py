@@ -9,6 +9,8 @@ generators") maps a counter to 64 well mixed bits. The functions work on NumPy a
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,7 @@ def unit_interval(bits):
     return ((bits >> _12) + 0.5) * _UNIT
 
 
+@lru_cache(maxsize=64)
 def stream(seed: int, purpose: int) -> np.uint64:
     """The key of one purpose."""
     # Arrays, since NumPy warns when a product of scalars wraps.

@@ -1,4 +1,4 @@
-"""`ExponentialAdams` and `ExponentialHeun`: steps of one length, with noise in the state."""
+"""`ExponentialAdams` and `ExponentialHeun`: steps with noise in the state."""
 
 from __future__ import annotations
 
@@ -33,33 +33,42 @@ _MOST_BENT = 0.1
 
 @dataclass(frozen=True)
 class ExponentialAdams:
-    """Exponential Adams steps of one length: the solver of runs with noise.
+    """Exponential Adams steps: the solver of runs with noise.
 
     Parameters
     ----------
     step : float, optional
-        Length of a step, in the unit of tau; at most the smallest tau and the correlation time of
-        the noise. By default half of these or, if that is smaller, a quarter of the largest tau.
-        Where units act on each other otherwise than as memories on Identity features, these are
-        divided by 1 + 3/4 s, with s the strength of the coupling at state 0: the spectral radius of
-        what drives move in the smallest tau.
+        Length of all steps, in the unit of tau; at most the smallest tau and the correlation time
+        of the noise. By default features of memories that share a softmax, with white noise, take
+        steps of lengths that each cue chooses. Others take half of the smallest tau and of the
+        correlation time or, if that is smaller, a quarter of the largest tau. Where units act on
+        each other otherwise than as memories on Identity features, these are divided by 1 + 3/4 s,
+        with s the strength of the coupling at state 0: the spectral radius of what drives move in
+        the smallest tau.
 
     Notes
     -----
-    Steps begin at the multiples of `step`, at t0 and where inputs jump. The decay and the noise
-    that it smooths are exact, white or coloured: a unit without synapses has the right variance and
-    autocorrelation for any step. What other units exert has errors of order 2 in `step`, in means
-    and variances as well (weak order 2), and of order 3 without noise; a single path has the order
-    1. A step costs one right-hand side, and the first of each run two.
+    The decay and the noise that it smooths are exact, white or coloured: a unit without synapses
+    has the right variance and autocorrelation for any step. What other units exert has errors of
+    order 2 in `step`, in means and variances as well (weak order 2), and of order 3 without noise;
+    a single path has the order 1. A step costs one right-hand side, and the first of each run two.
 
-    Random numbers belong to a moment, a unit and the place of a cue in the batch, and are those of
+    Steps of one length begin at the multiples of `step`, at t0 and where inputs jump. Random
+    numbers belong to a moment, a unit and the place of a cue in the batch, and are those of
     `ExponentialHeun`: a path does not depend on `times` or on the other cues. Where a run ends and
     goes on, or an input jumps, the first step is one of Heun, since what was before is not known.
     Between the ends of steps states are drawn as the noise would have gone there (white), or read
-    from a cubic (coloured). Another step is another path.
+    from a cubic (coloured). Another step is another path. Where the drive bends so much within
+    steps that variances may be wrong by more than some per cent it warns.
 
-    It takes no `until`: it does not look for rest. Where the drive bends so much within steps that
-    variances may be wrong by more than some per cent it warns.
+    Lengths that a cue chooses are limited by how steep the drive of the features may get within
+    the step: by the odds against the leading memory, the noise that is to come, of known variance,
+    and the last change of these odds. They are at most twice the largest tau of the features. What
+    memories with tau > 0 see of features and their noise is exact. Random numbers belong to the
+    beginning of a run besides, and states at multiples of a quarter of that tau do not depend on
+    other `times`, on t1 or on the other cues.
+
+    It takes no `until`: it does not look for rest.
 
     Examples
     --------
@@ -78,7 +87,8 @@ class ExponentialAdams:
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""
-        solution, steps = _solve("ExponentialAdams", self.length(problem), True, problem)
+        steps = _steps(self.length(problem), reuse=True, free=self.step is None)
+        solution = _solve("ExponentialAdams", steps, problem)
         if steps.bent > _MOST_BENT**2 * steps.jolted > 0.0:
             share = np.sqrt(steps.bent / steps.jolted)
             warnings.warn(
@@ -141,7 +151,8 @@ class ExponentialHeun:
 
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""
-        return _solve("ExponentialHeun", self.length(problem), False, problem)[0]
+        steps = _steps(self.length(problem), reuse=False, free=False)
+        return _solve("ExponentialHeun", steps, problem)
 
     def length(self, problem: Problem) -> float:
         """Of the steps of a problem."""
@@ -153,16 +164,21 @@ def _checked_step(name: str, step: float | None) -> float | None:
     return None if step is None else checks.number(f"{name}: step", step, at_least=checks.SMALLEST)
 
 
-def _solve(name: str, step: float, reuse: bool, problem: Problem) -> tuple[Solution, Steps]:
+def _steps(length: float, reuse: bool, free: bool) -> Steps:
+    # Imported here: numba takes longer to load than the rest of amsim together.
+    from .heun_runs import Steps
+
+    return Steps(length, reuse, free)
+
+
+def _solve(name: str, steps: Steps, problem: Problem) -> Solution:
     if problem.tolerance:
         raise ValueError(
             f"{name}: steps of one length do not look for rest: pass until=None, or another solver"
         )
-    # Imported here: numba takes longer to load than the rest of amsim together.
-    from .heun_runs import Steps, solve_all
+    from .heun_runs import solve_all
 
-    steps = Steps(step, reuse)
-    return in_pieces(problem, problem.breakpoints, partial(solve_all, steps)), steps
+    return in_pieces(problem, problem.breakpoints, partial(solve_all, steps))
 
 
 def _shortest(problem: Problem) -> tuple[str, float]:

@@ -13,10 +13,11 @@ from ..compiled import draws
 from ..compiled.jit import announced, require_compiler
 from ..compiled.normal import normals
 from ..progress import Progress
-from ..synapses import Array, project, project_each
+from ..synapses import Array
 from . import heun_steps
 from .heun_coefficients import SAME, Rates, Stretch, colours, stretches
 from .noise import Disturbance, Ints
+from .noise_runs import ATOL, RTOL, CompiledDrive, FreeRun, width_of_columns
 from .problem import (
     BLOW_UP,
     DIVERGED,
@@ -32,8 +33,6 @@ from .two_layer import TwoLayerRun
 
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
 _CHUNK = 3e8
-# Of the drive of memories: products in float32 where that is enough for the features.
-_RTOL, _ATOL = 1e-6, 1e-9
 # Fields of `Path`: those that move, and those that hold for the length of a step.
 _MOVING = ("new", "first", "second", "slope", "bend", "jolt")
 _BY_LENGTH = ("decay", "whole", "late", "curve", "kick", "carry", "swing", "fade", "fresh")
@@ -48,6 +47,8 @@ class Steps:
     length : float
     reuse : bool
         Whether the last drive serves the next step.
+    free : bool
+        Whether cues may choose the lengths of their steps, where that can be done.
     colours : dict of int to ndarray
         Coloured noise of each cue.
     bent, jolted : float
@@ -56,6 +57,7 @@ class Steps:
 
     length: float
     reuse: bool
+    free: bool
     colours: dict[int, Array] = field(default_factory=dict)
     bent: float = 0.0
     jolted: float = 0.0
@@ -63,14 +65,18 @@ class Steps:
 
 def solve_all(steps: Steps, problem: Problem) -> Solution:
     """Run all cues to the end, some at a time."""
-    kind = _TwoLayers if TwoLayerRun.applies(problem) else _AnyNetwork
+    kind: Any = _TwoLayers if TwoLayerRun.applies(problem) else _AnyNetwork
+    if steps.free and FreeRun.applies(problem):
+        kind = FreeRun
     progress = Progress(problem.t1, problem.batch, problem.deadline)
+    # One row more than there are times, for a last state at another one.
+    record = np.empty((len(problem.times) + 1, problem.batch, kind.width(problem)))
     runs, first, stopped = [], 0, False
     while first < problem.batch:
         size = problem.batch - first if stopped else kind.together(problem, first)
         cues = np.arange(first, min(first + size, problem.batch))
+        run = kind(problem.select(cues), steps, record, first)
         first += len(cues)
-        run = kind(problem.select(cues), steps)
         runs.append(run)
         try:
             if not stopped:
@@ -79,31 +85,28 @@ def solve_all(steps: Steps, problem: Problem) -> Solution:
             stopped = True  # the cues that are left keep their first state
         run.finish()
     progress.close()
-    return _solution(problem, runs)
+    return _solution(problem, runs, record)
 
 
-def _solution(problem: Problem, runs: Sequence[_AnyNetwork]) -> Solution:
-    """Trim the record to what happened; cues that stopped hold their last state."""
-    codes, ends = (np.concatenate([getattr(run, n) for run in runs]) for n in ("codes", "ends"))
-    taken = np.concatenate([run.path.taken for run in runs])
+def _solution(problem: Problem, runs: Sequence[Any], record: Array) -> Solution:
+    """Trim the record to what happened."""
+    codes, ends, last, rhs, taken = (
+        np.concatenate([getattr(run, name) for run in runs])
+        for name in ("codes", "ends", "last", "calls", "taken")
+    )
     finished = bool((codes <= TIME_LIMIT).all())
     times = recorded_times(problem.times, problem.explicit, finished, float(ends.max()))
-    last = np.concatenate([run.path.x for run in runs])
-    record = np.empty((len(times), *last.shape))
-    record[:] = last
-    first = 0
-    for run in runs:
-        rows = min(run.looked, len(times) - (times[-1] >= ends.max()))
-        part = slice(first, first + len(run.codes))
-        record[:rows, part] = run.record[:rows]
-        first = part.stop
+    record = record[: len(times)]
+    if times[-1] >= ends.max():
+        record[-1] = last
+    reader = runs[0].reader
     return Solution(
         times=times,
-        record=runs[0].reader(problem, times, record),
-        final=runs[0].reader(problem, ends[:1], last[None]),
+        record=reader(problem, times, record),
+        final=reader(problem, ends[:1], last[None]),
         codes=codes,
         ends=ends,
-        rhs=np.concatenate([run.calls for run in runs]),
+        rhs=rhs,
         accepted=int(taken.sum()),
         rejected=0,
     )
@@ -114,15 +117,15 @@ class _AnyNetwork:
 
     outermost: Any = heun_steps.predict
     together = staticmethod(Run.together)
+    width = staticmethod(Run.width)
 
-    def __init__(self, problem: Problem, steps: Steps) -> None:
-        self.problem, self.steps = problem, steps
+    def __init__(self, problem: Problem, steps: Steps, record: Array, ahead: int) -> None:
+        self.problem, self.steps, self.record, self.ahead = problem, steps, record, ahead
         self.plan = list(stretches(problem.t0, problem.t1, steps.length))
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends = np.zeros(problem.batch)
         self.walked, self.reached, self.looked = 0, 0.0, 0
         self.begin()
-        self.record = np.empty((len(problem.times), *self.path.x.shape))
 
     def begin(self) -> None:
         """Lay out the columns."""
@@ -279,7 +282,7 @@ class _AnyNetwork:
             moments = problem.t0 + problem.times[first : first + len(step)]
             keys = problem.noise.keys(moments, draws.BRIDGE)
         return heun_steps.Looks(
-            states=self.record[first : first + len(step)], step=step, share=ages,
+            states=self.record[first : first + len(step)], ahead=self.ahead, step=step, share=ages,
             row=np.where(inside, row, -1), table=self.bridges(pairs.real, pairs.imag, length),
             kind=self.kind, now=np.zeros((7, len(self.kind))), rate=self.columns.rate,
             gain=self.columns.gain, keys=keys, length=length, next=np.zeros(1, np.int64),
@@ -310,26 +313,32 @@ class _AnyNetwork:
             begun += len(stretch.moments)
         return taken + firsts
 
+    @property
+    def last(self) -> Array:
+        """Where cues have ended."""
+        return self.path.x
+
+    @property
+    def taken(self) -> NDArray[np.int64]:
+        """Steps of each cue."""
+        return self.path.taken
+
     def finish(self) -> None:
-        """Where a run was interrupted, cues end where they are."""
+        """Where a run was interrupted, cues end where they are; they hold their last state."""
         self.ends[self.codes == INTERRUPTED] = self.reached
-
-
-class _Drive(TwoLayerRun):
-    """The compiled drive alone, without the adaptive steps."""
-
-    def compile(self) -> None:
-        """Nothing: the steps here have a loop of their own."""
+        part = slice(self.ahead, self.ahead + len(self.last))
+        self.record[self.looked :, part] = self.last
 
 
 class _TwoLayers(_AnyNetwork):
     """Steps whose columns are v, its followers y, and what h has beside Xi y + b: noise."""
 
     together = staticmethod(TwoLayerRun.together)
+    width = staticmethod(width_of_columns)
 
     def begin(self) -> None:
         problem, network = self.problem, self.problem.network
-        drive = self.compiled = _Drive(problem, _RTOL, _ATOL, max_steps=0)
+        drive = self.compiled = CompiledDrive(problem, RTOL, ATOL, max_steps=0)
         drive.prepare()
         hidden, visible = (network.layers[name] for name in (drive.hidden, drive.visible))
         state = drive.start
@@ -350,22 +359,7 @@ class _TwoLayers(_AnyNetwork):
         self.lay_out(state, Rates(1.0 / tau, 1.0 / tau), unit)
 
     def reader(self, problem: Problem, times: Array, columns: Array) -> Reader:
-        drive = self.compiled
-        weights, units = drive.loop.weights, drive.loop.weights.shape[1]
-
-        def read(name: str, rows: slice) -> Array:
-            chosen = columns[rows]
-            if name == drive.visible:
-                return chosen[..., :units]
-            start = units if drive.rate else 0
-            seen, rest = chosen[..., start : start + units], chosen[..., start + units :]
-            states = np.asarray(project(seen, weights))
-            if len(seen):  # with the bits of the final state
-                states[-1] = project_each(seen[-1], weights)
-            states += drive.bias
-            return states + rest if rest.shape[-1] else states
-
-        return read
+        return self.compiled.read(columns)
 
     def work_per_step(self) -> float:
         return 4.0 * self.compiled.loop.weights.size * len(self.path.x)

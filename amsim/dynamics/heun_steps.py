@@ -74,7 +74,8 @@ class Path(NamedTuple):
 class Looks(NamedTuple):
     """Output times within steps of one length, and what is recorded there."""
 
-    states: Floats  # (T, B, M)
+    states: Floats  # (T, all cues, M)
+    ahead: int  # cues before these
     step: Ints  # (T,) steps that are over before the one that a look lies in; -1 at the beginning
     share: Floats  # (T,) of that step, 1 at its end
     row: Ints  # (T,) of the coefficients, -1 at the end of a step
@@ -188,8 +189,9 @@ def _correct(path, b):
 @inner_elementwise
 def _hold(path, looks, n, b):
     """Record a cue as it is."""
+    place = np.uint64(looks.ahead + b)
     for j in range(np.uint64(path.x.shape[1])):
-        looks.states[n, b, j] = path.x[b, j]
+        looks.states[n, place, j] = path.x[b, j]
 
 
 @inner
@@ -207,6 +209,7 @@ def _bridge(path, looks, n, b):
     """
     keep, pull, spread = np.uint64(0), np.uint64(1), np.uint64(2)
     decay, whole, rise, curve = np.uint64(3), np.uint64(4), np.uint64(5), np.uint64(6)
+    place = np.uint64(looks.ahead + b)
     for j in range(np.uint64(path.x.shape[1])):
         number = path.numbers[np.uint64(0), path.unit[j]]
         known = looks.now[keep, j] * path.within[b, j] + looks.now[pull, j] * path.jolt[b, j]
@@ -216,13 +219,13 @@ def _bridge(path, looks, n, b):
         smooth = looks.now[decay, j] * path.before[b, j] + looks.now[whole, j] * first
         smooth = smooth + looks.now[rise, j] * (path.second[b, j] - first)
         state = smooth + looks.now[curve, j] * path.bend[b, j] + jolt
-        looks.states[n, b, j] = path.x[b, j] if path.held[b, j] else state
+        looks.states[n, place, j] = path.x[b, j] if path.held[b, j] else state
 
 
 @inner_elementwise
 def _cubic(path, looks, n, b):
     """Record a cue within its last step with coloured noise, on the cubic through both ends."""
-    share, length = looks.share[n], looks.length
+    share, length, place = looks.share[n], looks.length, np.uint64(looks.ahead + b)
     for j in range(np.uint64(path.x.shape[1])):
         before, now, gain, rate = path.before[b, j], path.x[b, j], looks.gain[j], looks.rate[j]
         slope = gain * (path.first[b, j] + path.shade[b, j]) - rate * before
@@ -230,7 +233,7 @@ def _cubic(path, looks, n, b):
         way, left = now - before, 1.0 - share
         bends = left * (length * slope - way) + share * (way - length * to)
         state = before + share * way + share * left * bends
-        looks.states[n, b, j] = now if path.held[b, j] else state
+        looks.states[n, place, j] = now if path.held[b, j] else state
 
 
 @inner

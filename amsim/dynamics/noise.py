@@ -99,8 +99,10 @@ def disturbance(
 ) -> Disturbance:
     """Noise checked against a network; clamped units (B, N) have none."""
     given, layers = noise.temperature, network.dynamic
+    places = np.arange(len(clamped), dtype=np.uint64)
     if not isinstance(given, Mapping):
-        given = dict.fromkeys(layers, given)
+        temperature = np.where(clamped, 0.0, given)
+        return Disturbance(temperature, noise.correlation, seed, places)
     for name in given:
         if name not in network.layers:
             raise ValueError(
@@ -119,5 +121,4 @@ def disturbance(
             raise ValueError(f"{what} is a temperature and must not be negative, got {found.min()}")
         full[name] = fit(found, batch, layer.shape, what)
     temperature = np.where(clamped, 0.0, network.pack(full))
-    places = np.arange(len(temperature), dtype=np.uint64)
     return Disturbance(temperature, noise.correlation, seed, places)

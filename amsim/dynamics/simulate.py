@@ -185,12 +185,9 @@ def simulate(
         for lost in (*network.lost_guarantees, *_split_groups(network, problem.clamped)):
             warnings.warn(lost, GuaranteeWarning, stacklevel=2)
         solve = _solve(solver)
-        step = (
-            solver.length(problem)
-            if isinstance(solver, ExponentialAdams | ExponentialHeun)
-            else None
-        )
-        watches = checked_watches(watch, network)
+        watches, step = checked_watches(watch, network), None
+        if (watches or callback) and isinstance(solver, ExponentialAdams | ExponentialHeun):
+            step = solver.length(problem)
         shown = bool(watches) and (solver is None or getattr(solver, "shows_steps", False))
         watcher = Watcher(problem, watches, _callback(callback), batch, step, shown)
         if watcher.watches or watcher.callback is not None:

@@ -138,6 +138,15 @@ class Pairwise(HyperSynapse):
         """The largest absolute weight."""
         return max(float(self.weights.max()), -float(self.weights.min()))
 
+    @cached_property
+    def apart(self) -> float:
+        """Square of the distance of two rows: of a pair that is as far from the mean as any is."""
+        count, step = len(self.weights), _rows_per_block(self.weights)
+        blocks = [self.weights[start : start + step] for start in range(0, count, step)]
+        mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / count
+        furthest = max(float(((block - mean) ** 2).sum(axis=1).max()) for block in blocks)
+        return 2.0 * furthest * count / max(count - 1, 1)
+
     def check_shapes(self, *shapes: Shape) -> None:
         first, second = shapes
         ends = (first[-1], second[-1])

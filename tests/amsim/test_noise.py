@@ -320,7 +320,7 @@ def test_compiled_steps_are_those_in_numpy(
     def run() -> Any:
         return am.simulate(
             net, start, t1=1.03, seed=5, clamp=np.arange(5), noise=am.Noise(0.1, correlation),
-            inputs=am.PiecewiseConstant([0.5], [0.3]),
+            inputs=am.PiecewiseConstant([0.5], [0.3]), solver=am.ExponentialAdams(0.1),
         )  # fmt: skip
 
     compiled = run()
