@@ -50,8 +50,9 @@ class ExponentialAdams:
     -----
     The decay and the noise that it smooths are exact, white or coloured: a unit without synapses
     has the right variance and autocorrelation for any step. What other units exert has errors of
-    order 2 in `step`, in means and variances as well (weak order 2), and of order 3 without noise;
-    a single path has the order 1. A step costs one right-hand side, and the first of each run two.
+    order 2 in `step`, in means and variances as well (weak order 2), and of order 3 without noise
+    (2 where cues choose their steps); a single path has the order 1. A step costs one right-hand
+    side, and the first of each run two.
 
     Steps of one length begin at the multiples of `step`, at t0 and where inputs jump. Random
     numbers belong to a moment, a unit and the place of a cue in the batch, and are those of
