@@ -54,9 +54,13 @@ def _garbage_left() -> Iterator[None]:
 
 
 class _Compiler(Compiler):
+    @_garbage_left()
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # the first one imports most of numba
+
+    @_garbage_left()
     def compile_extra(self, function: Any) -> Any:
-        with _garbage_left():
-            return super().compile_extra(function)
+        return super().compile_extra(function)
 
 
 def _decorator(**options: Any) -> Callable[[Any], Any]:
