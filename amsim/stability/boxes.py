@@ -15,6 +15,7 @@ LARGEST = 1e30  # boxes beyond are given up
 EPS = float(np.finfo(np.float64).eps)
 TINY = 1e-200  # above everything that underflow can lose, and its products are normal numbers
 _MARGIN = 1e-4
+_CUT = 1e-3  # of a unit's width
 
 
 class Boxes(dict[str, Box]):
@@ -46,6 +47,14 @@ class Boxes(dict[str, Box]):
         if rows.dtype == bool and rows.all():
             return self
         return Boxes({name: (lo[rows], hi[rows]) for name, (lo, hi) in self.items()})
+
+    def put(self, rows: Array, other: Boxes) -> Boxes:
+        """These boxes but for some entries of the batch, by a mask."""
+        changed = Boxes()
+        for name, box in self.items():
+            changed[name] = lo, hi = box[0].copy(), box[1].copy()
+            lo[rows], hi[rows] = other[name]
+        return changed
 
     def within(self, outer: Boxes) -> Array:
         """Whether all layers lie in `outer`; shape (batch,)."""
@@ -107,6 +116,24 @@ class Boxes(dict[str, Box]):
             grown[name] = lo - down - margin * (down > 0), hi + up + margin * (up > 0)
         return grown
 
+    def cut(self, new: Boxes) -> Boxes:
+        """What is in `new`, too, and a little less where that cuts; not empty."""
+        cut = Boxes()
+        for name, (lo, hi) in self.items():
+            up, down = np.maximum(new[name][0] - lo, 0.0), np.maximum(hi - new[name][1], 0.0)
+            centre, margin = (lo + up + hi - down) / 2, _CUT * (hi - lo)
+            cut[name] = (
+                np.minimum(lo + up + margin * (up > 0), centre),
+                np.maximum(hi - down - margin * (down > 0), centre),
+            )
+        return cut
+
+    def meets(self, other: Boxes) -> Array:
+        """Whether the boxes of no layer are apart; (batch,)."""
+        return self._every(
+            lambda name, lo, hi: (lo <= other[name][1]) & (hi >= other[name][0]), np.logical_and
+        )
+
     def where(self, chosen: Array, other: Boxes) -> Boxes:
         """These boxes where `chosen`, shape (batch,), the other ones elsewhere."""
         pick = chosen[:, None]
@@ -129,6 +156,15 @@ class Boxes(dict[str, Box]):
         """The largest distance from the points `centre` of any point, shape (batch,)."""
         return self._every(
             lambda name, lo, hi: np.maximum(hi - centre[name][0], centre[name][0] - lo), np.maximum
+        )
+
+    def distance(self, points: Boxes) -> Array:
+        """The largest distance of any of the `points` from these boxes, 0 inside; (batch,)."""
+        return self._every(
+            lambda name, lo, hi: np.maximum(
+                np.maximum(lo - points[name][0], points[name][0] - hi), 0.0
+            ),
+            np.maximum,
         )
 
     def _every(self, of: Callable[[str, Array, Array], Array], fold: np.ufunc) -> Array:

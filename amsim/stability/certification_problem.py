@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -100,8 +100,15 @@ class CertificationProblem:
 
         Each layer in units of its largest state there, or of 1 if that is less.
         """
+        return self._farthest(boxes, Boxes.deviation)
+
+    def apart(self, boxes: Boxes) -> Array:
+        """How far boxes of all layers are from the target the user gave, in the same units."""
+        return self._farthest(boxes, Boxes.distance)
+
+    def _farthest(self, boxes: Boxes, measure: Callable[[Boxes, Boxes], Array]) -> Array:
         each = [
-            boxes.of((n,)).deviation(self.goal) / np.maximum(1.0, np.abs(point).max(axis=1))
+            measure(boxes.of((n,)), self.goal) / np.maximum(1.0, np.abs(point).max(axis=1))
             for n, (point, _) in self.goal.items()
         ]
         return np.asarray(np.max(each, axis=0))

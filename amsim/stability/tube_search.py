@@ -23,14 +23,15 @@ _DOUBLED = (2.0, 4.0)  # slowest taus after which steps are twice as long
 _SLOW = 20  # after that: steps in the staleness, and in the time that has passed, at least
 _HORIZON = 15.0  # slowest taus
 _EVERY, _LATER = 0.25, 0.1  # between looks: of the slowest tau, and of the time
-_STILL = 1e-3  # of the distance from the target: moves of a tube that rests elsewhere
+_PEELS = 40  # passes of the search for a core
 _WIDE = 4.0  # times the range of start and target
 SPREAD, SWALLOWED, ELSEWHERE, LATE, UNPROVEN = range(len(REASONS) + 2, len(REASONS) + 7)
 TUBE_REASONS = {
     **REASONS,
     SPREAD: "what executions may reach spreads too far",
-    SWALLOWED: "what executions may reach lies in its own image, so it never shrinks to a point",
-    ELSEWHERE: "what executions may reach rests elsewhere, even without delays",
+    SWALLOWED: "what executions may reach holds a box that lies in its own image, so it never "
+    "shrinks to a point",
+    ELSEWHERE: "what executions may reach never leaves a box that the target is not in",
     LATE: "what executions may reach was not near enough to the target in time",
     UNPROVEN: "no bounds on a step were found",
 }
@@ -108,25 +109,57 @@ class TubeSearch:
 
     def _look(self, rows: Array, tube: Tube, widest: Array) -> Array:
         """Which tubes have to go on; of the others, what became of them."""
-        states, image = tube.image()
-        swallowed = self._hopeless(states, image)
-        spread = ~(tube.boxes.width() <= widest)
-        part = self.problem.take(rows)
-        rests = _rests_elsewhere(states, image, part.target, part.visible, self.limit)
         visited, going = tube.visited(), np.ones(len(rows), bool)
-        for found, outcome in ((swallowed, SWALLOWED), (spread, SPREAD), (rests, ELSEWHERE)):
-            lost = going & found
-            self._give_up(rows[lost], visited.take(lost), outcome)
-            going &= ~found
-        if going.any():
-            part = replace(self.problem.take(rows[going]), start=visited.take(going))
-            part = replace(part, map=tube.map.take(going))
-            going[going] = ~self._hand_over(rows[going], part, tube.time)
+        part = replace(self.problem.take(rows), start=visited, map=tube.map)
+        for lost, outcome in (
+            (~(tube.boxes.width() <= widest), SPREAD),
+            (self._has_core(tube), SWALLOWED),
+        ):
+            self._give_up(rows[going & lost], visited.take(going & lost), outcome)
+            going &= ~lost
+        for decided in (self._hand_over, self._keep_away):
+            if going.any():
+                going[going] = ~decided(rows[going], part.take(going), tube.time)
         return going
 
-    def _hopeless(self, states: Boxes, image: Boxes) -> Array:
-        """Which tubes can never be handed over: they lie in their image; (batch,)."""
-        return within_images(states, image)
+    def _has_core(self, tube: Tube) -> Array:
+        """Which tubes hold a box that lies in its own image: they hold it for ever; (batch,).
+
+        Each pass cuts off what is not in the image, and a little more, so that it comes to an end.
+        """
+        (boxmap, boxes), rows = tube.undelayed(), np.arange(tube.count)
+        found = np.zeros(len(rows), bool)
+        for _ in range(_PEELS):
+            image = boxmap.image(boxes).new
+            held = within_images(boxes, image) & self._matters(boxes)
+            found[rows[held]] = True
+            going = ~held & boxes.meets(image)
+            if not going.any():
+                break
+            rows, boxmap = rows[going], boxmap.take(going)
+            boxes = boxes.take(going).cut(image.take(going))
+        return found
+
+    def _matters(self, core: Boxes) -> Array:
+        """Of which cores no tube that is handed over has one; (batch,)."""
+        return np.ones(len(next(iter(core.values()))[0]), bool)
+
+    def _keep_away(self, rows: Array, part: CertificationProblem, time: float) -> Array:
+        """Whether executions keep to boxes that the target is not in; (batch,)."""
+        away = (self._apart(part, part.start) > self.limit) & _turns_away(part)
+        if away.any():
+            search = Confinement(
+                replace(part, target=part.start).take(away), self.scope, self.limit
+            )
+            search.run()
+            self.iterations[rows[away]] += search.iterations
+            kept = self._apart(part.take(away), search.found) > self.limit
+            away[away] = (search.outcome == HOLDS) & kept
+            self._give_up(rows[away], part.start.take(away), ELSEWHERE)
+        return away
+
+    def _apart(self, part: CertificationProblem, boxes: Boxes) -> Array:
+        return part.apart(boxes)
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
         """Whether all that happens from boxes on is proven; (batch,)."""
@@ -185,9 +218,12 @@ class ReadSearch(TubeSearch):
         self.since[rows] = np.minimum(self.since[rows], tube.time)
         return proven
 
-    def _hopeless(self, states: Boxes, image: Boxes) -> Array:
-        wide = states.of((self.problem.visible,)).width() > 2 * self.limit
-        return np.asarray(wide & super()._hopeless(states, image))
+    def _matters(self, core: Boxes) -> Array:
+        return core.of((self.problem.visible,)).width() > 2 * self.limit
+
+    def _apart(self, part: CertificationProblem, boxes: Boxes) -> Array:
+        visible = (part.visible,)
+        return boxes.of(visible).distance(part.target.of(visible))
 
     def _hand_over(self, rows: Array, part: CertificationProblem, time: float) -> Array:
         near = self._off(part, part.start) <= self.limit
@@ -214,18 +250,12 @@ def base_step(staleness: float, slowest: float) -> float:
     return min(max(staleness / _FINE, slowest / _SHORTEST), slowest / _LONGEST)
 
 
-def _rests_elsewhere(
-    states: Boxes, image: Boxes, target: Boxes, visible: str, limit: float
-) -> Array:
-    """Whether features are farther from the target than any state still moves; (batch,)."""
-    each = [
-        np.maximum(np.abs(image[n][0] - lo), np.abs(image[n][1] - hi)).max(axis=1)
-        for n, (lo, hi) in states.items()
-    ]
-    (lo, hi), goal = states[visible], target[visible][0]
-    gap = np.maximum(lo - goal, goal - hi).max(axis=1)
-    size = np.maximum(1.0, np.abs(goal).max(axis=1))
-    return np.asarray((np.max(each, axis=0) < _STILL * gap) & (gap > limit * size))
+def _turns_away(part: CertificationProblem) -> Array:
+    """Whether features go less far to where they are driven than that is from the target."""
+    name = (part.visible,)
+    start, target = part.start.of(name), part.target.of(name)
+    image = part.map.image(part.start).new.of(name)
+    return np.asarray(start.growth(image) < image.distance(target))
 
 
 def _range(boxes: Boxes) -> Array:

@@ -18,6 +18,7 @@ from ..network import Network
 from ..synapses import Array
 from .boxes import EPS, TINY, Box, Boxes
 from .certification_problem import CertificationProblem
+from .intervals import BoxMap
 from .outward import middle
 from .weighted_means import WeightedMean
 from .windows import Window
@@ -75,6 +76,20 @@ def _per_layer(net: Network, what: str, value: Any) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known before a step: the states then, and what may still be received."""
+
+    map: BoxMap
+    boxes: Boxes
+    outputs: Boxes | None
+    forces: Boxes | None
+
+    def take(self, rows: Array) -> _Known:
+        past = (None if x is None else x.take(rows) for x in (self.outputs, self.forces))
+        return _Known(self.map.take(rows), self.boxes.take(rows), *past)
+
+
 class Tube:
     """Boxes of the states of all layers at one time, and of what may still be received.
 
@@ -96,12 +111,12 @@ class Tube:
         self._algebraic = tuple(n for n in self.map.order if net.layers[n].algebraic)
         self._means = self._weighted_means() if executions.together else {}
         self._paces: dict[int, dict[str, Box]] = {}
-        self._extension: Boxes | None = None
         # Whole steps that cover the staleness.
         length = int(-(-Fraction(executions.staleness) // Fraction(unit)))
         self._states, self._outputs, self._forces = (Window(length) for _ in range(3))
         self.boxes = self._with_algebraic(problem.start)
         self.last = self.boxes
+        self._before, self._stride = self.boxes, 1
         self._remember(1, self.boxes)  # registers may hold it until the age of its end is too large
 
     def _weighted_means(self) -> dict[str, tuple[str, int, WeightedMean]]:
@@ -118,7 +133,7 @@ class Tube:
     def _with_algebraic(self, start: Boxes) -> Boxes:
         """The start, with that of algebraic layers widened to what they will be at once."""
         boxes = Boxes(start)
-        self._drive(boxes, None, None)
+        self._drive(boxes, _Known(self.map, boxes, None, None))
         widened = start.of(self._algebraic).hull(boxes.of(self._algebraic))
         return Boxes({**start, **widened})
 
@@ -137,15 +152,18 @@ class Tube:
             return
         self.map = self.map.take(rows)
         self.boxes, self.last = self.boxes.take(rows), self.last.take(rows)
-        if self._extension is not None:
-            self._extension = self._extension.take(rows)
+        self._before = self._before.take(rows)
         for window in (self._states, self._outputs, self._forces):
             window.take(rows)
 
-    def image(self) -> tuple[Boxes, Boxes]:
-        """The states of the dynamic layers, and their image without delays and disturbance."""
-        calm, own = self.map.disturbed({}, {}), self.boxes.of(self._dynamic)
-        return own, replace(calm, kept=self._dynamic).image(own).new
+    @property
+    def count(self) -> int:
+        return len(self.boxes[self._dynamic[0]][0])
+
+    def undelayed(self) -> tuple[BoxMap, Boxes]:
+        """The map without delays and disturbance, and the boxes that it is of."""
+        calm = replace(self.map.disturbed({}, {}), kept=self._dynamic)
+        return calm, self.boxes.of(self._dynamic)
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end are not proven
     def step(self, stride: int = 1) -> Array:
@@ -153,26 +171,41 @@ class Tube:
 
         Entries for which it is not have to be dropped before the next step.
         """
-        outputs, forces = self._outputs.hull(self.now), self._forces.hull(self.now)
-        paces, trial = self._pace(stride), self._candidate(stride)
-        for _ in range(_TRIES):
-            drives = self._drive(trial, outputs, forces)
-            moves = {n: _moves(self.boxes[n], drives[n], paces[n]) for n in self._dynamic}
-            during = Boxes({n: boxes for n, (boxes, _) in moves.items()})
-            proven = _inside(during, trial)
-            if proven.all():
-                break
-            trial = trial.where(proven, self._larger(trial, during))
-        self._extension = Boxes(
-            {n: _beyond(self.boxes[n], during[n], stride) for n in self._dynamic}
+        from .compiled_intervals import moved
+
+        paces, hulls = self._pace(stride), (x.hull(self.now) for x in (self._outputs, self._forces))
+        drives, during, proven = self._enclosed(
+            self._candidate(stride), _Known(self.map, self.boxes, *hulls), paces, _TRIES
         )
-        algebraic = trial.of(self._algebraic)
-        after = {n: boxes for n, (_, boxes) in moves.items()}
-        self.boxes = Boxes({**after, **algebraic})
-        self.last = Boxes({**during, **algebraic})
+        after = {n: moved(*self.boxes[n], *x, *paces[n]) for n, x in drives.items()}
+        self._before, self._stride = self.boxes, stride
+        self.boxes = Boxes({**after, **during.of(self._algebraic)})
+        self.last = during
         self.now += stride
         self._remember(self.now, self.last)
         return proven
+
+    def _enclosed(
+        self, trial: Boxes, known: _Known, paces: Mapping[str, Box], tries: int
+    ) -> tuple[Boxes, Boxes, Array]:
+        """What drives units, the states within the step, and whether the candidate holds them.
+
+        Where it does not, larger ones are tried.
+        """
+        from .compiled_intervals import moved
+
+        drives = self._drive(trial, known)
+        during = trial.of(self._algebraic)
+        for n, (_, most) in paces.items():
+            during[n] = moved(*known.boxes[n], *drives[n], np.zeros_like(most), most)
+        proven = _inside(during.of(self._dynamic), trial)
+        if not proven.all() and tries > 1:
+            again = ~proven
+            larger = _larger(*(x.take(again) for x in (trial, during, known.boxes)))
+            found = self._enclosed(larger, known.take(again), paces, tries - 1)
+            drives, during = drives.put(again, found[0]), during.put(again, found[1])
+            proven[again] = found[2]
+        return drives, during, proven
 
     def _remember(self, end: int, states: Boxes) -> None:
         self._states.add(end, states)
@@ -188,7 +221,7 @@ class Tube:
             }
         )
 
-    def _drive(self, trial: Boxes, outputs: Boxes | None, forces: Boxes | None) -> Boxes:
+    def _drive(self, trial: Boxes, known: _Known) -> Boxes:
         """What drives the dynamic layers, whatever is received of a trial and of the past.
 
         The boxes of algebraic layers in `trial` are replaced by what they are.
@@ -197,25 +230,25 @@ class Tube:
         sent, drives = Boxes(), Boxes()
         for name in (*self._dynamic, *self._algebraic):
             if name in self._algebraic:
-                trial[name] = self._receive(name, sent, trial, forces)
-            active = self.map.activate(name, trial[name])
-            sent[name] = self.map.send(name, _hull(active, outputs, name))
+                trial[name] = self._receive(name, sent, trial, known)
+            active = known.map.activate(name, trial[name])
+            sent[name] = known.map.send(name, _hull(active, known.outputs, name))
         for name in self._dynamic:
-            drives[name] = self._receive(name, sent, trial, forces)
+            drives[name] = self._receive(name, sent, trial, known)
         return drives
 
-    def _receive(self, name: str, sent: Boxes, trial: Boxes, forces: Boxes | None) -> Box:
+    def _receive(self, name: str, sent: Boxes, trial: Boxes, known: _Known) -> Box:
         heard = {}
         for key, (target, position, mean) in self._means.items():
             if target != name:
                 continue
             source = mean.link.source
-            centre, radius = middle(*_hull(mean.bounds(trial[source]), forces, key))
-            if offset := self.map.offset.get(source, 0.0):
+            centre, radius = middle(*_hull(mean.bounds(trial[source]), known.forces, key))
+            if offset := known.map.offset.get(source, 0.0):
                 missed = np.full_like(trial[source][0], offset)
                 radius = (radius + mean.link.spread(missed)) * (1 + 4 * EPS)
             heard[position] = centre, radius
-        return self.map.receive(name, sent, heard)
+        return known.map.receive(name, sent, heard)
 
     def _pace(self, stride: int) -> dict[str, Box]:
         """By layer, how far units move in a step of the way to where they are driven."""
@@ -229,26 +262,13 @@ class Tube:
 
     def _candidate(self, stride: int) -> Boxes:
         """A guess of the states during a step, from how far the last one went."""
-        paces, trial = self._pace(stride), Boxes(self.boxes)
-        for name in self._dynamic:
-            lo, hi = self.boxes[name]
-            down, up = (0.0, 0.0) if self._extension is None else self._extension[name]
-            margin = (_LEAST + _SLACK * paces[name][1]) * _size(lo, hi)
-            ahead = _AHEAD * stride
-            trial[name] = lo - ahead * down - margin, hi + ahead * up + margin
-        return trial
+        from .compiled_intervals import candidate
 
-    def _larger(self, trial: Boxes, during: Boxes) -> Boxes:
-        """A candidate that also holds what drove states out of the last one, and more."""
-        larger = Boxes(trial)
-        for name, (low, high) in during.items():
-            lo, hi = self.boxes[name]
-            margin = _LEAST * _size(lo, hi)
-            larger[name] = (
-                np.minimum(trial[name][0], low - _BEYOND * (lo - low) - margin),
-                np.maximum(trial[name][1], high + _BEYOND * (high - hi) + margin),
-            )
-        return larger
+        trial, ahead = Boxes(self.boxes), _AHEAD * stride / self._stride
+        for n, (_, most) in self._pace(stride).items():
+            ends = *self.boxes[n], *self._before[n], *self.last[n]
+            trial[n] = candidate(*ends, most, ahead, _LEAST, _SLACK)
+        return trial
 
 
 def pace(tau: Array, leak: float, time: float, drift: float) -> Box:
@@ -258,34 +278,23 @@ def pace(tau: Array, leak: float, time: float, drift: float) -> Box:
     return np.clip(least * (1 - slack) - TINY, 0, 1), np.clip(most * (1 + slack) + TINY, 0, 1)
 
 
-def _moves(box: Box, drive: Box, paces: Box) -> tuple[Box, Box]:
-    """States within a step, and at its end: units move towards where they are driven.
-
-    A bound that moves outwards goes the most, one that moves inwards the least. Each is rounded
-    outwards, x + p (f - x), 0 <= p <= 1, by three operations on |x| + |f|.
-    """
-    (lo, hi), (low, high), (least, most) = box, drive, paces
-    down, up = low - lo, high - hi
-    room = 4 * EPS * (np.abs(lo) + np.abs(low)) + TINY, 4 * EPS * (np.abs(hi) + np.abs(high)) + TINY
-    far_down, far_up = most * down, most * up
-    return (
-        (lo + np.minimum(far_down, 0.0) - room[0], hi + np.maximum(far_up, 0.0) + room[1]),
-        (
-            lo + np.minimum(far_down, least * down) - room[0],
-            hi + np.maximum(far_up, least * up) + room[1],
-        ),
-    )
+def _larger(trial: Boxes, during: Boxes, before: Boxes) -> Boxes:
+    """A candidate that also holds what drove states out of the last one, and more."""
+    larger = Boxes()
+    for name, (low, high) in during.items():
+        lo, hi = before[name]
+        margin = _LEAST * _size(lo, hi)
+        larger[name] = (
+            np.minimum(trial[name][0], low - _BEYOND * (lo - low) - margin),
+            np.maximum(trial[name][1], high + _BEYOND * (high - hi) + margin),
+        )
+    return larger
 
 
 def _inside(inner: Boxes, outer: Boxes) -> Array:
     """Whether boxes lie in the interior of others; (batch,). NaN does not."""
     each = [((lo > outer[n][0]) & (hi < outer[n][1])).all(axis=1) for n, (lo, hi) in inner.items()]
     return np.asarray(np.logical_and.reduce(each))
-
-
-def _beyond(box: Box, during: Box, stride: int) -> Box:
-    """How far a step went beyond its start, for each base step."""
-    return np.maximum(box[0] - during[0], 0) / stride, np.maximum(during[1] - box[1], 0) / stride
 
 
 def _hull(box: Box, others: Boxes | None, name: str) -> Box:

@@ -21,6 +21,7 @@ from amsim.stability.boxes import Boxes
 from amsim.stability.certification_problem import CertificationProblem
 from amsim.stability.hostile import Hostile, Turning, attacked, plans, weights_of
 from amsim.stability.links import links_of
+from amsim.stability.tube_search import TubeSearch
 from amsim.stability.tubes import Executions, Tube
 from amsim.stability.weighted_means import WeightedMean
 from amsim.stability.windows import Window
@@ -191,9 +192,9 @@ def test_steps_hold_in_sixty_digits(seed: int, monkeypatch: pytest.MonkeyPatch) 
     trials: list[Boxes] = []
     drive = Tube._drive
 
-    def kept(self: Tube, trial: Boxes, outputs: Any, forces: Any) -> Boxes:
+    def kept(self: Tube, trial: Boxes, known: Any) -> Boxes:
         trials.append(Boxes(trial))
-        return drive(self, trial, outputs, forces)
+        return drive(self, trial, known)
 
     monkeypatch.setattr(Tube, "_drive", kept)
     with localcontext() as context:
@@ -280,6 +281,72 @@ def test_windows_are_hulls_of_what_ended_within_them() -> None:
         np.testing.assert_array_equal(hull["x"][0], np.min([x[1] for x in kept], axis=0))
         np.testing.assert_array_equal(hull["x"][1], np.max([x[2] for x in kept], axis=0))
     assert window.hull(now + 5) is None
+
+
+def test_a_window_that_is_seldom_asked_is_the_same_hull() -> None:
+    rng, often, seldom = np.random.default_rng(1), Window(7), Window(7)
+    for now in range(1, 80):
+        lo = rng.normal(size=(1, 2))
+        for window in (often, seldom):
+            window.add(now, Boxes({"x": (lo, lo + 1)}))
+        each = often.hull(now)
+        if rng.random() < 0.1:
+            other = seldom.hull(now)
+            assert each is not None and other is not None
+            np.testing.assert_array_equal(each["x"], other["x"])
+    assert len(seldom._newer) <= 7
+
+
+# What is given up
+
+
+def test_a_core_is_what_lies_in_its_own_image() -> None:
+    """x' = -x + 1.5 tanh x: all of [-a, a] with 1.5 tanh a = a drives itself apart."""
+    net = am.Network(
+        {"visible": am.Layer(1, am.Tanh())},
+        [am.Directed([[1.5]], source="visible", target="visible")],
+    )
+    end = am.simulate(net, [1.0], until=am.Settled(1e-12)).final["visible"]
+    cues = [[1e-3], [0.5], [-0.5]]
+    found = certify(net, cues, end, staleness=0.1)
+    assert found.holds.tolist() == [True, True, False]
+    assert "never leaves a box that the target is not in" in found.message
+    assert found.box["visible"][1][2] < 0  # what was visited until then
+    shaken = certify(net, [[0.1], [1.0]], end, staleness=0.1, noise=0.1)
+    assert shaken.holds.tolist() == [False, True]
+    assert "lies in its own image" in shaken.message
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_tube_is_given_up_that_would_be_handed_over(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without looking for cores, and for boxes away from the target."""
+    rng = np.random.default_rng(seed)
+    stored = rng.choice([-1.0, 1.0], (8, 16))
+    visible = (am.Identity(), am.Tanh(2.0), am.Sign())[seed % 3]
+    net = am.dense_am(stored, visible=visible, hidden=am.Softmax(rng.uniform(0.5, 2.0)))
+    flips = np.linspace(0.05, 0.5, 10)
+    cues = [am.patterns.corrupt(stored[0], flip=flip, seed=seed) for flip in flips]
+    rest = am.simulate(net, stored[0], until=am.Settled(1e-11)).final
+    scope: Any = ("link", "broadcast")[seed % 2]
+    disturbance = {"noise": 0.05, "drift": 0.1} if seed > 3 else {}
+
+    def holds() -> Any:
+        return certify(net, cues, rest, scope, staleness=0.2, **disturbance)
+
+    def times() -> Array:
+        return read_time(net, cues, rest, 0.2, 0.3, scope, **disturbance)
+
+    early, read = holds(), times()
+    monkeypatch.setattr(TubeSearch, "_has_core", lambda self, tube: np.zeros(tube.count, bool))
+    monkeypatch.setattr(TubeSearch, "_keep_away", lambda self, rows, *_: np.zeros(len(rows), bool))
+    late = holds()
+    np.testing.assert_array_equal(early.holds, late.holds)
+    np.testing.assert_array_equal(early.time, late.time)
+    np.testing.assert_array_equal(read, times())
+    assert 0 < late.holds.sum() < 10
+    assert early.iterations.sum() < late.iterations.sum()
 
 
 # What is certified
