@@ -21,8 +21,9 @@ from .windows import Window
 
 ELSEWHERE = 0.05  # farther than this from the target, relative to max(1, |target|)
 _RIVALS = 3
-_HOSTILE, _FAIR = 10.0, 10.0  # slowest taus of an attack, and of the recall after it
-_REST = 1e-2  # what a unit may still be driven to move at the end, relative as above
+_HOSTILE, _FAIR = 10.0, 10.0  # slowest taus of an attack, and of the recall until the next look
+_LOOKS = 10
+_REST = 1e-6  # what a unit at rest may still be driven to move, relative as above
 
 States = dict[str, Array]
 
@@ -165,10 +166,21 @@ class Hostile:
             self._now += 1
             self._send()
 
-    def elsewhere(self, target: Array, visible: str) -> Array:
-        """Which executions rest away from their target; (executions,)."""
+    def elsewhere(self, target: Array, visible: str, time: float) -> Array:
+        """Which executions come to rest away from their target, with no more delays; (executions,).
+
+        One that moves a little, and for long, may be on its way to the target.
+        """
         size = np.maximum(1.0, np.abs(target).max(axis=1))
-        off = np.abs(self.state[visible] - target).max(axis=1) / size
+        for _ in range(_LOOKS):
+            self.go_on(time, fair=True)
+            away = np.abs(self.state[visible] - target).max(axis=1) / size > ELSEWHERE
+            rests = self._rests()
+            if (rests | ~away).all():
+                break
+        return np.asarray(away & rests)
+
+    def _rests(self) -> Array:
         for name in self._algebraic:
             self.state[name] = self._drive(name, True)
         moves = [
@@ -176,7 +188,7 @@ class Hostile:
             / np.maximum(1.0, np.abs(self.state[n]).max(axis=1))
             for n in self._dynamic
         ]
-        return np.asarray((off > ELSEWHERE) & (np.max(moves, axis=0) < _REST))
+        return np.asarray(np.max(moves, axis=0) < _REST)
 
     def _outputs(self, names: list[str]) -> States:
         layers = self.boxmap.net.layers
@@ -240,8 +252,7 @@ def strays(problem: CertificationProblem, slowest: float) -> Array:
     starts, goals = states_of(problem, problem.start), states_of(problem, problem.target)
     none = {n: np.zeros_like(x) for n, x in starts.items()}
     run = Hostile(boxmap, "link", False, 0.0, slowest / 50, dict(starts), none)
-    run.go_on((_HOSTILE + _FAIR) * slowest, fair=True)
-    return run.elsewhere(goals[problem.visible], problem.visible)
+    return run.elsewhere(goals[problem.visible], problem.visible, 2 * _FAIR * slowest)
 
 
 def attacked(
@@ -282,8 +293,8 @@ def attacked(
         turning,
     )
     execution.go_on(_HOSTILE * slowest)
-    execution.go_on(_FAIR * slowest, fair=True)
-    away = execution.elsewhere(goals[problem.visible][which], problem.visible)
+    goal = goals[problem.visible][which]
+    away = execution.elsewhere(goal, problem.visible, _FAIR * slowest)
     return np.asarray(np.bincount(which[away], minlength=problem.count) > 0)
 
 

@@ -19,7 +19,8 @@ from .hostile import ELSEWHERE, Plan, States, is_group, plans, states_of, weight
 from .tube_search import slowest_tau
 
 _TAUS, _DELAYS = 20.0, 10.0  # how long a run takes at most: slowest taus, and delays
-_STILL = 1e-9  # moves within a step of a run that rests
+_STILL = 1e-6  # how far a unit that rests may be from where it is driven
+_SAME = 0.02  # of its range: how little a distance that recurs differs from before
 _ANY = (1.0, 3.0, 10.0)  # delays to try where any is allowed, in slowest taus
 Pair = tuple[str, str]
 
@@ -123,6 +124,7 @@ def _run(
     """The last states of a run with these delays, how far from the goal it stays, whether it rests.
 
     How far: the smallest distance of the visible layer in the last quarter of the run, or at rest.
+    0 if the run neither rests nor recurs: it may be on its way, slowly.
     """
     layers, count = problem.map.net.layers, int(np.ceil(max(10.0, 50 * delay / slowest)))
     step = delay / count
@@ -135,21 +137,23 @@ def _run(
     state = dict(start)
     sent = {n: layers[n].lagrangian.activation(x) for n, x in state.items()}
     past, still = deque([sent] * (count + 1), maxlen=count + 1), 0
-    steps, off = int((_TAUS * slowest + _DELAYS * delay) / step), np.inf
-    for k in range(steps):
+    distances = list[float]()
+    for _ in range(int((_TAUS * slowest + _DELAYS * delay) / step)):
         drive = {n: np.zeros(layer.size) for n, layer in layers.items()}
         for target, source, soon, old in forces:
             drive[target] += soon @ past[-1][source] + old @ past[0][source]
-        moves = {
-            n: paces[n] * (layer.bias + drive[n] / layer.leak - state[n])
-            for n, layer in layers.items()
-        }
-        state = {n: x + moves[n] for n, x in state.items()}
+        gaps = {n: layer.bias + drive[n] / layer.leak - state[n] for n, layer in layers.items()}
+        state = {n: x + paces[n] * gaps[n] for n, x in state.items()}
         past.append({n: layers[n].lagrangian.activation(x) for n, x in state.items()})
-        still = still + 1 if max(np.abs(x).max() for x in moves.values()) < _STILL else 0
-        distance = float(np.abs(state[problem.visible] - goal[problem.visible]).max())
+        still = still + 1 if max(np.abs(x).max() for x in gaps.values()) < _STILL else 0
+        distances.append(float(np.abs(state[problem.visible] - goal[problem.visible]).max()))
         if still > 2 * count:  # all that is under way has been sent at rest
-            return state, distance, True
-        if 4 * k >= 3 * steps:
-            off = min(off, distance)
-    return state, off, False
+            return state, distances[-1], True
+    return state, _recurring(np.array(distances)), False
+
+
+def _recurring(distances: Array) -> float:
+    """The smallest distance in the last quarter, if the quarter before it has the same range."""
+    before, last = (x[[x.argmin(), x.argmax()]] for x in np.array_split(distances, 4)[2:])
+    recurs = np.abs(last - before).max() < _SAME * np.ptp(last)
+    return float(last[0]) if recurs else 0.0

@@ -718,6 +718,23 @@ def test_what_is_certified_has_no_schedule_and_says_so() -> None:
     assert not hasty.found and "were tried" in hasty.message
 
 
+def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
+    """Each pass gives 97 or 99 %: no delay keeps it from 0, and it needs hundreds of tau."""
+    weak = am.Network(
+        {"visible": am.Layer(1, am.Identity()), "memory": am.Layer(1, am.Identity(), tau=0.1)},
+        [am.Dense([[np.sqrt(0.97)]], between=("memory", "visible"))],
+    )
+    fabric = am.Fabric.chip("loihi1", tau=1e-3)
+    assert am.recall_on_chip(weak, [2.0], [0.0], fabric, margin=0.2).verdicts == "open"
+    tanh = am.Tanh()
+    near = am.models.hierarchical_memory([[[np.sqrt(1.02)]]], [tanh] * 2, tau=[1, 0.1])
+    rest = am.simulate(near, [1.0], t1=5000.0, until=am.Settled(1e-12)).final
+    end = am.simulate(near, [0.05], t1=5000.0, until=am.Settled(1e-12)).final
+    assert np.abs(end["visible"] - rest["visible"]).max() < 1e-6
+    assert largest_staleness(near, [0.05], rest).attacked > 0
+    assert not certify(near, [0.05], rest, staleness=0.3).attack().found
+
+
 def test_there_are_no_delays_for_algebraic_layers() -> None:
     net = am.dense_am(np.eye(4), hidden=am.Softmax(4.0), tau_hidden=0.0)
     rest = am.simulate(net, np.eye(4)[0]).final
