@@ -184,8 +184,10 @@ def on_chip(name: str, tau: float, part: str) -> str:
     if timing.clock is None and fabric is not None:
         found = am.recall_on_chip(net, cues, patterns[:12], fabric, quantum=quanta, margin=margin,
                                   attack=False)  # fmt: skip
-        proven = str(int((found.verdicts == "proven").sum()))
-    return f"{int(recalled.sum()):4d} /{proven:>3} /{lost:6d}"
+        proven = str(int(found.proven.sum()))
+        if (found.verdicts != "proven")[found.proven].any():  # as long as news are young enough
+            proven = f"({proven})"
+    return f"{int(recalled.sum()):4d} /{proven:>5} /{lost:6d}"
 
 
 def main() -> None:
