@@ -64,8 +64,9 @@ class ExponentialAdams:
 
     Lengths that a cue chooses are limited by how steep the drive of the features may get within
     the step: by the odds against the leading memory, the noise that is to come, of known variance,
-    and the last change of these odds. They are at most twice the largest tau of the features. What
-    memories with tau > 0 see of features and their noise is exact. Random numbers belong to the
+    and the last change of these odds; and, where noise of memories stirs features, by half the tau
+    of memories. They are at most twice the largest tau of the features. What memories with tau > 0
+    see of features and their noise is exact. Random numbers belong to the
     beginning of a run besides, and states at multiples of a quarter of that tau do not depend on
     other `times`, on t1 or on the other cues.
 

@@ -32,7 +32,7 @@ _CELL, _LONGEST, _FIRST = 0.25, 2.0, 0.125
 # The shortest step, in cells, is 1 over 2 to the power of one of these.
 _SHORT, _SHORTEST = 3, 28
 # See `Rule`; odds are sums over blocks of memories, in float32 or float64.
-_STEEP, _FORESEEN = 0.5, 3.0
+_STEEP, _FORESEEN, _STIRRED = 0.5, 3.0, 0.01
 _LEAST = {np.dtype(kind): float(BLOCK * np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Moments that are this near, relative to their size, are one.
 _SAME = 1e-12
@@ -147,12 +147,14 @@ class FreeRun:
         warmth = np.zeros((batch, 2))
         for i, temperature in enumerate(both):
             warmth[:, i] = temperature.max(axis=1)
+        held = drive.clamped if drive.clamped.size else False
         width = state.shape[1]
         return noise_steps.Path(
             x=state.copy(), jolt=np.zeros((batch, width)), first=np.zeros((batch, units)),
             slope=np.zeros((batch, units)), root=np.sqrt(np.concatenate(both, axis=1)),
             held=drive.clamped,
             noisy=warmth > 0.0, warmth=warmth, place=noise.places,
+            coldest=np.where(held, np.inf, both[0]).min(axis=1),
             limit=BLOW_UP * (1.0 + np.abs(state).max(axis=1) + np.sqrt(warmth.max(axis=1))),
             taken=np.zeros(batch, np.int64), begin=np.zeros(batch, np.int64),
             level=np.full(batch, self.first_level - 1), last=np.full(batch, -1),
@@ -178,9 +180,11 @@ class FreeRun:
             start=start, rate=rate, lag=lag, shortest=shortest,
             cell=2**halvings, table=np.zeros((levels, runs, noise_moves.MOVES)),
             spread=np.zeros((levels, 2)), apart=beta * apart,
-            beta=beta, steep=_STEEP, foreseen=_FORESEEN, least=_LEAST[drive.narrow.query.dtype],
+            scatter=beta * drive.loop.forth.scatter, beta=beta, steep=_STEEP,
+            foreseen=_FORESEEN, least=_LEAST[drive.narrow.query.dtype],
             speed=1.0 / min(tau),
             inertia=1.0 / (drive.rate * min(tau)) if drive.rate else 0.0,
+            quiet=_quiet(shortest * drive.rate), stirred=_STIRRED,
             step_key=noise.keys(np.array([self.problem.t0]), draws.NOISE)[0], edge_key=edge_key,
             found=np.full(slots, -1), kept=np.zeros((slots, runs, noise_moves.MOVES)),
             near=np.zeros((3, runs, noise_moves.MOVES)),
@@ -244,13 +248,23 @@ class FreeRun:
 
 
 def _halvings(problem: Problem, loop: Loop) -> int:
-    """Of a cell, to the step that the steepest drive of all asks for."""
+    """Of a cell, to the shortest step that the steepest drive, or noise of memories, asks for."""
     layers = problem.network.layers
     tau = [each for _, each in layers[loop.visible].tau_runs]
-    softmax = layers[loop.hidden].lagrangian
+    hidden = layers[loop.hidden]
+    softmax = hidden.lagrangian
     assert isinstance(softmax, Softmax)  # see `applies`
+    cell = _CELL * max(tau)
     slope = max(softmax.beta * loop.forth.apart / 4.0, 1.0)
-    return max(math.ceil(math.log2(_CELL * max(tau) * slope / (_STEEP * min(tau)))), _SHORT)
+    least = max(math.ceil(math.log2(cell * slope / (_STEEP * min(tau)))), _SHORT)
+    if hidden.algebraic:
+        return least
+    return max(least, min(math.ceil(math.log2(2.0 * cell / hidden.tau_runs[0][1])), _SHORTEST))
+
+
+def _quiet(share: float) -> int:
+    """The longest level of at most half the tau of memories, from the share of a shortest step."""
+    return max(math.floor(math.log2(0.5 / share)), 0) if share else _SHORTEST
 
 
 @lru_cache(maxsize=16)

@@ -9,8 +9,13 @@ second of which depends on that jolt: means would be wrong by its root.
 
 How steep N may get within a step is known before: with all but one memory at odds o of being
 attended to, N has the slope beta E o / (1 + o)^2 at most, for memories at a distance whose square
-is E. log o moves by noise of known variance, and as it did in the last step. None of this looks
-ahead: the law of the noise does not depend on the lengths that are chosen.
+is E, if o < 1; see `_slope` for others. log o moves by noise of known variance, and as it did in
+the last step. None of this looks ahead: the law of the noise does not depend on the lengths that
+are chosen.
+
+Noise of memories moves N as fast as their tau, however flat N is: its variance by that is
+2 T s^2 / E at the slope s. Where that is not small beside the noise of features themselves, steps
+are at most half of that tau.
 """
 
 # numba infers the types of compiled functions; annotations would only repeat them.
@@ -85,6 +90,7 @@ class Path(NamedTuple):
     held: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
     noisy: NDArray[np.bool_]  # (B, 2) whether features have noise, and memories
     warmth: Floats  # (B, 2) their largest temperature
+    coldest: Floats  # (B,) the least one of features that are free
     place: Keys  # (B,) of the cue in the batch of the user
     limit: Floats  # (B,) |x| beyond which a cue has diverged
     taken: Ints  # (B,) steps so far
@@ -112,11 +118,16 @@ class Rule(NamedTuple):
     spread: Floats  # (levels, 2) variance of log odds by features and by memories
     beta: float
     apart: float  # beta E, see above
+    scatter: float  # beta times the largest eigenvalue of the scatter of memories
     steep: float  # length of a step at most, over the time in which N changes the state by itself
     foreseen: float  # standard deviations of noise within a step
     least: float  # odds below this are rounding
     speed: float  # the largest rate of a feature
     inertia: float  # that, times the tau of memories
+    quiet: int  # the longest level that noise of memories allows
+    stirred: (
+        float  # variance that it gives features, over that of their own noise, if that is small
+    )
     step_key: np.uint64  # of the random numbers
     edge_key: np.uint64
     found: Ints  # (S,) durations whose moves are kept,
@@ -320,14 +331,26 @@ def _logit(total, least):
 
 
 @inner
-def _steepness(rule, reach):
-    """The rate at which the drive may change a state by itself, where |log odds| >= reach.
+def _slope(rule, logit, move):
+    """How steep the drive may be where log odds are no further than that from these.
+
+    Where no memory leads, none has a larger share than 1 / (1 + o): beta times their scatter over
+    1 + o is a bound, which is far lower than beta E where all of many differ, but not where there
+    are some for each of few places.
+    """
+    if logit + move < 0.0:
+        odds = math.exp(logit + move)
+        return rule.apart * odds / (1.0 + odds) ** 2
+    return min(rule.apart / 4.0, rule.scatter / (1.0 + math.exp(max(logit - move, 0.0))))
+
+
+@inner
+def _growth(rule, slope):
+    """The rate at which a drive of that slope may change a state by itself.
 
     Memories with a tau delay that: growth of v and h at the slope s is of rate g - 1, in the unit
     of the features, with  g (1 + inertia (g - 1)) = s.
     """
-    odds = math.exp(-reach)
-    slope = rule.apart * odds / (1.0 + odds) ** 2
     if slope <= 1.0:
         return slope
     inertia = rule.inertia
@@ -344,10 +367,13 @@ def _choose(path, rule, b):
         longer = level + 1
         variance = path.warmth[b, 0] * rule.spread[longer, 0]
         variance += path.warmth[b, 1] * rule.spread[longer, 1]
-        reach = abs(path.logit[b]) - rule.foreseen * math.sqrt(variance)
-        reach = max(reach - path.fall[b] * 2.0**longer, 0.0)
+        move = rule.foreseen * math.sqrt(variance) + path.fall[b] * 2.0**longer
+        slope = _slope(rule, path.logit[b], move)
         length = rule.speed * rule.shortest * 2.0**longer
-        if _steepness(rule, reach) * length * (1.0 + 2.0 * length) > rule.steep:
+        if _growth(rule, slope) * length * (1.0 + 2.0 * length) > rule.steep:
+            break
+        stirs = 2.0 * path.warmth[b, 1] * rule.beta * slope**2
+        if longer > rule.quiet and stirs > rule.stirred * path.coldest[b] * rule.apart:
             break
         level = longer
     path.level[b] = level

@@ -30,6 +30,7 @@ from .base import (
 _BLOCK_BYTES = 8 << 20
 # Rows that every cue is multiplied with in turn: they stay in a core's cache.
 _CACHED_BYTES = 1 << 19
+_POWERS = 12
 _FEW = 8  # rows whose product takes about as long as reading the weights
 
 
@@ -146,6 +147,18 @@ class Pairwise(HyperSynapse):
         mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / count
         furthest = max(float(((block - mean) ** 2).sum(axis=1).max()) for block in blocks)
         return 2.0 * furthest * count / max(count - 1, 1)
+
+    @cached_property
+    def scatter(self) -> float:
+        """The largest eigenvalue of the scatter of rows about their mean, by the power method."""
+        (count, width), unit = self.weights.shape, self.largest or 1.0
+        mean = project_back(np.full(count, 1.0 / count), self.weights)
+        along: Array = np.random.default_rng(0).standard_normal((width,))
+        for _ in range(_POWERS):
+            along /= max(float(np.linalg.norm(along)), np.finfo(float).tiny)
+            moved: Array = project(along, self.weights) - mean @ along
+            along = project_back(moved / unit, self.weights) / unit
+        return float(np.linalg.norm(along)) * unit**2
 
     def check_shapes(self, *shapes: Shape) -> None:
         first, second = shapes

@@ -117,8 +117,9 @@ def test_states_at_any_time_have_the_exact_law() -> None:
             assert np.abs((x[i].T @ x[j] / cues - exact) / spread).max() < 4.5
 
 
-def well(beta: float, tau_hidden: float = 0.0) -> am.Network:
-    return am.dense_am([[1.0], [-1.0]], hidden=am.Softmax(beta), tau_hidden=tau_hidden)
+def well(beta: float, tau_hidden: float = 0.0, copies: int = 1) -> am.Network:
+    stored = np.repeat([[1.0], [-1.0]], copies, axis=0)
+    return am.dense_am(stored, hidden=am.Softmax(beta), tau_hidden=tau_hidden)
 
 
 def escape_rate(beta: float, temperature: float) -> float:
@@ -137,10 +138,15 @@ def escape_rate(beta: float, temperature: float) -> float:
     return float(rates[1] / 2)
 
 
-@pytest.mark.parametrize(("beta", "temperature"), [(3.0, 0.1), (10.0, 0.15)])
-def test_steep_memories_are_left_at_the_exact_rate(beta: float, temperature: float) -> None:
-    cues, times = 8000, np.array([3.0, 13.0])
-    traj = am.simulate(well(beta), np.ones((cues, 1)), noise=temperature, times=times, seed=2)
+@pytest.mark.parametrize(
+    ("beta", "temperature", "copies"), [(3.0, 0.1, 1), (10.0, 0.15, 1), (2.0, 0.1, 200)]
+)
+def test_steep_memories_are_left_at_the_exact_rate(
+    beta: float, temperature: float, copies: int
+) -> None:
+    """Also where no memory leads, since there are many that are alike."""
+    cues, times, net = 8000, np.array([3.0, 13.0]), well(beta, copies=copies)
+    traj = am.simulate(net, np.ones((cues, 1)), noise=temperature, times=times, seed=2)
     mean = np.sign(traj["visible"][..., 0]).mean(axis=1)
     seen = -np.log(mean[1] / mean[0]) / (times[1] - times[0]) / 2
     error = np.sqrt((1 - mean[1] ** 2) / cues) / mean[1] / (times[1] - times[0]) / 2
@@ -263,6 +269,41 @@ def test_noise_of_memories_alone() -> None:
     )
     spread = traj["hidden"][-1].var(axis=0)
     np.testing.assert_allclose(spread, 0.2 * (1 - np.exp(-2 * 3.0 / 0.5)), rtol=0.15)
+
+
+def test_features_get_of_fast_memory_noise_what_steps_of_one_length_give() -> None:
+    """The drive is flat and noisy: it changes as fast as memories do."""
+    net, start = well(0.5, tau_hidden=0.05), np.zeros((4000, 1))
+    given: Any = {"noise": {"visible": 0.01, "hidden": 10.0}, "times": np.linspace(4.0, 10.0, 7)}
+    chosen = am.simulate(net, start, seed=1, **given)["visible"].var()
+    fixed = am.simulate(net, start, seed=2, solver=am.ExponentialAdams(0.01), **given)
+    assert abs(chosen / fixed["visible"].var() - 1.0) < 0.06
+
+
+def test_noise_of_memories_shortens_steps_of_its_cues_alone() -> None:
+    net = am.dense_am(STORED, hidden=am.Softmax(0.05), tau_hidden=0.02)
+    noise: Any = {"visible": 0.05, "hidden": np.array([[0.0], [0.5], [0.0]])}
+    edges = np.arange(0.0, 4.1, 0.25)
+    both = am.simulate(net, CUES[:3], noise=noise, times=edges, seed=4)
+    rhs = both.stats["rhs_per_cue"]
+    assert rhs[1] == 4.0 / 0.0078125 + 1 > 5 * rhs[[0, 2]].max()
+    quiet = am.simulate(net, CUES[0], noise={"visible": 0.05}, times=edges, seed=4)
+    np.testing.assert_array_equal(both["visible"][:, 0], quiet["visible"])
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.float64])
+def test_the_scatter_of_memories_is_the_largest_eigenvalue(kind: type) -> None:
+    rng = np.random.default_rng(0)
+    centres = 3 * rng.standard_normal((3, 8))
+    stored: Any = np.round(np.repeat(centres, 40, axis=0) + rng.standard_normal((120, 8))).astype(
+        kind
+    )
+    (synapse,) = am.dense_am(stored, hidden=am.Softmax(1.0)).synapses
+    assert isinstance(synapse, am.Dense)
+    largest = np.linalg.eigvalsh(120 * np.cov(stored.T, bias=True))[-1]
+    assert synapse.scatter == pytest.approx(largest, rel=0.01)
+    (alone,) = am.dense_am(stored[:1], hidden=am.Softmax(1.0)).synapses
+    assert isinstance(alone, am.Dense) and alone.scatter == pytest.approx(0.0, abs=1e-9)
 
 
 def test_interrupted_cues_keep_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
