@@ -153,9 +153,9 @@ class Boxes(dict[str, Box]):
         return self._every(lambda _, lo, hi: hi - lo, np.maximum)
 
     def deviation(self, centre: Boxes) -> Array:
-        """The largest distance from the points `centre` of any point, shape (batch,)."""
+        """The largest distance of any point from any of `centre`, shape (batch,)."""
         return self._every(
-            lambda name, lo, hi: np.maximum(hi - centre[name][0], centre[name][0] - lo), np.maximum
+            lambda name, lo, hi: np.maximum(hi - centre[name][0], centre[name][1] - lo), np.maximum
         )
 
     def distance(self, points: Boxes) -> Array:

@@ -16,7 +16,7 @@ from .. import checks
 from ..lagrangians import SimplexLagrangian
 from ..network import Network
 from ..synapses import Array, Pairwise
-from .boxes import Boxes
+from .boxes import EPS, Boxes
 from .intervals import COVERED, BoxMap
 
 Scope: TypeAlias = Literal["link", "broadcast"]
@@ -37,8 +37,8 @@ class CertificationProblem:
         default start of `simulate` from the cue, but for layers that are images.
     batch : tuple of int
     goal : Boxes
-        The layers of which the user gave a target, kept or not, as the boxes count them: what is
-        certified ends near all of them.
+        The layers of which the user gave a target, kept or not, as the boxes count them, which
+        rounds: what is certified ends near all of them.
     """
 
     map: BoxMap
@@ -88,19 +88,19 @@ class CertificationProblem:
             boxmap = boxmap.at({n: points[n].argmax(axis=1) for n in groups})
         ends = {n: boxmap.relative(n, points[n]) for n in boxmap.kept}
         target_boxes = Boxes.points(ends)
-        wanted = Boxes.points({n: boxmap.relative(n, x) for n, x in goal.items()})
+        wanted = boxmap.shifted({n: boxmap.relative(n, x) for n, x in goal.items()})
         if not given:
             return cls(boxmap, visible, target_boxes, target_boxes, batch, wanted)
         cues = {n: boxmap.relative(n, _flat(state, batch)) for n, state in given.items()}
-        start = boxmap.start(boxmap.shifted(cues) if every else Boxes.points(cues))
+        start = boxmap.start(boxmap.shifted(cues))
         return cls(boxmap, visible, start, target_boxes, batch, wanted)
 
     def off(self, boxes: Boxes) -> Array:
         """How far boxes of all layers reach from the target the user gave; (batch,).
 
-        Each layer in units of its largest state there, or of 1 if that is less.
+        Each layer in units of its largest state there, or of 1 if that is less; rounded upwards.
         """
-        return self._farthest(boxes, Boxes.deviation)
+        return self._farthest(boxes, Boxes.deviation) * (1 + 8 * EPS)
 
     def apart(self, boxes: Boxes) -> Array:
         """How far boxes of all layers are from the target the user gave, in the same units."""

@@ -244,6 +244,7 @@ class BoxMap:
                 products.append(link.product(centre))
                 error += link.error(centre)
         force = _sum(products, (len(error), layer.size))
+        error *= 1 + (len(products) - 1) / 16  # each sum rounds by an 18th of it at most
         spread = self._spread(name, sources, forces)
         box = around(force, spread, error, layer.bias, layer.leak, winner)
         noise = self.noise.get(name, 0.0)
@@ -272,7 +273,7 @@ class BoxMap:
             else:
                 parts.append(link.spread_from_winner(radii[link.source], winner))
         total = _sum(parts, (len(next(iter(radii.values()))), 1))
-        return total * ((1 + 12 * EPS) / layer.leak)
+        return total * ((1 + (12 + len(parts)) * EPS) / layer.leak)
 
     def _moved(self, name: str, radii: Mapping[str, Array]) -> Array:
         """`_spread` by unit."""

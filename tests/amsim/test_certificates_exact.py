@@ -14,6 +14,7 @@ import pytest
 import amsim as am
 from amsim.stability import certify
 from amsim.stability.boxes import Boxes
+from amsim.stability.certification_problem import CertificationProblem
 from amsim.stability.compiled_intervals import difference_product
 from amsim.stability.intervals import BoxMap
 from amsim.stability.outward import softmax_bounds
@@ -274,3 +275,43 @@ def test_shares_of_states_that_overflowed(end: float) -> None:
 def test_states_beyond_their_precision_certify_nothing(scope: Any) -> None:
     net = am.dense_am(np.eye(3), hidden=am.Softmax(0.1), bias_hidden=1e100)
     assert not certify(net, np.full(3, 0.9), np.ones(3), scope).holds  # the target is 1 / 3
+
+
+@pytest.mark.filterwarnings("ignore::amsim.GuaranteeWarning")
+def test_rounding_of_many_synapses_is_in_the_image() -> None:
+    """1 + 2^-53 + 2^-53 + ... is 1 in floats, however often."""
+    weights = [1.0] + [2.0**-53] * 400
+    layers = {name: am.Layer(1, am.Identity()) for name in ("visible", "memory")}
+    links = [
+        am.Directed(np.array([[w]]), source="memory", target="visible", name=f"link {k}")
+        for k, w in enumerate(weights)
+    ]
+    boxmap = BoxMap.of(am.Network(layers, links), "visible", {"visible"}).of_all()
+    one = np.ones((1, 1))
+    total = sum(Fraction(w) for w in weights)
+    for low, high in ((one, one), (-one, one)):
+        given = Boxes({"visible": (0 * one, 0 * one), "memory": (low, high)})
+        image = boxmap.image(given)
+        least, most = (Fraction(float(x[0, 0])) for x in image.new["visible"])
+        assert least <= total * int(low[0, 0]) <= total <= most
+        assert most - total < Fraction(1, 10**11)
+        gained = boxmap.gain(image, {"visible": one, "memory": one})["visible"]
+        assert Fraction(float(gained[0, 0])) >= total
+
+
+def test_a_distance_is_rounded_upwards() -> None:
+    """Units rest at their bias: 1 from a target whose largest state is 3; 1 / 3 is no float."""
+    net = am.Network({"visible": am.Layer(2, am.Identity(), bias=[0.0, 3.0])}, [])
+    found = certify(net, [0.0, 3.0], [1.0, 3.0], tolerance=0.5)
+    assert Fraction(1, 3) <= Fraction(float(found.distance)) < Fraction(1, 3) + Fraction(1, 10**14)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_boxes_hold_states_that_count_from_a_winner(every: bool) -> None:
+    """-1e-17 - 1 is -1 in floats."""
+    net = am.Network({"visible": am.Layer(2, am.Softmax(), bias=[1.0, 0.0])}, [])
+    state = [1.0, -1e-17]
+    problem = CertificationProblem.of(net, state, state, "broadcast", every=every)
+    for boxes in (problem.start, problem.goal):
+        low, high = (Fraction(float(x[0, 1])) for x in boxes["visible"])
+        assert low <= Fraction(-1e-17) - 1 <= high
