@@ -46,7 +46,7 @@ def messages_keep_apart(
 ) -> bool:
     """Whether no two messages of a unit are closer than they can be."""
     bounds = inter_event_bounds(layout, messages, x, target, y)[layout.units["population"]]
-    later = messages[messages["previous"] >= 0]
-    waited = later["time"] - messages["time"][later["previous"]]
-    rounding = 1e-12 * (1.0 + later["time"])
-    return bool((waited >= (1 - 1e-6) * bounds[later["unit"]] - rounding).all())
+    time, previous = messages["time"], messages["previous"]
+    later = np.flatnonzero(previous >= 0)
+    now, least = time[later], (1 - 1e-6) * bounds[messages["unit"][later]]
+    return bool((now - time[previous[later]] >= least - 1e-12 * (1.0 + now)).all())

@@ -11,7 +11,8 @@ from ....compiled.jit import announced, require_compiler
 from ....neurons import NORMALISER
 from ...problem import TIME_LIMIT, Problem, Solution
 from .. import run as events
-from ..engine.state import PACKET, State
+from ..engine.state import State
+from ..engine.windows import longer
 from ..layout import Layout
 from ..options import EventDriven
 from . import loop
@@ -66,8 +67,10 @@ class FabricRun(events.Run):
     def finish(self) -> None:
         """Keep the last state and what was counted, of every link, too."""
         super().finish()
+        slots = self.traffic.slots[: self.traffic.tally["used"][0]]
+        line = slots["next"].tolist(), slots["arrived"].tolist()  # faster than entries of arrays
         for name, server in zip(self.names, self.traffic.servers, strict=True):
-            for what, value in _counted(server, self.traffic.slots, self.end).items():
+            for what, value in _counted(server, *line, self.end).items():
                 self.stats[f"link_{what} {name}"] = value
         if self.code == TIME_LIMIT and self.ways.rules["counts"][0]:
             self.why = self._unsettled()
@@ -146,12 +149,12 @@ class FabricRun(events.Run):
             if len(state.queue) >= most:
                 super()._grow(ended)
                 return
-            more = np.zeros(max(room, len(state.queue)), PACKET)
-            self.state = state._replace(queue=np.concatenate([state.queue, more]))
+            queue = longer(state.queue, max(room, len(state.queue)))
+            self.state = state._replace(queue=queue)
 
 
 def _twice(array: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([array, np.zeros_like(array)])
+    return longer(array, len(array))
 
 
 def _begin_traffic(ways: Ways, state: State) -> Traffic:
@@ -169,13 +172,15 @@ def _begin_traffic(ways: Ways, state: State) -> Traffic:
     )
 
 
-def _counted(server: Any, slots: NDArray[Any], end: float) -> dict[str, float]:
-    """What a server tells of itself at the end of a run."""
+def _counted(
+    server: Any, following: list[int], arrived: list[float], end: float
+) -> dict[str, float]:
+    """What a server tells of itself at the end of a run; of every slot, the next and its time."""
     count, started = int(server["count"]), int(server["started"])
     spent, k = float(server["sojourn"]), int(server["head"])
     for _ in range(count):
-        spent += end - float(slots["arrived"][k])
-        k = int(slots["next"][k])
+        spent += end - arrived[k]
+        k = following[k]
     area = float(server["area"] + count * (end - server["changed"]))
     left = max(float(server["ends"]) - end, 0.0) if count else 0.0
     stopped = float(server["stopped"])
