@@ -31,6 +31,8 @@ _CHUNK = 3e8
 _CELL, _LONGEST, _FIRST = 0.25, 2.0, 0.125
 # The shortest step, in cells, is 1 over 2 to the power of one of these.
 _SHORT, _SHORTEST = 3, 28
+# Of one of these, where the steepest drive decides: a cue that may take so short steps can be slow.
+_STEEPEST = 12
 # See `Rule`; odds are sums over blocks of memories, in float32 or float64.
 _STEEP, _FORESEEN, _STIRRED = 0.5, 3.0, 0.01
 _LEAST = {np.dtype(kind): float(BLOCK * np.finfo(kind).eps) for kind in (np.float32, np.float64)}
@@ -107,7 +109,7 @@ class FreeRun:
         noise, loop = problem.noise, problem.attention_loop
         if noise is None or noise.correlation or loop is None:
             return False
-        return _halvings(problem, loop) <= _SHORTEST
+        return _steepness(problem, loop) <= _STEEPEST
 
     def __init__(self, problem: Problem, steps: object, record: Array, ahead: int) -> None:
         self.problem, self.record, self.ahead = problem, record, ahead
@@ -247,16 +249,20 @@ class FreeRun:
             part[looked[b] :, b] = self.last[b]
 
 
-def _halvings(problem: Problem, loop: Loop) -> int:
-    """Of a cell, to the shortest step that the steepest drive, or noise of memories, asks for."""
+def _steepness(problem: Problem, loop: Loop) -> int:
+    """Halvings of a cell, to the step that the steepest drive of all asks for."""
     layers = problem.network.layers
     tau = [each for _, each in layers[loop.visible].tau_runs]
-    hidden = layers[loop.hidden]
-    softmax = hidden.lagrangian
+    softmax = layers[loop.hidden].lagrangian
     assert isinstance(softmax, Softmax)  # see `applies`
-    cell = _CELL * max(tau)
     slope = max(softmax.beta * loop.forth.apart / 4.0, 1.0)
-    least = max(math.ceil(math.log2(cell * slope / (_STEEP * min(tau)))), _SHORT)
+    return max(math.ceil(math.log2(_CELL * max(tau) * slope / (_STEEP * min(tau)))), _SHORT)
+
+
+def _halvings(problem: Problem, loop: Loop) -> int:
+    """The same, to the shortest step: that of noise of memories may be shorter."""
+    layers, least = problem.network.layers, _steepness(problem, loop)
+    hidden, cell = layers[loop.hidden], _CELL * max(tau for _, tau in layers[loop.visible].tau_runs)
     if hidden.algebraic:
         return least
     return max(least, min(math.ceil(math.log2(2.0 * cell / hidden.tau_runs[0][1])), _SHORTEST))

@@ -256,9 +256,10 @@ def test_lengths_follow_the_steepness_of_the_drive() -> None:
     assert 11 <= few < 20 <= some < 60 < 1000 < steep
 
 
-def test_a_step_that_would_be_too_short_is_not_chosen() -> None:
+@pytest.mark.parametrize("beta", [1e4, 1e10])
+def test_a_step_that_would_be_too_short_is_not_chosen(beta: float) -> None:
     """Beyond some steepness steps have one length, a quarter of tau."""
-    traj = am.simulate(well(1e10), np.zeros((50, 1)), noise=0.1, times=[2.0])
+    traj = am.simulate(well(beta), np.zeros((50, 1)), noise=0.1, times=[2.0])
     assert traj.stats["accepted"] == 50 * 8
 
 
