@@ -215,6 +215,10 @@ def recall_on_chip(
     off, attacks = np.full(problem.batch, np.nan), dict[int, Attack]()
     if wants and (found.assumed or not proven.all()):
         off, attacks = _refute(chip, cue, problem, solver, found, proven.ravel(), within)
+    if (
+        not found.assumed
+    ):  # a run that is slow seems to rest before it is where it is proven to come
+        off = np.where(proven, np.nan, off)
     word = f"{PROVEN} if no news is older than {found.most:.3g} tau" if found.assumed else PROVEN
     verdicts = np.where(off > within, REFUTED, np.where(proven, word, OPEN))
     assumed = _assumptions(found, bits, mismatch, number)

@@ -122,6 +122,10 @@ def largest_staleness(
 
     count = problem.count
     astray = _astray(problem, ~always, tolerance, slowest)
+    if (
+        doubted := np.flatnonzero(astray)
+    ).size:  # a proof is worth more than a run that seems to rest
+        astray[doubted] = ~holds(float(grid[0]), doubted)
     rows = np.flatnonzero(~(always | astray))
     last = _last(grid, np.full(count, -1), rows, holds)
     proven = np.where(always, np.inf, np.where(last >= 0, grid[last], 0.0))

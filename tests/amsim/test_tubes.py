@@ -733,6 +733,9 @@ def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
     assert np.abs(end["visible"] - rest["visible"]).max() < 1e-6
     assert largest_staleness(near, [0.05], rest).attacked > 0
     assert not certify(near, [0.05], rest, staleness=0.3).attack().found
+    slower = am.Network(weak.layers, [am.Dense([[1 - 5e-7]], between=("memory", "visible"))])
+    limits = largest_staleness(slower, [2.0], [0.0], attack=False)  # moves less than 1e-6 a tau
+    assert limits.proven > 1.0
 
 
 def test_there_are_no_delays_for_algebraic_layers() -> None:
