@@ -86,6 +86,24 @@ def test_what_has_gone_back_is_not_said() -> None:
         assert traj.events.value[0] == pytest.approx(0.3)
 
 
+def test_what_a_unit_is_stuck_at_does_not_wait() -> None:
+    """It is said at the fault, however short ago the unit has sent, and nothing after it."""
+
+    def sent(*faults: am.Fault) -> Any:
+        events = run(
+            "softmax", am.Timing(refractory=0.05, fabric=am.Fabric(), faults=faults)
+        ).events
+        assert events is not None
+        return events[events.layer == "visible"]
+
+    moment, _, unit, *_ = sent()[9]
+    soon = float(moment) + 1e-5
+    failing = sent(am.Fault("stuck", units={"visible": [int(unit)]}, at=soon, value=0.3))
+    last = failing[failing.unit == unit][-2:]
+    np.testing.assert_array_equal(last.time, [moment, soon])
+    assert last.value[1] == 0.3
+
+
 def test_recall_with_refractory_units_settles() -> None:
     timing = am.Timing(refractory=0.2, delay=0.05, fabric=am.Fabric(hop=am.Link(200.0, fifo=4)))
     for net in NETWORKS:

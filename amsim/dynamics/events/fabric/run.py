@@ -16,7 +16,18 @@ from ..engine.windows import longer
 from ..layout import Layout
 from ..options import EventDriven
 from . import loop
-from .arrays import BABBLING, GROUP, HELD, MARK, SERVER_STATE, SLOT, TALLY, Traffic, Ways
+from .arrays import (
+    BABBLING,
+    GROUP,
+    HELD,
+    MARK,
+    SERVER_STATE,
+    SLOT,
+    STUCK,
+    TALLY,
+    Traffic,
+    Ways,
+)
 from .ways import lay_ways
 
 _STATS = ("arrived", "served", "dropped", "coalesced", "inside", "most", "mean_wait",
@@ -124,9 +135,9 @@ class FabricRun(events.Run):
         super()._check()
 
     def _keep_apart(self) -> bool:
-        """Units that babble do not."""
-        babblers = self.ways.faults["kind"] == BABBLING
-        return bool(babblers.any()) or super()._keep_apart()
+        """Units that babble do not, nor those that say once what they are stuck at."""
+        failing = np.isin(self.ways.faults["kind"], (BABBLING, STUCK))
+        return bool(failing.any()) or super()._keep_apart()
 
     def _jump(self) -> None:
         super()._jump()
