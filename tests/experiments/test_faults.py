@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from concurrent.futures import BrokenExecutor
@@ -334,7 +335,10 @@ def test_a_scheduler_that_answers_late_is_told_of_and_waited_for(monkeypatch):
         open_pool(scheduler=cluster.scheduler_address) as pool,
     ):  # fmt: skip
         assert pool.width() == 1
-        cluster.loop.add_callback(time.sleep, 1.5)
+        held, free = threading.Event(), threading.Event()
+        cluster.loop.add_callback(lambda: (held.set(), free.wait(60)))
+        assert held.wait(60)
         assert pool.poll().endswith("does not answer")
         assert pool.width() == 1  # as last heard of
+        free.set()
         until(lambda: pool.poll().endswith("has 1 worker threads"))
