@@ -131,11 +131,6 @@ class Run:
         self.compile()
         return self.work_per_cue() * self.problem.batch
 
-    @cached_property
-    def track(self) -> Track:
-        """What looks at the steps, for a problem that is watched."""
-        return Track(self)
-
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
         """Read states (n, width), each of one cue at its own time, by layer."""
         return read_vectors(self.problem, cues, times, vectors)
@@ -380,10 +375,11 @@ class _Crew:
 
     def finish(self, run: Run, part: slice) -> None:
         chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000, run.most))
+        track = None if self.problem.watched is None else Track(run)
         while not self.stopped:
             running = run.sweep(chunk)
-            if self.problem.watched is not None:
-                run.track.look()
+            if track is not None:
+                track.look()
             if not running:
                 break
             with self.showing:
