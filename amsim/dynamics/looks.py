@@ -93,12 +93,13 @@ def one_by_one(source: Source, count: int) -> Iterator[States]:
 
 def kept(read: Read) -> Read:
     """The same for any number of calls; nobody may write to states, which may be those of a run."""
+    found: dict[str, Array] = {}
 
-    @cache
     def once(name: str) -> Array:
-        state = read(name).view()
-        state.flags.writeable = False
-        return state
+        if name not in found:
+            found[name] = read(name).view()
+            found[name].flags.writeable = False
+        return found[name]
 
     return once
 

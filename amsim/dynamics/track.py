@@ -10,6 +10,7 @@ from ..synapses import Array
 from . import adams
 from .look_order import in_order
 from .looks import Group, Ints, Looks, Source, kept
+from .problem import longest_tau, shortest_tau
 
 if TYPE_CHECKING:
     from .run import Run
@@ -45,26 +46,22 @@ class Track:
         most = _TERMINAL if watched.watcher.terminal else _STEPS
         self.most = min(most, max(1, _NUMBERS // (batch * (width + run.steps.used.shape[1]))))
         self.new, self.written = 0, np.zeros(batch, np.int64)  # what is looked at begins there
-        tau = run.problem.tau
-        self.apart = _APART * tau.min(), _APART * tau.max()
+        network = run.problem.network
+        self.apart = _APART * shortest_tau(network), _APART * longest_tau(network)
         self.fixed = run.clamped_units() if run.problem.clamped else None
-        self.begin(np.zeros(0, np.int64))
+        self.begin()
 
-    def begin(self, rows: Ints) -> None:
-        """Have new arrays, which begin with some rows of the old: of these a user may hold views."""
-        run, steps = self.run, self.run.steps
-        size = len(steps.x) * (adams.HISTORY + self.most)
-        old = steps.track, steps.track_x, steps.track_drive
-        track, track_x, track_drive = new = [np.empty((size, *x.shape[1:]), x.dtype) for x in old]
-        for array, before in zip(new, old, strict=True):
-            array[: len(rows)] = before[rows]
-        steps.tracked[0] = len(rows)
-        run.steps = steps._replace(track=track, track_x=track_x, track_drive=track_drive)
-        self.room = run.steps._replace(
-            x=np.empty((1, steps.x.shape[1])),
-            dd=np.empty((1, *steps.dd.shape[1:])),
-            past=np.empty((1, adams.HISTORY)),
+    def begin(self) -> None:
+        """Have room in new arrays; a user may hold views of the old ones."""
+        steps = self.run.steps
+        (batch, width), units = steps.x.shape, steps.used.shape[1]
+        rows = batch * (adams.HISTORY + self.most)
+        self.run.steps = steps._replace(
+            track=np.empty(rows, adams.TRACK),
+            track_x=np.empty((rows, width)),
+            track_drive=np.empty((rows, units)),
         )
+        self.room: adams.Steps | None = None  # for the history of one cue
 
     @property
     def left(self) -> int:
@@ -136,8 +133,12 @@ class Track:
 
     def states(self, rows: Ints, times: Array) -> Array:
         """Packed states at times within the steps that end in these rows."""
-        found = np.empty((1, len(rows), self.run.steps.x.shape[1]))
-        adams.states_within(self.room, self.run.segments, rows, times, self.run.scratch, found)
+        run, width = self.run, self.run.steps.x.shape[1]
+        if self.room is None:
+            x, dd, past = np.empty((1, width)), np.empty_like(run.steps.dd[:1]), run.steps.past[:1]
+            self.room = run.steps._replace(x=x, dd=dd, past=past.copy())
+        found = np.empty((1, len(rows), width))
+        adams.states_within(self.room, run.segments, rows, times, run.scratch, found)
         return np.asarray(found[0])
 
     def forget(self, running: Ints) -> None:
@@ -150,8 +151,11 @@ class Track:
         every = every[every >= 0]
         place = np.full(len(before) + 1, -1)  # the last of these is for -1
         place[every] = np.arange(len(every))
-        self.begin(every)
-        kept_rows = self.run.steps.track[: len(every)]
-        kept_rows["before"] = place[kept_rows["before"]]
-        steps.cues["tracked"][running] = place[steps.cues["tracked"][running]]
-        self.new = len(every) - len(running)
+        self.begin()
+        kept_rows, new = slice(0, len(every)), self.run.steps
+        new.track[kept_rows] = steps.track[every]
+        new.track_x[kept_rows] = steps.track_x[every]
+        new.track_drive[kept_rows] = steps.track_drive[every]
+        new.track["before"][kept_rows] = place[steps.track["before"][every]]
+        new.cues["tracked"][running] = place[steps.cues["tracked"][running]]
+        new.tracked[0], self.new = len(every), len(every) - len(running)

@@ -123,8 +123,13 @@ class TwoLayerRun(Run):
         return super().prepare()
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
-        read = self.reader(self.problem, self.offset[cues], LAST, times, vectors[None])
-        return lambda name: read(name, slice(None))[0]
+        def read(name: str) -> Array:
+            if name == self.visible:
+                return vectors[:, : self.steps.used.shape[1]]
+            given = self.problem, self.offset[cues], LAST, times, vectors[None]
+            return self.reader(*given)(name, slice(None))[0]
+
+        return read
 
     def external(self) -> Array:
         """What drives the features besides, (B, D); of those that are clamped their value."""

@@ -255,21 +255,20 @@ class Watcher:
         last = self.problem.t0 + time
         self.found = [each for each in self.found if each[0] <= last]
 
-    def noted(self, solution: Solution) -> Solution:
-        """The solution with what was found."""
-        if not self.watches:
-            return solution
-        stats = {**solution.stats, "first_crossing": self.first()}
-        return replace(solution, crossings=self.crossings(), stats=stats)
+    def note(self, solution: Solution) -> None:
+        """Add what was found."""
+        if self.watches:
+            solution.stats = {**solution.stats, "first_crossing": self.first()}
+            solution.crossings = self.crossings()
 
     def crossings(self) -> Any:
         """All crossings by cue and time, a recarray with the state of each layer by its name."""
         layers = self.problem.network.layers.items()
-        width = max([1, *map(len, self.watches)])
-        rows = np.empty(len(self.found), _row_type(width, *((n, x.shape) for n, x in layers)))
-        for k, (time, name, cue, states) in enumerate(self.found):
+        width = max(map(len, self.watches))
+        rows = np.recarray(len(self.found), _row_type(width, *((n, x.shape) for n, x in layers)))
+        for k, (time, name, cue, states) in enumerate(sorted(self.found, key=itemgetter(2, 0))):
             rows[k] = (time, name, cue, *states.values())
-        return rows[np.lexsort((rows["time"], rows["cue"]))].view(np.recarray)
+        return rows
 
     def first(self) -> dict[str, Array]:
         """The first crossing of each cue (B,), NaN where there is none."""
