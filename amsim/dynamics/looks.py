@@ -40,7 +40,7 @@ class States(dict[str, Array]):
     def __missing__(self, name: str) -> Array:
         if self.source is None or name not in self.source.names:
             raise KeyError(name)
-        state = self[name] = self.source.read(name)[self.row]
+        self[name] = state = np.asarray(self.source.read(name)[self.row])
         return state
 
     def read_all(self) -> None:
@@ -64,9 +64,10 @@ def _of_all_layers(method: Callable[..., Any]) -> Callable[..., Any]:
 
 # Whatever else one may do with a dict.
 for _name in (
-    "__contains__ __delitem__ __eq__ __iter__ __len__ __ne__ __or__ __repr__ __reversed__ __ror__ "
-    "copy get items keys pop popitem setdefault values"
-).split():
+    "__contains__", "__delitem__", "__eq__", "__iter__", "__len__", "__ne__", "__or__", "__repr__",
+    "__reversed__", "__ror__", "copy", "get", "items", "keys", "pop", "popitem", "setdefault",
+    "values",
+):  # fmt: skip
     setattr(States, _name, _of_all_layers(getattr(dict, _name)))
 
 
