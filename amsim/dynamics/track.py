@@ -152,10 +152,10 @@ class Track:
         place = np.full(len(before) + 1, -1)  # the last of these is for -1
         place[every] = np.arange(len(every))
         self.begin()
-        kept_rows, new = slice(0, len(every)), self.run.steps
-        new.track[kept_rows] = steps.track[every]
-        new.track_x[kept_rows] = steps.track_x[every]
-        new.track_drive[kept_rows] = steps.track_drive[every]
-        new.track["before"][kept_rows] = place[steps.track["before"][every]]
+        new, count, last = self.run.steps, len(every), len(every) - len(running)
+        new.track[:count] = steps.track[every]
+        new.track["before"][:count] = place[steps.track["before"][every]]
+        new.track_drive[:count] = steps.track_drive[every]
+        new.track_x[last:count] = steps.track_x[every[last:]]  # later steps begin there
         new.cues["tracked"][running] = place[steps.cues["tracked"][running]]
-        new.tracked[0], self.new = len(every), len(every) - len(running)
+        new.tracked[0], self.new = count, last

@@ -39,8 +39,8 @@ class Watch:
     Parameters
     ----------
     function : callable
-        function(time, states) with the states of one cue by layer, each in the layer's shape; it
-        returns a number.
+        function(time, states) with the states of one cue by layer, each in the layer's shape, which
+        can be kept but not written to; it returns a number.
     direction : {0, 1, -1}, default 0
         1 for crossings from below, -1 from above, 0 for both.
     terminal : bool, default False
@@ -242,11 +242,10 @@ class Watcher:
         states = one_by_one(looks.within(k, moments), n)
         return zip(moments.tolist(), repeat(name), looks.cues[k].tolist(), states, strict=False)
 
-    def call(self, time: float, read: Callable[[str], Array]) -> bool:
-        """Whether the callback wants the run to stop; it reads all cues, (*batch, *shape)."""
+    def call(self, time: float, states: States) -> bool:
+        """Whether the callback wants the run to stop; it gets all cues, (*batch, *shape)."""
         if self.callback is None:
             return False
-        states = together(Source(self.problem.network.layers, read))
         found = self.callback(self.problem.t0 + time, states)
         return found is not None and checks.flag("callback: what it returns", found)
 
