@@ -39,9 +39,9 @@ class ExponentialAdams:
     ----------
     step : float, optional
         Length of all steps, in the unit of tau; at most the smallest tau and the correlation time
-        of the noise. By default features of memories that share a softmax, with white noise, take
-        steps of lengths that each cue chooses. Others take half of the smallest tau and of the
-        correlation time or, if that is smaller, a quarter of the largest tau. Where units act on
+        of the noise. By default features of memories that share a softmax take steps of lengths
+        that each cue chooses. Others take half of the smallest tau and of the correlation time or,
+        if that is smaller, a quarter of the largest tau. Where units act on
         each other otherwise than as memories on Identity features, these are divided by 1 + 3/4 s,
         with s the strength of the coupling at state 0: the spectral radius of what drives move in
         the smallest tau.
@@ -51,24 +51,25 @@ class ExponentialAdams:
     The decay and the noise that it smooths are exact, white or coloured: a unit without synapses
     has the right variance and autocorrelation for any step. What other units exert has errors of
     order 2 in `step`, in means and variances as well (weak order 2), and of order 3 without noise
-    (2 where cues choose their steps); a single path has the order 1. A step costs one right-hand
-    side, and the first of each run two.
+    (2 for memories on Identity features without `step`); a single path has the order 1. A step
+    costs one right-hand side, and the first of each run two.
 
-    Steps of one length begin at the multiples of `step`, at t0 and where inputs jump. Random
+    Steps of a given length begin at the multiples of `step`, at t0 and where inputs jump. Random
     numbers belong to a moment, a unit and the place of a cue in the batch, and are those of
     `ExponentialHeun`: a path does not depend on `times` or on the other cues. Where a run ends and
     goes on, or an input jumps, the first step is one of Heun, since what was before is not known.
     Between the ends of steps states are drawn as the noise would have gone there (white), or read
     from a cubic (coloured). Another step is another path. Where the drive bends so much within
-    steps that variances may be wrong by more than some per cent it warns.
+    steps of one length that variances may be wrong by more than some per cent it warns.
 
     Lengths that a cue chooses are limited by how steep the drive of the features may get within
     the step: by the odds against the leading memory, the noise that is to come, of known variance,
     and the last change of these odds; and, where noise of memories stirs features, by half the tau
-    of memories. They are at most twice the largest tau of the features. What memories with tau > 0
-    see of features and their noise is exact. Random numbers belong to the
-    beginning of a run besides, and states at multiples of a quarter of that tau do not depend on
-    other `times`, on t1 or on the other cues.
+    of memories. They are at most twice the largest tau of the features. Of memories on Identity
+    features, of any kind, without `step`: what memories with tau > 0 see of features and of noise
+    is exact, and so is noise between the ends of steps, white or coloured. Random numbers belong to
+    the beginning of a run besides, and states at multiples of a quarter of that tau do not depend
+    on other `times`, on t1 or on the other cues.
 
     It takes no `until`: it does not look for rest.
 

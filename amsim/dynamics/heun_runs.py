@@ -62,11 +62,30 @@ class Steps:
     bent: float = 0.0
     jolted: float = 0.0
 
+    def colour(self, problem: Problem) -> Array:
+        """Coloured noise (B, N) as the piece before left it, or from its stationary law."""
+        noise = problem.noise
+        assert noise is not None  # see the callers
+        (key,) = noise.keys(np.array([problem.t0]), draws.COLOUR)
+        numbers = np.empty(noise.temperature.shape)
+        normals(key, noise.places, numbers)
+        numbers *= np.sqrt(noise.temperature * (problem.tau / noise.correlation))
+        for b, place in enumerate(noise.places):
+            numbers[b] = self.colours.get(int(place), numbers[b])
+        return numbers
+
+    def keep_colour(self, problem: Problem, colours: dict[str, Array]) -> None:
+        """Let the next piece of the run begin with these."""
+        assert problem.noise is not None  # see the callers
+        names = problem.network.dynamic
+        packed = np.concatenate([colours[name] for name in names], axis=1)
+        self.colours.update(zip(map(int, problem.noise.places), packed, strict=True))
+
 
 def solve_all(steps: Steps, problem: Problem) -> Solution:
     """Run all cues to the end, some at a time."""
     kind: Any = _TwoLayers if TwoLayerRun.applies(problem) else _AnyNetwork
-    if steps.free and FreeRun.applies(problem):
+    if steps.free and problem.noise is not None and TwoLayerRun.applies(problem):
         kind = FreeRun
     progress = Progress(problem.t1, problem.batch, problem.deadline)
     # One row more than there are times, for a last state at another one.

@@ -1,9 +1,10 @@
-"""What a unit with noise and its follower do in a given time, exactly, compiled.
+"""What chains of links do in a given time, exactly, and noise between two moments, compiled.
 
-A unit v and its follower y obey  dv = rate (N - v) dt + sqrt(2 rate) dW,  dy = lag (v - y) dt.
-They are linear in what they begin with, in the drive N and in the noise W; all coefficients are
-integrals of what passes from v to both. Those for short times are found by quadrature, without
-differences of near numbers, and those for longer ones from their halves.
+Each link z_i of a chain follows the one before,  dz_i = rate_i (z_(i-1) - z_i) dt,  and the first
+has white noise,  sqrt(strength) dW.  Chains are linear in what they begin with, in what drives a
+link besides, and in W; all coefficients are what of a link has come to a later one after a time, or
+integrals of that. Those for short times are found without differences of near numbers, and those
+for longer ones from their halves.
 """
 
 # numba infers the types of compiled functions; annotations would only repeat them.
@@ -17,123 +18,195 @@ import numpy as np
 
 from ..compiled.jit import inner
 
-# Places of the coefficients: what is left of v and of y, and what of v reaches y;
-V_LEFT, Y_LEFT, Y_OF_V = 0, 1, 2
-# changes of both by a drive of 1, and by one that rises from 0 to 1 in that time;
-V_WHOLE, V_RISE, Y_WHOLE, Y_RISE = 3, 4, 5, 6
-# and their covariance by the noise.
-VV, VY, YY = 7, 8, 9
-MOVES = 10
+# Matrices (n, n) of a time for n links: what of a link is left in each; their covariance by the
+# noise; and how they change by a drive of 1 on a link, and by one that rises from 0 to 1.
+LEFT, LAW, WHOLE, RISE = 0, 1, 2, 3
+MOVES = 4
+# Those of a moment between two others: shares of the noise that links had at the first one, and
+# have at the second, and of independent numbers.
+KEEP, PULL, DRAW = 0, 1, 2
+BRIDGE = 3
+# Matrices to compute with.
+ROOM = 3
 
+# Terms of a series for times of less than _SHORT of the fastest link.
+_TERMS, _SHORT = 11, 0.0625
 # Of the quadrature of Gauss and Legendre from 0 to 1.
-_NODES, _WEIGHTS = (0.5 * np.polynomial.legendre.leggauss(8)[i] + 0.5 * (1 - i) for i in (0, 1))
+_NODES, _WEIGHTS = (0.5 * np.polynomial.legendre.leggauss(5)[i] + 0.5 * (1 - i) for i in (0, 1))
 
 
 @inner
-def _passed(rate, lag, age):
-    """What of v has come to y after a time."""
-    apart = abs(lag - rate) * age
-    share = -math.expm1(-apart) / apart if apart > 0.0 else 1.0
-    return lag * age * math.exp(-min(rate, lag) * age) * share if lag > 0.0 else 0.0
+def _fastest(rates):
+    fastest = 0.0
+    for i in range(len(rates)):
+        fastest = max(fastest, rates[i])
+    return fastest
 
 
 @inner
-def _short(rate, lag, time, out):
+def _passed(rates, time, term, out):
+    """What of link k has come to link i after a short time: out[i, k].
+
+    With e^(-fastest t) taken out, no term of the power series of the exponential is negative.
+    """
+    size, fastest = len(rates), _fastest(rates)
+    left = math.exp(-fastest * time)
+    for i in range(size):
+        for k in range(size):
+            out[i, k] = term[i, k] = left if i == k else 0.0
+    for power in range(1, _TERMS):
+        share = time / power
+        for i in range(size - 1, -1, -1):
+            stay, come = share * (fastest - rates[i]), share * rates[i]
+            for k in range(i):
+                term[i, k] = stay * term[i, k] + come * term[i - 1, k]
+                out[i, k] += term[i, k]
+            term[i, i] *= stay
+            out[i, i] += term[i, i]
+
+
+@inner
+def _short(rates, strength, time, room, out):
     """As `moves`, likewise."""
-    out[V_LEFT], out[Y_LEFT] = math.exp(-rate * time), math.exp(-lag * time)
-    out[Y_OF_V] = _passed(rate, lag, time)
-    out[V_WHOLE:] = 0.0
-    for i in range(len(_NODES)):
-        share = _NODES[i]
-        left, weight = 1.0 - share, rate * time * _WEIGHTS[i]
-        v, y = math.exp(-rate * time * share), _passed(rate, lag, time * share)
-        out[V_WHOLE] += weight * v
-        out[V_RISE] += weight * v * left
-        out[Y_WHOLE] += weight * y
-        out[Y_RISE] += weight * y * left
-        out[VV] += 2.0 * weight * v * v
-        out[VY] += 2.0 * weight * v * y
-        out[YY] += 2.0 * weight * y * y
+    size, passed = len(rates), room[1]
+    out[:] = 0.0
+    _passed(rates, time, room[0], out[LEFT])
+    for node in range(len(_NODES)):
+        share, weight = _NODES[node], time * _WEIGHTS[node]
+        _passed(rates, time * share, room[0], passed)
+        for i in range(size):
+            for k in range(size):
+                moved = weight * rates[k] * passed[i, k]
+                out[WHOLE, i, k] += moved
+                out[RISE, i, k] += moved * (1.0 - share)
+                out[LAW, i, k] += weight * strength * passed[i, 0] * passed[k, 0]
 
 
 @inner
-def _twice(out):
-    """Coefficients for a time from those for its half."""
-    v, y, passed = out[V_LEFT], out[Y_LEFT], out[Y_OF_V]
-    vv, vy, yy = out[VV], out[VY], out[YY]
-    v1, v2 = out[V_WHOLE], out[V_RISE]
-    y1, y2 = out[Y_WHOLE], out[Y_RISE]
-    out[V_LEFT], out[Y_LEFT], out[Y_OF_V] = v * v, y * y, passed * (v + y)
-    out[V_WHOLE] = v * v1 + v1
-    out[V_RISE] = 0.5 * (v * v2 + v1 + v2)
-    out[Y_WHOLE] = passed * v1 + y * y1 + y1
-    out[Y_RISE] = 0.5 * (passed * v2 + y * y2 + y1 + y2)
-    out[VV] = v * v * vv + vv
-    out[VY] = v * (passed * vv + y * vy) + vy
-    out[YY] = passed * (passed * vv + 2.0 * y * vy) + y * y * yy + yy
+def _product(a, b, out):
+    """out = a b."""
+    size = len(a)
+    for i in range(size):
+        for k in range(size):
+            total = 0.0
+            for j in range(size):
+                total += a[i, j] * b[j, k]
+            out[i, k] = total
 
 
 @inner
-def moves(rate, lag, time, out):
-    """The coefficients (MOVES,) of a time; without a follower, lag is 0."""
+def _add_turned(a, b, out):
+    """out += a b^T."""
+    size = len(a)
+    for i in range(size):
+        for k in range(size):
+            for j in range(size):
+                out[i, k] += a[i, j] * b[k, j]
+
+
+@inner
+def copy_moves(values, out):
+    """out = values, (MOVES, n, n)."""
+    for plane in range(MOVES):
+        for i in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                out[plane, i, k] = values[plane, i, k]
+
+
+@inner
+def twice(room, out):
+    """Moves of a time from those of its half."""
+    size, left = len(room[0]), out[LEFT]
+    _product(left, out[LAW], room[0])
+    _add_turned(room[0], left, out[LAW])
+    _product(left, out[WHOLE], room[0])
+    _product(left, out[RISE], room[1])
+    _product(left, left, room[2])
+    for i in range(size):
+        for k in range(size):
+            half = out[WHOLE, i, k]
+            out[WHOLE, i, k] = room[0, i, k] + half
+            out[RISE, i, k] = 0.5 * (room[1, i, k] + half + out[RISE, i, k])
+            left[i, k] = room[2, i, k]
+
+
+@inner
+def moves(rates, strength, time, room, out):
+    """The moves (MOVES, n, n) of a time.
+
+    Parameters
+    ----------
+    rates : float64 (n,)
+    strength, time : float
+    room : float64 (ROOM, n, n)
+    out : float64 (MOVES, n, n)
+    """
     halvings, short = 0, time
-    while max(rate, lag) * short > 1.0:
+    while _fastest(rates) * short > _SHORT:
         short *= 0.5
         halvings += 1
-    _short(rate, lag, short, out)
+    _short(rates, strength, short, room, out)
     for _ in range(halvings):
-        _twice(out)
-
-
-# Places of the coefficients of a bridge: shares of what v and y had of the noise at its beginning,
-# and have at its end, and of three independent numbers.
-KEEP_V, KEEP_V_OF_Y, KEEP_Y_OF_V, KEEP_Y = 0, 1, 2, 3
-PULL_V, PULL_V_OF_Y, PULL_Y_OF_V, PULL_Y = 4, 5, 6, 7
-DRAW_V, DRAW_Y_OF_V, DRAW_Y = 8, 9, 10
-BRIDGE = 11
+        twice(room, out)
 
 
 @inner
-def spreads(vv, vy, yy):
-    """Roots of a covariance: v and y are these times independent numbers, the second of both."""
-    v = math.sqrt(max(vv, 0.0))
-    tied = vy / v if v > 0.0 else 0.0
-    return v, tied, math.sqrt(max(yy - tied * tied, 0.0))
+def factor(law, root):
+    """The lower root of a covariance (Cholesky)."""
+    for k in range(len(law)):
+        for i in range(len(law)):
+            rest = law[i, k]
+            for j in range(k):
+                rest -= root[i, j] * root[k, j]
+            if i > k:
+                root[i, k] = rest / root[k, k] if root[k, k] > 0.0 else 0.0
+            else:
+                root[i, k] = math.sqrt(max(rest, 0.0)) if i == k else 0.0
 
 
 @inner
-def _gains(c_v, c_y, vv, vy, yy):
-    """Shares of two numbers, of covariance vv, vy, yy, in the mean of one that goes with them."""
-    along = vy / vv
-    left = yy - along * vy
-    of_y = (c_y - along * c_v) / left if left > 0.0 else 0.0
-    return (c_v - of_y * vy) / vv, of_y
+def _divide(row, root, out):
+    """out: the row over the covariance whose root that is."""
+    size = len(row)
+    for k in range(size):
+        rest = row[k]
+        for j in range(k):
+            rest -= root[k, j] * out[j]
+        out[k] = rest / root[k, k] if root[k, k] > 0.0 else 0.0
+    for k in range(size - 1, -1, -1):
+        rest = out[k]
+        for j in range(k + 1, size):
+            rest -= root[j, k] * out[j]
+        out[k] = rest / root[k, k] if root[k, k] > 0.0 else 0.0
 
 
 @inner
-def bridge(a, b, out):
-    """Coefficients (BRIDGE,) of the noise between two moments, from the moves before and behind.
+def bridge(a, b, room, out):
+    """Coefficients (BRIDGE, n, n) of the noise between two moments, from the moves to either.
 
-    Given what v and y had of it at the first, and have at the second, they are normal, by the
-    theorem of Bayes (Kalman).
+    Given what links had of it at the first one, and have at the second, they are normal (Kalman);
+    their covariance is found as a sum (Joseph), which loses no digits near either end.
     """
-    vv, vy, yy = a[VV], a[VY], a[YY]
-    # Covariances of now, the first letter, with the end.
-    v_v, v_y = vv * b[V_LEFT], vv * b[Y_OF_V] + vy * b[Y_LEFT]
-    y_v, y_y = vy * b[V_LEFT], vy * b[Y_OF_V] + yy * b[Y_LEFT]
-    end_vv = b[V_LEFT] * v_v + b[VV]
-    end_vy = b[V_LEFT] * v_y + b[VY]
-    end_yy = b[Y_OF_V] * v_y + b[Y_LEFT] * y_y + b[YY]
-    out[PULL_V], out[PULL_V_OF_Y] = _gains(v_v, v_y, end_vv, end_vy, end_yy)
-    out[PULL_Y_OF_V], out[PULL_Y] = _gains(y_v, y_y, end_vv, end_vy, end_yy)
-    # What is expected at the end, of what there was at the beginning.
-    v, y = b[V_LEFT] * a[V_LEFT], b[Y_LEFT] * a[Y_LEFT]
-    passed = b[Y_OF_V] * a[V_LEFT] + b[Y_LEFT] * a[Y_OF_V]
-    out[KEEP_V] = a[V_LEFT] - out[PULL_V] * v - out[PULL_V_OF_Y] * passed
-    out[KEEP_V_OF_Y] = -out[PULL_V_OF_Y] * y
-    out[KEEP_Y_OF_V] = a[Y_OF_V] - out[PULL_Y_OF_V] * v - out[PULL_Y] * passed
-    out[KEEP_Y] = a[Y_LEFT] - out[PULL_Y] * y
-    vv -= out[PULL_V] * v_v + out[PULL_V_OF_Y] * v_y
-    vy -= out[PULL_V] * y_v + out[PULL_V_OF_Y] * y_y
-    yy -= out[PULL_Y_OF_V] * y_v + out[PULL_Y] * y_y
-    out[DRAW_V], out[DRAW_Y_OF_V], out[DRAW_Y] = spreads(vv, vy, yy)
+    size, pull = len(room[0]), out[PULL]
+    with_end, of_end, root = room[0], room[1], room[2]
+    with_end[:] = 0.0
+    _add_turned(a[LAW], b[LEFT], with_end)
+    _product(b[LEFT], with_end, of_end)
+    for i in range(size):
+        for k in range(size):
+            of_end[i, k] += b[LAW, i, k]
+    factor(of_end, root)
+    for i in range(size):
+        _divide(with_end[i], root, pull[i])
+    rest, part, law = room[0], room[1], room[2]
+    _product(pull, b[LEFT], rest)
+    for i in range(size):
+        for k in range(size):
+            rest[i, k] = (1.0 if i == k else 0.0) - rest[i, k]
+    _product(rest, a[LEFT], out[KEEP])
+    law[:] = 0.0
+    _product(rest, a[LAW], part)
+    _add_turned(part, rest, law)
+    _product(pull, b[LAW], part)
+    _add_turned(part, pull, law)
+    factor(law, out[DRAW])

@@ -1,10 +1,11 @@
-"""Runs in which each cue takes steps of its own lengths: softmax memories with white noise."""
+"""Runs with noise of memories on Identity features, in steps that each cue chooses."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from .memory_force import BLOCK
 from .noise import Disturbance
 from .problem import BLOW_UP, DIVERGED, INTERRUPTED, TIME_LIMIT, Problem, Reader
 from .two_layer import TwoLayerRun
+
+if TYPE_CHECKING:
+    from .heun_runs import Steps
 
 # Of the drive of memories: products in float32 where that is enough for the features.
 RTOL, ATOL = 1e-6, 1e-9
@@ -103,27 +107,21 @@ class FreeRun:
     together = staticmethod(TwoLayerRun.together)
     width = staticmethod(width_of_columns)
 
-    @staticmethod
-    def applies(problem: Problem) -> bool:
-        """Whether memories share a softmax that is not too steep, and noise is white."""
-        noise, loop = problem.noise, problem.attention_loop
-        if noise is None or noise.correlation or loop is None:
-            return False
-        return _steepness(problem, loop) <= _STEEPEST
-
-    def __init__(self, problem: Problem, steps: object, record: Array, ahead: int) -> None:
-        self.problem, self.record, self.ahead = problem, record, ahead
+    def __init__(self, problem: Problem, steps: Steps, record: Array, ahead: int) -> None:
+        self.problem, self.steps, self.record, self.ahead = problem, steps, record, ahead
         drive = self.drive = CompiledDrive(problem, RTOL, ATOL, max_steps=0)
         drive.prepare()
+        self.outermost = noise_steps.walk_of(drive.memories.kind)
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends = np.zeros(problem.batch)
         self.running, self.size = np.arange(problem.batch), problem.batch
         times, last = problem.times, problem.t1
         if times[-1] < last * (1.0 - _SAME):
             times = np.append(times, last)
-        assert problem.noise is not None  # see `applies`
+        assert problem.noise is not None  # see `solve_all`
         # The first of them belongs to what lies between looks.
         keys = problem.noise.keys(problem.t0 + np.append(0.0, times), draws.BRIDGE)
+        self.lengths = Lengths.of(problem, steps.length)
         self.rule = self.rules(problem.noise, keys[0])
         self.path = self.begin(problem.noise)
         self.looks = noise_steps.Looks(
@@ -131,66 +129,92 @@ class FreeRun:
             next=np.zeros(problem.batch, np.int64),
         )  # fmt: skip
         self.memories = drive.memories._replace(
-            rate=0.0, offset=np.zeros((problem.batch, self.path.memories.shape[1]))
+            rate=0.0, offset=np.zeros((problem.batch, self.path.memories.x.shape[2]))
         )
-        self.last = self.path.x
+        self.last = np.zeros((problem.batch, self.width(problem)))
 
     def begin(self, noise: Disturbance) -> noise_steps.Path:
         """The working arrays."""
         problem, drive, network = self.problem, self.drive, self.problem.network
-        hidden, visible = (network.layers[name] for name in (drive.hidden, drive.visible))
-        state, units, batch = drive.start, visible.size, problem.batch
-        count = 0 if hidden.algebraic else hidden.size
-        if count:
-            rest = drive.offset if drive.offset.size else np.zeros((batch, count))
-            state = np.concatenate([state, rest], axis=1)
-        warm = network.unpack(noise.temperature)
-        both = [warm[name] for name in (drive.visible, drive.hidden)[: 2 if count else 1]]
-        warmth = np.zeros((batch, 2))
-        for i, temperature in enumerate(both):
-            warmth[:, i] = temperature.max(axis=1)
+        layers = [network.layers[name] for name in (drive.visible, drive.hidden)]
+        batch, units = problem.batch, layers[0].size
+        count = 0 if layers[1].algebraic else layers[1].size
+        rest = drive.offset if drive.offset.size else np.zeros((batch, count))
+        warm = self.by_layer(noise.temperature)
+        colour = self.by_layer(self.steps.colour(problem)) if noise.correlation else warm
+        states = drive.start.reshape(batch, -1, units), rest[:, None]
+        runs = layers[0].tau_runs, layers[1].tau_runs if count else [(0, 1.0)]
+        features, memories = map(self.units, runs, states, warm, colour)
+        largest = np.abs(np.concatenate([drive.start, rest], axis=1)).max(axis=1)
+        largest += np.sqrt(np.maximum(features.warmth, memories.warmth))
         held = drive.clamped if drive.clamped.size else False
-        width = state.shape[1]
         return noise_steps.Path(
-            x=state.copy(), jolt=np.zeros((batch, width)), first=np.zeros((batch, units)),
-            slope=np.zeros((batch, units)), root=np.sqrt(np.concatenate(both, axis=1)),
-            held=drive.clamped,
-            noisy=warmth > 0.0, warmth=warmth, place=noise.places,
-            coldest=np.where(held, np.inf, both[0]).min(axis=1),
-            limit=BLOW_UP * (1.0 + np.abs(state).max(axis=1) + np.sqrt(warmth.max(axis=1))),
+            features=features,
+            memories=memories._replace(driven=False, first=features.numbers.size),
+            first=np.zeros((batch, units)), slope=np.zeros((batch, units)), rise=np.zeros(units),
+            held=drive.clamped, coldest=np.where(held, np.inf, warm[0]).min(axis=1),
+            place=noise.places, limit=BLOW_UP * (1.0 + largest),
             taken=np.zeros(batch, np.int64), begin=np.zeros(batch, np.int64),
-            level=np.full(batch, self.first_level - 1), last=np.full(batch, -1),
-            logit=np.zeros(batch), fall=np.zeros(batch), features=np.zeros((1, width - count)),
-            memories=np.zeros((1, count)), noise=np.zeros((2, width)),
-            known=np.zeros(1, np.bool_),
+            level=np.full(batch, self.lengths.first - 1), last=np.full(batch, -1),
+            logit=np.zeros(batch), fall=np.zeros(batch), bent=np.zeros(batch),
+            jolted=np.zeros(batch), known=np.zeros(1, np.bool_),
+        )  # fmt: skip
+
+    def by_layer(self, packed: Array) -> list[Array]:
+        """Numbers of packed units, of features and of memories, (B, U) each."""
+        states, batch = self.problem.network.unpack(packed), len(packed)
+        names = self.drive.visible, self.drive.hidden
+        return [states[n].reshape(batch, -1) if n in states else packed[:, :0] for n in names]
+
+    def units(
+        self, tau_runs: Sequence[tuple[int, float]], state: Array, heat: Array, colour: Array
+    ) -> noise_steps.Units:
+        """Those of a layer, from states (B, links, U), temperatures and coloured noise (B, U)."""
+        noise, lag = self.problem.noise, self.drive.rate
+        assert noise is not None  # see `solve_all`
+        lead = int(noise.correlation > 0.0)
+        if lead:
+            state = np.concatenate([colour[:, None], state], axis=1)
+        start, rate, strength = _runs(
+            tuple(tau_runs), noise.correlation, (lag,) * (state.shape[1] - lead - 1)
+        )
+        runs, links = rate.shape
+        warmth = heat.max(axis=1, initial=0.0)
+        size = runs * noise_moves.MOVES * links * links
+        slots = 1 << max(4, min(8, (_KEPT // size).bit_length()))
+
+        def matrices(*shape: int) -> Array:
+            return np.zeros((*shape, links, links))
+
+        return noise_steps.Units(
+            lead=lead, driven=True, x=state.copy(), new=state.copy(),
+            jolt=np.zeros(state.shape), root=np.sqrt(heat), noisy=warmth > 0.0, warmth=warmth,
+            first=0, numbers=np.zeros(state.shape[1:]), noise=np.zeros((3, *state.shape[1:])),
+            start=start, rate=rate, strength=strength,
+            table=matrices(self.lengths.levels, runs, noise_moves.MOVES),
+            kick=matrices(self.lengths.levels, runs),
+            times=np.full(slots, -1), moves=matrices(slots, runs, noise_moves.MOVES),
+            pairs=np.full((slots, 2), -1), bridges=matrices(slots, runs, noise_moves.BRIDGE),
+            near=matrices(runs, noise_moves.MOVES), room=matrices(noise_moves.ROOM),
+            colour=colour[:, : lead * colour.shape[1]].copy(),
         )  # fmt: skip
 
     def rules(self, noise: Disturbance, edge_key: np.uint64) -> noise_steps.Rule:
         """What all steps have in common."""
-        drive = self.drive
-        all_runs = self.problem.network.layers[drive.visible].tau_runs
-        tau = [each for _, each in all_runs]
-        beta, apart = drive.memories.parameter, drive.loop.forth.apart
-        halvings = _halvings(self.problem, drive.loop)
-        shortest = _CELL * max(tau) / 2**halvings
-        levels = halvings + 1 + int(math.log2(_LONGEST / _CELL))
-        self.first_level = halvings + int(math.log2(_FIRST / _CELL))
-        runs = len(tau) + 1
-        slots = 1 << max(4, min(8, (_KEPT // (runs * noise_moves.MOVES)).bit_length()))
-        start, rate, lag = _runs(tuple(all_runs), drive.rate)
+        drive, lengths, colour = self.drive, self.lengths, noise.correlation
+        tau = [each for _, each in self.problem.network.layers[drive.visible].tau_runs]
+        beta, forth = drive.memories.parameter, drive.loop.forth
+        chosen = lengths.levels > 1
         return noise_steps.Rule(
-            start=start, rate=rate, lag=lag, shortest=shortest,
-            cell=2**halvings, table=np.zeros((levels, runs, noise_moves.MOVES)),
-            spread=np.zeros((levels, 2)), apart=beta * apart,
-            scatter=beta * drive.loop.forth.scatter, beta=beta, steep=_STEEP,
+            shortest=lengths.shortest, cell=lengths.cell, spread=np.zeros((lengths.levels, 2)),
+            apart=beta * forth.apart if chosen else 0.0,
+            scatter=beta * forth.scatter if chosen else 0.0, beta=beta, steep=_STEEP,
             foreseen=_FORESEEN, least=_LEAST[drive.narrow.query.dtype],
             speed=1.0 / min(tau),
             inertia=1.0 / (drive.rate * min(tau)) if drive.rate else 0.0,
-            quiet=_quiet(shortest * drive.rate), stirred=_STIRRED,
+            quiet=_quiet(lengths.shortest, colour + 1.0 / drive.rate) if drive.rate else _SHORTEST,
+            stirred=_STIRRED * (1.0 + colour * drive.rate) / (1.0 + colour / min(tau)),
             step_key=noise.keys(np.array([self.problem.t0]), draws.NOISE)[0], edge_key=edge_key,
-            found=np.full(slots, -1), kept=np.zeros((slots, runs, noise_moves.MOVES)),
-            near=np.zeros((3, runs, noise_moves.MOVES)),
-            across=np.zeros((runs, noise_moves.BRIDGE)),
         )  # fmt: skip
 
     def reader(self, problem: Problem, times: Array, columns: Array) -> Reader:
@@ -199,7 +223,7 @@ class FreeRun:
 
     def walk(self, sweeps: int) -> None:
         """So many steps of each cue."""
-        self.size = noise_steps.walk(
+        self.size = self.outermost(
             self.path, self.rule, self.looks, self.memories, self.drive.steps, self.drive.narrow,
             self.running, self.size, sweeps,
         )  # fmt: skip
@@ -207,14 +231,25 @@ class FreeRun:
     def to_end(self, progress: Progress, waiting: int) -> None:
         """All steps, in calls after which Ctrl-C is noticed."""
         require_compiler("the integrator")
-        if not in_memory(noise_steps.walk):
-            with announced("the integrator", noise_steps.walk):
+        if not in_memory(self.outermost):
+            with announced("the integrator", self.outermost):
                 self.walk(0)
         work = 4.0 * self.drive.loop.weights.size * self.problem.batch
         chunk = int(min(max(_CHUNK / work, 1), 20000))
         while self.size:
             self.walk(chunk)
             progress.update(float(self.reached.min()), waiting + self.size)
+        self.hand_on()
+
+    def hand_on(self) -> None:
+        """What a run that begins where this one ended needs to know of it."""
+        path, drive = self.path, self.drive
+        if path.features.lead:
+            colours = {drive.visible: path.features.colour, drive.hidden: path.memories.colour}
+            self.steps.keep_colour(self.problem, colours)
+        ended = self.looks.next == len(self.looks.time)
+        self.steps.bent += float(path.bent[ended].sum())
+        self.steps.jolted += float(path.jolted[ended].sum())
 
     @property
     def reached(self) -> Array:
@@ -236,6 +271,8 @@ class FreeRun:
         looked, looks = self.looks.next, len(self.looks.time)
         part = self.record[:, self.ahead : self.ahead + len(looked)]
         ended = looked == looks
+        parts = self.path.features, self.path.memories
+        states = [units.x[:, units.lead :].reshape(len(looked), -1) for units in parts]
         if ended.all():
             self.ends[:], self.codes[:], self.last = self.problem.t1, TIME_LIMIT, part[looks - 1]
             return
@@ -244,9 +281,35 @@ class FreeRun:
         self.ends[:] = np.where(ended, self.problem.t1, self.reached)
         self.codes[lost] = DIVERGED
         self.codes[ended] = TIME_LIMIT
-        self.last = np.where(ended[:, None], part[looks - 1], self.path.x)
+        self.last = np.where(ended[:, None], part[looks - 1], np.concatenate(states, axis=1))
         for b in np.flatnonzero(~ended):
             part[looked[b] :, b] = self.last[b]
+
+
+class Lengths(NamedTuple):
+    """Steps that a run may take."""
+
+    shortest: float
+    cell: int  # shortest steps from edge to edge
+    levels: int  # a step has 2^level shortest ones
+    first: int  # level of the first step
+
+    @staticmethod
+    def of(problem: Problem, wanted: float) -> Lengths:
+        """Those of softmax memories that are not too steep; one for others, that which is wanted.
+
+        How steep the drive of others may get is known of all of their states alone.
+        """
+        loop = problem.loop
+        assert loop is not None  # see `TwoLayerRun.applies`
+        cell = _CELL * max(tau for _, tau in problem.network.layers[loop.visible].tau_runs)
+        if problem.attention_loop is None or _steepness(problem, loop) > _STEEPEST:
+            steps = math.ceil(cell / wanted * (1.0 - _SAME))
+            return Lengths(cell / steps, steps, 1, 0)
+        halvings = _halvings(problem, loop)
+        longest, first = (int(math.log2(length / _CELL)) for length in (_LONGEST, _FIRST))
+        shortest, levels = cell / 2**halvings, halvings + 1 + longest
+        return Lengths(shortest, 2**halvings, levels, halvings + first)
 
 
 def _steepness(problem: Problem, loop: Loop) -> int:
@@ -254,7 +317,7 @@ def _steepness(problem: Problem, loop: Loop) -> int:
     layers = problem.network.layers
     tau = [each for _, each in layers[loop.visible].tau_runs]
     softmax = layers[loop.hidden].lagrangian
-    assert isinstance(softmax, Softmax)  # see `applies`
+    assert isinstance(softmax, Softmax)  # see `Lengths.of`
     slope = max(softmax.beta * loop.forth.apart / 4.0, 1.0)
     return max(math.ceil(math.log2(_CELL * max(tau) * slope / (_STEEP * min(tau)))), _SHORT)
 
@@ -263,19 +326,26 @@ def _halvings(problem: Problem, loop: Loop) -> int:
     """The same, to the shortest step: that of noise of memories may be shorter."""
     layers, least = problem.network.layers, _steepness(problem, loop)
     hidden, cell = layers[loop.hidden], _CELL * max(tau for _, tau in layers[loop.visible].tau_runs)
-    if hidden.algebraic:
+    if hidden.algebraic or problem.noise is None:
         return least
-    return max(least, min(math.ceil(math.log2(2.0 * cell / hidden.tau_runs[0][1])), _SHORTEST))
+    time = hidden.tau_runs[0][1] + problem.noise.correlation
+    return max(least, min(math.ceil(math.log2(2.0 * cell / time)), _SHORTEST))
 
 
-def _quiet(share: float) -> int:
-    """The longest level of at most half the tau of memories, from the share of a shortest step."""
-    return max(math.floor(math.log2(0.5 / share)), 0) if share else _SHORTEST
+def _quiet(shortest: float, time: float) -> int:
+    """The longest level of at most half the time in which noise of memories changes."""
+    return max(math.floor(math.log2(0.5 * time / shortest)), 0)
 
 
 @lru_cache(maxsize=16)
-def _runs(runs: tuple[tuple[int, float], ...], lag: float) -> tuple[Array, Array, Array]:
-    """Where runs of features begin, their rates and those of their followers, and of memories."""
-    lengths, tau = zip(*runs, strict=True)
+def _runs(
+    runs: tuple[tuple[int, float], ...], correlation: float, lags: tuple[float, ...]
+) -> tuple[Array, Array, Array]:
+    """Where runs of units begin, the rates of their links, and the strength of their noise."""
+    lengths, tau = (np.array(each) for each in zip(*runs, strict=True))
     start = np.concatenate([[0], np.cumsum(lengths)])
-    return start, np.append(1.0 / np.array(tau), lag or 1.0), np.append([lag] * len(tau), 0.0)
+    rates = [1.0 / tau, *(np.full(len(tau), lag) for lag in lags)]
+    if not correlation:
+        return start, np.stack(rates, axis=1), 2.0 / tau
+    rates.insert(0, np.full(len(tau), 1.0 / correlation))
+    return start, np.stack(rates, axis=1), 2.0 * tau / correlation / correlation

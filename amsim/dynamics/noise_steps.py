@@ -1,17 +1,17 @@
-"""Steps of a softmax memory with white noise, compiled: each cue takes lengths of its own.
+"""Steps of memories on Identity features with noise, compiled: each cue takes lengths of its own.
 
 Features v obey  tau dv = (N - v) dt + noise,  and the drive N is their memories' alone. What v does
-while N goes on a straight line is exact, with its noise, and so is what memories see of it (see
-`noise_moves`): the length of a step is limited by the changes of N alone. A step predicts v with N
-and its slope as they were in the last one, evaluates N there, and corrects by the straight line to
-that. A parabola through older values would weigh the last jolt by the ratio of two lengths, the
-second of which depends on that jolt: means would be wrong by its root.
+while N goes on a straight line is exact, with its noise, white or coloured, and so is what memories
+see of it (see `noise_moves`): the length of a step is limited by the changes of N alone. A step
+predicts v with N and its slope as they were in the last one, evaluates N there, and corrects by the
+straight line to that. A parabola through older values would weigh the last jolt by the ratio of two
+lengths, the second of which depends on that jolt: means would be wrong by its root.
 
-How steep N may get within a step is known before: with all but one memory at odds o of being
-attended to, N has the slope beta E o / (1 + o)^2 at most, for memories at a distance whose square
-is E, if o < 1; see `_slope` for others. log o moves by noise of known variance, and as it did in
-the last step. None of this looks ahead: the law of the noise does not depend on the lengths that
-are chosen.
+How steep N may get within a step is known before, where memories share a softmax: with all but one
+memory at odds o of being attended to, N has the slope beta E o / (1 + o)^2 at most, for memories at
+a distance whose square is E, if o < 1; see `_slope` for others. log o moves by noise of known
+variance, and as it did in the last step. None of this looks ahead: the law of the noise does not
+depend on the lengths that are chosen. Other memories have one length.
 
 Noise of memories moves N as fast as their tau, however flat N is: its variance by that is
 2 T s^2 / E at the slope s. Where that is not small beside the noise of features themselves, steps
@@ -24,7 +24,7 @@ are at most half of that tau.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,34 +34,22 @@ from ..compiled.jit import compiled, inner, inner_elementwise, inner_vectorised
 from ..compiled.normal import draw_row
 from ..compiled.streams import mixed
 from ..compiled.vectors import larger
-from .memory_force import softmax_force
+from ..neurons import ENTMAX, SOFTMAX
+from .memory_force import entmax_force, local_force, softmax_force
 from .noise_moves import (
-    DRAW_V,
-    DRAW_Y,
-    DRAW_Y_OF_V,
-    KEEP_V,
-    KEEP_V_OF_Y,
-    KEEP_Y,
-    KEEP_Y_OF_V,
-    MOVES,
-    PULL_V,
-    PULL_V_OF_Y,
-    PULL_Y,
-    PULL_Y_OF_V,
-    V_LEFT,
-    V_RISE,
-    V_WHOLE,
-    VV,
-    VY,
-    Y_LEFT,
-    Y_OF_V,
-    Y_RISE,
-    Y_WHOLE,
-    YY,
+    DRAW,
+    KEEP,
+    LAW,
+    LEFT,
+    PULL,
+    RISE,
+    WHOLE,
     bridge,
+    copy_moves,
+    factor,
     moves,
-    spreads,
-)  # fmt: skip
+    twice,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,22 +63,50 @@ _FAR = 2.0**32
 
 
 @bundle
-class Path(NamedTuple):
-    """Everything that moves, one row per cue.
+class Units(NamedTuple):
+    """The units of a layer, a chain of n links each, one row per cue.
 
-    Of M columns the first D are features v, the next D their followers y if memories have a tau,
-    and the last K, if any, what memories have beside Xi y + b.
+    Links are coloured noise, if there is any; the state; and, of features, what memories with a
+    tau see of them. Of memories the state is what they have beside Xi y + b. A run is some units of
+    one tau.
     """
 
-    x: Floats  # (B, M) state at the beginning of the step
-    jolt: Floats  # (B, M) what noise adds in it
-    first: Floats  # (B, D) drive at its beginning
+    lead: int  # the link that is the state
+    driven: bool  # by memories
+    x: Floats  # (B, n, U) at the beginning of the step
+    new: Floats  # (B, n, U) at its end
+    jolt: Floats  # (B, n, U) what noise adds in it
+    root: Floats  # (B, U) roots of the temperatures
+    noisy: NDArray[np.bool_]  # (B,) whether there are any
+    warmth: Floats  # (B,) the largest temperature
+    first: int  # of the random numbers of a cue
+    numbers: Floats  # (n, U) random ones, times the roots
+    noise: Floats  # (3, n, U) of a cue: up to the last look, and up to the next edge; and room
+    start: Ints  # (R + 1,) units of the runs, and where they end
+    rate: Floats  # (R, n) of the links
+    strength: Floats  # (R,) of the noise
+    table: Floats  # (levels, R, MOVES, n, n) moves of steps
+    kick: Floats  # (levels, R, n, n) roots of their covariances
+    times: Ints  # (S,) durations whose moves are kept,
+    moves: Floats  # (S, R, MOVES, n, n) which are these
+    pairs: Ints  # (S, 2) durations before and behind a look whose bridges are kept,
+    bridges: Floats  # (S, R, BRIDGE, n, n) which are these
+    near: Floats  # (R, MOVES, n, n) moves before a look
+    room: Floats  # (ROOM, n, n)
+    colour: Floats  # (B, U) coloured noise at the last look, (B, 0) for none
+
+
+@bundle
+class Path(NamedTuple):
+    """Everything that moves, one row per cue."""
+
+    features: Units
+    memories: Units  # none of them if they have no tau
+    first: Floats  # (B, D) drive of features at the beginning of the step
     slope: Floats  # (B, D) change of the drive that it goes on with
-    root: Floats  # (B, D + K) roots of the temperatures
+    rise: Floats  # (D,) change of the drive up to a look
     held: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
-    noisy: NDArray[np.bool_]  # (B, 2) whether features have noise, and memories
-    warmth: Floats  # (B, 2) their largest temperature
-    coldest: Floats  # (B,) the least one of features that are free
+    coldest: Floats  # (B,) the least temperature of features that are free
     place: Keys  # (B,) of the cue in the batch of the user
     limit: Floats  # (B,) |x| beyond which a cue has diverged
     taken: Ints  # (B,) steps so far
@@ -99,22 +115,17 @@ class Path(NamedTuple):
     last: Ints  # (B,) likewise of the step before, -1 at first
     logit: Floats  # (B,) log of the odds at its beginning
     fall: Floats  # (B,) how fast they come nearer to 1, per shortest step
-    features: Floats  # (1, D or 2 D) random numbers
-    memories: Floats  # (1, K) likewise
-    noise: Floats  # (2, M) of a cue: up to the last look, and up to the next edge
+    bent: Floats  # (B,) sum of the squares of what bends of the drive have moved features by,
+    jolted: Floats  # (B,) and of their jolts, where all steps have one length
     known: NDArray[np.bool_]  # (1,) whether there are drives
 
 
 @bundle
 class Rule(NamedTuple):
-    """What holds for all steps; a run is some features of one tau, or the last one all memories."""
+    """What holds for all steps."""
 
-    start: Ints  # (R + 1,) columns of the runs of features, and where they end
-    rate: Floats  # (R + 1,) their decay, and that of memories
-    lag: Floats  # (R + 1,) that of their followers, 0 if there are none
     shortest: float  # step
     cell: int  # shortest steps from edge to edge: states there depend on no other look
-    table: Floats  # (levels, R + 1, MOVES)
     spread: Floats  # (levels, 2) variance of log odds by features and by memories
     beta: float
     apart: float  # beta E, see above
@@ -130,10 +141,6 @@ class Rule(NamedTuple):
     )
     step_key: np.uint64  # of the random numbers
     edge_key: np.uint64
-    found: Ints  # (S,) durations whose moves are kept,
-    kept: Floats  # (S, R + 1, MOVES) which are these
-    near: Floats  # (3, R + 1, MOVES) moves up to a look, up to the next edge, and from the start
-    across: Floats  # (R + 1, BRIDGE) for the noise of a look
 
 
 @bundle
@@ -142,157 +149,12 @@ class Looks(NamedTuple):
 
     time: Floats  # (T,)
     keys: Keys  # (T,) of the random numbers
-    states: Floats  # (T, all cues, M)
+    states: Floats  # (T, all cues, M) links from the state on, of features and then of memories
     ahead: int  # cues before these
     next: Ints  # (B,) look that comes next for a cue
 
 
-# Loops over columns count in unsigned integers, see `adams`.
-
-
-@inner
-def _draw_numbers(path, key, b):
-    """Random numbers for a cue."""
-    own = mixed(key, path.place[b])
-    if path.noisy[b, 0]:
-        draw_row(own, 0, path.features, 0)
-    if path.noisy[b, 1]:
-        draw_row(own, path.features.shape[1], path.memories, 0)
-
-
-@inner_elementwise
-def _kick(root, numbers, kick, jolt):
-    for j in range(np.uint64(len(jolt))):
-        jolt[j] = root[j] * (kick * numbers[j])
-
-
-@inner_elementwise
-def _kick_followers(root, numbers, others, tied, own, jolt):
-    for j in range(np.uint64(len(jolt))):
-        jolt[j] = root[j] * (tied * numbers[j] + own * others[j])
-
-
-@inner
-def _draw(path, rule, b):
-    """path.jolt of a cue."""
-    units, width = path.first.shape[1], path.features.shape[1]
-    root, jolt, numbers = path.root[b], path.jolt[b], path.features[0]
-    table, level, last = rule.table, path.level[b], len(rule.rate) - 1
-    for run in range(last):
-        a, z = rule.start[run], rule.start[run + 1]
-        m = table[level, run]
-        kick, tied, own = spreads(m[VV], m[VY], m[YY])
-        _kick(root[a:z], numbers[a:z], kick, jolt[a:z])
-        if width > units:
-            others, follow = numbers[units + a : units + z], jolt[units + a : units + z]
-            _kick_followers(root[a:z], numbers[a:z], others, tied, own, follow)
-    _kick(root[units:], path.memories[0], math.sqrt(table[level, last, VV]), jolt[width:])
-
-
-@inner_elementwise
-def _go(m, x, first, slope, jolt, new):
-    """Where features go by the drives so far."""
-    left, whole, rise = m[V_LEFT], m[V_WHOLE], m[V_RISE]
-    for j in range(np.uint64(len(new))):
-        new[j] = left * x[j] + whole * first[j] + rise * slope[j] + jolt[j]
-
-
-@inner_elementwise
-def _follow(m, x, units, first, slope, jolt, new):
-    """Where followers go.
-
-    Parameters
-    ----------
-    m : float64 (MOVES,)
-    x, units : float64 (n,)
-        Followers, and what they follow.
-    first, slope : float64 (n,)
-        Of the drive of these.
-    jolt, new : float64 (n,)
-    """
-    left, passed, whole, rise = m[Y_LEFT], m[Y_OF_V], m[Y_WHOLE], m[Y_RISE]
-    for j in range(np.uint64(len(new))):
-        moved = left * x[j] + passed * units[j] + jolt[j]
-        new[j] = moved + whole * first[j] + rise * slope[j]
-
-
-@inner_elementwise
-def _fade(left, x, jolt, new):
-    """Where goes what memories have beside."""
-    for k in range(np.uint64(len(new))):
-        new[k] = left * x[k] + jolt[k]
-
-
-@inner_elementwise
-def _keep(held, x, new):
-    """Clamped features stay."""
-    for j in range(np.uint64(len(held))):
-        new[j] = x[j] if held[j] else new[j]
-
-
-@inner
-def _predict(path, rule, b, new, rest):
-    """Where a cue goes by the drives so far: new features and followers, and memories beside."""
-    units, width = path.first.shape[1], path.features.shape[1]
-    x, first, slope, jolt = path.x[b], path.first[b], path.slope[b], path.jolt[b]
-    for run in range(len(rule.rate) - 1):
-        a, z, m = rule.start[run], rule.start[run + 1], rule.table[path.level[b], run]
-        _go(m, x[a:z], first[a:z], slope[a:z], jolt[a:z], new[b, a:z])
-        if width > units:
-            i, k = units + a, units + z
-            _follow(m, x[i:k], x[a:z], first[a:z], slope[a:z], jolt[i:k], new[b, i:k])
-    left = rule.table[path.level[b], len(rule.rate) - 1, V_LEFT]
-    _fade(left, x[width:], jolt[width:], rest[b])
-    _keep(path.held[b], x, new[b])
-
-
-@inner_elementwise
-def _bend(gain, first, slope, second, new):
-    """Let new states follow the bend of the drive."""
-    for j in range(np.uint64(len(new))):
-        new[j] += gain * (second[j] - first[j] - slope[j])
-
-
-@inner_vectorised
-def _largest(x):
-    """The largest |x|, and a sum that a NaN does not leave finite."""
-    largest, total = 0.0, 0.0
-    for j in range(np.uint64(len(x))):
-        largest = larger(largest, abs(x[j]))
-        total += abs(x[j])
-    return largest, total
-
-
-@inner
-def _correct(path, rule, b, second, new):
-    """Let the new state follow all drives; whether it has not diverged.
-
-    Parameters
-    ----------
-    path, rule : Path, Rule
-    b : int
-    second, new : float64 (B, D), float64 (B, D or 2 D)
-        Drives and states at the end of the step.
-    """
-    units, width = path.first.shape[1], path.features.shape[1]
-    first, slope = path.first[b], path.slope[b]
-    for run in range(len(rule.rate) - 1):
-        a, z, m = rule.start[run], rule.start[run + 1], rule.table[path.level[b], run]
-        _bend(m[V_RISE], first[a:z], slope[a:z], second[b, a:z], new[b, a:z])
-        if width > units:
-            to = new[b, units + a : units + z]
-            _bend(m[Y_RISE], first[a:z], slope[a:z], second[b, a:z], to)
-    _keep(path.held[b], path.x[b], new[b])
-    largest, total = _largest(new[b])
-    return largest < path.limit[b] and math.isfinite(total)
-
-
-@inner_elementwise
-def _turn(first, slope, second):
-    """Begin the next step: its slope is the change of the drive in the last one."""
-    for j in range(np.uint64(len(first))):
-        slope[j] = second[j] - first[j]
-        first[j] = second[j]
+# Loops over units count in unsigned integers, see `adams`.
 
 
 @inner_elementwise
@@ -313,12 +175,313 @@ def _clear(values):
         values[j] = 0.0
 
 
+@inner_elementwise
+def _bend(start, moved, lead, first, slope, second, new):
+    """Let new links follow the bend of the drive.
+
+    Parameters
+    ----------
+    start : int64 (R + 1,)
+    moved : float64 (R, MOVES, n, n)
+    lead : int
+    first, slope, second : float64 (D,)
+        The drive and its change that were foreseen; the drive at the end.
+    new : float64 (n, U)
+    """
+    for run in range(len(moved)):
+        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
+        for i in range(lead, len(new)):
+            gain = moved[run, RISE, i, lead]
+            for j in range(a, z):
+                new[i, j] += gain * (second[j] - first[j] - slope[j])
+
+
+@inner_elementwise
+def _change(first, second, factor, out):
+    """out = factor (second - first)."""
+    for j in range(np.uint64(len(out))):
+        out[j] = factor * (second[j] - first[j])
+
+
+@inner_elementwise
+def _keep(held, x, new):
+    """Clamped features stay."""
+    for j in range(np.uint64(len(held))):
+        new[j] = x[j] if held[j] else new[j]
+
+
+@inner_vectorised
+def _largest(x):
+    """The largest |x|, and a sum that a NaN does not leave finite."""
+    largest, total = 0.0, 0.0
+    for j in range(np.uint64(len(x))):
+        largest = larger(largest, abs(x[j]))
+        total += abs(x[j])
+    return largest, total
+
+
+@inner_vectorised
+def _squares(first, slope, second, jolt):
+    """Of the driven features with noise: sums of squares of what the drive bends, and of jolts."""
+    bent, jolted = 0.0, 0.0
+    for j in range(np.uint64(len(jolt))):
+        counts = jolt[j] != 0.0 and first[j] != 0.0
+        rest = second[j] - first[j] - slope[j]
+        bent += rest * rest if counts else 0.0
+        jolted += jolt[j] * jolt[j] if counts else 0.0
+    return bent, jolted
+
+
+# Chains of links, of features and memories alike: values are (n, U), matrices (n, n) by run.
+
+
+@inner_elementwise
+def _copy_links(values, out):
+    for i in range(len(out)):
+        for j in range(np.uint64(out.shape[1])):
+            out[i, j] = values[i, j]
+
+
+@inner_elementwise
+def _clear_links(out):
+    for i in range(len(out)):
+        for j in range(np.uint64(out.shape[1])):
+            out[i, j] = 0.0
+
+
+@inner_elementwise
+def _multiply_links(factors, out):
+    for i in range(len(out)):
+        for j in range(np.uint64(out.shape[1])):
+            out[i, j] *= factors[j]
+
+
+@inner_elementwise
+def _kick(start, roots, numbers, jolt):
+    """What noise adds in a step, from independent numbers."""
+    for run in range(len(roots)):
+        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
+        for i in range(len(jolt)):
+            for k in range(i + 1):
+                root = roots[run, i, k]
+                for j in range(a, z):
+                    before = jolt[i, j] if k > 0 else 0.0
+                    jolt[i, j] = before + root * numbers[k, j]
+
+
+@inner_elementwise
+def _between(start, bridges, low, end, numbers, out):
+    """Noise at a look, given it at the last one and at an end, from independent numbers."""
+    for run in range(len(bridges)):
+        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
+        for i in range(len(out)):
+            for k in range(len(out)):
+                keep, pull = bridges[run, KEEP, i, k], bridges[run, PULL, i, k]
+                draw = bridges[run, DRAW, i, k]
+                for j in range(a, z):
+                    before = out[i, j] if k > 0 else 0.0
+                    given = keep * low[k, j] + pull * end[k, j]
+                    out[i, j] = before + given + draw * numbers[k, j]
+
+
+@inner_elementwise
+def _go(start, moved, x, noise, out):
+    """out: where links go by themselves, and what noise has added."""
+    for run in range(len(moved)):
+        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
+        for i in range(len(out)):
+            for k in range(i + 1):
+                left = moved[run, LEFT, i, k]
+                for j in range(a, z):
+                    before = out[i, j] if k > 0 else noise[i, j]
+                    out[i, j] = before + left * x[k, j]
+
+
+@inner_elementwise
+def _drive(start, moved, lead, first, slope, out):
+    """Add what a drive does to links, with its change in that time."""
+    for run in range(len(moved)):
+        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
+        for i in range(lead, len(out)):
+            whole, rise = moved[run, WHOLE, i, lead], moved[run, RISE, i, lead]
+            for j in range(a, z):
+                out[i, j] += whole * first[j] + rise * slope[j]
+
+
 @inner
-def _arrive(path, b, second, new, rest):
-    """Let a cue be at the end of its step."""
-    _turn(path.first[b], path.slope[b], second[b])
-    _copy(new[b], path.x[b])
-    _copy(rest[b], path.x[b, new.shape[1] :])
+def _draw_numbers(units, own, b):
+    """Random numbers for a cue, from a stream of its own."""
+    for i in range(len(units.numbers)):
+        draw_row(own, units.first + i * units.numbers.shape[1], units.numbers, i)
+    _multiply_links(units.root[b], units.numbers)
+
+
+@inner
+def _move(units, b, moved, noise, first, slope, out):
+    """out: where a cue goes.
+
+    Parameters
+    ----------
+    units : Units
+    b : int
+    moved : float64 (R, MOVES, n, n)
+        Moves of the time.
+    noise : float64 (n, U)
+        What it adds.
+    first, slope : float64 (D,)
+        Drive of features, and its change in that time.
+    out : float64 (n, U)
+    """
+    _go(units.start, moved, units.x[b], noise, out)
+    if units.driven:
+        _drive(units.start, moved, units.lead, first, slope, out)
+
+
+@inner
+def _step(units, own, b, level, first, slope):
+    """units.new of a cue by the noise, and by the drives so far."""
+    jolt = units.jolt[b]
+    if units.noisy[b]:
+        _draw_numbers(units, own, b)
+        _kick(units.start, units.kick[level], units.numbers, jolt)
+    _move(units, b, units.table[level], jolt, first, slope, units.new[b])
+
+
+@inner
+def _slot(one, other, kept):
+    """Where what belongs to two numbers is kept."""
+    return np.int64(mixed(np.uint64(one), np.uint64(other)) % np.uint64(kept))
+
+
+@inner
+def _moves_of(units, shortest, ticks):
+    """Where the moves for a duration are kept: looks are often evenly spaced."""
+    slot = _slot(ticks, 1, len(units.times))
+    if units.times[slot] != ticks:
+        units.times[slot] = ticks
+        time = shortest * ticks / (1 << _FINE)
+        for run in range(len(units.rate)):
+            moves(units.rate[run], units.strength[run], time, units.room, units.moves[slot, run])
+    return slot
+
+
+@inner
+def _bridges_of(units, shortest, before, behind):
+    """Where the bridges for these ticks, since one moment and to another, are kept."""
+    slot = _slot(before, behind, len(units.times))
+    if units.pairs[slot, 0] != before or units.pairs[slot, 1] != behind:
+        units.pairs[slot, 0], units.pairs[slot, 1] = before, behind
+        ahead = units.moves[_moves_of(units, shortest, before)]
+        for run in range(len(units.rate)):
+            copy_moves(ahead[run], units.near[run])
+        after = units.moves[_moves_of(units, shortest, behind)]
+        for run in range(len(units.rate)):
+            bridge(units.near[run], after[run], units.room, units.bridges[slot, run])
+    return slot
+
+
+@inner
+def _cross(units, shortest, own, b, before, behind, end, to):
+    """units.noise[to] of a cue between the last look and an end.
+
+    Parameters
+    ----------
+    units : Units
+    shortest : float
+    own : uint64
+        Stream of the random numbers.
+    b : int
+    before, behind : int
+        Ticks since that look, and to that end.
+    end : float64 (n, U)
+        What noise has added at the end.
+    to : int
+    """
+    if not units.noisy[b]:
+        _clear_links(units.noise[to])
+        return
+    _draw_numbers(units, own, b)
+    low, out = units.noise[0], units.noise[2]
+    found = units.bridges[_bridges_of(units, shortest, before, behind)]
+    _between(units.start, found, low, end, units.numbers, out)
+    _copy_links(out, units.noise[to])
+
+
+@inner
+def _record_links(units, b, values, out, place):
+    """Record links of a cue at a look; the place behind them."""
+    if units.lead > 0:
+        _copy(values[0], units.colour[b])
+    return _write(units, values, out, place)
+
+
+@inner
+def _write(units, values, out, place):
+    """Copy links from the state on; the place behind them."""
+    size = values.shape[1]
+    for i in range(units.lead, len(values)):
+        _copy(values[i], out[place : place + size])
+        place += size
+    return place
+
+
+# Steps of a cue.
+
+
+@inner
+def _propose(path, rule, b):
+    """Where a cue goes by the drives so far."""
+    own = mixed(mixed(rule.step_key, np.uint64(path.begin[b])), path.place[b])
+    first, slope, level, lead = path.first[b], path.slope[b], path.level[b], path.features.lead
+    _step(path.features, own, b, level, first, slope)
+    _step(path.memories, own, b, level, first, slope)
+    _keep(path.held[b], path.features.x[b, lead], path.features.new[b, lead])
+
+
+@inner
+def _show(path, b, new, rest):
+    """Put new states where the compiled drive reads them."""
+    _write(path.features, path.features.new[b], new[b], 0)
+    _write(path.memories, path.memories.new[b], rest[b], 0)
+
+
+@inner
+def _measure(path, b, second):
+    """How much the drive has bent within a step, beside the jolts.
+
+    The parabola through all drives would move features by a sixth of what the bend does.
+    """
+    features, level = path.features, path.level[b]
+    for run in range(len(features.rate)):
+        a, z = features.start[run], features.start[run + 1]
+        gain = features.table[level, run, RISE, features.lead, features.lead] / 6.0
+        jolt = features.jolt[b, features.lead, a:z]
+        bent, jolted = _squares(path.first[b, a:z], path.slope[b, a:z], second[b, a:z], jolt)
+        path.bent[b] += gain * gain * bent
+        path.jolted[b] += jolted
+
+
+@inner
+def _correct(path, b, second):
+    """Let new states follow all drives; whether the cue has not diverged."""
+    features, first, slope = path.features, path.first[b], path.slope[b]
+    new, lead, moved = features.new[b], features.lead, features.table[path.level[b]]
+    _bend(features.start, moved, lead, first, slope, second[b], new)
+    _keep(path.held[b], features.x[b, lead], new[lead])
+    for i in range(lead, len(new)):
+        largest, total = _largest(new[i])
+        if not (largest < path.limit[b] and math.isfinite(total)):
+            return False
+    return True
+
+
+@inner
+def _arrive(path, b, second):
+    """Let a cue be at the end of its step; the next slope is the change of the drive in it."""
+    _change(path.first[b], second[b], 1.0, path.slope[b])
+    _copy(second[b], path.first[b])
+    _copy_links(path.features.new[b], path.features.x[b])
+    _copy_links(path.memories.new[b], path.memories.x[b])
 
 
 # Lengths of steps.
@@ -361,18 +524,17 @@ def _growth(rule, slope):
 @inner
 def _choose(path, rule, b):
     """The length of the next step: at most twice that of the last one."""
-    most = min(path.level[b] + 1, len(rule.table) - 1)
-    level = 0
+    most = min(path.level[b] + 1, len(rule.spread) - 1)
+    warmth, stirring, level = path.features.warmth[b], path.memories.warmth[b], 0
     while level < most:
         longer = level + 1
-        variance = path.warmth[b, 0] * rule.spread[longer, 0]
-        variance += path.warmth[b, 1] * rule.spread[longer, 1]
+        variance = warmth * rule.spread[longer, 0] + stirring * rule.spread[longer, 1]
         move = rule.foreseen * math.sqrt(variance) + path.fall[b] * 2.0**longer
         slope = _slope(rule, path.logit[b], move)
         length = rule.speed * rule.shortest * 2.0**longer
         if _growth(rule, slope) * length * (1.0 + 2.0 * length) > rule.steep:
             break
-        stirs = 2.0 * path.warmth[b, 1] * rule.beta * slope**2
+        stirs = 2.0 * stirring * rule.beta * slope**2
         if longer > rule.quiet and stirs > rule.stirred * path.coldest[b] * rule.apart:
             break
         level = longer
@@ -396,133 +558,28 @@ def _go_on(path, rule, b, total):
 
 
 @inner
-def _moves_of(rule, ticks, row):
-    """rule.near[row]: the moves of a duration, which are kept: looks are often evenly spaced."""
-    slot = np.int64(mixed(np.uint64(ticks), np.uint64(1)) % np.uint64(len(rule.found)))
-    if rule.found[slot] != ticks:
-        rule.found[slot] = ticks
-        for run in range(len(rule.rate)):
-            time = rule.shortest * ticks / (1 << _FINE)
-            moves(rule.rate[run], rule.lag[run], time, rule.kept[slot, run])
-    for run in range(len(rule.rate)):
-        for i in range(MOVES):
-            rule.near[row, run, i] = rule.kept[slot, run, i]
-
-
-@inner_elementwise
-def _between(c, low, end, root, numbers, out):
-    """Noise of units without followers at a look, given it at the last one and at an end."""
-    keep, pull, draw = c[KEEP_V], c[PULL_V], c[DRAW_V]
-    for j in range(np.uint64(len(out))):
-        out[j] = keep * low[j] + pull * end[j] + root[j] * (draw * numbers[j])
-
-
-@inner_elementwise
-def _between_both(c, units, run, low, end, root, numbers, out):
-    """Likewise that of units and followers.
-
-    Parameters
-    ----------
-    c : float64 (BRIDGE,)
-    units : int
-        Columns from a unit to its follower.
-    run : (int, int)
-        Which units.
-    low, end : float64 (M,)
-        Noise at the last look, and at the end.
-    root, numbers : float64 (D + K,), float64 (2 D,)
-    out : float64 (M,)
-    """
-    keep, keep_y, pull, pull_y = c[KEEP_V], c[KEEP_V_OF_Y], c[PULL_V], c[PULL_V_OF_Y]
-    keep_v, keep_own, pull_v, pull_own = c[KEEP_Y_OF_V], c[KEEP_Y], c[PULL_Y_OF_V], c[PULL_Y]
-    draw, draw_v, draw_y = c[DRAW_V], c[DRAW_Y_OF_V], c[DRAW_Y]
-    ahead = np.uint64(units)
-    for j in range(np.uint64(run[0]), np.uint64(run[1])):
-        i = ahead + j
-        one, other = root[j] * numbers[j], root[j] * numbers[i]
-        known = keep * low[j] + keep_y * low[i] + pull * end[j] + pull_y * end[i]
-        follows = keep_v * low[j] + keep_own * low[i] + pull_v * end[j] + pull_own * end[i]
-        out[j] = known + draw * one
-        out[i] = follows + draw_v * one + draw_y * other
-
-
-@inner
-def _cross(path, rule, b, end, out):
-    """out: the noise at a look, from path.noise[0], that at the last one, and that at an end."""
-    units, width, last = path.first.shape[1], path.features.shape[1], len(rule.rate) - 1
-    low, root, numbers = path.noise[0], path.root[b], path.features[0]
-    for run in range(last):
-        a, z, c = rule.start[run], rule.start[run + 1], rule.across[run]
-        if width > units:
-            _between_both(c, units, (a, z), low, end, root, numbers, out)
-        else:
-            _between(c, low[a:z], end[a:z], root[a:z], numbers[a:z], out[a:z])
-    own, c = path.memories[0], rule.across[last]
-    _between(c, low[width:], end[width:], root[units:], own, out[width:])
-
-
-@inner_elementwise
-def _state(m, places, x, first, second, out):
-    """out += left x + one first + other second, of features or followers; factors by places of m.
+def _record(path, rule, looks, b, second, ticks):
+    """Record the next look of a cue, so many ticks after the beginning of its step.
 
     Within the step the drive goes from the first to the second on a straight line.
     """
-    left, one, other = m[places[0]], m[places[1]], m[places[2]]
-    for j in range(np.uint64(len(out))):
-        out[j] = out[j] + left * x[j] + one * first[j] + other * second[j]
+    features, memories, first, rise = path.features, path.memories, path.first[b], path.rise
+    _change(first, second[b], ticks / (1 << (path.level[b] + _FINE)), rise)
+    out, place = looks.states[looks.next[b], looks.ahead + b], 0
+    for units in (features, memories):
+        moved, states = units.moves[_moves_of(units, rule.shortest, ticks)], units.noise[2]
+        _move(units, b, moved, units.noise[0], first, rise, states)
+        place = _record_links(units, b, states, out, place)
+    _keep(path.held[b], features.x[b, features.lead], out)
 
 
 @inner
-def _record(path, rule, looks, b, second, ago):
-    """Record the next look of a cue, a share `ago` of its step later, with path.noise[0].
-
-    rule.near[2] has the moves up to there.
-    """
-    units, width, last = path.first.shape[1], path.features.shape[1], len(rule.rate) - 1
-    x, first, drive = path.x[b], path.first[b], second[b]
-    out = looks.states[looks.next[b], looks.ahead + b]
-    _copy(path.noise[0], out)
-    for run in range(last):
-        a, z, m = rule.start[run], rule.start[run + 1], rule.near[2, run]
-        _share(m, V_WHOLE, V_RISE, ago)
-        _state(m, (V_LEFT, V_WHOLE, V_RISE), x[a:z], first[a:z], drive[a:z], out[a:z])
-        if width > units:
-            i, k = units + a, units + z
-            _share(m, Y_WHOLE, Y_RISE, ago)
-            _state(m, (Y_LEFT, Y_WHOLE, Y_RISE), x[i:k], first[a:z], drive[a:z], out[i:k])
-            _add(x[a:z], m[Y_OF_V], out[i:k])
-    _add(x[width:], rule.near[2, last, V_LEFT], out[width:])
-    _keep(path.held[b], x, out)
-
-
-@inner
-def _share(m, whole, rise, ago):
-    """Let these places of m have the shares of both drives, where the second is met later."""
-    m[rise] *= ago
-    m[whole] -= m[rise]
-
-
-@inner_elementwise
-def _add(values, factor, out):
-    for j in range(np.uint64(len(values))):
-        out[j] += factor * values[j]
-
-
-@inner
-def _hold(path, looks, b, new, rest):
+def _hold(path, looks, b):
     """Record the end of a step at the next look of a cue."""
     out = looks.states[looks.next[b], looks.ahead + b]
-    _copy(new[b], out)
-    _copy(rest[b], out[new.shape[1] :])
-
-
-@inner
-def _across(rule, before, behind):
-    """rule.across: between two moments, from ticks since the first and to the second."""
-    _moves_of(rule, before, 0)
-    _moves_of(rule, behind, 1)
-    for run in range(len(rule.rate)):
-        bridge(rule.near[0, run], rule.near[1, run], rule.across[run])
+    place = _record_links(path.features, b, path.features.new[b], out, 0)
+    _record_links(path.memories, b, path.memories.new[b], out, place)
+    looks.next[b] += 1
 
 
 @inner
@@ -533,23 +590,14 @@ def _ticks(rule, looks, n, begin):
 
 
 @inner
-def _look(path, rule, looks, b, second, new, rest):
+def _look(path, rule, looks, b, second):
     """Record what lies in the last step of a cue, and draw the noise there.
 
     States at edges, multiples of a cell, are drawn before those between them: so that these change
     nothing there, a look between edges is given the noise at both.
-
-    Parameters
-    ----------
-    path, rule, looks : Path, Rule, Looks
-    b : int
-    second : float64 (B, D)
-        Drives at the ends of steps.
-    new, rest : float64 (B, D or 2 D), float64 (B, K)
-        States there.
     """
     begin, length = path.begin[b], 1 << (path.level[b] + _FINE)
-    noise, jolt = path.noise, path.jolt[b]
+    shortest, place = rule.shortest, path.place[b]
     known, until = 0, 0  # ticks to the last noise found, and to the next edge or end
     edge = (begin // rule.cell + 1) * rule.cell
     while looks.next[b] < len(looks.time):
@@ -558,30 +606,31 @@ def _look(path, rule, looks, b, second, new, rest):
         if look > length + _SAME:
             break
         if look >= length - _SAME:
-            _hold(path, looks, b, new, rest)
-            looks.next[b] += 1
+            _hold(path, looks, b)
             continue
         while until == 0 or until < look - _SAME:
-            _copy(noise[1], noise[0]) if until > 0 else _clear(noise[0])
-            known = until
-            until = min((edge - begin) << _FINE, length)
-            if until == length:
-                _copy(jolt, noise[1])
-            else:
-                _across(rule, until - known, length - until)
-                _draw_numbers(path, mixed(rule.edge_key, np.uint64(edge)), b)
-                _cross(path, rule, b, jolt, noise[1])
+            known, until = until, min((edge - begin) << _FINE, length)
+            own = mixed(mixed(rule.edge_key, np.uint64(edge)), place)
+            for units in (path.features, path.memories):
+                if known > 0:
+                    _copy_links(units.noise[1], units.noise[0])
+                else:
+                    _clear_links(units.noise[0])
+                if until == length:
+                    _copy_links(units.jolt[b], units.noise[1])
+                else:
+                    end = units.jolt[b]
+                    _cross(units, shortest, own, b, until - known, length - until, end, 1)
             edge += rule.cell
-        if look >= until - _SAME:
-            _copy(noise[1], noise[0])
-            look = until
-        else:
-            _across(rule, look - known, until - look)
-            _draw_numbers(path, looks.keys[n], b)
-            _cross(path, rule, b, noise[1], noise[0])
-        known = look
-        _moves_of(rule, look, 2)
-        _record(path, rule, looks, b, second, look / length)
+        own = mixed(looks.keys[n], place)
+        for units in (path.features, path.memories):
+            if look >= until - _SAME:
+                _copy_links(units.noise[1], units.noise[0])
+            else:
+                end = units.noise[1]
+                _cross(units, shortest, own, b, look - known, until - look, end, 0)
+        known = until if look >= until - _SAME else look
+        _record(path, rule, looks, b, second, known)
         looks.next[b] += 1
 
 
@@ -589,53 +638,99 @@ def _look(path, rule, looks, b, second, new, rest):
 
 
 @inner
-def _fill(rule):
-    """Moves of all lengths, and how far log odds get in them."""
-    last = len(rule.rate) - 1
-    for level in range(len(rule.table)):
-        most = 0.0
-        for run in range(last + 1):
-            m = rule.table[level, run]
-            moves(rule.rate[run], rule.lag[run], rule.shortest * 2.0**level, m)
-            if run < last:
-                most = max(most, m[YY] if rule.lag[run] > 0.0 else m[VV])
-        rule.spread[level, 0] = rule.beta * rule.apart * most
-        rule.spread[level, 1] = 2.0 * rule.beta**2 * rule.table[level, last, VV]
+def _fill(units, shortest):
+    """Moves of steps of all lengths, each from those of its half."""
+    for run in range(len(units.rate)):
+        moved, kick = units.table[:, run], units.kick[:, run]
+        moves(units.rate[run], units.strength[run], shortest, units.room, moved[0])
+        for level in range(len(moved)):
+            if level > 0:
+                copy_moves(moved[level - 1], moved[level])
+                twice(units.room, moved[level])
+            factor(moved[level, LAW], kick[level])
 
 
 @inner
-def _begin(path, rule, looks, memories, steps, work, cues):
-    """Evaluate the first drives.
+def _stirred(units, level):
+    """Variance that noise of temperature 1 adds in a step to what memories see of these units."""
+    most, last = 0.0, units.rate.shape[1] - 1
+    for run in range(len(units.rate)):
+        m, rate = units.table[level, run], units.rate[run, 0]
+        variance = m[LAW, last, last]
+        if units.lead > 0:  # and that of the colour at the beginning, of its stationary law
+            variance += m[LEFT, last, 0] ** 2 * units.strength[run] / (2.0 * rate)
+        most = max(most, variance)
+    return most
 
-    Parameters
-    ----------
-    path, rule, looks : Path, Rule, Looks
-    memories, steps, work : Memories, Steps, Work
-        Of the compiled drive.
-    cues : int64 (B,)
-    """
-    _fill(rule)
-    size = len(cues)
-    for b in range(size):
-        _copy(path.x[b, : steps.new.shape[1]], steps.new[b])
-        _copy(path.x[b, steps.new.shape[1] :], memories.offset[b])
-    softmax_force(memories, steps, cues, size, work)
-    for b in range(size):
-        _arrive(path, b, work.drive, steps.new, memories.offset)
-        _clear(path.slope[b])
-        while looks.next[b] < len(looks.time):
-            if _ticks(rule, looks, looks.next[b], 0) > _SAME:
-                break
-            _hold(path, looks, b, steps.new, memories.offset)
-            looks.next[b] += 1
-        path.logit[b] = _logit(work.total[b], rule.least)
-        _choose(path, rule, b)
+
+@inner
+def _prepare(path, rule):
+    """Moves of all lengths, and how far log odds get in them."""
+    _fill(path.features, rule.shortest)
+    _fill(path.memories, rule.shortest)
+    for level in range(len(rule.spread)):
+        rule.spread[level, 0] = rule.beta * rule.apart * _stirred(path.features, level)
+        rule.spread[level, 1] = 2.0 * rule.beta**2 * _stirred(path.memories, level)
+
+
+@inner
+def _ask(path, rule, memories, steps, cues, size):
+    """Propose the end of a step of each cue; at first, where it begins."""
+    known = path.known[0]
+    if not known:
+        _prepare(path, rule)
+    for place in range(size):
+        b = cues[place]
+        if known:
+            _propose(path, rule, b)
+        else:
+            _copy_links(path.features.x[b], path.features.new[b])
+            _copy_links(path.memories.x[b], path.memories.new[b])
+        _show(path, b, steps.new, memories.offset)
+
+
+@inner
+def _start(path, rule, looks, b, second, total):
+    """Take in the first drive of a cue."""
+    _arrive(path, b, second)
+    _clear(path.slope[b])
+    while looks.next[b] < len(looks.time):
+        if _ticks(rule, looks, looks.next[b], 0) > _SAME:
+            break
+        _hold(path, looks, b)
+    path.logit[b] = _logit(total, rule.least)
+    _choose(path, rule, b)
+
+
+@inner
+def _settle(path, rule, looks, work, cues, size):
+    """End a step by its drives; how many cues go on, which come first in `cues`."""
+    second, left = work.drive, 0
+    for place in range(size):
+        b = cues[place]
+        if not path.known[0]:
+            _start(path, rule, looks, b, second, work.total[place])
+        else:
+            if not _correct(path, b, second):
+                continue
+            if len(rule.spread) == 1 and path.last[b] >= 0:
+                _measure(path, b, second)
+            _look(path, rule, looks, b, second)
+            _arrive(path, b, second)
+            _go_on(path, rule, b, work.total[place])
+        if looks.next[b] < len(looks.time):
+            cues[left] = b
+            left += 1
     path.known[0] = True
+    return left
+
+
+# One loop for every kind of memory units, so that none compiles the code of the others.
 
 
 @compiled
-def walk(path, rule, looks, memories, steps, work, cues, size, sweeps):
-    """Steps of all cues; how many go on, which come first in `cues`.
+def softmax_walk(path, rule, looks, memories, steps, work, cues, size, sweeps):
+    """Steps of all cues, for memory units that share a softmax; how many cues go on.
 
     Parameters
     ----------
@@ -647,27 +742,61 @@ def walk(path, rule, looks, memories, steps, work, cues, size, sweeps):
     sweeps : int
         The most steps of each.
     """
-    if not path.known[0] and sweeps > 0:
-        _begin(path, rule, looks, memories, steps, work, cues)
-    for _ in range(sweeps):
-        for place in range(size):
-            b = cues[place]
-            _draw_numbers(path, mixed(rule.step_key, np.uint64(path.begin[b])), b)
-            _draw(path, rule, b)
-            _predict(path, rule, b, steps.new, memories.offset)
+    for _ in range(sweeps if size > 0 else 0):
+        _ask(path, rule, memories, steps, cues, size)
         softmax_force(memories, steps, cues, size, work)
-        left = 0
-        for place in range(size):
-            b = cues[place]
-            if not _correct(path, rule, b, work.drive, steps.new):
-                continue
-            _look(path, rule, looks, b, work.drive, steps.new, memories.offset)
-            _arrive(path, b, work.drive, steps.new, memories.offset)
-            _go_on(path, rule, b, work.total[place])
-            if looks.next[b] < len(looks.time):
-                cues[left] = b
-                left += 1
-        size = left
+        size = _settle(path, rule, looks, work, cues, size)
         if size == 0:
             break
     return size
+
+
+@compiled
+def entmax_walk(path, rule, looks, memories, steps, work, cues, size, sweeps):
+    """Steps of all cues, for memory units that share a threshold; how many cues go on.
+
+    Parameters
+    ----------
+    path, rule, looks : Path, Rule, Looks
+    memories, steps, work : Memories, Steps, Work
+        Of the compiled drive, which reads `steps.new` and `memories.offset`.
+    cues, size : int64 (B,), int
+        The first `size` of these run.
+    sweeps : int
+        The most steps of each.
+    """
+    for _ in range(sweeps if size > 0 else 0):
+        _ask(path, rule, memories, steps, cues, size)
+        entmax_force(memories, steps, cues, size, work)
+        size = _settle(path, rule, looks, work, cues, size)
+        if size == 0:
+            break
+    return size
+
+
+@compiled
+def local_walk(path, rule, looks, memories, steps, work, cues, size, sweeps):
+    """Steps of all cues, for memory units with an output of their own each; how many go on.
+
+    Parameters
+    ----------
+    path, rule, looks : Path, Rule, Looks
+    memories, steps, work : Memories, Steps, Work
+        Of the compiled drive, which reads `steps.new` and `memories.offset`.
+    cues, size : int64 (B,), int
+        The first `size` of these run.
+    sweeps : int
+        The most steps of each.
+    """
+    for _ in range(sweeps if size > 0 else 0):
+        _ask(path, rule, memories, steps, cues, size)
+        local_force(memories, steps, cues, size, work)
+        size = _settle(path, rule, looks, work, cues, size)
+        if size == 0:
+            break
+    return size
+
+
+def walk_of(kind: int) -> Any:
+    """The compiled loop for memory units of a kind."""
+    return {SOFTMAX: softmax_walk, ENTMAX: entmax_walk}.get(kind, local_walk)
