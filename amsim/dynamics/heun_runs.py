@@ -16,7 +16,7 @@ from ..progress import Progress
 from ..synapses import Array
 from . import heun_steps
 from .heun_coefficients import SAME, Rates, Stretch, colours, stretches
-from .noise import Disturbance, Ints
+from .noise import Ints
 from .noise_runs import ATOL, RTOL, CompiledDrive, FreeRun, width_of_columns
 from .problem import (
     BLOW_UP,
@@ -50,7 +50,7 @@ class Steps:
     free : bool
         Whether cues may choose the lengths of their steps, where that can be done.
     colours : dict of int to ndarray
-        Coloured noise of each cue.
+        Coloured noise of the packed units of each cue.
     bent, jolted : float
         Sums of the squares of what bends of the drive and what jolts have moved units by.
     """
@@ -74,12 +74,10 @@ class Steps:
             numbers[b] = self.colours.get(int(place), numbers[b])
         return numbers
 
-    def keep_colour(self, problem: Problem, colours: dict[str, Array]) -> None:
-        """Let the next piece of the run begin with these."""
+    def keep_colour(self, problem: Problem, colour: Array) -> None:
+        """Let the next piece of the run begin with this (B, N)."""
         assert problem.noise is not None  # see the callers
-        names = problem.network.dynamic
-        packed = np.concatenate([colours[name] for name in names], axis=1)
-        self.colours.update(zip(map(int, problem.noise.places), packed, strict=True))
+        self.colours.update(zip(map(int, problem.noise.places), colour, strict=True))
 
 
 def solve_all(steps: Steps, problem: Problem) -> Solution:
@@ -164,6 +162,8 @@ class _AnyNetwork:
             root[:, own] = np.sqrt(noise.temperature[:, unit[own]])
             place, coloured = noise.places, noise.correlation > 0
         colour = np.zeros((batch, width if coloured else 0))
+        if coloured:
+            colour[:, own] = self.steps.colour(problem)[:, unit[own]]
         several = {name: np.zeros((batch, width)) for name in _MOVING}
         single = {name: np.zeros(width) for name in _BY_LENGTH}
         self.running, self.size = np.arange(batch), batch
@@ -179,23 +179,7 @@ class _AnyNetwork:
             noisy=np.array([noise is not None]), reuse=np.array([self.steps.reuse]),
             known=np.zeros(1, np.bool_), **several, **single,
         )  # fmt: skip
-        if coloured and noise is not None:
-            self.begin_colour(noise)
-
-    def begin_colour(self, noise: Disturbance) -> None:
-        """Coloured noise as the piece before left it, or from its stationary law."""
-        path = self.path
-        (key,) = noise.keys(np.array([self.problem.t0]), draws.COLOUR)
-        deviation = np.sqrt(1.0 / (self.columns.gain * noise.correlation))
-        path.colour[:] = path.root * deviation * self.drawn(key)
-        for b, place in enumerate(path.place):
-            path.colour[b] = self.steps.colours.get(int(place), path.colour[b])
-
-    def drawn(self, key: np.uint64) -> Array:
-        """Standard normal numbers (B, M)."""
-        numbers = np.empty((len(self.path.x), self.path.numbers.shape[1]))
-        normals(key, self.path.place, numbers)
-        return numbers[:, self.path.unit]
+        self.unit = unit
 
     def reader(self, problem: Problem, times: Array, columns: Array) -> Reader:
         """Read states of all cues at some times by layer, of columns (T, B, M)."""
@@ -266,8 +250,9 @@ class _AnyNetwork:
         alive = self.running[: self.size]
         self.codes[alive], self.ends[alive] = TIME_LIMIT, self.problem.t1
         if self.path.colour.size:
-            for b, place in enumerate(self.path.place):
-                self.steps.colours[int(place)] = self.path.colour[b]
+            colour, own = np.zeros((len(self.path.x), len(self.problem.tau))), self.unit >= 0
+            colour[:, self.unit[own]] = self.path.colour[:, own]
+            self.steps.keep_colour(self.problem, colour)
         self.steps.bent += float(self.path.bent[alive].sum())
         self.steps.jolted += float(self.path.jolted[alive].sum())
 

@@ -243,10 +243,13 @@ class FreeRun:
 
     def hand_on(self) -> None:
         """What a run that begins where this one ended needs to know of it."""
-        path, drive = self.path, self.drive
+        path, names = self.path, self.problem.network.dynamic
         if path.features.lead:
-            colours = {drive.visible: path.features.colour, drive.hidden: path.memories.colour}
-            self.steps.keep_colour(self.problem, colours)
+            colours = {
+                self.drive.visible: path.features.colour, self.drive.hidden: path.memories.colour
+            }  # fmt: skip
+            packed = np.concatenate([colours[name] for name in names], axis=1)
+            self.steps.keep_colour(self.problem, packed)
         ended = self.looks.next == len(self.looks.time)
         self.steps.bent += float(path.bent[ended].sum())
         self.steps.jolted += float(path.jolted[ended].sum())
