@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.bundle import bundle
-from ..compiled.jit import compiled, inner, inner_vectorised, linked
+from ..compiled.jit import compiled, inner, inner_vectorised
 from ..compiled.vectors import larger
 
 MAX_ORDER = 8
@@ -607,18 +607,18 @@ def _track(steps, b, time, terms, state, drives):
 
 
 @inner
-def _recall(room, row):
-    """Lay out the step that ended in this row of the track as the only cue."""
-    track, dd, past = room.track, room.dd, room.past
+def _recall(steps, room, row):
+    """Lay out the step that ended in this row of the track as the only cue of `room`."""
+    track, dd, past = steps.track, room.dd, room.past
     terms = track[row].terms
     begin = track[row].before
-    for i in range(room.x.shape[1]):
-        room.x[0, i] = room.track_x[begin, i]
+    for i in range(steps.x.shape[1]):
+        room.x[0, i] = steps.track_x[begin, i]
     q = row
     for j in range(terms):
         past[0, j] = track[q].time
         for i in range(dd.shape[2]):
-            dd[0, j, i] = room.track_drive[q, i]
+            dd[0, j, i] = steps.track_drive[q, i]
         q = track[q].before
     for order in range(1, terms):
         for j in range(terms - 1, order - 1, -1):
@@ -628,14 +628,14 @@ def _recall(room, row):
 
 
 @compiled
-def states_within(room, segments, rows, times, scratch, found):
+def states_within(steps, segments, room, rows, times, scratch, found):
     """States at some times within tracked steps, as `advance` would have recorded them.
 
     Parameters
     ----------
+    steps, segments : Steps, Segments
     room : Steps
-        The track, and room for the history of one cue.
-    segments : Segments
+        Working memory: the history of one cue.
     rows : int64 (n,)
         Of the track, where the steps end.
     times : float64 (n,)
@@ -646,20 +646,20 @@ def states_within(room, segments, rows, times, scratch, found):
     laid = NONE - 1
     for k in range(len(rows)):
         row, time = rows[k], times[k]
-        before = room.track[row].before
-        if before < 0 or time >= room.track[row].time:
+        before = steps.track[row].before
+        if before < 0 or time >= steps.track[row].time:
             for i in range(found.shape[2]):
-                found[0, k, i] = room.track_x[row, i]
+                found[0, k, i] = steps.track_x[row, i]
             continue
         if row != laid:
-            _recall(room, row)
+            _recall(steps, room, row)
             laid = row
-        start, terms = room.track[before].time, room.track[row].terms
+        start, terms = steps.track[before].time, steps.track[row].terms
         if time > start:
             _interpolate(room, segments, 0, start, time, terms, scratch, found, k)
         else:
             for i in range(found.shape[2]):
-                found[0, k, i] = room.track_x[before, i]
+                found[0, k, i] = steps.track_x[before, i]
 
 
 @inner_vectorised
@@ -747,7 +747,7 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     return True
 
 
-@linked
+@inner
 def predict_running(steps, segments, scratch, cues):
     """Choose where to evaluate the drive of every running cue: at steps.new, at its `time`.
 
@@ -885,7 +885,7 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
         cue.status = STALLED
 
 
-@linked
+@inner
 def finish_running(
     steps, segments, cues, size, drives, rtol, atol, tolerance, t1, times, outputs, scratch
 ):

@@ -221,8 +221,7 @@ def simulate(
         ranks.check(problem.attention_loop.weights, _shared(solver, problem))
     start = clock.perf_counter()
     with nullcontext() if ranks is None else ranks.together():
-        solution = solve(problem)
-        watcher.note(solution)
+        solution = watcher.noted(solve(problem))
     if (solution.codes == INTERRUPTED).any():
         if clock.monotonic() > problem.deadline:
             limited = f"the wall_limit of {wall_limit:g} s is over"

@@ -125,6 +125,8 @@ def _compile(process: Any, config: Any, timeout: float) -> Any:
     require_lava()
     from lava.magma.core.run_configs import Loihi2SimCfg
 
+    from .known_models import knowing_ours
+
     if not timeout > 0:
         raise ValueError(f"timeout must be positive, got {timeout!r}")
     if process.runtime is not None:
@@ -132,7 +134,7 @@ def _compile(process: Any, config: Any, timeout: float) -> Any:
     if config is None:
         config = Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=True)
     try:
-        return process.compile(config)
+        return process.compile(knowing_ours(config))
     except OpenedByImport as error:
         raise LavaError(str(error)) from None
 

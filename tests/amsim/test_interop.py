@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,9 +85,11 @@ def test_jax_in_a_process_of_its_own() -> None:
     """Its threads do not get on with the forks of other tests."""
     options = "addopts=--import-mode=importlib --doctest-modules -q"
     files = [HERE / "with_jax.py", HERE.parents[1] / "amsim" / "interop" / "jax.py"]
+    compile_fast = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-o", options, "-p", "no:cacheprovider", *files],
         cwd=HERE.parents[1], capture_output=True, text=True, timeout=280,
+        env={**os.environ, **compile_fast},
     )  # fmt: skip
     assert done.returncode == 0 and "8 passed" in done.stdout, done.stdout + done.stderr
 

@@ -21,6 +21,11 @@ tiny = am.dense_am(small, hidden=am.Softmax(1.0), tau_hidden=0.1)
 rest = {name: x[0] for name, x in am.simulate(tiny, small).final.items()}
 wanted = am.learning.SquaredError("visible", small)
 """
+# Figures are counted here, and hardly looked at: without labels, and of few pixels.
+COARSE = """
+import matplotlib
+matplotlib.rcParams |= {'figure.dpi': 20, 'xtick.labelbottom': False, 'ytick.labelleft': False}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +42,7 @@ def execute():
             return cell.outputs
 
         assert {each["output_type"] for each in outputs(START)} <= {"stream"}  # compiling
+        outputs(COARSE)
         yield outputs
 
 
@@ -53,7 +59,7 @@ DRAWN = [
     "am.plot.energy(traj)",
     "am.plot.states(traj, 'hidden')",
     "am.plot.overview(traj, patterns[:2])",
-    "am.stability.analyse(net, {k: x[0] for k, x in traj.final.items()}).plot()",
+    "am.stability.analyse(tiny, rest).plot()",
     "hw.place(plan).plot()",
     "gallery.draw('stimulus')",
 ]
@@ -63,7 +69,9 @@ def test_a_figure_is_shown_once_without_pyplot(execute):
     for source in DRAWN:
         assert len(images(execute(source))) == 1, source
     assert text(execute("'matplotlib.pyplot' in sys.modules")) == "False"
-    (image,) = images(execute("am.plot.energy(traj)"))
+    (image,) = images(
+        execute("with matplotlib.rc_context({'figure.dpi': 100}): am.plot.energy(traj)")
+    )
     assert image["metadata"]["image/png"]["width"] == 800
 
 
@@ -98,10 +106,9 @@ INLINE = {
 def test_every_figure_is_shown_once(execute):
     """Where it stands in its cell does not matter, nor whether pyplot shows figures too."""
     execute("import io, tempfile, matplotlib.figure\naxes = matplotlib.figure.Figure().subplots()")
-    coarse = "matplotlib.rcParams['figure.dpi'] = 20"  # they are counted, not looked at
     for first, cells in (
-        (coarse, {**BOTH, **PLAIN}),
-        (f"%matplotlib inline\nimport matplotlib.pyplot as plt\n{coarse}", {**BOTH, **INLINE}),
+        ("", {**BOTH, **PLAIN}),
+        (f"%matplotlib inline\nimport matplotlib.pyplot as plt\n{COARSE}", {**BOTH, **INLINE}),
     ):
         execute(first)
         found = {name: len(images(execute(source))) for name, (source, _) in cells.items()}

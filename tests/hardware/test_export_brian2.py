@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from amsim.dynamics.brian.run_brian2 import _Run
 from hardware import export
 
 brian2 = pytest.importorskip("brian2", reason="Brian2 does not install everywhere")
+pytestmark = pytest.mark.usefixtures("brian2_without_compiler")
 RNG = np.random.default_rng(0)
 
 
@@ -92,15 +92,6 @@ NETWORKS: dict[str, tuple[am.Network, dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 TIMES = [0.0, 0.013, 0.2, 0.5, 1.0, 2.0]
 EXACT = am.ExponentialIntegrator(rtol=1e-10, atol=1e-12)
-
-
-@pytest.fixture(autouse=True)
-def numpy_only() -> Iterator[None]:
-    """What a user would set who wants no compiler."""
-    before = brian2.prefs.codegen.target
-    brian2.prefs.codegen.target = "numpy"
-    yield
-    brian2.prefs.codegen.target = before
 
 
 def error(name: str, dt: float | None) -> float:

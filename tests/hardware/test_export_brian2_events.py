@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import amsim as am
 from hardware import export
 
 brian2 = pytest.importorskip("brian2", reason="Brian2 does not install everywhere")
+pytestmark = pytest.mark.usefixtures("brian2_without_compiler")
 RNG = np.random.default_rng(1)
 XI = RNG.standard_normal((3, 5))
 CUE = RNG.standard_normal((2, 5))
@@ -74,14 +74,6 @@ TIMINGS = {
     "signs": (SIGNS, am.Timing(delay=0.1)),
     "entmax": (SPARSE, am.Timing(delay=0.1)),
 }
-
-
-@pytest.fixture(autouse=True)
-def numpy_only() -> Iterator[None]:
-    before = brian2.prefs.codegen.target
-    brian2.prefs.codegen.target = "numpy"
-    yield
-    brian2.prefs.codegen.target = before
 
 
 @pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from failures import Counter, Doubler, pair
 
-from hardware.lava import LavaError, LavaTimeoutError, Session
+from hardware.lava import LavaError, LavaTimeoutError, Session, config
 from hardware.lava.workers import WorkerGroup, WorkerStatus
 
 FAILURES = Path(__file__).parent / "lava_failures"
@@ -553,3 +554,52 @@ def test_backend_without_lava():
     assert "MissingDependencyError: The Lava backend needs lava-nc 0.10.0" in run.stderr
     assert "BackendUnavailable: backend 'lava' is not available" in run.stderr
     assert "`amsim lava install` installs it" in run.stderr
+
+
+def unbuilt(kind):
+    process = object.__new__(kind)
+    process._runtime = None  # its end asks for that
+    return process
+
+
+@pytest.mark.parametrize("backend", ["lava", "lava-float", "lava-fused"])
+def test_models_of_ours_are_those_that_lava_finds(backend):
+    """In fewer files: a process without a model for a backend has none in either way."""
+    from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+
+    from hardware.lava.graph import processes as populations
+    from hardware.lava.known_models import knowing_ours
+    from hardware.lava.layers import processes as layers
+
+    run_config = config(backend)
+    known = knowing_ours(run_config).exception_proc_model_map
+    kinds = [
+        kind
+        for module in (populations, layers)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__ == module.__name__
+    ]
+    assert len(kinds) == 9
+    for kind in kinds:
+        process = unbuilt(kind)
+        found = ProcGroupDiGraphs._find_proc_models(process)
+        try:
+            model = ProcGroupDiGraphs._select_proc_models(process, found, run_config)
+        except Exception as refused:
+            with pytest.raises(type(refused)):
+                known[process]
+        else:
+            assert process in known and known[process] is model
+
+
+def test_exceptions_of_a_run_config_come_first():
+    from hardware.lava.known_models import knowing_ours
+
+    first, run_config = unbuilt(Counter), config("lava")
+    assert first not in knowing_ours(run_config).exception_proc_model_map
+    run_config.exception_proc_model_map = {first: int}
+    known = knowing_ours(run_config)
+    assert known.exception_proc_model_map[first] is int
+    assert run_config.exception_proc_model_map == {first: int}  # of the user: it stays
+    own = SimpleNamespace()
+    assert knowing_ours(own) is own
