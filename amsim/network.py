@@ -440,12 +440,15 @@ class Network:
     ) -> dict[str, Array]:
         """`force` for integrators: no validation, and NaN in gives NaN out."""
         full, active = self._follow(states, inputs)
-        active |= {n: x.lagrangian.activation(full[n]) for n, x in self._followers.items()}
-        return {
-            name: layer.leak * (self._external(name, inputs) - full[name])
-            + self.synaptic_force(name, active)
-            for name, layer in self._leaders.items()
-        }
+        for name, layer in self._followers.items():
+            active[name] = layer.lagrangian.activation(full[name])
+        forces = {}
+        for name, layer in self._leaders.items():
+            force = self._external(name, inputs) - full[name]
+            if layer.leak != 1:
+                force = layer.leak * force
+            forces[name] = force + self.synaptic_force(name, active)
+        return forces
 
     def parameter_gradient(
         self, states: States, inputs: States | None = None, *, symmetric_part: bool = False
@@ -533,7 +536,9 @@ class Network:
         parts = []
         for name, layer in self._leaders.items():
             state = states[name]
-            parts.append(state.reshape(*state.shape[: state.ndim - len(layer.shape)], layer.size))
+            if len(layer.shape) > 1:
+                state = state.reshape(*state.shape[: -len(layer.shape)], layer.size)
+            parts.append(state)
         return np.concatenate(parts, axis=-1)
 
     def unpack(self, vector: Array) -> dict[str, Array]:
@@ -541,7 +546,9 @@ class Network:
         states, start = {}, 0
         for name, layer in self._leaders.items():
             part = vector[..., start : start + layer.size]
-            states[name] = part.reshape(*vector.shape[:-1], *layer.shape)
+            if len(layer.shape) > 1:
+                part = part.reshape(*vector.shape[:-1], *layer.shape)
+            states[name] = part
             start += layer.size
         return states
 
@@ -575,6 +582,8 @@ class Network:
         """States of all layers, and activations of the dynamic ones."""
         full = {name: states[name] for name in self._leaders}
         active = {n: layer.lagrangian.activation(full[n]) for n, layer in self._leaders.items()}
+        if not self._followers:
+            return full, active
         batch = self._batch(full)
         for name, layer in self._followers.items():
             drive = self.synaptic_force(name, active) / layer.leak
@@ -604,26 +613,28 @@ class Network:
 
     def synaptic_force(self, name: str, active: Mapping[str, Array]) -> Array:
         """Sum of the forces on one layer by the synapses whose sources are in `active`."""
-        total: Array = np.zeros(self.layers[name].shape, _precision(active))
-        for synapse, acting in self._acting_on(name, frozenset(active)):
+        total: Array | float = 0.0  # added to in any case: what a synapse keeps stays its own
+        for synapse, acting in self._acting_on(name, tuple(active)):
             slots = [active.get(other) for other in synapse.between]
             whole = len(acting) == len(slots)  # all at once: they may share what they compute
             for force in synapse.force(*slots) if whole else _each(synapse, acting, slots):
                 total = total + force
+        if isinstance(total, float):
+            return np.zeros(self.layers[name].shape, _precision(active))
         return total
 
-    def _acting_on(self, name: str, known: frozenset[str]) -> list[_Acting]:
+    def _acting_on(self, name: str, known: tuple[str, ...]) -> list[_Acting]:
         """The synapses on a layer that read known layers alone, each with the slots it acts on."""
         if (name, known) not in self._acting:
             self._acting[name, known] = [
                 (synapse, slots)
                 for synapse in self.synapses
-                if (slots := tuple(_slots(synapse, name, known)))
+                if (slots := tuple(_slots(synapse, name, frozenset(known))))
             ]
         return self._acting[name, known]
 
     @cached_property
-    def _acting(self) -> dict[tuple[str, frozenset[str]], list[_Acting]]:
+    def _acting(self) -> dict[tuple[str, tuple[str, ...]], list[_Acting]]:
         """What `_acting_on` found: solvers ask at every evaluation."""
         return {}
 

@@ -117,7 +117,7 @@ class _Run:
         with np.errstate(over="ignore", invalid="ignore"):
             force = self.problem.force(time, flat.reshape(self.shape))
         self.asking = False
-        return np.ravel(force / self.problem.tau)
+        return (force / self.problem.tau).ravel()
 
     def step(self) -> bool:
         """One step of the whole batch; whether there is another."""

@@ -15,6 +15,7 @@ from .. import checks
 
 Array = npt.NDArray[np.floating[Any]]
 Bounds = tuple[Array, Array]
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 class Lagrangian(ABC):
@@ -170,7 +171,7 @@ def require(owner: object, *names: str, at_least: float = checks.SMALLEST) -> No
 
 def floats(x: npt.ArrayLike) -> Array:
     """x as float32 (if it is) or float64, with at least one unit on the last axis."""
-    if type(x) is np.ndarray and x.dtype in (np.float64, np.float32):  # in the loops of solvers
+    if type(x) is np.ndarray and x.dtype in _FLOATS:  # in the loops of solvers
         array = x
     else:
         keep = isinstance(x, np.generic | np.ndarray) and x.dtype == np.float32

@@ -46,6 +46,8 @@ def _floating(activation: Array) -> Array:
 def project(activation: Array, weights: Array) -> Array:
     """Xi g: (..., D) and weights (K, D) give (..., K)."""
     activation = _floating(activation)
+    if activation.ndim == 2 and weights.dtype == activation.dtype:
+        return activation @ weights.T
     batch = activation.shape[:-1]
     rows = activation.reshape(-1, weights.shape[1])  # NumPy takes further axes one by one
     if weights.dtype == activation.dtype:
@@ -89,6 +91,8 @@ def project_both(activation: Array, each: Array, weights: Array) -> tuple[Array,
 def project_back(activation: Array, weights: Array) -> Array:
     """Xi^T f: (..., K) and weights (K, D) give (..., D)."""
     activation = _floating(activation)
+    if activation.ndim == 2 and weights.dtype == activation.dtype:
+        return activation @ weights
     batch, rows = activation.shape[:-1], activation.reshape(-1, len(weights))
     if weights.dtype == activation.dtype:
         return (rows @ weights).reshape(*batch, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,10 @@ def memories(size: int, count: int) -> Array:
     return np.concatenate([rows, rows[-1:]])
 
 
-def signs(xi: Array, states: Array, separation: Any, rule: str) -> Array:
+@cache
+def signs(size: int, count: int, separation: Any, rule: str) -> Array:
     """The value each unit of each state wants, 0 for none: (states, units)."""
+    xi, states = memories(size, count), all_states(size)
     value, slope = FUNCTIONS[separation]
     wanted = np.zeros_like(states)
     for i in range(xi.shape[1]):
@@ -114,7 +117,7 @@ def test_units_in_a_given_order(separation: Any, rule: str) -> None:
     """Every flip happens at the same check as by definition, also with repeated units."""
     for size, count in SIZES:
         xi, states = memories(size, count), all_states(size)
-        wanted = signs(xi, states, separation, rule)
+        wanted = signs(size, count, separation, rule)
         memory, name = build(xi, separation, rule)
         some = np.random.default_rng(size).integers(size, size=size + 1)
         for order, given, staleness in (
@@ -143,7 +146,7 @@ def test_units_in_random_order(separation: Any, rule: str) -> None:
     """Each flip is one that the rule asks for, and at rest no unit wants another value."""
     for size, count in SIZES[2:]:
         xi, states = memories(size, count), all_states(size)
-        wanted = signs(xi, states, separation, rule)
+        wanted = signs(size, count, separation, rule)
         memory, name = build(xi, separation, rule)
         recall = memory.recall(states, rule=name, seed=size, record=True)
         events, now = recall.events, states.copy()
@@ -165,7 +168,7 @@ def test_all_units_at_once(separation: Any, rule: str, staleness: int) -> None:
     """Same states in every sweep; cycles are found, with their period."""
     for size, count in SIZES:
         xi, states = memories(size, count), all_states(size)
-        wanted = signs(xi, states, separation, rule)
+        wanted = signs(size, count, separation, rule)
         memory, name = build(xi, separation, rule)
         recall = memory.recall(
             states, rule=name, order="parallel", staleness=staleness, record=True

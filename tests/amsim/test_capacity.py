@@ -179,11 +179,16 @@ def test_crosstalk_of_a_sequence_with_an_exponential_separation() -> None:
     assert abs(np.mean(found) - expected) < 4 * error < 0.2 * expected
 
 
-@pytest.mark.parametrize(("beta", "size", "count"), [(1.0, 12, 137), (2.0, 12, 34), (1.0, 16, 483)])
-def test_wrong_units_with_an_exponential_separation(beta: float, size: int, count: int) -> None:
+@pytest.mark.parametrize(
+    ("beta", "size", "count", "draws"),
+    [(1.0, 12, 137, 200), (2.0, 12, 34, 200), (1.0, 16, 483, 80)],
+)
+def test_wrong_units_with_an_exponential_separation(
+    beta: float, size: int, count: int, draws: int
+) -> None:
     """After one transition from each pattern of random sequences."""
     found = []
-    for seed in range(200):
+    for seed in range(draws):
         stored = am.patterns.random(count, size, seed=seed)
         memory = am.binary.SequenceMemory(stored, am.binary.Exponential(beta))
         found.append((memory.replay(stored, 1)[1] != np.roll(stored, -1, axis=0)).mean())

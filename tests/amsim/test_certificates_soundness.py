@@ -111,7 +111,7 @@ def distances(
     *,
     scope: str,
     schedule: str,
-    count: int = 150,
+    count: int = 60,
     steps: int = 150,
 ) -> Array:
     """How far executions from corners of a box are from the target in the end."""
@@ -287,8 +287,13 @@ def test_random_networks_keep_what_their_certificates_say(scope: Any) -> None:
 
 
 def test_certified_cues_of_many_layers_end_at_the_target_from_the_default_start() -> None:
-    """Chains, cycles, lateral synapses; benchmarks/starts.py draws 2000 of them."""
-    count = benchmark("starts").total(networks=18, seed=7)
+    """Chains, cycles, lateral synapses; benchmarks/starts.py draws 2000 of them.
+
+    Those that slide along a jump are not asked about, however many steps they take.
+    """
+    module = benchmark("starts")
+    module.ODE = am.ExponentialIntegrator(max_steps=2000)
+    count = module.total(networks=18, seed=7)
     assert count["certified"] > 30
     assert count["recalled, refused"] > 5
     assert count["event runs"] > 10

@@ -22,8 +22,8 @@ from amsim.models import clustering
 @pytest.mark.parametrize(
     "estimator",
     [
-        AssociativeClusterer(),
-        AssociativeClusterer(3, beta=2.0, steps=3),
+        AssociativeClusterer(n_init=1),
+        AssociativeClusterer(3, beta=2.0, steps=3, n_init=2, max_iter=20),
         AssociativeClassifier(),
         AssociativeClassifier(train=2, n_memories=2),
     ],

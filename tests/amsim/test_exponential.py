@@ -319,11 +319,12 @@ def memories(kind: str, count: int, units: int) -> Array:
 
 # Sizes and beta of memories between which the state hesitates; the last has float32 products.
 SIZES = [(64, 10, 0.1), (64, 100, 0.1), (256, 400, 0.05)]
+# Every tau with memories of bytes, and every type of them with one tau.
+KINDS = [*((tau, "int8") for tau in (1.0, 0.1, 0.01, 0.001)), (0.1, "float64"), (0.1, "float32")]
 
 
-@pytest.mark.parametrize("kind", ["int8", "float64", "float32"])
+@pytest.mark.parametrize(("tau", "kind"), KINDS)
 @pytest.mark.parametrize(("units", "count", "beta"), SIZES)
-@pytest.mark.parametrize("tau", [1.0, 0.1, 0.01, 0.001])
 def test_default_tolerance_is_kept_in_few_steps(
     tau: float, units: int, count: int, beta: float, kind: str, precisions: list[type]
 ) -> None:

@@ -161,7 +161,7 @@ def close(actual: Array, expected: Array) -> None:
 
 
 @every
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(batch=batches, seed=seeds)
 def test_energy_gradient_is_the_hessian_times_minus_tau_velocity(
     build: Callable[[], Network], batch: tuple[int, ...], seed: int
@@ -179,7 +179,7 @@ def test_energy_gradient_is_the_hessian_times_minus_tau_velocity(
     close(gradient, net.pack(expected))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(batch=batches, seed=seeds)
 def test_velocity_is_minus_the_gradient_by_the_activation_over_tau(
     batch: tuple[int, ...], seed: int
@@ -219,7 +219,7 @@ def test_velocity_is_minus_the_gradient_by_the_activation_over_tau(
 
 
 @every
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(batch=batches, seed=seeds)
 def test_jacobian_is_the_derivative_of_the_velocity(
     build: Callable[[], Network], batch: tuple[int, ...], seed: int
@@ -264,7 +264,7 @@ def test_two_layer_equations_are_the_published_ones() -> None:
 
 
 @every
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(batch=batches, seed=seeds)
 def test_energy_tree_has_every_part_and_sums_to_the_energy(
     build: Callable[[], Network], batch: tuple[int, ...], seed: int
@@ -286,7 +286,7 @@ def test_energy_tree_has_every_part_and_sums_to_the_energy(
 
 
 @every
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(batch=batches, seed=seeds)
 def test_algebraic_layers_are_at_rest(
     build: Callable[[], Network], batch: tuple[int, ...], seed: int
@@ -320,7 +320,7 @@ def test_algebraic_layers_are_at_rest(
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=4)
 @given(seed=seeds)
 def test_a_batch_equals_its_cues_one_by_one(build: Callable[[], Network], seed: int) -> None:
     """Sums of at most 20 terms of order 1 to 10 may only differ in their order."""
@@ -348,7 +348,7 @@ def test_a_batch_equals_its_cues_one_by_one(build: Callable[[], Network], seed: 
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=4)
 @given(batch=batches, seed=seeds)
 def test_unpack_is_the_inverse_of_pack(
     build: Callable[[], Network], batch: tuple[int, ...], seed: int

@@ -260,7 +260,7 @@ def test_a_state_given_for_an_algebraic_layer_is_ignored(solver: Any) -> None:
 def test_indices_equal_a_mask(solver: Any) -> None:
     mask = np.array([True, False, False, False, True])
     runs = [
-        am.simulate(memory(), CUES, clamp=clamp, t1=3.0, solver=solver)
+        am.simulate(memory(), CUES, clamp=clamp, t1=1.0, solver=solver)
         for clamp in (mask, [0, 4], [-1, 0], np.array([4, 0], np.uint8), {"visible": mask})
     ]
     for traj in runs:
@@ -343,7 +343,7 @@ def sine_response(start: Array, amplitude: Array, times: Array) -> Array:
     return (start + amplitude * q / (1 + q**2)) * np.exp(-t / TAU) + forced
 
 
-TIMES = np.array([0.0, 0.01, 0.5, 1.0, 3.0, 10.0])
+TIMES = np.array([0.0, 0.01, 0.5, 1.0, 3.0, 5.0])
 
 
 @every_ode_solver
@@ -436,12 +436,12 @@ def test_default_times_resolve_the_fastest_layer(solver: Any) -> None:
 
 @every_ode_solver
 def test_without_until_a_run_goes_to_t1(solver: Any) -> None:
-    for settings in ({"t1": 30.0}, {"t1": 30.0, "times": [1.0, 2.0]}, {"times": [30.0]}):
+    for settings in ({"t1": 8.0}, {"t1": 8.0, "times": [1.0, 2.0]}, {"times": [8.0]}):
         traj = am.simulate(memory(), CUE, until=None, solver=solver, **settings)  # type: ignore[arg-type]
         assert traj.status == "time_limit"
-        assert traj.message == "ran to t = 30 as asked (until=None)"
+        assert traj.message == "ran to t = 8 as asked (until=None)"
         assert np.isnan(traj.settle_times)
-    assert traj.times.tolist() == [30.0]
+    assert traj.times.tolist() == [8.0]
     np.testing.assert_array_equal(traj["visible"][-1], traj.final["visible"])
 
 
@@ -571,9 +571,9 @@ def check_interrupted(traj: am.Trajectory, whole: am.Trajectory) -> None:
 
 
 @every_ode_solver
-@pytest.mark.parametrize("times", [None, np.linspace(0.0, 20.0, 41)], ids=["default", "explicit"])
+@pytest.mark.parametrize("times", [None, np.linspace(0.0, 4.0, 9)], ids=["default", "explicit"])
 def test_an_interrupted_run_keeps_what_it_reached(times: Any, solver: Any) -> None:
-    settings: dict[str, Any] = {"times": times, "t1": 20.0, "until": None, "solver": solver}
+    settings: dict[str, Any] = {"times": times, "t1": 4.0, "until": None, "solver": solver}
     whole = am.simulate(memory(), CUE, inputs=lambda t: 0.0, **settings)
     traj = caught(lambda: am.simulate(memory(), CUE, inputs=presses(70), **settings))
     # The input is asked again for the energy; that must not be interrupted.

@@ -85,7 +85,7 @@ def same(actual: Array, expected: Array) -> None:
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(front=fronts, seed=seeds)
 def test_force_is_minus_the_gradient_by_each_slot(
     kind: Kind, between: tuple[str, ...], front: tuple[int, ...], seed: int
@@ -106,7 +106,7 @@ def test_force_is_minus_the_gradient_by_each_slot(
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(front=fronts, seed=seeds)
 def test_forces_on_a_repeated_layer_add_up_to_its_gradient(
     kind: Kind, between: tuple[str, ...], front: tuple[int, ...], seed: int
@@ -125,7 +125,7 @@ def test_forces_on_a_repeated_layer_add_up_to_its_gradient(
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(front=st.sampled_from([(1,), (4,), (2, 3), (2, 2, 3)]), seed=seeds)
 def test_coupling_is_the_derivative_of_the_force(
     kind: Kind, between: tuple[str, ...], front: tuple[int, ...], seed: int
@@ -149,7 +149,7 @@ def test_coupling_is_the_derivative_of_the_force(
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(front=fronts, seed=seeds)
 def test_parameter_gradient_is_that_of_the_summed_energy(
     kind: Kind, between: tuple[str, ...], front: tuple[int, ...], seed: int
@@ -191,7 +191,7 @@ def test_parameter_gradient_of_small_weights_is_float64(dtype: Any) -> None:
 
 
 @every
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(seed=seeds)
 def test_energy_is_the_sum_over_all_entries(
     kind: Kind, between: tuple[str, ...], seed: int
@@ -234,7 +234,7 @@ def test_a_matrix_is_the_same_synapse_as_dense_or_many_body() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(front=fronts, seed=seeds)
 def test_narrow_weights_give_the_float64_result(
     dtype: type, front: tuple[int, ...], seed: int

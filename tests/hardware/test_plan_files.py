@@ -329,7 +329,7 @@ def test_edited_files_are_refused_or_do_not_overflow(
         monkeypatch.setattr(origin, "check_origin", lambda _: None)
     loaded, refusals = 0, []
     plan = small_plan(kind)
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng([seed, len(kind)])
         path, what = damaged_plans.edited(rng, plan, tmp_path)
         try:

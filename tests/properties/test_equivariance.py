@@ -17,7 +17,7 @@ import amsim as am
 Array = npt.NDArray[Any]
 
 seeds = st.integers(0, 2**32 - 1)
-RTOL, ATOL = 1e-9, 1e-12
+RTOL, ATOL = 1e-8, 1e-11
 EXACT = am.ExponentialIntegrator(rtol=RTOL, atol=ATOL)
 METHODS = ["RK45", "DOP853", "Radau", "BDF", "LSODA"]
 SOLVERS: list[Any] = [EXACT, *(am.ScipyODE(name, rtol=RTOL, atol=ATOL) for name in METHODS)]

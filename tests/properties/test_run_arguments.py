@@ -34,7 +34,7 @@ def plan() -> hw.Plan:
 
 
 def ode(**given: Any) -> Any:
-    return am.simulate(network(), CUES, **given).final["visible"]
+    return am.simulate(network(), CUES, t1=50.0, **given).final["visible"]
 
 
 def events(**given: Any) -> Any:
