@@ -724,7 +724,7 @@ def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
         {"visible": am.Layer(1, am.Identity()), "memory": am.Layer(1, am.Identity(), tau=0.1)},
         [am.Dense([[np.sqrt(0.97)]], between=("memory", "visible"))],
     )
-    fabric = am.Fabric.chip("loihi1", tau=1e-3)
+    fabric = am.Fabric.chip("loihi1", tau=1e-5)
     assert am.recall_on_chip(weak, [2.0], [0.0], fabric, margin=0.2).verdicts == "open"
     tanh = am.Tanh()
     near = am.models.hierarchical_memory([[[np.sqrt(1.02)]]], [tanh] * 2, tau=[1, 0.1])
