@@ -120,6 +120,9 @@ class Named(Mapping[str, Value]):
 
     # Those of `Mapping` ask for each value by its name.
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
     def values(self) -> ValuesView[Value]:
         return self._values.values()
 

@@ -607,18 +607,18 @@ def _track(steps, b, time, terms, state, drives):
 
 
 @inner
-def _recall(steps, room, row):
-    """Lay out the step that ended in this row of the track as the only cue of `room`."""
-    track, dd, past = steps.track, room.dd, room.past
+def _recall(room, row):
+    """Lay out the step that ended in this row of the track as the only cue."""
+    track, dd, past = room.track, room.dd, room.past
     terms = track[row].terms
     begin = track[row].before
-    for i in range(steps.x.shape[1]):
-        room.x[0, i] = steps.track_x[begin, i]
+    for i in range(room.x.shape[1]):
+        room.x[0, i] = room.track_x[begin, i]
     q = row
     for j in range(terms):
         past[0, j] = track[q].time
         for i in range(dd.shape[2]):
-            dd[0, j, i] = steps.track_drive[q, i]
+            dd[0, j, i] = room.track_drive[q, i]
         q = track[q].before
     for order in range(1, terms):
         for j in range(terms - 1, order - 1, -1):
@@ -628,14 +628,14 @@ def _recall(steps, room, row):
 
 
 @compiled
-def states_within(steps, segments, room, rows, times, scratch, found):
+def states_within(room, segments, rows, times, scratch, found):
     """States at some times within tracked steps, as `advance` would have recorded them.
 
     Parameters
     ----------
-    steps, segments : Steps, Segments
     room : Steps
-        Working memory: the history of one cue.
+        The track, and room for the history of one cue.
+    segments : Segments
     rows : int64 (n,)
         Of the track, where the steps end.
     times : float64 (n,)
@@ -646,20 +646,20 @@ def states_within(steps, segments, room, rows, times, scratch, found):
     laid = NONE - 1
     for k in range(len(rows)):
         row, time = rows[k], times[k]
-        before = steps.track[row].before
-        if before < 0 or time >= steps.track[row].time:
+        before = room.track[row].before
+        if before < 0 or time >= room.track[row].time:
             for i in range(found.shape[2]):
-                found[0, k, i] = steps.track_x[row, i]
+                found[0, k, i] = room.track_x[row, i]
             continue
         if row != laid:
-            _recall(steps, room, row)
+            _recall(room, row)
             laid = row
-        start, terms = steps.track[before].time, steps.track[row].terms
+        start, terms = room.track[before].time, room.track[row].terms
         if time > start:
             _interpolate(room, segments, 0, start, time, terms, scratch, found, k)
         else:
             for i in range(found.shape[2]):
-                found[0, k, i] = steps.track_x[before, i]
+                found[0, k, i] = room.track_x[before, i]
 
 
 @inner_vectorised

@@ -75,6 +75,8 @@ def in_order(track, since, upto, written, reached, recorded, near, far):
         Of the track: the step that each lies in.
     sources : int64 (n,)
         Its number among the rows, the recorded times by cue, and the looks in between, in turn.
+    seen : int
+        How many are rows or recorded times.
     """
     batch, ends = len(written), upto - since
     first, by_cue = np.zeros(batch + 2, np.int64), np.empty(ends, np.int64)
@@ -107,4 +109,4 @@ def in_order(track, since, upto, written, reached, recorded, near, far):
                 if ended:
                     break
                 m, noted = m + 1, noted + 1
-    return cues[:n], times[:n], rows[:n], sources[:n]
+    return cues[:n], times[:n], rows[:n], sources[:n], seen

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, wraps
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,100 @@ Read = Callable[[str], Array]
 Ints = NDArray[np.int64]
 
 
+class Source(NamedTuple):
+    """The names of all layers, and what reads their states."""
+
+    names: Iterable[str]
+    read: Read
+
+
+class States(dict[str, Array]):
+    """States by layer, each read when it is asked for: of all looks at once, or of one.
+
+    The states of memories take a product each, which most functions do not need. Python finds what
+    was read as in any dict, and asks `__missing__` for the rest.
+    """
+
+    __slots__ = ("row", "source")
+    source: Source | None  # None where all were read
+    row: Any
+
+    def __missing__(self, name: str) -> Array:
+        if self.source is None or name not in self.source.names:
+            raise KeyError(name)
+        self[name] = state = np.asarray(self.source.read(name)[self.row])
+        return state
+
+    def read_all(self) -> None:
+        """Be a dict of all layers, in their order."""
+        if self.source is not None:
+            every = {name: self[name] for name in self.source.names}
+            every.update(dict.items(self))  # and what the user added
+            self.source = None
+            self.clear()
+            self.update(every)
+
+
+def _of_all_layers(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def read_before(states: States, *arguments: Any) -> Any:
+        states.read_all()
+        return method(states, *arguments)
+
+    return read_before
+
+
+# Whatever else one may do with a dict.
+for _name in (
+    "__contains__", "__delitem__", "__eq__", "__iter__", "__len__", "__ne__", "__or__", "__repr__",
+    "__reversed__", "__ror__", "copy", "get", "items", "keys", "pop", "popitem", "setdefault",
+    "values",
+):  # fmt: skip
+    setattr(States, _name, _of_all_layers(getattr(dict, _name)))
+
+
+def together(source: Source) -> States:
+    """The states of all looks, (n, *shape)."""
+    states = States()
+    states.source, states.row = source, ...
+    return states
+
+
+def one_by_one(source: Source, count: int) -> Iterator[States]:
+    """The states of one look after the other; what is read of the first is there for all others."""
+    first = States()
+    first.source, first.row = source, 0
+    yield first
+    every = [(name, source.read(name)) for name in source.names if dict.__contains__(first, name)]
+    for row in range(1, count):
+        states = States()
+        states.source, states.row = source, row
+        for name, array in every:
+            states[name] = array[row]
+        yield states
+
+
+def kept(read: Read) -> Read:
+    """The same for any number of calls; nobody may write to states, which may be those of a run."""
+    found: dict[str, Array] = {}
+
+    def once(name: str) -> Array:
+        if name not in found:
+            found[name] = read(name).view()
+            found[name].flags.writeable = False
+        return found[name]
+
+    return once
+
+
 class Group(NamedTuple):
     """Some looks, in any order."""
 
     times: Array  # (n,)
-    read: Read
+    source: Source
 
 
-@dataclass(frozen=True, eq=False)
-class Looks:
+class Looks(NamedTuple):
     """Looks at some cues, in groups.
 
     Attributes
@@ -38,8 +122,8 @@ class Looks:
     cues, times : ndarray (n,)
         In that order.
     within : callable
-        (positions (m,) in the order, times (m,)) -> what reads states at these times, each between
-        the look at that position and the next.
+        (positions (m,) in the order, times (m,)) -> what reads states at these times, each at the
+        look at that position, or between the one before and this.
     straight : bool
         Whether states in between lie on a straight line, for all that is known.
     """
@@ -48,7 +132,7 @@ class Looks:
     order: Ints
     cues: Ints
     times: Array
-    within: Callable[[Ints, Array], Read]
+    within: Callable[[Ints, Array], Source]
     straight: bool = False
 
 
@@ -78,34 +162,35 @@ def looks_at(problem: Problem, solution: Solution) -> Looks:
     rows, ends, count = solution.times, solution.ends, len(solution.times)
     cues, numbers = np.nonzero(np.append(rows < ends[:, None], np.ones((len(ends), 1), bool), 1))
     times = np.where(numbers < count, np.append(rows, 0.0)[numbers], ends[cues])
+    layers = problem.network.layers
 
-    @cache
+    @kept
     def read(name: str) -> Array:
         last = solution.final(name, slice(None))
         return np.concatenate([solution.record(name, slice(None)), last])[numbers, cues]
 
     @cache
-    def ends_of(k: int) -> tuple[Array, ...]:
-        """States and slopes at a look and at the next one."""
+    def state_at(k: int) -> tuple[Array, Array]:
+        """State and slope at a look."""
         part = problem.select(cues[k : k + 1])
-        found = []
-        for i in (k, k + 1):
-            state = part.network.pack({n: read(n)[i : i + 1] for n in part.network.dynamic})
-            still = part.noise is not None  # a path that is nowhere smooth has no slope
-            found += [state, state if still else part.force(float(times[i]), state) / part.tau]
-        return tuple(x[0] for x in found)
+        state = part.network.pack({n: read(n)[k : k + 1] for n in part.network.dynamic})
+        still = part.noise is not None  # a path that is nowhere smooth has no slope
+        slope = state if still else part.force(float(times[k]), state) / part.tau
+        return state[0], slope[0]
 
-    def within(places: Ints, moments: Array) -> Read:
-        way = times[places + 1] - times[places]
-        share = ((moments - times[places]) / way)[:, None]
-        start, slope, stop, then = (np.stack(x) for x in zip(*map(ends_of, places), strict=True))
+    def within(places: Ints, moments: Array) -> Source:
+        before = np.where(moments < times[places], places - 1, places)
+        way = times[places] - times[before]
+        share = ((moments - times[before]) / np.where(way > 0, way, 1.0))[:, None]
+        start, slope = (np.stack(x) for x in zip(*map(state_at, before), strict=True))
+        stop, then = (np.stack(x) for x in zip(*map(state_at, places), strict=True))
         if problem.noise is None:
             vectors = cubic(start, slope, stop, then, way[:, None], share)
         else:
             vectors = start + share * (stop - start)
-        vectors = np.where(share == 1.0, stop, vectors)
-        return read_vectors(problem, cues[places], moments, vectors)
+        return Source(layers, kept(read_vectors(problem, cues[places], moments, vectors)))
 
     return Looks(
-        [Group(times, read)], np.arange(len(cues)), cues, times, within, problem.noise is not None
-    )
+        [Group(times, Source(layers, read))], np.arange(len(cues)), cues, times, within,
+        problem.noise is not None,
+    )  # fmt: skip

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..synapses import Array
 from .inputs import Drive
+from .looks import Source, one_by_one
 from .problem import INTERRUPTED, STOPPED, TIME_LIMIT, Problem, Solution, recorded_times
 from .watch import Watcher
 
@@ -132,9 +133,10 @@ class _Run:
         # Until they have ended in a later piece, cues that go on count as interrupted.
         self.codes[self.running] = np.where(goes_on, INTERRUPTED, codes)
         self.running = self.running[goes_on]
-        names = problem.network.dynamic
-        self.given = {n: solution.final(n, slice(None))[0][goes_on] for n in names}
         on = len(self.running) > 0
+        if on:
+            names = problem.network.dynamic
+            self.given = {n: solution.final(n, slice(None))[0][goes_on] for n in names}
         if broken or self.called_off(int(beyond) if on else None):
             return False
         return on
@@ -155,14 +157,14 @@ class _Run:
         record = _Record(self.pieces, times, self.ends, self.stopped)
         layers = self.problem.network.layers
         block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
-        batch = self.watcher.batch
         while self.called < len(times):
             first, stop = self.called, min(self.called + block, len(times))
-            rows = cache(partial(_some_rows, record, slice(first, stop), batch))
-            for row, time in enumerate(times[first:stop].tolist()):
+            rows = cache(partial(_copied_rows, record, slice(first, stop), self.watcher.batch))
+            looks = one_by_one(Source(layers, rows), stop - first)
+            for time, states in zip(times[first:stop].tolist(), looks, strict=False):
+                at = slice(self.called, self.called + 1)
                 self.called += 1
-                if self.watcher.call(time, partial(_row, rows, row)):
-                    at = slice(first + row, first + row + 1)
+                if self.watcher.call(time, states):
                     self.stop_all(time, {name: record(name, at)[0] for name in layers})
                     return True
         return False
@@ -251,15 +253,10 @@ class _Record:
         return states[None]
 
 
-def _some_rows(record: _Record, rows: slice, batch: tuple[int, ...], name: str) -> Array:
-    """Rows of a layer with the batch axes of the user."""
+def _copied_rows(record: _Record, rows: slice, batch: tuple[int, ...], name: str) -> Array:
+    """Rows of a layer with the batch axes of the user, who may keep and change them."""
     states = record(name, rows)
-    return states.reshape(len(states), *batch, *states.shape[2:])
-
-
-def _row(rows: Callable[[str], Array], row: int, name: str) -> Array:
-    """A copy, which the user may keep and change."""
-    return np.array(rows(name)[row])
+    return np.array(states.reshape(len(states), *batch, *states.shape[2:]))
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -383,7 +383,7 @@ class Solver(Protocol):
 def default_times(network: Network, t1: float) -> Array:
     """0, then geometric from a small part of the smallest tau to t1: dense where things move."""
     # A copy may be written to, as times that are chosen: a loop is compiled for one type of them.
-    return _geometric_times(_FIRST * min(network.once(_taus)), t1).copy()
+    return _geometric_times(_FIRST * shortest_tau(network), t1).copy()
 
 
 @lru_cache(maxsize=16)
@@ -408,6 +408,11 @@ def horizon(network: Network) -> float:
 def longest_tau(network: Network) -> float:
     """The largest time constant, of any unit."""
     return max(network.once(_taus))
+
+
+def shortest_tau(network: Network) -> float:
+    """The smallest time constant, of any unit."""
+    return min(network.once(_taus))
 
 
 def _taus(network: Network) -> set[float]:

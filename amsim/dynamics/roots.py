@@ -1,10 +1,11 @@
-"""`roots`: where functions cross 0, by few calls that ask at several places each."""
+"""`changes`, looks between which a function crosses 0, and `roots`: where, by few calls of it."""
 
 # numba infers the types of compiled functions; annotations would only repeat them.
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,46 @@ _INNER = 4
 _FAR, _NEAR = 1e-3, 1e-7
 # Between neighbouring numbers, relative to them.
 _EPSILON = float(np.finfo(float).eps)
+# What stands for 0 on the side that counts as crossed.
+_TINY = 1e-300
+
+
+@compiled
+def changes(values, order, places, times, before, direction, found, starts, lefts):
+    """List the looks before which 0 was crossed, by cue and time; how many there are.
+
+    Parameters
+    ----------
+    values : float64 (n,)
+        Of the looks in any order.
+    order, places : int64 (n,)
+        What sorts them by cue and time, and then their cues.
+    times : float64 (n,)
+        In that order.
+    before : float64 (B,)
+        The last value of each cue until now, which an input may have changed; NaN where there is
+        none. Becomes the last of these.
+    direction : int
+        1 for crossings from below, -1 from above, 0 for both.
+    found : int64 (n,)
+        Becomes their positions in the order.
+    starts, lefts : float64 (n,)
+        Become the time of the look before, and the value there.
+    """
+    count, place, left, start = 0, places[0], before[places[0]], times[0]
+    for k in range(len(order)):
+        value, time = values[order[k]], times[k]
+        if places[k] != place:
+            before[place] = left
+            place = places[k]
+            left, start = before[place], time
+        rises, falls = left < 0.0 <= value, left > 0.0 >= value
+        if (rises and direction >= 0) or (falls and direction <= 0):
+            found[count], starts[count], lefts[count] = k, start, left
+            count += 1
+        left, start = value, time
+    before[place] = left
+    return count
 
 
 def roots(
@@ -39,11 +80,12 @@ def roots(
     Parameters
     ----------
     function : callable
-        (places (m,), which (m,)) -> values (m,) of some of the functions, never 0.
+        (places (m,), which (m,)) -> values (m,) of some of the functions; 0 counts as crossed, as
+        functions of whole numbers are there from their jump on.
     start, stop : ndarray (n,)
         In this order.
     values, then : ndarray (n,)
-        Of the functions there, with different signs.
+        Of the functions there, the first not 0, the second 0 or of another sign.
     """
     x, f = np.empty((2, len(start), _INNER + 2))
     x[:, 0], x[:, -1], f[:, 0], f[:, -1] = start, stop, values, then
@@ -111,6 +153,9 @@ def narrow(x, f, least, on):
     """
     last, left_over = x.shape[1] - 1, 0
     for k in range(len(x)):
+        for i in range(1, last + 1):
+            if f[k, i] == 0.0:
+                f[k, i] = math.copysign(_TINY, -f[k, 0])
         i = 1
         while (f[k, i] > 0.0) == (f[k, 0] > 0.0):
             i += 1
@@ -121,7 +166,7 @@ def narrow(x, f, least, on):
         left_over += on[k]
         guess = _guess(x, f, k)
         f[k, 0], f[k, last] = f[k, i - 1], f[k, i]
-        if width * (last - 0.5) < before and left < guess < right:
+        if width * (last - 0.5) < before and left < guess <= right:
             guess = min(max(guess, left + close), right - close)
             below = min(_FAR * width, 0.5 * (guess - left))
             above = min(_FAR * width, 0.5 * (right - guess))

@@ -23,7 +23,7 @@ from .problem import DIVERGED, INTERRUPTED, Problem, Reader, Solution, recorded_
 from .recording import sizes
 from .runaway import runaways
 from .sampled import SampledInputs
-from .track import Track, with_track
+from .track import Track
 
 # A time after which nothing happens.
 LAST = np.array([np.inf])
@@ -108,10 +108,6 @@ class Run:
             track_x=np.zeros((0, width)),
             track_drive=np.zeros((0, units)),
         )
-        self.most = np.inf  # steps between two looks
-        if problem.watched is not None:
-            terminal = problem.watched.watcher.terminal
-            self.steps, self.most = with_track(self.steps, terminal)
         cues = self.steps.cues
         fastest = max(segments.lag[0], segments.gain.max())
         cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
@@ -130,11 +126,6 @@ class Run:
         """Get ready for `sweep`; returns the multiply-adds of one step, roughly."""
         self.compile()
         return self.work_per_cue() * self.problem.batch
-
-    @cached_property
-    def track(self) -> Track:
-        """What looks at the steps, for a problem that is watched."""
-        return Track(self)
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
         """Read states (n, width), each of one cue at its own time, by layer."""
@@ -337,16 +328,19 @@ class _Crew:
         problem, whole = self.problem, part.stop - part.start == self.problem.batch
         own = problem if whole else problem.select(np.arange(part.start, part.stop))
         run = self.kind(own, *self.limits)
+        track = None if own.watched is None else Track(run, own.watched)
         run.outputs = self.outputs[part]
         if self.kept is not None:
             run.outputs = np.empty((own.batch, len(problem.times), run.outputs.shape[2]))
         try:
             if not self.stopped:
-                self.finish(run, part)
+                self.finish(run, part, track)
         except KeyboardInterrupt:
             if problem.ranks is not None:  # the others did not stop here
                 raise
             self.stopped = True
+        if track is not None:
+            track.look()
         outcome = run.outcome()
         if self.kept is not None:
             with self.keeping:  # functions of the user are called by one thread at a time
@@ -378,12 +372,14 @@ class _Crew:
         kept = {name: array[:count] for name, array in self.kept.items()}
         return replace(solution, record=_nothing_else, kept=kept, part=None)
 
-    def finish(self, run: Run, part: slice) -> None:
-        chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000, run.most))
+    def finish(self, run: Run, part: slice, track: Track | None) -> None:
+        chunk = int(min(max(_CHUNK / run.prepare(), 1), 20000))
+        if track is not None:
+            chunk = min(chunk, track.steps)
         while not self.stopped:
             running = run.sweep(chunk)
-            if self.problem.watched is not None:
-                run.track.look()
+            if track is not None and track.left < chunk:
+                track.look()
             if not running:
                 break
             with self.showing:

@@ -221,7 +221,8 @@ def simulate(
         ranks.check(problem.attention_loop.weights, _shared(solver, problem))
     start = clock.perf_counter()
     with nullcontext() if ranks is None else ranks.together():
-        solution = watcher.noted(solve(problem))
+        solution = solve(problem)
+        watcher.note(solution)
     if (solution.codes == INTERRUPTED).any():
         if clock.monotonic() > problem.deadline:
             limited = f"the wall_limit of {wall_limit:g} s is over"

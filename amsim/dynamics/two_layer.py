@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.products import LANES, TOGETHER
-from ..network import Network
+from ..network import Layer, Network
 from ..neurons import Neuron, neuron
 from ..synapses import Array, project_both, project_each
 from . import adams, memory_force
@@ -24,7 +24,7 @@ from .looks import Ints, Read
 from .loops import Loop, loop_of
 from .precision import float32_serves
 from .problem import Problem, Reader
-from .run import LAST, Outcome, Rows, Run, segments_of
+from .run import Outcome, Rows, Run, segments_of
 
 # Products in float32 serve errors per step down to the first of these, and residuals down to the
 # second, times the largest weight.
@@ -123,8 +123,17 @@ class TwoLayerRun(Run):
         return super().prepare()
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
-        read = self.reader(self.problem, self.offset[cues], LAST, times, vectors[None])
-        return lambda name: read(name, slice(None))[0]
+        units, hidden = self.steps.used.shape[1], self.problem.network.layers[self.hidden]
+
+        def read(name: str) -> Array:
+            if name == self.visible:
+                return vectors[:, :units]
+            states = project_each(vectors[:, -units:], self.loop.weights) + hidden.bias
+            if self.offset.shape[1]:
+                states += _decay(hidden, times)[:, None] * self.offset[cues]
+            return states
+
+        return read
 
     def external(self) -> Array:
         """What drives the features besides, (B, D); of those that are clamped their value."""
@@ -218,7 +227,7 @@ class TwoLayerRun(Run):
             states += hidden.bias
             if offset.shape[1]:
                 clock = np.minimum.outer(times[rows], ends)
-                states += np.exp(-clock / hidden.tau_runs[0][1])[..., None] * offset
+                states += _decay(hidden, clock)[..., None] * offset
             return states
 
         return read
@@ -257,6 +266,11 @@ def check_single(problem: Problem, rtol: float) -> None:
             f"dtype: float32 tells rest from motion down to {least:g}, and the tolerance is "
             f"{problem.tolerance:g}: pass until=Settled({least:g}) or a larger one, or float64"
         )
+
+
+def _decay(memories: Layer, times: Array) -> Array:
+    """What is left of the state that they had beside their followers."""
+    return np.asarray(np.exp(-times / memories.tau_runs[0][1]))
 
 
 def _constants(network: Network) -> tuple[float, Array, Neuron, adams.Segments]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -379,6 +381,15 @@ def test_states_that_are_watched_may_be_taken_out() -> None:
     """What was not read yet is read then."""
 
     def taken(time: float, states: Any) -> float:
+        with pytest.raises(KeyError, match="other"):
+            states["other"]
+        states["mine"] = np.ones(1)
+        assert states.setdefault("hidden", None).shape == (4,) and len(states) == 3
+        assert list(states) == ["visible", "hidden", "mine"]
+        del states["hidden"]
+        assert "hidden" not in states and states != {}
+        with pytest.raises(KeyError, match="hidden"):
+            states["hidden"]
         assert states.pop("other", 3) == 3 and "visible" in states
         state = states.pop("visible")
         assert state.shape == (24,) and "visible" not in states
@@ -387,3 +398,79 @@ def test_states_that_are_watched_may_be_taken_out() -> None:
 
     traj = am.simulate(NET, CUES[0], t1=0.2, until=None, watch={"taken": taken})
     assert not len(traj.crossings)
+
+
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_states_that_are_watched_can_be_kept_and_not_changed(
+    vectorised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are those of the run: what was kept stays, also where its steps are forgotten."""
+    monkeypatch.setattr("amsim.dynamics.track._NUMBERS", 1)
+    seen: list[tuple[Any, Any]] = []
+
+    def kept(time: Any, states: Any) -> Any:
+        seen.append((states["visible"], states["visible"].copy()))
+        with pytest.raises(ValueError, match="read-only"):
+            states["visible"][0] = 9.0
+        return time - 100.0
+
+    am.simulate(NET, CUES, t1=9.0, until=None, watch={"a": am.Watch(kept, vectorised=vectorised)})
+    for state, then in seen:
+        np.testing.assert_array_equal(state, then)
+
+
+def test_states_of_a_callback_may_be_changed() -> None:
+    def spoil(time: float, states: Any) -> None:
+        states["visible"] *= 0.0
+
+    plain, spoiled = (am.simulate(NET, CUES, callback=given) for given in (None, spoil))
+    np.testing.assert_array_equal(plain["visible"], spoiled["visible"])
+
+
+def test_what_was_reached_before_the_wall_clock_was_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("amsim.dynamics.run._CHUNK", 16.0)  # four steps
+    watch = {"early": lambda time, states: time - 1e-4}
+    traj = am.simulate(DECAY, [1.0, 1.0], wall_limit=1e-9, watch=watch, until=None, t1=9.0)
+    assert traj.status == "interrupted" and 1e-4 < traj.end_times < 9.0
+    np.testing.assert_allclose(traj.crossings.time, 1e-4, rtol=1e-12)
+
+
+def test_a_watched_run_frees_its_memory_at_once() -> None:
+    """Without a search for garbage: that of a few runs may be gigabytes."""
+
+    class Half:
+        def __call__(self, time: float, states: Any) -> float:
+            return below_half(time, states)
+
+    gc.disable()
+    try:
+        function = Half()
+        lives = weakref.ref(function)
+        traj = am.simulate(DECAY, START, watch={"half": am.Watch(function)}, t1=9.0)
+        assert len(traj.crossings) == 2 and lives() is function
+        del function, traj
+        assert lives() is None
+    finally:
+        gc.enable()
+
+
+class Counted:
+    """A function, and how often it was called."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.calls = function, 0
+
+    def __call__(self, places: Any, which: Any) -> Any:
+        self.calls += 1
+        return self.function(places)
+
+
+def test_few_calls_find_a_crossing() -> None:
+    """Of a smooth function, and of one that is 0 at a place where it is asked."""
+    for function in (lambda x: np.exp(-x) - 0.5, lambda x: x - 0.75, lambda x: x - 0.8):
+        counted = Counted(function)
+        ends = np.zeros(1), np.ones(1)
+        roots(counted, *ends, *map(function, ends))
+        assert counted.calls <= 4
