@@ -131,33 +131,34 @@ class FreeRun:
         self.memories = drive.memories._replace(
             rate=0.0, offset=np.zeros((problem.batch, self.path.memories.x.shape[2]))
         )
-        self.last = np.zeros((problem.batch, self.width(problem)))
+        self.last = np.zeros((problem.batch, record.shape[2]))
 
     def begin(self, noise: Disturbance) -> noise_steps.Path:
         """The working arrays."""
-        problem, drive, network = self.problem, self.drive, self.problem.network
-        layers = [network.layers[name] for name in (drive.visible, drive.hidden)]
-        batch, units = problem.batch, layers[0].size
-        count = 0 if layers[1].algebraic else layers[1].size
+        problem, drive, layers = self.problem, self.drive, self.problem.network.layers
+        visible, hidden = layers[drive.visible], layers[drive.hidden]
+        batch, units = problem.batch, visible.size
+        count = hidden.size if drive.rate else 0
         rest = drive.offset if drive.offset.size else np.zeros((batch, count))
         warm = self.by_layer(noise.temperature)
         colour = self.by_layer(self.steps.colour(problem)) if noise.correlation else warm
         states = drive.start.reshape(batch, -1, units), rest[:, None]
-        runs = layers[0].tau_runs, layers[1].tau_runs if count else [(0, 1.0)]
+        runs = visible.tau_runs, hidden.tau_runs if count else [(0, 1.0)]
         features, memories = map(self.units, runs, states, warm, colour)
         largest = np.abs(np.concatenate([drive.start, rest], axis=1)).max(axis=1)
         largest += np.sqrt(np.maximum(features.warmth, memories.warmth))
         held = drive.clamped if drive.clamped.size else False
+        logit, fall, bent, jolted = np.zeros((4, batch))
+        taken, begin = np.zeros((2, batch), np.int64)
         return noise_steps.Path(
             features=features,
             memories=memories._replace(driven=False, first=features.numbers.size),
             first=np.zeros((batch, units)), slope=np.zeros((batch, units)), rise=np.zeros(units),
             held=drive.clamped, coldest=np.where(held, np.inf, warm[0]).min(axis=1),
             place=noise.places, limit=BLOW_UP * (1.0 + largest),
-            taken=np.zeros(batch, np.int64), begin=np.zeros(batch, np.int64),
-            level=np.full(batch, self.lengths.first - 1), last=np.full(batch, -1),
-            logit=np.zeros(batch), fall=np.zeros(batch), bent=np.zeros(batch),
-            jolted=np.zeros(batch), known=np.zeros(1, np.bool_),
+            taken=taken, begin=begin, level=np.full(batch, self.lengths.first - 1),
+            last=np.full(batch, -1), logit=logit, fall=fall, bent=bent, jolted=jolted,
+            known=np.zeros(1, np.bool_),
         )  # fmt: skip
 
     def by_layer(self, packed: Array) -> list[Array]:
@@ -181,15 +182,15 @@ class FreeRun:
         runs, links = rate.shape
         warmth = heat.max(axis=1, initial=0.0)
         size = runs * noise_moves.MOVES * links * links
-        slots = 1 << max(4, min(8, (_KEPT // size).bit_length()))
+        slots = 1 << max(4, min(6, (_KEPT // size).bit_length()))
 
         def matrices(*shape: int) -> Array:
-            return np.zeros((*shape, links, links))
+            return np.empty((*shape, links, links))
 
         return noise_steps.Units(
-            lead=lead, driven=True, x=state.copy(), new=state.copy(),
+            lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
             jolt=np.zeros(state.shape), root=np.sqrt(heat), noisy=warmth > 0.0, warmth=warmth,
-            first=0, numbers=np.zeros(state.shape[1:]), noise=np.zeros((3, *state.shape[1:])),
+            first=0, numbers=np.empty(state.shape[1:]), noise=np.empty((3, *state.shape[1:])),
             start=start, rate=rate, strength=strength,
             table=matrices(self.lengths.levels, runs, noise_moves.MOVES),
             kick=matrices(self.lengths.levels, runs),

@@ -80,7 +80,7 @@ class Units(NamedTuple):
     noisy: NDArray[np.bool_]  # (B,) whether there are any
     warmth: Floats  # (B,) the largest temperature
     first: int  # of the random numbers of a cue
-    numbers: Floats  # (n, U) random ones, times the roots
+    numbers: Floats  # (n, U) random ones
     noise: Floats  # (3, n, U) of a cue: up to the last look, and up to the next edge; and room
     start: Ints  # (R + 1,) units of the runs, and where they end
     rate: Floats  # (R, n) of the links
@@ -250,15 +250,8 @@ def _clear_links(out):
 
 
 @inner_elementwise
-def _multiply_links(factors, out):
-    for i in range(len(out)):
-        for j in range(np.uint64(out.shape[1])):
-            out[i, j] *= factors[j]
-
-
-@inner_elementwise
-def _kick(start, roots, numbers, jolt):
-    """What noise adds in a step, from independent numbers."""
+def _kick(start, roots, heat, numbers, jolt):
+    """What noise adds in a step, by the roots of its law and those of temperatures, `heat`."""
     for run in range(len(roots)):
         a, z = np.uint64(start[run]), np.uint64(start[run + 1])
         for i in range(len(jolt)):
@@ -266,12 +259,21 @@ def _kick(start, roots, numbers, jolt):
                 root = roots[run, i, k]
                 for j in range(a, z):
                     before = jolt[i, j] if k > 0 else 0.0
-                    jolt[i, j] = before + root * numbers[k, j]
+                    jolt[i, j] = before + root * heat[j] * numbers[k, j]
 
 
 @inner_elementwise
-def _between(start, bridges, low, end, numbers, out):
-    """Noise at a look, given it at the last one and at an end, from independent numbers."""
+def _between(start, bridges, heat, numbers, low, end, out):
+    """Noise at a look, given it at the last one and at an end.
+
+    Parameters
+    ----------
+    start : int64 (R + 1,)
+    bridges : float64 (R, BRIDGE, n, n)
+    heat, numbers : float64 (U,), float64 (n, U)
+        Roots of temperatures, and independent numbers.
+    low, end, out : float64 (n, U)
+    """
     for run in range(len(bridges)):
         a, z = np.uint64(start[run]), np.uint64(start[run + 1])
         for i in range(len(out)):
@@ -281,7 +283,7 @@ def _between(start, bridges, low, end, numbers, out):
                 for j in range(a, z):
                     before = out[i, j] if k > 0 else 0.0
                     given = keep * low[k, j] + pull * end[k, j]
-                    out[i, j] = before + given + draw * numbers[k, j]
+                    out[i, j] = before + given + draw * heat[j] * numbers[k, j]
 
 
 @inner_elementwise
@@ -313,7 +315,6 @@ def _draw_numbers(units, own, b):
     """Random numbers for a cue, from a stream of its own."""
     for i in range(len(units.numbers)):
         draw_row(own, units.first + i * units.numbers.shape[1], units.numbers, i)
-    _multiply_links(units.root[b], units.numbers)
 
 
 @inner
@@ -343,7 +344,7 @@ def _step(units, own, b, level, first, slope):
     jolt = units.jolt[b]
     if units.noisy[b]:
         _draw_numbers(units, own, b)
-        _kick(units.start, units.kick[level], units.numbers, jolt)
+        _kick(units.start, units.kick[level], units.root[b], units.numbers, jolt)
     _move(units, b, units.table[level], jolt, first, slope, units.new[b])
 
 
@@ -403,7 +404,7 @@ def _cross(units, shortest, own, b, before, behind, end, to):
     _draw_numbers(units, own, b)
     low, out = units.noise[0], units.noise[2]
     found = units.bridges[_bridges_of(units, shortest, before, behind)]
-    _between(units.start, found, low, end, units.numbers, out)
+    _between(units.start, found, units.root[b], units.numbers, low, end, out)
     _copy_links(out, units.noise[to])
 
 
