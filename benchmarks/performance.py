@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -281,31 +281,18 @@ def cores(rounds: int) -> Iterator[Measured]:
 # ---------------------------------------------------------------------------- events
 
 
-def deliveries(words: str, jitter: float, softmax: bool) -> Callable[[int], Iterator[Measured]]:
+def deliveries(
+    words: str, jitter: float = 0.0, softmax: bool = False
+) -> Callable[[int], Iterator[Measured]]:
     def measure(rounds: int) -> Iterator[Measured]:
-        import scipy.stats
+        from events import amsim_events, make_problem
 
-        import amsim as am
-
-        patterns = am.patterns.random(1000, 784, seed=0)
-        cue = am.patterns.corrupt(patterns[0], flip=0.25, seed=1)
-        hidden: am.Lagrangian = am.Softmax(784**-0.5) if softmax else am.Tanh()
-        weights = patterns if softmax else patterns / 28
-        net = am.dense_am(weights, visible=am.Tanh(), hidden=hidden, tau_hidden=1.0)
-        delay = scipy.stats.uniform(0.1, 0.3)
-        timing = am.Timing(delay=delay, jitter=jitter, scope="link")
-        solver = am.EventDriven(0.01, timing, max_events=10**9)
-
-        def until(t1: float) -> tuple[float, float]:
-            begun = time.process_time()
-            run = am.simulate(net, cue, solver=solver, times=[t1], until=None, seed=0)
-            return float(run.stats["synaptic_operations"]), time.process_time() - begun
-
-        until(1e-6)
-        rates = []
-        for _ in range(min(rounds, 3)):
-            (early, setup), (count, seconds) = until(1e-6), until(0.5)
-            rates.append((seconds - setup) / (count - early))
+        problem, beta = make_problem("784x1000", 0.01, 1.0, (0.1, 0.4)), None
+        if softmax:  # as stored: a softmax needs no scaled weights
+            problem, beta = replace(problem, weights=28 * problem.weights), 1 / 28
+        run = amsim_events(problem, "link", jitter, beta)
+        run()
+        rates = [seconds / count for count, seconds in (run() for _ in range(rounds))]
         yield Measured(f"one delivery by link, delays 0.1 to 0.4{words}", median(rates))
 
     return measure
@@ -456,9 +443,9 @@ ROWS: dict[str, Row] = {
         solvers("digits64x1000x1", ("SciPy RK45", "Diffrax Tsit5", "CVODE, GMRES")),
     ),
     "cores": Row(AT_LEAST, (1.8, 1.8), cores),
-    "jitter": Row(SECONDS, (40e-9, 20e-9), deliveries(", jitter 0.05", 0.05, False)),
-    "softmax": Row(SECONDS, (40e-9, 20e-9), deliveries(", Softmax memories", 0.0, True)),
-    "links": Row(SECONDS, (10e-9, 10e-9), deliveries("", 0.0, False)),
+    "jitter": Row(SECONDS, (40e-9, 20e-9), deliveries(", jitter 0.05", jitter=0.05)),
+    "softmax": Row(SECONDS, (40e-9, 20e-9), deliveries(", Softmax memories", softmax=True)),
+    "links": Row(SECONDS, (10e-9, 10e-9), deliveries("")),
     "links-nest": Row(AT_LEAST, (1.2, 1.2), links),
     "broadcast": Row(AT_LEAST, (3.0, 3.0), broadcast),
     "binary": Row(AT_LEAST, (1.2, 2.0), binary),

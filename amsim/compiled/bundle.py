@@ -65,8 +65,14 @@ def _unbox(kind: BundleType, value: Any, state: Any) -> NativeValue:
     place = cgutils.alloca_once(builder, kind.layout(state.context))
     wrong = cgutils.false_bit
     for i, (_, field) in enumerate(kind.fields):
-        native = state.unbox(field, state.pyapi.tuple_getitem(value, i))
-        builder.store(native.value, cgutils.gep_inbounds(builder, place, 0, i))
+        given, own = state.pyapi.tuple_getitem(value, i), cgutils.gep_inbounds(builder, place, 0, i)
+        if isinstance(field, types.Array) and not state.context.enable_nrt:
+            # It is an array: its type was found before. numba would check that, and copy one number
+            # after the other, which takes longer to translate than what is done with them.
+            state.pyapi.numba_array_adaptor(given, builder.bitcast(own, cgutils.voidptr_t))
+            continue
+        native = state.unbox(field, given)
+        builder.store(native.value, own)
         wrong = builder.or_(wrong, native.is_error)
     return NativeValue(builder.bitcast(place, cgutils.voidptr_t), is_error=wrong)
 

@@ -16,15 +16,33 @@ from typing import Any
 from llvmlite.binding import Linkage  # type: ignore[import-untyped]
 from numba._dynfunc import make_function
 from numba.core import types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags
-from numba.core.compiler_machinery import register_pass
+from numba.core.compiler import CompilerBase, Flags
+from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.registry import CPUDispatcher
-from numba.core.typed_passes import BaseNativeLowering, NativeLowering
-from numba.core.untyped_passes import GenericRewrites, RewriteDynamicRaises
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    BaseNativeLowering,
+    InlineOverloads,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import (
+    FixupArgs,
+    GenericRewrites,
+    InlineInlinables,
+    IRProcessing,
+    ReconstructSSA,
+    TranslateByteCode,
+)
+
+from .contexts import remember
+from .linked import Library
 
 
-class _Library(JITCodeLibrary):
+class _Library(Library):
     """Code that waits to be linked, and is optimised when it has been."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
@@ -41,6 +59,8 @@ class _Library(JITCodeLibrary):
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.external:
                 function.linkage = "linkonce_odr"  # callers may bring several copies
+        for library in self._linking_libraries:
+            self.links |= getattr(library, "links", set())
         self._finalized = True
 
     def _get_module_for_linking(self) -> Any:
@@ -95,21 +115,36 @@ class _Flags(Flags):
         return {**_DEFAULTS, **self._values}
 
 
+# Those of numba that functions without closures, literals and contexts have a use of.
+_STEPS = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    GenericRewrites,  # what is raised with a text alone needs no allocation
+    InlineInlinables,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    InlineOverloads,
+    IRLegalization,
+    AnnotateTypes,
+    _Lowering,
+    NoPythonBackend,
+)
+
+
 class _Compiler(CompilerBase):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.state.flags = _Flags(self.state.flags)
+        remember(self.state)
 
     def define_pipelines(self) -> list[Any]:
-        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes: list[Any] = []
-        for step, text in manager.passes:
-            if step is RewriteDynamicRaises:  # what is raised with a text alone needs no allocation
-                passes.append((GenericRewrites, "static raises"))
-            passes.append((_Lowering if step is NativeLowering else step, text))
-        manager.passes = passes
-        manager.finalize()
-        return [manager]
+        passes = PassManager("amsim_inner")
+        for step in _STEPS:
+            passes.add_pass(step, "")
+        passes.finalize()
+        return [passes]
 
 
 class InnerDispatcher(CPUDispatcher):
@@ -129,7 +164,7 @@ class InnerDispatcher(CPUDispatcher):
     ) -> None:
         # Not called from Python; and no expressions of whole arrays, for which code is rewritten.
         without = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "no_rewrites": True}
-        super().__init__(function, {}, {"nopython": True, **options, **without}, _Compiler)
+        super().__init__(function, {}, {**options, **without}, _Compiler)
         self._outer, self._alone = outer, None
 
     @property

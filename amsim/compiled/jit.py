@@ -28,7 +28,9 @@ from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
 from ..progress import announce_compilation
+from .contexts import remember
 from .inner import InnerDispatcher
+from .linked import Library, LinkedDispatcher, library_of
 
 # The packages whose sources the cache follows.
 PACKAGES = ("amsim", "hardware", "experiments")
@@ -39,6 +41,8 @@ _IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+import\s+(\([^)]*\)|[^\n]*)|import\
 # Division by zero gives infinity, as in NumPy: no code for exceptions, and loops stay vectors. The
 # threads of other Python code go on meanwhile.
 _COMMON: Any = {"nogil": True, "error_model": "numpy"}
+# What numba's decorator adds.
+_NUMBA: Any = {"nopython": True, "boundscheck": None, **_COMMON}
 
 
 @contextmanager
@@ -53,24 +57,55 @@ def _garbage_left() -> Iterator[None]:
             gc.enable()
 
 
+class _Library(Library):
+    """Optimised once where no references are counted: numba does it twice for the sake of these."""
+
+    counts = True
+
+    def _optimize_final_module(self) -> None:
+        if self.counts:
+            super()._optimize_final_module()
+            return
+        passes = (
+            self._codegen._module_pass_manager()
+        )  # and, since numba 0.62, what they were built by
+        manager, *builder = passes if isinstance(passes, tuple) else (passes,)
+        manager.run(self._final_module, *builder)
+
+
 class _Compiler(Compiler):
     @_garbage_left()
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)  # the first one imports most of numba
+        remember(self.state)
 
     @_garbage_left()
     def compile_extra(self, function: Any) -> Any:
-        return super().compile_extra(function)
+        context = self.state.targetctx
+        library = self.state["library"] = _Library(context.codegen(), function.__qualname__)
+        library.counts = context.enable_nrt
+        library.enable_object_caching()
+        compiled = super().compile_extra(function)
+        compiled.reload_init.extend(library.links)
+        return compiled
 
 
 def _decorator(**options: Any) -> Callable[[Any], Any]:
     """A decorator of the family; `options` are numba's."""
 
     def decorate(function: Any) -> Any:
-        dispatcher = numba.njit(**_COMMON, **options, pipeline_class=_Compiler)(function)
-        if is_compiled(dispatcher) and sources(function.__module__):
-            _keep(dispatcher)
-        return dispatcher
+        return _kept(numba.njit(**_COMMON, **options, pipeline_class=_Compiler)(function))
+
+    return decorate
+
+
+def _linked_decorator(**options: Any) -> Callable[[Any], Any]:
+    """A decorator for functions whose code several compiled functions share."""
+
+    def decorate(function: Any) -> Any:
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+            return function
+        return _kept(LinkedDispatcher(function, {}, {**_NUMBA, **options}, _Compiler))
 
     return decorate
 
@@ -82,7 +117,7 @@ def _inner_decorator(**options: Any) -> Callable[[Any], Any]:
     def decorate(function: Any) -> Any:
         if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
             return function
-        return InnerDispatcher(function, outer, {**_COMMON, "boundscheck": None, **options})
+        return InnerDispatcher(function, outer, {**_NUMBA, **options})
 
     return decorate
 
@@ -91,6 +126,8 @@ def _inner_decorator(**options: Any) -> Callable[[Any], Any]:
 # call. numba refuses to compile an allocation without it.
 compiled = _decorator(_nrt=False)
 allocating = _decorator()
+# Called by compiled code at its address: translated once, whatever calls it.
+linked = _linked_decorator(_nrt=False)
 # Called by compiled code, whose part it becomes when that is translated.
 inner = _inner_decorator(_nrt=False)
 # Likewise, for functions so small that a call costs more than they do.
@@ -263,7 +300,10 @@ class _StampedCache(FunctionCache):
         try:
             if self._allocates:
                 rtsys.initialize(target)
-            return self._load_overload(types, target)
+            code = self._load_overload(types, target)
+            if code is not None:  # for those that are compiled with it
+                library_of(code).links = set(code.reload_init)
+            return code
         except Exception:  # a damaged file may raise anything; the code is compiled anew
             with suppress(OSError):
                 self.flush()
@@ -278,8 +318,10 @@ class _StampedCache(FunctionCache):
             super().save_overload(types, result)
 
 
-def _keep(dispatcher: Any) -> None:
+def _kept(dispatcher: Any) -> Any:
     """Give a compiled function the cache above; without a folder for it, none."""
-    with suppress(RuntimeError):  # numba found no folder that it may write to
-        allocates = dispatcher.targetoptions.get("_nrt", True)
-        dispatcher._cache = _StampedCache(dispatcher.py_func, allocates)
+    if is_compiled(dispatcher) and sources(dispatcher.py_func.__module__):
+        with suppress(RuntimeError):  # numba found no folder that it may write to
+            allocates = dispatcher.targetoptions.get("_nrt", True)
+            dispatcher._cache = _StampedCache(dispatcher.py_func, allocates)
+    return dispatcher

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.bundle import bundle
-from ..compiled.jit import compiled, inner, inner_vectorised
+from ..compiled.jit import compiled, inner, inner_vectorised, linked
 from ..compiled.vectors import larger
 
 MAX_ORDER = 8
@@ -747,7 +747,7 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
     return True
 
 
-@inner
+@linked
 def predict_running(steps, segments, scratch, cues):
     """Choose where to evaluate the drive of every running cue: at steps.new, at its `time`.
 
@@ -885,7 +885,7 @@ def _finish(steps, segments, b, drives, rtol, atol, tolerance, t1, times, output
         cue.status = STALLED
 
 
-@inner
+@linked
 def finish_running(
     steps, segments, cues, size, drives, rtol, atol, tolerance, t1, times, outputs, scratch
 ):

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..lagrangians import SimplexLagrangian, Softmax
+from ..network import Network
 from ..synapses import Array
 from .boxes import Box, Boxes
 from .certification_problem import CertificationProblem, Scope
+from .fixed_points import find
 from .intervals import BoxMap
 from .links import Link
 from .outward import middle
@@ -167,10 +169,7 @@ class Hostile:
             self._send()
 
     def elsewhere(self, target: Array, visible: str, time: float) -> Array:
-        """Which executions come to rest away from their target, with no more delays; (executions,).
-
-        One that moves a little, and for long, may be on its way to the target.
-        """
+        """Which executions come to rest away from their target, with no more delays."""
         size = np.maximum(1.0, np.abs(target).max(axis=1))
         for _ in range(_LOOKS):
             self.go_on(time, fair=True)
@@ -178,7 +177,23 @@ class Hostile:
             rests = self._rests()
             if (rests | ~away).all():
                 break
-        return np.asarray(away & rests)
+        claimed = np.flatnonzero(away & rests)
+        away[:] = False
+        away[claimed] = self._rest_far_off(claimed, target, visible, size)
+        return np.asarray(away)
+
+    def _rest_far_off(self, rows: Array, target: Array, visible: str, size: Array) -> list[bool]:
+        """Whether the fixed points near some executions are away, too; many share one."""
+        known = dict[bytes, States]()
+        far = []
+        for row in rows:
+            state = {n: self.state[n][row] for n in self._dynamic}
+            key = b"".join(np.round(x, 4).tobytes() for x in state.values())
+            if key not in known:
+                known[key] = rest_near(self.boxmap.net, state)
+            gap = np.abs(known[key][visible] - target[row]).max() / size[row]
+            far.append(bool(gap > ELSEWHERE))
+        return far
 
     def _rests(self) -> Array:
         for name in self._algebraic:
@@ -240,6 +255,17 @@ class Hostile:
         past = window.hull(self._now)
         assert past is not None
         return past[source]
+
+
+def rest_near(net: Network, state: States) -> States:
+    """States of the fixed point near one, (units,) by layer; NaN where there is none.
+
+    What moves a little, and for long, may still be on its way far off.
+    """
+    layers = net.layers
+    found = find(net, {n: x.reshape(layers[n].shape) for n, x in state.items()})
+    return {n: x.ravel() if found.converged else np.full(x.size, np.nan)
+            for n, x in found.states.items()}  # fmt: skip
 
 
 def _pick(push: Array, ends: Box, now: Array) -> Array:

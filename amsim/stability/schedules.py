@@ -15,7 +15,7 @@ import numpy as np
 from ..display import short
 from ..synapses import Array
 from .certification_problem import CertificationProblem, Scope
-from .hostile import ELSEWHERE, Plan, States, is_group, plans, states_of, weights_of
+from .hostile import ELSEWHERE, Plan, States, is_group, plans, rest_near, states_of, weights_of
 from .tube_search import slowest_tau
 
 _TAUS, _DELAYS = 20.0, 10.0  # how long a run takes at most: slowest taus, and delays
@@ -148,8 +148,18 @@ def _run(
         still = still + 1 if max(np.abs(x).max() for x in gaps.values()) < _STILL else 0
         distances.append(float(np.abs(state[problem.visible] - goal[problem.visible]).max()))
         if still > 2 * count:  # all that is under way has been sent at rest
-            return state, distances[-1], True
+            return _at_rest(problem, state, goal)
     return state, _recurring(np.array(distances)), False
+
+
+def _at_rest(
+    problem: CertificationProblem, state: States, goal: States
+) -> tuple[States, float, bool]:
+    """The same for a run that hardly moves: it may still be on its way, slowly."""
+    net, visible = problem.map.net, problem.visible
+    rest = rest_near(net, {n: state[n] for n in net.dynamic})
+    off = float(np.abs(rest[visible] - goal[visible]).max())
+    return (rest, off, True) if np.isfinite(off) else (state, 0.0, False)
 
 
 def _recurring(distances: Array) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -101,6 +102,62 @@ def test_processes_that_compile_at_once_do_not_mix_up_their_code(package: Path) 
     assert call(package, again) == ([True, True, True, True], 2.5)
 
 
+LINKED = {
+    "shared.py": (
+        "from amsim.compiled.jit import linked\n"
+        "@linked\ndef shared(x):\n"
+        "    if x < 0:\n        raise ValueError('below zero')\n"
+        "    return x + 10\n"
+    ),
+    "middle.py": (
+        "from amsim.compiled.jit import compiled, inner\n"
+        "from .shared import shared\n"
+        "@inner\ndef within(x):\n    return 2 * shared(x)\n"
+        "@compiled\ndef middle(x):\n    return within(x)\n"
+    ),
+    "above.py": (
+        "from amsim.compiled.jit import compiled\n"
+        "from .middle import middle\n"
+        "@compiled\ndef above(x):\n    return middle(x) + 1\n"
+    ),
+}
+LINKS = (
+    "from amsim.compiled import jit; from amsim.compiled.linked import library_of;"
+    "jit.PACKAGES = ('cached_package',);"
+    "from cached_package import shared, middle, above;"
+    "kept = [jit.on_disk(f, 1) for f in (shared.shared, middle.middle, above.above)];"
+    "defined = lambda f: [x.name for c in f.overloads.values()"
+    " for x in library_of(c).get_defined_functions() if 'shared' in x.name];"
+)
+
+
+def test_linked_code_is_loaded_with_its_callers(package: Path) -> None:
+    for name, text in LINKED.items():
+        (package / name).write_text(text)
+    assert call(package, f"{LINKS} answer((middle.middle(1), kept))") == (22, [False] * 3)
+    assert call(package, f"{LINKS} answer((middle.middle(1), kept))") == (22, [True, True, False])
+    # Compiled with code that comes from the cache, and what that links.
+    assert call(package, f"{LINKS} answer((above.above(1), kept))") == (23, [True, True, False])
+    assert call(package, f"{LINKS} answer((above.above(1), kept))") == (23, [True] * 3)
+    for file in package.rglob("shared.*.nb[ic]"):
+        file.unlink()
+    assert call(package, f"{LINKS} answer((above.above(1), kept))") == (23, [False, True, True])
+    (package / "shared.py").write_text(LINKED["shared.py"].replace("x + 10", "x + 20"))
+    assert call(package, f"{LINKS} answer((above.above(1), kept))") == (43, [False] * 3)
+
+
+def test_linked_code_is_translated_once_and_raises(package: Path) -> None:
+    for name, text in LINKED.items():
+        (package / name).write_text(text)
+    refuse = (
+        f"{LINKS} found = (above.above(1), middle.middle(2.5), shared.shared(3))\n"
+        "try: above.above(-1)\n"
+        "except ValueError as error: said = str(error)\n"
+        "answer((found, said, defined(above.above), defined(middle.middle)))"
+    )
+    assert call(package, refuse) == ((23, 25.0, 13), "below zero", [], [])
+
+
 def test_a_damaged_cache_is_compiled_anew(package: Path) -> None:
     call(package)
     files = [*package.rglob("outer.*.nb[ic]"), *package.rglob("inner.*.nb[ic]")]
@@ -136,6 +193,21 @@ def test_the_answer_is_for_the_types_of_a_call() -> None:
     assert jit.in_memory(twice, 3.5)
     assert not jit.in_memory(twice, 3)
     assert jit.in_memory(len, "anything that is not compiled")
+
+
+@pytest.mark.parametrize("decorate", [jit.compiled, jit.allocating, jit.inner])
+def test_extremes_of_numbers_are_those_of_python(decorate: Any) -> None:
+    """Also of NaN, of numbers of several types, and of one that is written out."""
+
+    def extremes(a: Any, b: Any, c: Any) -> Any:
+        return max(a, b), min(a, b), max(a, b, c), min(c, b, a), max(a, 2), min(1.5, b)
+
+    function = decorate(extremes)
+    numbers: list[Any] = [np.nan, -1.5, 0.0, -0.0, 2.0, np.inf, 1, 3, -4, True]
+    for a, b, c in itertools.product(numbers, repeat=3):
+        found, expected = function(a, b, c), extremes(a, b, c)
+        np.testing.assert_array_equal(found, expected)
+        assert np.signbit(found).tolist() == np.signbit(expected).tolist()
 
 
 def test_no_garbage_is_searched_while_numba_compiles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import amsim as am
 from amsim.stability import certify, hostile, largest_staleness, read_time
 from amsim.stability.boxes import Boxes
 from amsim.stability.certification_problem import CertificationProblem
-from amsim.stability.hostile import Hostile, Turning, attacked, plans, weights_of
+from amsim.stability.hostile import Hostile, Turning, attacked, plans, strays, weights_of
 from amsim.stability.links import links_of
 from amsim.stability.tube_search import TubeSearch
 from amsim.stability.tubes import Executions, Tube
@@ -736,6 +736,11 @@ def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
     slower = am.Network(weak.layers, [am.Dense([[1 - 5e-7]], between=("memory", "visible"))])
     limits = largest_staleness(slower, [2.0], [0.0], attack=False)  # moves less than 1e-6 a tau
     assert limits.proven > 1.0
+    slowest = am.Network(weak.layers, [am.Dense([[1 - 5e-8]], between=("memory", "visible"))])
+    refused = certify(slowest, [2.0], [0.0], staleness=0.3, offset={"visible": 0.9})
+    assert not refused.attack().found  # nor is what moves less than 1e-7 a tau at rest at 2
+    problem = CertificationProblem.of(slowest, [2.0], [0.0], "link", every=True)
+    assert not strays(problem, 1.0).any()
 
 
 def test_there_are_no_delays_for_algebraic_layers() -> None:
