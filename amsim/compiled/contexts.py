@@ -60,7 +60,8 @@ class _TargetContext(CPUContext):
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
         compare = _EXTREMES.get(_operation(fn, sig.args))
         if compare is None:
-            return super().get_function(fn, sig, _firstcall)
+            # Arrays are asked for their own `__array__` at every access, and have none.
+            return super().get_function(fn, sig, _firstcall and fn != "__array__")
         kind = sig.return_type
         replaces = super().get_function(compare, signature(types.boolean, kind, kind))
 

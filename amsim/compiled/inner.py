@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite.binding import Linkage  # type: ignore[import-untyped]
+from llvmlite.binding import Linkage, parse_assembly  # type: ignore[import-untyped]
 from numba._dynfunc import make_function
 from numba.core import types
+from numba.core.cgutils import normalize_ir_text
 from numba.core.compiler import CompilerBase, Flags
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.registry import CPUDispatcher
@@ -45,15 +46,13 @@ from .linked import Library
 class _Library(Library):
     """Code that waits to be linked, and is optimised when it has been."""
 
-    def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
-
     def add_ir_module(self, ir_module: Any) -> None:
         for function in ir_module.functions:
             if function.blocks and "alwaysinline" not in function.attributes:
                 # Within its callers it would be optimised and translated once for each of them.
                 function.attributes.add("noinline")
-        super().add_ir_module(ir_module)
+        # Verified with all else, once it has been linked.
+        self._final_module.link_in(parse_assembly(normalize_ir_text(str(ir_module))))
 
     def finalize(self) -> None:
         for function in self._final_module.functions:

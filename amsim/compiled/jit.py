@@ -21,16 +21,30 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
-import numba
-from numba.core.caching import FunctionCache
-from numba.core.compiler import Compiler
-from numba.core.registry import cpu_target
-from numba.core.runtime.nrt import rtsys
 
-from ..progress import announce_compilation
-from .contexts import remember
-from .inner import InnerDispatcher
-from .linked import Library, LinkedDispatcher, library_of
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Leave garbage for later: Python would search all that numba builds, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+with _garbage_left():
+    import numba
+    from numba.core.caching import FunctionCache
+    from numba.core.compiler import Compiler
+    from numba.core.registry import cpu_target
+    from numba.core.runtime.nrt import rtsys
+
+    from ..progress import announce_compilation
+    from .contexts import remember
+    from .inner import InnerDispatcher
+    from .linked import Library, LinkedDispatcher, library_of
 
 # The packages whose sources the cache follows.
 PACKAGES = ("amsim", "hardware", "experiments")
@@ -45,30 +59,17 @@ _COMMON: Any = {"nogil": True, "error_model": "numpy"}
 _NUMBA: Any = {"nopython": True, "boundscheck": None, **_COMMON}
 
 
-@contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Leave garbage for later: Python would search all that numba builds, again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 class _Library(Library):
-    """Optimised once where no references are counted: numba does it twice for the sake of these."""
+    """The code of a function that is called from Python."""
 
-    counts = True
+    counts = True  # references
 
     def _optimize_final_module(self) -> None:
-        if self.counts:
+        if self.counts:  # twice, for their sake
             super()._optimize_final_module()
             return
-        passes = (
-            self._codegen._module_pass_manager()
-        )  # and, since numba 0.62, what they were built by
+        passes = self._codegen._module_pass_manager()
+        # Newer versions of numba hand over what built the passes, too.
         manager, *builder = passes if isinstance(passes, tuple) else (passes,)
         manager.run(self._final_module, *builder)
 

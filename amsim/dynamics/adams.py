@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.bundle import bundle
-from ..compiled.jit import compiled, inner, inner_vectorised, linked
+from ..compiled.jit import compiled, inner, inner_elementwise, inner_vectorised, linked
 from ..compiled.vectors import larger
 
 MAX_ORDER = 8
@@ -305,6 +305,13 @@ def _add(source, b, factor, start, stop, out, row, shift):
     ahead = np.uint64(shift)
     for i in range(np.uint64(start), np.uint64(stop)):
         out[row, ahead + i] += factor * source[b, i]
+
+
+@inner_elementwise
+def _copy(source, b, out, row):
+    """out[row] = source[b]."""
+    for i in range(np.uint64(source.shape[1])):
+        out[row, i] = source[b, i]
 
 
 @inner
@@ -600,10 +607,8 @@ def _track(steps, b, time, terms, state, drives):
     record.cue, record.time, record.terms = b, time, terms
     record.before = steps.cues[b].tracked if terms > 1 else -1
     steps.cues[b].tracked = row
-    for i in range(state.shape[1]):
-        steps.track_x[row, i] = state[b, i]
-    for i in range(drives.shape[1]):
-        steps.track_drive[row, i] = drives[b, i]
+    _copy(state, b, steps.track_x, row)
+    _copy(drives, b, steps.track_drive, row)
 
 
 @inner
@@ -680,8 +685,7 @@ def _take(steps, segments, b):
         size = _largest(steps.new, b, segments.start[s], segments.start[s + 1])
         steps.scale[b, layer] = max(steps.scale[b, layer], size)
         largest = max(largest, steps.scale[b, layer])
-    for i in range(steps.x.shape[1]):
-        steps.x[b, i] = steps.new[b, i]
+    _copy(steps.new, b, steps.x, b)
     return largest
 
 
@@ -732,8 +736,7 @@ def advance(steps, segments, b, drives, finite, rtol, atol, t1, times, outputs, 
         if times[row] < after:
             _interpolate(steps, segments, b, before, times[row], terms, scratch, outputs, row)
         else:
-            for i in range(steps.x.shape[1]):
-                outputs[b, row, i] = steps.new[b, i]
+            _copy(steps.new, b, outputs[b], row)
         cue.written += 1
     if _take(steps, segments, b) > cue.limit:
         cue.status = DIVERGED
@@ -767,8 +770,7 @@ def predict_running(steps, segments, scratch, cues):
             time = steps.past[b, 0] + steps.cues[b].h
             steps.cues[b].time = steps.cues[b].stop if landing else time
         else:
-            for i in range(steps.x.shape[1]):
-                steps.new[b, i] = steps.x[b, i]
+            _copy(steps.x, b, steps.new, b)
             steps.cues[b].time = steps.past[b, 0]
         cues[size] = b
         size += 1
@@ -818,8 +820,7 @@ def _start(steps, segments, b, drives, times, outputs):
     cue.status = RUNNING
     _track(steps, b, 0.0, 1, steps.x, drives)
     if times[0] == 0.0:
-        for i in range(steps.x.shape[1]):
-            outputs[b, 0, i] = steps.x[b, i]
+        _copy(steps.x, b, outputs[b], NONE)
         cue.written = 1
 
 
