@@ -226,12 +226,14 @@ def _drive(table: Floats, states: Floats, asked: Floats, answers: Floats) -> tup
 
     (B, D), and the sum of the sizes of the terms, (B, 1).
     """
-    overlaps = states @ asked.T
-    size = np.abs(_read(table, overlaps)).sum(axis=1, keepdims=True)
-    if (np.abs(states) == 1).all():  # what a unit adds to an overlap is then +1 or -1
-        below, above = _read(table, overlaps - 1), _read(table, overlaps + 1)
-        even, odd = (below + above) / 2, (below - above) / 2
+    overlaps, units = states @ asked.T, states.shape[1]
+    if (np.abs(states) == 1).all():  # what a unit adds to an overlap is +1 or -1, and all are whole
+        whole, place = _read(table, np.arange(-units - 1, units + 2)), overlaps.astype(int) + units
+        below, at, above = whole[:-2], whole[1:-1], whole[2:]
+        even, odd = ((below + above) / 2)[place], ((below - above) / 2)[place]
+        size = np.abs(at)[place].sum(axis=1, keepdims=True)
         return even @ answers + states * (odd @ (answers * asked)), size
+    size = np.abs(_read(table, overlaps)).sum(axis=1, keepdims=True)
     out = np.empty_like(states)
     for i in range(states.shape[1]):
         own = states[:, i : i + 1] * asked[:, i]

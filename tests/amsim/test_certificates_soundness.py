@@ -18,7 +18,7 @@ from amsim.stability import certify, radius
 
 Array = npt.NDArray[Any]
 WINDOW = 8  # how many steps a message may be late
-SCHEDULES = ("random", "constant", "hostile")
+SCHEDULES = {"random": 40, "constant": 40, "hostile": 150}  # and how many executions of each
 
 
 @dataclass
@@ -111,11 +111,12 @@ def distances(
     *,
     scope: str,
     schedule: str,
-    count: int = 60,
+    count: int | None = None,
     steps: int = 150,
 ) -> Array:
     """How far executions from corners of a box are from the target in the end."""
-    run = Executions(net, scope == "broadcast", np.random.default_rng(11), count)
+    rng = np.random.default_rng(11)
+    run = Executions(net, scope == "broadcast", rng, count or SCHEDULES[schedule])
     run.start(box)
     for step in range(steps):
         run.step(schedule, loss=(0.3, 0.9)[step // 20 % 2])
