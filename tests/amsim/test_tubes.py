@@ -731,7 +731,9 @@ def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
     rest = am.simulate(near, [1.0], t1=5000.0, until=am.Settled(1e-12)).final
     end = am.simulate(near, [0.05], t1=5000.0, until=am.Settled(1e-12)).final
     assert np.abs(end["visible"] - rest["visible"]).max() < 1e-6
-    assert largest_staleness(near, [0.05], rest).attacked > 0
+    problem = CertificationProblem.of(near, [0.05], rest, "link", every=True)
+    assert not strays(problem, 1.0).any()  # of which `largest_staleness` would say 0
+    assert not attacked(problem, "link", 0.3, False, 1.0).any()
     assert not certify(near, [0.05], rest, staleness=0.3).attack().found
     slower = am.Network(weak.layers, [am.Dense([[1 - 5e-7]], between=("memory", "visible"))])
     limits = largest_staleness(slower, [2.0], [0.0], attack=False)  # moves less than 1e-6 a tau
