@@ -225,7 +225,7 @@ class _Boxes:
     def weights(self) -> Floats:
         """Some w > 0 with |C| |H| w < leak w at the fixed point; equal ones where there is none."""
         point, ones = np.zeros(self.linear.size), np.ones(self.linear.size)
-        found = self._weights(point, ones)
+        found = self._weights(point, ones, self._columns(point))
         return ones if found is None else found
 
     def _grown(self, width: Floats) -> Floats | None:
@@ -281,11 +281,11 @@ class _Boxes:
         """The largest lambda with e^(lambda B) |C| |H| w < (leak - lambda tau) w, and w > 0."""
         linear = self.linear
         low, high = 0.0, 1 / float((linear.tau / linear.leak).max())
-        found, weights = 0.0, box
+        found, weights, columns = 0.0, box, self._columns(box)
         while high - low > 1e-9 * high:
             rate = (low + high) / 2
             size = (1 - rate * linear.tau / linear.leak) * math.exp(-rate * staleness)
-            vector = self._weights(box, size)
+            vector = self._weights(box, size, columns)
             if vector is None:
                 high = rate
             else:
@@ -294,10 +294,17 @@ class _Boxes:
         return found, weights
 
     def _contracts(self, box: Floats) -> bool:
-        return self._weights(box, np.ones(self.linear.size)) is not None
+        return self._weights(box, np.ones(self.linear.size), self._columns(box)) is not None
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _columns(self, box: Floats) -> Floats | None:
+        """|C| |H| / leak within the box, unit by unit, where there are not too many."""
+        if self.linear.size > DENSE:
+            return None
+        return np.stack([self.spread(box, unit) for unit in np.eye(self.linear.size)], axis=1)
 
     @np.errstate(divide="ignore", over="ignore", invalid="ignore")  # a size of 0 proves nothing
-    def _weights(self, box: Floats, size: Floats) -> Floats | None:
+    def _weights(self, box: Floats, size: Floats, columns: Floats | None) -> Floats | None:
         """Some w > 0 with |C| |H| w / leak < size w, of which there is none beyond a certain rate.
 
         (1 - A)^-1 1 is positive if and only if A >= 0 has a spectral radius below 1.
@@ -307,11 +314,10 @@ class _Boxes:
             return np.asarray(u - self.spread(box, u) / size)
 
         ones = np.ones(self.linear.size)
-        if self.linear.size <= DENSE:
-            matrix = np.stack([reduced(column) for column in np.eye(len(ones))], axis=1)
-            vector = np.linalg.solve(matrix, ones)
-        else:
+        if columns is None:
             vector = solve_krylov(reduced, ones)
+        else:
+            vector = np.linalg.solve(np.eye(len(ones)) - columns / size[:, None], ones)
         proven = (vector > 0).all() and (reduced(vector) > 0).all()
         return np.asarray(vector) if proven else None
 
