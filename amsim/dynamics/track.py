@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # Cues and times of looks (n,), and their packed states (n, width).
 Part = tuple[Any, ...]
-# Steps of each cue between two looks, no more than are so many numbers, 16 MB. Where cues may be
+# Steps of each cue between two looks, no more than are so many numbers, 8 MB. Where cues may be
 # stopped they are few at first, then twice as many from look to look: little is computed in vain.
-_STEPS, _FIRST, _NUMBERS = 256, 32, 1 << 21
+_STEPS, _FIRST, _NUMBERS = 256, 32, 1 << 20
 # Numbers that are copied sooner than a function is called once more.
 _COPIED = 1 << 15
 # Looks further apart than this share of the smallest tau have one in between, and none are further
@@ -41,7 +41,7 @@ class Track:
     Attributes
     ----------
     steps : int
-        Steps that there is always room for after a look.
+        There are always so many to the next look.
     """
 
     def __init__(self, run: Run, watched: Watched) -> None:
@@ -53,42 +53,46 @@ class Track:
         network = run.problem.network
         self.apart = _APART * shortest_tau(network), _APART * longest_tau(network)
         self.fixed = run.clamped_units() if run.problem.clamped else None
-        self.begin()
+        self.make_room(adams.HISTORY + self.most)
 
-    def begin(self) -> None:
-        """Have room in new arrays; a user may hold views of the old ones."""
+    def make_room(self, count: int) -> None:
+        """Have new arrays for so many steps of each cue; a user may hold views of the old ones."""
         steps = self.run.steps
         (batch, width), units = steps.x.shape, steps.used.shape[1]
-        rows = batch * (adams.HISTORY + self.steps)
         self.run.steps = steps._replace(
-            track=np.empty(rows, adams.TRACK),
-            track_x=np.empty((rows, width)),
-            track_drive=np.empty((rows, units)),
+            track=np.empty(batch * count, adams.TRACK),
+            track_x=np.empty((batch * count, width)),
+            track_drive=np.empty((batch * count, units)),
         )
         self.room: adams.Steps | None = None  # for the history of one cue
 
     @property
     def left(self) -> int:
-        """Steps that there is room for."""
-        steps = self.run.steps
-        return int(len(steps.track) - steps.tracked[0]) // len(steps.x)
+        """Steps until the next look, at most."""
+        batch = len(self.written)
+        rows = batch * (adams.HISTORY + self.steps)
+        return int(rows - self.run.steps.tracked[0]) // batch
 
     def look(self) -> None:
         """Look at all new steps, stop the cues that are to stop, and forget what is not needed."""
-        steps, first = self.run.steps, self.new
-        self.new = int(steps.tracked[0])
+        first, self.new = self.new, int(self.run.steps.tracked[0])
         if first == self.new:
             return
         for cue, (time, _) in self.watched.look(self.looks(first), self.run.problem).items():
-            row = steps.cues["tracked"][cue]
-            while (before := int(steps.track["before"][row])) >= 0:
-                if steps.track["time"][before] < time:
-                    break
-                row = before
-            self.run.stop(cue, time, self.states(np.array([row]), np.array([time]))[0])
-        (running,) = (steps.cues["status"] >= adams.RUNNING).nonzero()
+            self.stop(cue, time)
+        (running,) = (self.run.steps.cues["status"] >= adams.RUNNING).nonzero()
         if len(running):
             self.forget(running)
+
+    def stop(self, cue: int, time: float) -> None:
+        """End a cue at a time within its new steps."""
+        steps = self.run.steps
+        row = steps.cues["tracked"][cue]
+        while (before := int(steps.track["before"][row])) >= 0:
+            if steps.track["time"][before] < time:
+                break
+            row = before
+        self.run.stop(cue, time, self.states(np.array([row]), np.array([time]))[0])
 
     def looks(self, first: int) -> Looks:
         """Ends of steps, recorded times, and looks between these where they are far apart."""
@@ -156,12 +160,15 @@ class Track:
         every = every[every >= 0]
         place = np.full(len(before) + 1, -1)  # the last of these is for -1
         place[every] = np.arange(len(every))
+        count, last = len(every), len(every) - len(running)
+        track, drives = steps.track[every], steps.track_drive[every]
+        states = steps.track_x[every[last:]]  # later steps begin there
+        track["before"] = place[track["before"]]
+        steps.cues["tracked"][running] = place[steps.cues["tracked"][running]]
+        steps.tracked[0], self.new = count, last
+        del steps, before
+        self.make_room(0)  # which frees memory that is taken again
+        self.make_room(adams.HISTORY + self.most)
         self.steps = min(2 * self.steps, self.most)
-        self.begin()
-        new, count, last = self.run.steps, len(every), len(every) - len(running)
-        new.track[:count] = steps.track[every]
-        new.track["before"][:count] = place[steps.track["before"][every]]
-        new.track_drive[:count] = steps.track_drive[every]
-        new.track_x[last:count] = steps.track_x[every[last:]]  # later steps begin there
-        new.cues["tracked"][running] = place[steps.cues["tracked"][running]]
-        new.tracked[0], self.new = count, last
+        new = self.run.steps
+        new.track[:count], new.track_drive[:count], new.track_x[last:count] = track, drives, states
