@@ -474,3 +474,25 @@ def test_few_calls_find_a_crossing() -> None:
         ends = np.zeros(1), np.ones(1)
         roots(counted, *ends, *map(function, ends))
         assert counted.calls <= 4
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_crossings_do_not_depend_on_how_often_a_run_is_looked_at(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cues make different numbers of steps between two looks."""
+    cues = np.concatenate([CUES, 0.1 * CUES[:3], 20.0 * CUES])
+    watch = {
+        "a": am.Watch(overlap, terminal=terminal),
+        "b": lambda time, states: states["hidden"][0] - 5.0,
+        "c": lambda time, states: np.sin(3.0 * time),
+    }
+    found = []
+    for numbers in (1 << 20, 4000, 1):
+        monkeypatch.setattr("amsim.dynamics.track._NUMBERS", numbers)
+        found.append(am.simulate(NET, cues, t1=12.0, until=None, watch=watch))
+    for run in found[1:]:
+        np.testing.assert_array_equal(run.crossings, found[0].crossings)
+        np.testing.assert_array_equal(run.end_times, found[0].end_times)
+        np.testing.assert_array_equal(run["hidden"], found[0]["hidden"])
+    assert len(found[0].crossings) > 40
