@@ -77,7 +77,7 @@ UNITS = [
 
 
 @pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")  # of directed synapses
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     visible=st.sampled_from(UNITS), hidden=st.sampled_from(UNITS),
     sizes=st.tuples(st.integers(2, 5), st.integers(2, 5)), batch=st.integers(1, 3),

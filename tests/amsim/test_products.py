@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
@@ -119,15 +120,9 @@ def innermost_loops(lines: list[str]) -> list[list[str]]:
 )
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_sums_of_a_group_stay_in_registers(
-    kind: Any, processor: str, triple: str, registers: tuple[int, int], monkeypatch: Any
+    kind: Any, processor: str, triple: str, registers: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(products, "_registers", lambda context: registers)
-    plain = numba.njit(_nrt=False)  # what counts arrays has instructions of this processor
-    weights, query, rows = np.zeros((64, 64), kind), np.zeros((8, 64), kind), np.arange(64)
-    project_anew, combine_anew = plain(project_group), plain(combine_group)
-    project_anew(weights, weights, 64, query, np.zeros((TOGETHER, 64 + ROWS), kind))
-    combine_anew(weights, weights, rows, query, np.zeros((TOGETHER, 64), kind))
-    for function in (project_anew, combine_anew):
+    for function in group_for(kind, registers):
         loops = innermost_loops(assembly(function, processor, triple))
         loops = [x for x in loops if sum("fma" in y or "fmla" in y for y in x) >= 3 * TOGETHER]
         assert loops
@@ -135,6 +130,19 @@ def test_sums_of_a_group_stay_in_registers(
             assert [
                 line for line in loop if re.search("(16|32|64)-byte .*(Spill|Reload)", line)
             ] == []
+
+
+@cache
+def group_for(kind: Any, registers: tuple[int, int]) -> tuple[Any, Any]:
+    """Both products of a group, compiled for so many registers of this width."""
+    plain = numba.njit(_nrt=False)  # what counts arrays has instructions of this processor
+    weights, query, rows = np.zeros((64, 64), kind), np.zeros((8, 64), kind), np.arange(64)
+    project_anew, combine_anew = plain(project_group), plain(combine_group)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "_registers", lambda context: registers)
+        project_anew(weights, weights, 64, query, np.zeros((TOGETHER, 64 + ROWS), kind))
+        combine_anew(weights, weights, rows, query, np.zeros((TOGETHER, 64), kind))
+    return project_anew, combine_anew
 
 
 def project_group(weights: Any, block: Any, count: Any, query: Any, out: Any):

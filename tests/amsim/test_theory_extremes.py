@@ -84,7 +84,7 @@ def excess(rate: Any, gain: float, visible: float, hidden: float, late: float) -
 @example(gain=1e300, visible=1e-300, hidden=0.0, late=1e-300)
 @example(gain=1e-300, visible=1.0, hidden=1.0, late=1.0)
 @example(gain=1.0, visible=1.0, hidden=1e-300, late=1e300)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_rate_changes_sides_within_its_last_digits(
     gain: float, visible: float, hidden: float, late: float
 ) -> None:

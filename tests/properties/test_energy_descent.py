@@ -102,7 +102,7 @@ def slack(net: am.Network, traj: am.Trajectory) -> Array:
 # Descent
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(given_=networks())
 def test_dissipation_is_the_slope_of_the_energy_and_never_positive(
     given_: tuple[am.Network, States],
@@ -124,7 +124,7 @@ def test_dissipation_is_the_slope_of_the_energy_and_never_positive(
     assert (np.abs(difference - rate) <= 1e-7 * (1 + np.abs(rate))).all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(given_=networks())
 def test_energy_never_rises_along_a_simulation(given_: tuple[am.Network, States]) -> None:
     net, states = given_
@@ -137,7 +137,7 @@ def test_energy_never_rises_along_a_simulation(given_: tuple[am.Network, States]
 
 
 @pytest.mark.parametrize("lagrangian", [am.Identity(), am.Tanh(), am.Sigmoid()], ids=repr)
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(seed=seeds)
 def test_separable_layers_descend_with_algebraic_memories(
     lagrangian: am.Lagrangian, seed: int
