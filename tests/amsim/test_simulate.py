@@ -662,12 +662,12 @@ def test_interrupted_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     finish = exponential_run._Crew.finish
 
-    def once_stopped(crew: exponential_run._Crew, run: TwoLayerRun, part: slice) -> None:
+    def once_stopped(crew: exponential_run._Crew, *part: Any) -> None:
         """Hold both workers until the interrupt is known, so that neither ends its part."""
         patience = time.monotonic() + 30.0
         while not crew.stopped and time.monotonic() < patience:
             time.sleep(0.001)
-        finish(crew, run, part)
+        finish(crew, *part)
 
     monkeypatch.setattr(exponential_run, "wait", interrupt)
     monkeypatch.setattr(exponential_run._Crew, "finish", once_stopped)
