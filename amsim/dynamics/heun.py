@@ -60,7 +60,8 @@ class ExponentialAdams:
     goes on, or an input jumps, the first step is one of Heun, since what was before is not known.
     Between the ends of steps states are drawn as the noise would have gone there (white), or read
     from a cubic (coloured). Another step is another path. Where the drive bends so much within
-    steps of one length that variances may be wrong by more than some per cent it warns.
+    steps of one length that variances may be wrong by more than some per cent it warns. What
+    happens in few steps, as where `Sign` jumps, it does not see: pass a short step.
 
     Lengths that a cue chooses are limited by how steep the drive of the features may get within
     the step: by the odds against the leading memory, the noise that is to come, of known variance,

@@ -287,6 +287,26 @@ def test_escapes_have_the_rate_of_kramers() -> None:
     assert abs(seen - rates[0]) < 4 * error < 0.2 * rates[0]
 
 
+def changed_sides(start: float, temperature: float, time: float) -> float:
+    """Share of units with one memory of Sign below 0, by the equation of Fokker and Planck."""
+    grid = np.linspace(-4.0, 4.0, 801)
+    energy, h = grid**2 / 2 - np.abs(grid), grid[1] - grid[0]
+    push = np.exp(-np.diff(energy) / (2 * temperature))
+    up, down = temperature / h**2 * push, temperature / h**2 / push
+    flow = np.diag(up, -1) + np.diag(down, 1) - np.diag(np.append(up, 0) + np.insert(down, 0, 0))
+    law = scipy.linalg.expm(time * flow)[:, np.argmin(np.abs(grid - start))]
+    return float(law[:400].sum() + law[400] / 2)
+
+
+@pytest.mark.parametrize(("step", "most"), [(None, 0.5), (0.02, 0.1)])
+def test_an_output_that_jumps_needs_short_steps(step: float | None, most: float) -> None:
+    memory = am.dense_am([[1.0]], hidden=am.Sign(), tau_hidden=0.0)
+    start, solver = np.full((20000, 1), 0.2), am.ExponentialAdams(step)
+    traj = am.simulate(memory, start, noise=0.1, times=[2.0], solver=solver)
+    share = (traj.final["visible"] < 0).mean()
+    assert share == pytest.approx(changed_sides(0.2, 0.1, 2.0), rel=most)
+
+
 def test_a_diffusion_memory_is_sampled_at_fixed_tau() -> None:
     data = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 1.5]])
     memory = am.models.diffusion_memory(data)
