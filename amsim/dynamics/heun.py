@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .. import checks
+from ..lagrangians import Sign
+from ..network import Layer
 from ..synapses import Array
 from .pieces import in_pieces
 from .problem import Problem, Solution
@@ -61,7 +63,8 @@ class ExponentialAdams:
     Between the ends of steps states are drawn as the noise would have gone there (white), or read
     from a cubic (coloured). Another step is another path. Where the drive bends so much within
     steps of one length that variances may be wrong by more than some per cent it warns. What
-    happens in few steps, as where `Sign` jumps, it does not see: pass a short step.
+    happens in few steps it does not see, as where a steep output passes its wall: pass a short step
+    there. Where `Sign` jumped within steps that were not passed it warns.
 
     Lengths that a cue chooses are limited by how steep the drive of the features may get within
     the step: by the odds against the leading memory, the noise that is to come, of known variance,
@@ -93,16 +96,29 @@ class ExponentialAdams:
         """Solve for all cues of the batch."""
         steps = _steps(self.length(problem), reuse=True, free=self.step is None)
         solution = _solve("ExponentialAdams", steps, problem)
+        doubt = self._doubt(problem, steps)
+        if doubt:
+            warnings.warn(f"ExponentialAdams: {doubt}", RuntimeWarning, stacklevel=3)
+        return solution
+
+    def _doubt(self, problem: Problem, steps: Steps) -> str:
+        """What a run has seen that speaks against its steps, in words."""
+        length = steps.length
         if steps.bent > _MOST_BENT**2 * steps.jolted > 0.0:
             share = np.sqrt(steps.bent / steps.jolted)
-            warnings.warn(
-                f"ExponentialAdams: within steps of {steps.length:g} the forces between units bend "
-                f"by {share:.0%} of the noise: means and variances may be wrong by more than some "
-                f"per cent; pass a shorter step, as ExponentialAdams({steps.length / 4:.2g})",
-                RuntimeWarning,
-                stacklevel=3,
+            return (
+                f"within steps of {length:g} the forces between units bend by {share:.0%} of the "
+                f"noise: means and variances may be wrong by more than some per cent; pass a "
+                f"shorter step, as ExponentialAdams({length / 4:.2g})"
             )
-        return solution
+        layers = problem.network.layers.values()
+        if self.step is None and steps.bent > 0.0 and any(map(_jumps, layers)):
+            return (
+                f"outputs of Sign jumped within steps of {length:g}, which see too few of the "
+                f"crossings that noise makes; pass a shorter step, as "
+                f"ExponentialAdams({length / 10:.2g})"
+            )
+        return ""
 
     def length(self, problem: Problem) -> float:
         """Of the steps of a problem."""
@@ -111,6 +127,10 @@ class ExponentialAdams:
         if self.step is None and not _memories_alone(problem):
             default /= 1.0 + _SHORTER * _strength(problem)
         return _length("ExponentialAdams", self.step or default, problem)
+
+
+def _jumps(layer: Layer) -> bool:
+    return isinstance(layer.lagrangian, Sign)
 
 
 @dataclass(frozen=True)
@@ -221,16 +241,20 @@ def _memories_alone(problem: Problem) -> bool:
 def _strength(problem: Problem) -> float:
     """Spectral radius of the derivative of the drives at state 0, in units of the smallest tau.
 
-    By the power method, on differences of forces: the mean growth over some iterations.
+    By the power method, on differences of forces: the mean growth over some iterations. Between
+    states that are as far apart as noise moves units where outputs jump, which have no derivative.
     """
-    network = problem.network
+    network, apart = problem.network, _SMALL
+    if any(map(_jumps, network.layers.values())):
+        hottest = 0.0 if problem.noise is None else float(problem.noise.temperature.max())
+        apart = np.sqrt(hottest) or 1.0
     leak = np.concatenate([np.full(x.size, x.leak) for x in network.dynamic.values()])
 
     def drive(state: Array) -> Array:
         force = network.unchecked_force(network.unpack(state))
         return np.asarray(network.pack(force) + leak * state)
 
-    step = float(problem.tau.min()) / problem.tau / _SMALL
+    step = float(problem.tau.min()) / problem.tau / apart
     rest, growth = drive(np.zeros_like(step)), np.zeros(_ITERATIONS)
     moved = np.random.default_rng(0).standard_normal(len(step))
     for number in range(_ITERATIONS):
@@ -238,6 +262,6 @@ def _strength(problem: Problem) -> float:
         if size == 0.0:  # directed synapses that lead nowhere
             return 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            new = step * (drive(_SMALL / size * moved) - rest)
+            new = step * (drive(apart / size * moved) - rest)
         growth[number], moved = np.linalg.norm(new), new
     return float(np.exp(np.log(growth[-_TAKEN:]).mean()))

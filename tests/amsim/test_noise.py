@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -302,9 +304,27 @@ def changed_sides(start: float, temperature: float, time: float) -> float:
 def test_an_output_that_jumps_needs_short_steps(step: float | None, most: float) -> None:
     memory = am.dense_am([[1.0]], hidden=am.Sign(), tau_hidden=0.0)
     start, solver = np.full((20000, 1), 0.2), am.ExponentialAdams(step)
-    traj = am.simulate(memory, start, noise=0.1, times=[2.0], solver=solver)
+    told = pytest.warns(RuntimeWarning, match="Sign jumped .* as ExponentialAdams")
+    with nullcontext() if step else told:
+        traj = am.simulate(memory, start, noise=0.1, times=[2.0], solver=solver)
     share = (traj.final["visible"] < 0).mean()
     assert share == pytest.approx(changed_sides(0.2, 0.1, 2.0), rel=most)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # where nothing jumps
+        am.simulate(memory, start[:100], noise=1e-4, times=[2.0], solver=solver)
+
+
+@pytest.mark.filterwarnings("ignore:ExponentialAdams. outputs of Sign jumped:RuntimeWarning")
+def test_units_that_jump_and_hear_each_other_have_steps_of_a_length_that_ends() -> None:
+    """Their slope at 0 has no limit: steps by it were of a length of 1e-7."""
+    pair = am.Dense([[0.0, 1.0], [1.0, 0.0]], between=("visible", "visible"))
+    net = am.Network({"visible": am.Layer(2, am.Sign())}, [pair])
+    start, late = np.full((20000, 2), 0.2), []
+    for solver in (am.ExponentialAdams(), am.ExponentialAdams(0.01)):
+        traj = am.simulate(net, start, noise=0.1, times=[2.0], solver=solver)
+        assert traj.stats["rhs_per_cue"].max() <= 210
+        late.append((traj.final["visible"] ** 2).mean())
+    assert late[0] == pytest.approx(late[1], rel=0.03)
 
 
 def test_a_diffusion_memory_is_sampled_at_fixed_tau() -> None:
