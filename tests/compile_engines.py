@@ -30,6 +30,11 @@ def general_recalls() -> None:
     am.simulate(network, np.tile(PATTERNS, (200, 1)))
 
 
+def noisy_recalls() -> None:
+    """Steps with noise whose lengths cues choose."""
+    am.simulate(am.dense_am(PATTERNS, hidden=am.Softmax(0.5)), PATTERNS, noise=0.1, t1=1.0)
+
+
 def events() -> None:
     """Messages by a heap, in windows, and over shared links."""
     tanh = am.dense_am(PATTERNS, hidden=am.Tanh(0.1))
@@ -54,7 +59,7 @@ def the_rest() -> None:
 
 # One process for each, which take about the same time: a process pays for its first compilation
 # with three seconds more.
-STEPS = {"integrators": (recalls, general_recalls), "engines": (events, the_rest)}
+STEPS = {"steps": (recalls, general_recalls, the_rest), "others": (events, noisy_recalls)}
 
 
 def main() -> None:

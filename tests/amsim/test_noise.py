@@ -303,7 +303,7 @@ def changed_sides(start: float, temperature: float, time: float) -> float:
 @pytest.mark.parametrize(("step", "most"), [(None, 0.5), (0.02, 0.1)])
 def test_an_output_that_jumps_needs_short_steps(step: float | None, most: float) -> None:
     memory = am.dense_am([[1.0]], hidden=am.Sign(), tau_hidden=0.0)
-    start, solver = np.full((20000, 1), 0.2), am.ExponentialAdams(step)
+    start, solver = np.full((10000, 1), 0.2), am.ExponentialAdams(step)
     told = pytest.warns(RuntimeWarning, match="Sign jumped .* as ExponentialAdams")
     with nullcontext() if step else told:
         traj = am.simulate(memory, start, noise=0.1, times=[2.0], solver=solver)
@@ -319,7 +319,7 @@ def test_units_that_jump_and_hear_each_other_have_steps_of_a_length_that_ends() 
     """Their slope at 0 has no limit: steps by it were of a length of 1e-7."""
     pair = am.Dense([[0.0, 1.0], [1.0, 0.0]], between=("visible", "visible"))
     net = am.Network({"visible": am.Layer(2, am.Sign())}, [pair])
-    start, late = np.full((20000, 2), 0.2), []
+    start, late = np.full((8000, 2), 0.2), []
     for solver in (am.ExponentialAdams(), am.ExponentialAdams(0.01)):
         traj = am.simulate(net, start, noise=0.1, times=[2.0], solver=solver)
         assert traj.stats["rhs_per_cue"].max() <= 210
