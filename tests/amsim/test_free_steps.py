@@ -110,7 +110,7 @@ def test_states_at_any_time_have_the_exact_law(
     Where an input jumps (by nothing), steps begin anew, and coloured noise goes on.
     """
     tau, warm, warm_hidden = np.array([0.8, 0.8, 2.0]), np.array([0.3, 0.0, 0.1]), 0.2
-    times, cues = np.array([0.03, 0.2, 0.24, 0.9, 1.0, 2.3, 2.35, 6.1]), 8000
+    times, cues = np.array([0.03, 0.2, 0.24, 0.9, 1.0, 2.3, 2.35, 6.1]), 5000
     noise = am.Noise({"visible": warm, "hidden": warm_hidden}, correlation)
     stored, start = np.ones((1, 3)), np.ones((cues, 3))
     net = am.dense_am(stored, hidden=am.Softmax(1.0), tau_visible=tau, tau_hidden=tau_hidden)
