@@ -96,29 +96,19 @@ class ExponentialAdams:
         """Solve for all cues of the batch."""
         steps = _steps(self.length(problem), reuse=True, free=self.step is None)
         solution = _solve("ExponentialAdams", steps, problem)
-        doubt = self._doubt(problem, steps)
-        if doubt:
-            warnings.warn(f"ExponentialAdams: {doubt}", RuntimeWarning, stacklevel=3)
-        return solution
-
-    def _doubt(self, problem: Problem, steps: Steps) -> str:
-        """What a run has seen that speaks against its steps, in words."""
         length = steps.length
         if steps.bent > _MOST_BENT**2 * steps.jolted > 0.0:
             share = np.sqrt(steps.bent / steps.jolted)
-            return (
-                f"within steps of {length:g} the forces between units bend by {share:.0%} of the "
-                f"noise: means and variances may be wrong by more than some per cent; pass a "
-                f"shorter step, as ExponentialAdams({length / 4:.2g})"
+            warnings.warn(
+                f"ExponentialAdams: within steps of {length:g} the forces between units bend by "
+                f"{share:.0%} of the noise: means and variances may be wrong by more than some "
+                f"per cent; pass a shorter step, as ExponentialAdams({length / 4:.2g})",
+                RuntimeWarning,
+                stacklevel=3,
             )
-        layers = problem.network.layers.values()
-        if self.step is None and steps.bent > 0.0 and any(map(_jumps, layers)):
-            return (
-                f"outputs of Sign jumped within steps of {length:g}, which see too few of the "
-                f"crossings that noise makes; pass a shorter step, as "
-                f"ExponentialAdams({length / 10:.2g})"
-            )
-        return ""
+        elif self.step is None:
+            _warn_of_jumps("ExponentialAdams", steps, problem)
+        return solution
 
     def length(self, problem: Problem) -> float:
         """Of the steps of a problem."""
@@ -131,6 +121,19 @@ class ExponentialAdams:
 
 def _jumps(layer: Layer) -> bool:
     return isinstance(layer.lagrangian, Sign)
+
+
+def _warn_of_jumps(name: str, steps: Steps, problem: Problem) -> None:
+    """Warn where noise moved units across jumps of outputs within default steps."""
+    layers = problem.network.layers.values()
+    if problem.noise is not None and steps.bent > 0.0 and any(map(_jumps, layers)):
+        warnings.warn(
+            f"{name}: outputs of Sign jumped within steps of {steps.length:g}, which see too few "
+            f"of the crossings that noise makes; pass a shorter step, as "
+            f"{name}({steps.length / 10:.2g})",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class ExponentialHeun:
     Random numbers belong to a moment, a unit and the place of a cue in the batch: a path does not
     depend on `times`, on the other cues, or on whether a run ended and went on at a multiple of
     `step`. Between the ends of steps states are drawn as the noise would have gone there (white),
-    or read from a cubic (coloured). Another step is another path.
+    or read from a cubic (coloured). Another step is another path. Where `Sign` jumped within steps
+    that were not passed it warns, if there is noise: such steps see too few of the crossings.
 
     It takes no `until`: it does not look for rest.
 
@@ -176,7 +180,10 @@ class ExponentialHeun:
     def solve(self, problem: Problem) -> Solution:
         """Solve for all cues of the batch."""
         steps = _steps(self.length(problem), reuse=False, free=False)
-        return _solve("ExponentialHeun", steps, problem)
+        solution = _solve("ExponentialHeun", steps, problem)
+        if self.step is None:
+            _warn_of_jumps("ExponentialHeun", steps, problem)
+        return solution
 
     def length(self, problem: Problem) -> float:
         """Of the steps of a problem."""

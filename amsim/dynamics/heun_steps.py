@@ -162,11 +162,14 @@ def _arrive(path, b):
 
 @inner_vectorised
 def _measure(path, b):
-    """Of the driven columns with noise: sums of the squares of what bend and jolt move."""
+    """Of the driven columns with noise: sums of the squares of what bend and jolt move.
+
+    Steps that foresee no change of the drive bend by all of it.
+    """
     bent = jolted = 0.0
     for j in range(np.uint64(path.x.shape[1])):
         counts = path.root[b, j] > 0.0 and path.first[b, j] != 0.0
-        move = path.curve[j] * path.bend[b, j]
+        move = path.curve[j] * (path.second[b, j] - path.first[b, j] - path.slope[b, j])
         bent += move * move if counts else 0.0
         jolted += path.jolt[b, j] * path.jolt[b, j] if counts else 0.0
     return bent, jolted
@@ -178,7 +181,7 @@ def _correct(path, b):
     if _move(path, b) > 0:
         return False
     _arrive(path, b)
-    if path.known[0]:
+    if path.known[0] or not path.reuse[0]:
         bent, jolted = _measure(path, b)
         path.bent[b] += bent
         path.jolted[b] += jolted

@@ -300,18 +300,27 @@ def changed_sides(start: float, temperature: float, time: float) -> float:
     return float(law[:400].sum() + law[400] / 2)
 
 
-@pytest.mark.parametrize(("step", "most"), [(None, 0.5), (0.02, 0.1)])
-def test_an_output_that_jumps_needs_short_steps(step: float | None, most: float) -> None:
+@pytest.mark.parametrize(
+    ("solver", "most"),
+    [(am.ExponentialAdams(), 0.5), (am.ExponentialAdams(0.02), 0.1), (am.ExponentialHeun(), 0.25)],
+)
+def test_an_output_that_jumps_needs_short_steps(
+    solver: am.ExponentialAdams | am.ExponentialHeun, most: float
+) -> None:
     memory = am.dense_am([[1.0]], hidden=am.Sign(), tau_hidden=0.0)
-    start, solver = np.full((10000, 1), 0.2), am.ExponentialAdams(step)
-    told = pytest.warns(RuntimeWarning, match="Sign jumped .* as ExponentialAdams")
-    with nullcontext() if step else told:
+    start = np.full((10000, 1), 0.2)
+    told = pytest.warns(RuntimeWarning, match=f"Sign jumped .* as {type(solver).__name__}")
+    with nullcontext() if solver.step else told:
         traj = am.simulate(memory, start, noise=0.1, times=[2.0], solver=solver)
     share = (traj.final["visible"] < 0).mean()
     assert share == pytest.approx(changed_sides(0.2, 0.1, 2.0), rel=most)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # where nothing jumps
         am.simulate(memory, start[:100], noise=1e-4, times=[2.0], solver=solver)
+        driven = am.simulate(
+            memory, -start[:1], inputs=2.0, t1=2.0, until=None, solver=am.ExponentialHeun()
+        )
+    assert driven.final["visible"] > 0  # a jump that no noise makes
 
 
 @pytest.mark.filterwarnings("ignore:ExponentialAdams. outputs of Sign jumped:RuntimeWarning")
