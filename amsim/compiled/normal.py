@@ -10,8 +10,9 @@ import math
 import numpy as np
 
 from .jit import compiled, inlined, inner_elementwise
+from .draws import STEP
 from .streams import mixed
-from .vectors import cosine, logarithm, sine
+from .vectors import cosine, logarithm, sine, whole
 
 _SHARE = 2.0**-32
 _LOW = np.uint64(2**32 - 1)
@@ -25,8 +26,8 @@ def _pair(bits):
     Half of the bits give the radius, which ends at 6.8 with them, and half the angle: its sine and
     cosine come from those of a quarter of it, which lies within pi / 4.
     """
-    radius = math.sqrt(-2.0 * logarithm(((bits >> _32) + 0.5) * _SHARE))
-    quarter = ((bits & _LOW) + (0.5 - 2.0**31)) * (0.5 * math.pi * _SHARE)
+    radius = math.sqrt(-2.0 * logarithm((whole(bits >> _32) + 0.5) * _SHARE))
+    quarter = (whole(bits & _LOW) + (0.5 - 2.0**31)) * (0.5 * math.pi * _SHARE)
     s, c = sine(quarter), cosine(quarter)
     s, c = 2.0 * s * c, 1.0 - 2.0 * s * s
     return radius * (1.0 - 2.0 * s * s), radius * (2.0 * s * c)
@@ -35,8 +36,10 @@ def _pair(bits):
 @inner_elementwise
 def _pairs(key, first, out, row, half):
     """out[row, i] and out[row, half + i]: the pair of counter first + i, for i < half."""
+    place = key + np.uint64(first) * STEP  # of a counter that goes on by additions alone
     for i in range(np.uint64(half)):
-        one, other = _pair(mixed(key, np.uint64(first) + i))
+        one, other = _pair(mixed(place, np.uint64(0)))
+        place += STEP
         out[row, i] = one
         out[row, np.uint64(half) + i] = other
 

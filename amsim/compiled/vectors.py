@@ -104,52 +104,74 @@ _ONE, _TWO_TO_52 = 0x3FF0000000000000, 0x4330000000000000  # the bits of 1.0 and
 
 
 @_intrinsic
-def logarithm(typing_context, x):
-    """log(x) of a normal positive float64, within two units of the last place.
+def whole(typing_context, bits):
+    """The float64 of a whole number below 2^52, given as uint64.
 
-    x = 2^n m with m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh((m - 1) / (m + 1)) by its
-    series. n is read as the mantissa of a large number, since few processors turn vectors of
-    integers into floats.
+    It is read as the mantissa of a large number, since few processors turn vectors of integers into
+    floats.
     """
 
     def generate(context, builder, signature, arguments):
-        kind, integer = ir.DoubleType(), ir.IntType(64)
+        return builder.fsub(_whole_and_large(builder, arguments[0]), _number(2.0**52))
 
-        def number(value):
-            return ir.Constant(kind, value)
+    return types.float64(bits), generate
 
-        def with_bits(bits, exponent):
-            return builder.bitcast(builder.or_(bits, ir.Constant(integer, exponent)), kind)
 
+def _number(value):
+    return ir.Constant(ir.DoubleType(), value)
+
+
+def _whole_and_large(builder, bits):
+    """2^52 and a whole number below that."""
+    return _with_bits(builder, bits, _TWO_TO_52)
+
+
+def _with_bits(builder, bits, more):
+    return builder.bitcast(builder.or_(bits, ir.Constant(bits.type, more)), ir.DoubleType())
+
+
+def _polynomial(builder, x, coefficients):
+    """The sum of coefficients[k] x^k (Estrin): by pairs, few of which wait for each other."""
+    multiply_add, terms = _multiply_add(builder), list(map(_number, coefficients))
+    while len(terms) > 1:
+        odd = terms[-1:] if len(terms) % 2 else []
+        terms = [multiply_add(b, x, a) for a, b in zip(terms[::2], terms[1::2], strict=False)] + odd
+        x = builder.fmul(x, x)
+    return terms[0]
+
+
+@_intrinsic
+def logarithm(typing_context, x):
+    """log(x) of a normal positive float64, to 1e-13 of its size.
+
+    x = 2^n m with m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh((m - 1) / (m + 1)) by its
+    series.
+    """
+
+    def generate(context, builder, signature, arguments):
+        integer = ir.IntType(64)
         multiply_add = _multiply_add(builder)
         bits = builder.bitcast(arguments[0], integer)
-        m = with_bits(builder.and_(bits, ir.Constant(integer, 2**52 - 1)), _ONE)
-        n = with_bits(builder.lshr(bits, ir.Constant(integer, 52)), _TWO_TO_52)
-        n = builder.fsub(n, number(2.0**52 + 1023))
-        large = builder.fcmp_ordered(">", m, number(math.sqrt(2.0)))
-        m = builder.select(large, builder.fmul(m, number(0.5)), m)
-        n = builder.select(large, builder.fadd(n, number(1.0)), n)
-        s = builder.fdiv(builder.fsub(m, number(1.0)), builder.fadd(m, number(1.0)))
-        square = builder.fmul(s, s)
-        series = number(2.0 / 21)
-        for k in range(9, -1, -1):
-            series = multiply_add(series, square, number(2.0 / (2 * k + 1)))
-        return multiply_add(n, number(math.log(2.0)), builder.fmul(s, series))
+        m = _with_bits(builder, builder.and_(bits, ir.Constant(integer, 2**52 - 1)), _ONE)
+        n = _whole_and_large(builder, builder.lshr(bits, ir.Constant(integer, 52)))
+        n = builder.fsub(n, _number(2.0**52 + 1023))
+        large = builder.fcmp_ordered(">", m, _number(math.sqrt(2.0)))
+        m = builder.select(large, builder.fmul(m, _number(0.5)), m)
+        n = builder.select(large, builder.fadd(n, _number(1.0)), n)
+        s = builder.fdiv(builder.fsub(m, _number(1.0)), builder.fadd(m, _number(1.0)))
+        series = _polynomial(builder, builder.fmul(s, s), [2.0 / (2 * k + 1) for k in range(8)])
+        return multiply_add(n, _number(math.log(2.0)), builder.fmul(s, series))
 
     return x(x), generate
 
 
-def _alternating(first, terms):
+def _alternating(first):
     """Generate the sum of (-x^2)^k / (2 k + first)!, which is cos(x), or sin(x) / x."""
 
     def generate(context, builder, signature, arguments):
-        multiply_add = _multiply_add(builder)
-        square = builder.fmul(arguments[0], arguments[0])
-        square = builder.fneg(square)
-        total = ir.Constant(ir.DoubleType(), 0.0)
-        for k in range(terms - 1, -1, -1):
-            term = ir.Constant(ir.DoubleType(), 1.0 / math.factorial(2 * k + first))
-            total = multiply_add(total, square, term)
+        square = builder.fneg(builder.fmul(arguments[0], arguments[0]))
+        terms = [1.0 / math.factorial(2 * k + first) for k in range(7)]
+        total = _polynomial(builder, square, terms)
         return builder.fmul(total, arguments[0]) if first else total
 
     return generate
@@ -157,14 +179,14 @@ def _alternating(first, terms):
 
 @_intrinsic
 def cosine(typing_context, x):
-    """cos(x) of a float64 within pi / 4, to 1e-16."""
-    return x(x), _alternating(0, 9)
+    """cos(x) of a float64 within pi / 4, to 1e-12."""
+    return x(x), _alternating(0)
 
 
 @_intrinsic
 def sine(typing_context, x):
-    """sin(x) of a float64 within pi / 4, to 1e-16."""
-    return x(x), _alternating(1, 9)
+    """sin(x) of a float64 within pi / 4, to 1e-12."""
+    return x(x), _alternating(1)
 
 
 WIDTH = 8  # neighbours in memory that are handled at once

@@ -53,6 +53,19 @@ def test_normal_numbers_are_normal() -> None:
     assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 5 / np.sqrt(50_000)
 
 
+def test_normal_numbers_are_pairs_of_box_and_muller() -> None:
+    key, half, places = draws.stream(3, draws.NOISE), 5000, np.arange(2, dtype=np.uint64)
+    drawn = np.empty((2, 2 * half + 1))
+    normals(key, places, drawn)
+    for row, own in zip(drawn, draws.mixed(np.full(2, key), places), strict=True):
+        bits = draws.mixed(own, np.arange(half + 1, dtype=np.uint64))
+        radius = np.sqrt(-2.0 * np.log(((bits >> np.uint64(32)) + 0.5) / 2**32))
+        angle = 2 * np.pi * (((bits & np.uint64(2**32 - 1)) + 0.5) / 2**32 - 0.5)
+        exact = radius * np.array([np.cos(angle), np.sin(angle)])
+        exact = np.append(exact[:, :half], exact[0, half])
+        np.testing.assert_allclose(row, exact, rtol=0, atol=3e-11)
+
+
 @pytest.mark.parametrize("step", [0.05, 0.5])
 @pytest.mark.parametrize("leak", [1.0, 2.0])
 def test_white_noise_on_a_leak_is_exact_for_any_step(step: float, leak: float) -> None:
