@@ -72,8 +72,8 @@ class ExponentialAdams:
     of memories. They are at most twice the largest tau of the features. Of memories on Identity
     features, of any kind, without `step`: what memories with tau > 0 see of features and of noise
     is exact, and so is noise between the ends of steps, white or coloured. Random numbers belong to
-    the beginning of a run besides, and states at multiples of a quarter of that tau do not depend
-    on other `times`, on t1 or on the other cues.
+    the beginning of a run besides, and states at multiples of that tau do not depend on
+    other `times`, on t1 or on the other cues.
 
     It takes no `until`: it does not look for rest.
 

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 RTOL, ATOL = 1e-6, 1e-9
 # Multiply-adds between two looks at Ctrl-C: some tenths of a second.
 _CHUNK = 3e8
-# In units of the largest tau of features: cells, between whose edges looks change nothing, the
+# In units of the largest tau of features: cells, which steps divide or are multiples of, the
 # longest step, and the first one.
 _CELL, _LONGEST, _FIRST = 0.25, 2.0, 0.125
+# Cells from edge to edge: looks change nothing there.
+_EDGE = 4
 # The shortest step, in cells, is 1 over 2 to the power of one of these.
 _SHORT, _SHORTEST = 3, 28
 # Of one of these, where the steepest drive decides: a cue that may take so short steps can be slow.
@@ -207,7 +209,7 @@ class FreeRun:
         beta, forth = drive.memories.parameter, drive.loop.forth
         chosen = lengths.levels > 1
         return noise_steps.Rule(
-            shortest=lengths.shortest, cell=lengths.cell, spread=np.zeros((lengths.levels, 2)),
+            shortest=lengths.shortest, edge=lengths.edge, spread=np.zeros((lengths.levels, 2)),
             apart=beta * forth.apart if chosen else 0.0,
             scatter=beta * forth.scatter if chosen else 0.0, beta=beta, steep=_STEEP,
             foreseen=_FORESEEN, least=_LEAST[drive.narrow.query.dtype],
@@ -294,7 +296,7 @@ class Lengths(NamedTuple):
     """Steps that a run may take."""
 
     shortest: float
-    cell: int  # shortest steps from edge to edge
+    edge: int  # shortest steps from edge to edge
     levels: int  # a step has 2^level shortest ones
     first: int  # level of the first step
 
@@ -309,11 +311,11 @@ class Lengths(NamedTuple):
         cell = _CELL * max(tau for _, tau in problem.network.layers[loop.visible].tau_runs)
         if problem.attention_loop is None or _steepness(problem, loop) > _STEEPEST:
             steps = math.ceil(cell / wanted * (1.0 - _SAME))
-            return Lengths(cell / steps, steps, 1, 0)
+            return Lengths(cell / steps, _EDGE * steps, 1, 0)
         halvings = _halvings(problem, loop)
         longest, first = (int(math.log2(length / _CELL)) for length in (_LONGEST, _FIRST))
         shortest, levels = cell / 2**halvings, halvings + 1 + longest
-        return Lengths(shortest, 2**halvings, levels, halvings + first)
+        return Lengths(shortest, _EDGE * 2**halvings, levels, halvings + first)
 
 
 def _steepness(problem: Problem, loop: Loop) -> int:

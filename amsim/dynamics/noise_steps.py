@@ -125,7 +125,7 @@ class Rule(NamedTuple):
     """What holds for all steps."""
 
     shortest: float  # step
-    cell: int  # shortest steps from edge to edge: states there depend on no other look
+    edge: int  # shortest steps from edge to edge: states there depend on no other look
     spread: Floats  # (levels, 2) variance of log odds by features and by memories
     beta: float
     apart: float  # beta E, see above
@@ -594,13 +594,13 @@ def _ticks(rule, looks, n, begin):
 def _look(path, rule, looks, b, second):
     """Record what lies in the last step of a cue, and draw the noise there.
 
-    States at edges, multiples of a cell, are drawn before those between them: so that these change
-    nothing there, a look between edges is given the noise at both.
+    States at edges are drawn before those between them: so that these change nothing there, a look
+    between edges is given the noise at both.
     """
     begin, length = path.begin[b], 1 << (path.level[b] + _FINE)
     shortest, place = rule.shortest, path.place[b]
     known, until = 0, 0  # ticks to the last noise found, and to the next edge or end
-    edge = (begin // rule.cell + 1) * rule.cell
+    edge = (begin // rule.edge + 1) * rule.edge
     while looks.next[b] < len(looks.time):
         n = looks.next[b]
         look = _ticks(rule, looks, n, begin)
@@ -622,7 +622,7 @@ def _look(path, rule, looks, b, second):
                 else:
                     end = units.jolt[b]
                     _cross(units, shortest, own, b, until - known, length - until, end, 1)
-            edge += rule.cell
+            edge += rule.edge
         own = mixed(looks.keys[n], place)
         for units in (path.features, path.memories):
             if look >= until - _SAME:
