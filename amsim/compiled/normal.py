@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from .jit import compiled, inlined, inner_elementwise
 from .draws import STEP
+from .jit import compiled, inlined, inner_elementwise
 from .streams import mixed
 from .vectors import cosine, logarithm, sine, whole
 
