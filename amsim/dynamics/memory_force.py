@@ -182,12 +182,11 @@ def _leave_out(shares, line, count, skip):
 @inner
 def _list(shares, line, count, rows):
     """Put the rows whose shares are not 0 into `rows`; their number."""
-    used = 0
-    for i in range(count):
-        if shares[line, i] != 0.0:
-            rows[used] = i
-            used += 1
-    return used
+    used = np.uint64(0)
+    for i in range(np.uint64(count)):  # without a branch, which would often be guessed wrong
+        rows[used] = i
+        used += np.uint64(shares[line, i] != 0.0)
+    return np.int64(used)
 
 
 @inner

@@ -17,7 +17,7 @@ from .loops import Loop
 from .problem import Problem
 
 # They are worth their code from this number of weights on.
-_LARGE = 100_000
+LARGE = 100_000
 # The error of a logit grows with its size, and with it that of the shares of similar memories.
 _LOGIT = 50.0
 
@@ -62,13 +62,13 @@ def _rounded(part: Part) -> Part:
     return found
 
 
-def float32_serves(problem: Problem, loop: Loop) -> NDArray[np.bool_]:
+def float32_serves(problem: Problem, loop: Loop, least: int = LARGE) -> NDArray[np.bool_]:
     """Of which cues, (B,): a softmax averages many memories, and logits stay small enough.
 
-    Weights in float64 have digits that float32 has not.
+    Weights in float64 have digits that float32 has not, and fewer than `least` are not worth it.
     """
     softmax = problem.network.layers[loop.hidden].lagrangian
-    if type(softmax) is not Softmax or loop.weights.size < _LARGE or not loop.is_compact:
+    if type(softmax) is not Softmax or loop.weights.size < least or not loop.is_compact:
         return np.zeros(problem.batch, bool)
     return np.asarray(softmax.beta * _largest_states(problem, loop) <= _LOGIT)
 

@@ -22,13 +22,16 @@ from ..synapses import Array, project_both, project_each
 from . import adams, memory_force
 from .looks import Ints, Read
 from .loops import Loop, loop_of
-from .precision import float32_serves
+from .precision import LARGE, float32_serves
 from .problem import Problem, Reader
 from .run import Outcome, Rows, Run, segments_of
 
 # Products in float32 serve errors per step down to the first of these, and residuals down to the
 # second, times the largest weight.
 _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
+# Networks that are not large have them, from this number of weights on, for errors per step that
+# are larger than the rounding of a logit.
+_MEDIUM, _MEDIUM_RTOL = 50_000, 3e-6
 # Cues side by side, and the weights that they read in one step, which nothing interrupts.
 _TOGETHER, _SWEEP = 16, 5e8
 # The features depend on each other, through the memories.
@@ -150,8 +153,9 @@ class TwoLayerRun(Run):
         """Whether products are float32, until cues are as near to rest as these can tell."""
         if self.problem.single:  # all are
             return False
-        serves = self.rtol >= _FLOAT32_RTOL and weights.dtype != np.float64
-        return serves and bool(float32_serves(self.problem, self.loop).all())
+        least = _FLOAT32_RTOL if self.loop.weights.size >= LARGE else _MEDIUM_RTOL
+        serves = self.rtol >= least and weights.dtype != np.float64
+        return serves and bool(float32_serves(self.problem, self.loop, _MEDIUM).all())
 
     def work_per_cue(self) -> float:
         return 2.0 * self.loop.weights.size
@@ -312,7 +316,7 @@ def traits(problem: Problem) -> NDArray[np.bool_]:
     if loop.hidden in problem.given:
         bias = problem.network.layers[loop.hidden].bias
         moved = (problem.given[loop.hidden] != bias).any(axis=1)
-    return np.stack([float32_serves(problem, loop), moved], axis=1)
+    return np.stack([float32_serves(problem, loop, _MEDIUM), moved], axis=1)
 
 
 def _loop(problem: Problem) -> Loop:

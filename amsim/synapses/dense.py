@@ -76,12 +76,13 @@ def project_each(activation: Array, weights: Array) -> Array:
 
 def project_both(activation: Array, each: Array, weights: Array) -> tuple[Array, Array]:
     """`project` of one array and `project_each` of another, in one pass where rows are few."""
-    rows = math.prod(activation.shape[:-1])
-    step = _rows_per_block(weights, _CACHED_BYTES) if rows <= _FEW else len(weights)
-    parts = [
-        (project(activation, block), project_each(each, block))
-        for block in (weights[start : start + step] for start in range(0, len(weights), step))
-    ]
+    if math.prod(activation.shape[:-1]) > _FEW:
+        return project(activation, weights), project_each(each, weights)
+    activation, parts = _floating(activation), []
+    step = _rows_per_block(weights, _CACHED_BYTES)
+    for start in range(0, len(weights), step):
+        block = weights[start : start + step].astype(activation.dtype, copy=False)
+        parts.append((project(activation, block), project_each(each, block)))
     if len(parts) == 1:
         return parts[0]
     first, second = (np.concatenate(found, axis=-1) for found in zip(*parts, strict=True))

@@ -344,6 +344,25 @@ def test_default_tolerance_is_kept_in_few_steps(
         assert error <= 3e-6 * np.abs(exact).max(), name
 
 
+@pytest.mark.parametrize(
+    ("rtol", "count", "precision"),
+    [(1e-5, 1000, np.float32), (9e-6, 1000, np.float64), (1e-5, 700, np.float64)],
+)
+def test_medium_networks_have_float32_products_at_larger_tolerances(
+    rtol: float, count: int, precision: type, precisions: list[type]
+) -> None:
+    """From 50 000 weights on; logits up to 48, of memories some of which are alike."""
+    xi = am.patterns.digits(count, seed=0)
+    start = am.patterns.corrupt(xi[0], flip=0.25, seed=1)
+    times = np.concatenate([[0.0], np.geomspace(1e-3, 6.0, 40)])
+    net = am.dense_am(xi, hidden=am.Softmax(0.75), tau_hidden=0.1)
+    solver = am.ExponentialIntegrator(rtol)
+    traj = am.simulate(net, start, times=times, until=None, solver=solver)
+    assert precisions == [precision]
+    exact, _ = half_state_solution(xi, 0.75, 0.1, start, times)
+    assert np.abs(traj["visible"] - exact).max() <= 3 * rtol * np.abs(exact).max()
+
+
 @pytest.mark.parametrize("units", [256, 784])
 def test_float32_products_keep_the_tolerance_between_similar_memories(units: int) -> None:
     """Pairs of memories that differ in two units: large logits whose small difference matters."""
