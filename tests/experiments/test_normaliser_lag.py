@@ -12,7 +12,10 @@ from experiments import normaliser_lag
 
 @pytest.fixture(scope="module")
 def data() -> xr.Dataset:
-    return normaliser_lag.run(kappa=(2.0, 4.0), memories=(1, 4), features=6)
+    """With fewer looks in each window: they take most of the time, and 25 see the swings as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normaliser_lag, "_SAMPLES", 25)
+        return normaliser_lag.run(kappa=(2.0, 4.0), memories=(1, 4), features=6)
 
 
 def test_thresholds_of_pure_memories_are_those_of_the_theory(data: xr.Dataset) -> None:
