@@ -7,7 +7,7 @@ from experiments import asynchrony
 
 @pytest.fixture(scope="module")
 def toy():
-    return asynchrony.run(flip=[0.1, 0.4], cues=3, repeats=1)
+    return asynchrony.run(flip=[0.1, 0.4], cues=2, repeats=1)
 
 
 def test_certified_cues_end_in_the_fixed_point_however_they_are_run(toy):

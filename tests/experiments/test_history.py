@@ -11,7 +11,7 @@ from experiments import history
 
 @pytest.fixture(scope="module")
 def data() -> xr.Dataset:
-    return history.run(delay=(0.0, 3.0, 4.0, 5.0), repeats=8)
+    return history.run(delay=(0.0, 3.0, 4.0, 5.0), repeats=5)
 
 
 def test_every_prediction_holds(data: xr.Dataset) -> None:
