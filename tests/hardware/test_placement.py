@@ -121,7 +121,7 @@ def random_plan(rng: np.random.Generator) -> hw.Plan:
 def test_random_plans_are_placed_legally() -> None:
     placed: list[hw.Placement] = []
     refused = 0
-    for seed in range(150):
+    for seed in range(60):
         rng = np.random.default_rng(seed)
         plan = random_plan(rng)
         chip = toy(rng, *plan.units)
@@ -133,10 +133,10 @@ def test_random_plans_are_placed_legally() -> None:
         assert_legal(placement, chip)
         placed.append(placement)
     # The limits bind, and do not forbid everything.
-    assert len(placed) > 100 and refused > 5
-    assert sum(p.n_cores > 2 for p in placed) > 50
-    assert sum(p.n_chips > 1 for p in placed) > 25
-    assert sum(p.normaliser is None for p in placed) > 25
+    assert len(placed) > 40 and refused > 2
+    assert sum(p.n_cores > 2 for p in placed) > 20
+    assert sum(p.n_chips > 1 for p in placed) > 10
+    assert sum(p.normaliser is None for p in placed) > 10
 
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])

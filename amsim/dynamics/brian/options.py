@@ -48,7 +48,7 @@ class Brian2:
     --------
     >>> import amsim as am
     >>> net = am.dense_am([[1, 1, -1, -1], [1, -1, 1, -1]], hidden=am.Softmax(beta=4.0))
-    >>> traj = am.simulate(net, [1, 1, -1, 0], solver=am.Brian2())
+    >>> traj = am.simulate(net, [1, 1, -1, 0], solver=am.Brian2(dt=0.01))
     >>> traj.status, traj.final["visible"].round(2)
     ('settled', array([ 1.,  1., -1., -1.]))
     """

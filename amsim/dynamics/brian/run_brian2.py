@@ -86,7 +86,8 @@ class _Run:
         problem = self.problem
         self.steps += 1
         before, since = self.x, self.time
-        x, time = np.where(self.fixed, self.initial, self.read("x")), self.steps * self.dt
+        x, time = self.read("x"), self.steps * self.dt
+        x[self.fixed] = self.initial[self.fixed]
         if not np.abs(x).max() < self.limit:
             if problem.tolerance:
                 self.check_settled()  # the last look is some steps old
@@ -114,6 +115,8 @@ class _Run:
 
     def set_inputs(self) -> None:
         """Let the inputs of the next step be those of its beginning."""
+        if not len(self.jumps):
+            return
         passed = int(np.searchsorted(self.jumps, self.steps, side="right"))
         if not passed or self.jumps[passed - 1] != self.steps:
             return
@@ -170,13 +173,9 @@ class _Run:
 
     def read(self, variable: str) -> Array:
         """A variable of all dynamic layers, (B, N)."""
-        shapes = {name: layer.shape for name, layer in self.problem.network.dynamic.items()}
-        return self.problem.network.pack(
-            {
-                name: self.arrays[name][variable].get_value().reshape(-1, *shape)
-                for name, shape in shapes.items()
-            }
-        )
+        values = [arrays[variable].get_value() for arrays in self.arrays.values()]
+        rows = [value.reshape(len(self.x), -1) for value in values]
+        return np.concatenate(rows, axis=1)
 
     def solution(self) -> Solution:
         """Assemble the record; after the end every row holds the last state."""
