@@ -30,8 +30,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def leave_sources_alone() -> None:
+    """Let Hypothesis draw no numbers that it finds in the sources of what is imported.
+
+    Else an edit anywhere, or a run of fewer files, changes the draws; and each worker reads all
+    sources, for two seconds. There is no setting for it, and earlier versions had no such numbers.
+    """
+    from hypothesis.internal.conjecture import providers
+
+    if hasattr(providers, "_get_local_constants"):
+        providers._get_local_constants = providers.Constants
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile once what all workers of a whole run would compile, each for itself."""
+    """Settle what is drawn, and compile once what all workers of a whole run would compile."""
+    if config.getoption("--hypothesis-profile", default=None) != "search":
+        leave_sources_alone()
     workers = getattr(config.option, "numprocesses", None)
     if workers and not hasattr(config, "workerinput") and config.args == config.getini("testpaths"):
         step = Path(__file__).with_name("compile_engines.py")
