@@ -15,6 +15,8 @@ HOME = Path(__file__).parents[2]
 MOST = 6
 JIT = (HOME / "amsim" / "compiled" / "jit.py").read_text(encoding="utf-8")
 FAMILY = set(re.findall(r"^(\w+) = _(?:inner_)?decorator\(", JIT, re.MULTILINE))
+# Where a decorator of the family may stand: other files need not be parsed.
+USES = re.compile(rf"@(?:\w+\.)*(?:{'|'.join(sorted(FAMILY))})\b")
 
 
 def decorated(function: ast.FunctionDef) -> bool:
@@ -34,6 +36,8 @@ def described(function: ast.FunctionDef) -> set[str]:
 
 def undescribed(source: str) -> list[str]:
     """``function: argument`` for all that is missing."""
+    if not USES.search(source):
+        return []
     functions = (x for x in ast.walk(ast.parse(source)) if isinstance(x, ast.FunctionDef))
     missing = []
     for function in filter(decorated, functions):

@@ -44,11 +44,11 @@ def test_the_readme_fits_a_screen():
 
 
 def test_the_page_on_integers_suffices(tmp_path, monkeypatch):
-    """Its code replays the golden vectors of twenty plans, every signal of every step."""
+    """Its code replays the golden vectors of twelve plans, every signal of every step."""
     monkeypatch.chdir(tmp_path)
     recall = run("docs/integers.md")[0]["recall"]
     rng, kinds, count = np.random.default_rng(0), set(), 0
-    while count < 20:
+    while count < 12:
         try:
             plan = random_plans.plan(rng, random_plans.network(rng))
         except (hw.RangeError, ValueError):
@@ -69,11 +69,11 @@ def test_the_page_on_integers_suffices(tmp_path, monkeypatch):
 
 
 def test_the_page_suffices_for_any_layers(tmp_path, monkeypatch):
-    """Its code replays the golden vectors of twenty graphs, every signal of every step."""
+    """Its code replays the golden vectors of twelve graphs, every signal of every step."""
     monkeypatch.chdir(tmp_path)
     recall = run("docs/integers.md")[0]["recall_layers"]
     rng, kinds, count = np.random.default_rng(0), set(), 0
-    while count < 20:
+    while count < 12:
         try:
             plan = random_plans.graph_plan(rng, random_plans.graph(rng))
         except hw.RangeError:
