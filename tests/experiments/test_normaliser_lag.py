@@ -12,7 +12,7 @@ from experiments import normaliser_lag
 
 @pytest.fixture(scope="module")
 def data() -> xr.Dataset:
-    """With fewer looks in each window: they take most of the time, and 25 see the swings as well."""
+    """With fewer looks, which take most of the time: 25 in each window see the swings as well."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(normaliser_lag, "_SAMPLES", 25)
         return normaliser_lag.run(kappa=(2.0, 4.0), memories=(1, 4), features=6)
