@@ -189,7 +189,7 @@ def test_steep_memories_are_left_at_the_exact_rate(
 
 
 def coloured_escape_rate(beta: float, temperature: float, correlation: float) -> float:
-    """The same with coloured noise, of which the density has Hermite functions."""
+    """The same with coloured noise, by Hermite functions of its colour."""
     grid, levels = np.linspace(-2.2, 2.2, 161), 12
     ones = np.ones(len(grid) - 1) / 2 / (grid[1] - grid[0])
     slope = sparse.diags([-ones, ones], [-1, 1])

@@ -489,10 +489,10 @@ def test_a_reading_waits_for_the_slowest_unit() -> None:
 def test_messages_of_great_ages_are_answered_soon() -> None:
     """A cue within an invariant box is read when its units are there, however old messages are."""
     net, cues, rests = random(1, 1.0, 0.1, memories=20)
-    soon, late = (read_time(net, cues, rests, staleness, 0.05) for staleness in (1.0, 1e6))
+    soon, late = (read_time(net, cues, rests, staleness, 0.05) for staleness in (1.0, 1e4))
     assert certify(net, cues, rests).holds.all() and soon == late
     cue = am.patterns.corrupt(am.patterns.random(20, 64, seed=0), flip=0.25, seed=1)[:1]
-    assert np.isinf(read_time(net, cue, rests, 1e6, 0.05))
+    assert np.isinf(read_time(net, cue, rests, 1e4, 0.05))
     certificate = certify(net, cue, rests, staleness=10.0)
     assert certificate.holds and 10 < certificate.time < 20
 
@@ -718,13 +718,20 @@ def test_what_is_certified_has_no_schedule_and_says_so() -> None:
     assert not hasty.found and "were tried" in hasty.message
 
 
-def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
-    """Each pass gives 97 or 99 %: no delay keeps it from 0, and it needs hundreds of tau."""
+def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each pass gives 97 or 99 %: no delay keeps it from 0, and it needs hundreds of tau.
+
+    What is attacked has no proof; how long one would be looked for is of no interest here.
+    """
+    hopeless: Any = {"staleness": 0.3, "offset": {"visible": 0.9}}
     weak = am.Network(
         {"visible": am.Layer(1, am.Identity()), "memory": am.Layer(1, am.Identity(), tau=0.1)},
         [am.Dense([[np.sqrt(0.97)]], between=("memory", "visible"))],
     )
     fabric = am.Fabric.chip("loihi1", tau=1e-5)
+    monkeypatch.setattr(am.on_chip, "read_time", lambda *_, **__: np.array(np.inf))
     assert am.recall_on_chip(weak, [2.0], [0.0], fabric, margin=0.2).verdicts == "open"
     tanh = am.Tanh()
     near = am.models.hierarchical_memory([[[np.sqrt(1.02)]]], [tanh] * 2, tau=[1, 0.1])
@@ -734,12 +741,12 @@ def test_a_slow_recall_is_not_taken_for_one_that_ends_elsewhere() -> None:
     problem = CertificationProblem.of(near, [0.05], rest, "link", every=True)
     assert not strays(problem, 1.0).any()  # of which `largest_staleness` would say 0
     assert not attacked(problem, "link", 0.3, False, 1.0).any()
-    assert not certify(near, [0.05], rest, staleness=0.3).attack().found
+    assert not certify(near, [0.05], rest, **hopeless).attack().found
     slower = am.Network(weak.layers, [am.Dense([[1 - 5e-7]], between=("memory", "visible"))])
     limits = largest_staleness(slower, [2.0], [0.0], attack=False)  # moves less than 1e-6 a tau
     assert limits.proven > 1.0
     slowest = am.Network(weak.layers, [am.Dense([[1 - 5e-8]], between=("memory", "visible"))])
-    refused = certify(slowest, [2.0], [0.0], staleness=0.3, offset={"visible": 0.9})
+    refused = certify(slowest, [2.0], [0.0], **hopeless)
     assert not refused.attack().found  # nor is what moves less than 1e-7 a tau at rest at 2
     problem = CertificationProblem.of(slowest, [2.0], [0.0], "link", every=True)
     assert not strays(problem, 1.0).any()
