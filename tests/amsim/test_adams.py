@@ -248,14 +248,19 @@ def closed_form(drives: list[Polynomial], x: Array, lag: float, time: float) -> 
 
 def advance(run: Run, drives: Array, atol: float = 1e9, t1: float = T1) -> bool:
     """Predict, correct with these drives, and accept the step or not."""
-    adams.predict(run.steps, run.segments, 0, run.scratch)
-    finite = adams.correct(run.steps, run.segments, 0, drives)
-    return bool(
-        adams.advance(
-            run.steps, run.segments, 0, drives, finite, 0.0, atol, t1, run.problem.times,
-            run.outputs, run.scratch,
-        )
+    cues, accepted = predict(run), run.steps.cues[0]["accepted"]
+    adams.finish_running(
+        run.steps, run.segments, cues, 1, drives, 0.0, atol, 0.0, t1, run.problem.times,
+        run.outputs, run.scratch,
     )  # fmt: skip
+    return bool(run.steps.cues[0]["accepted"] > accepted)
+
+
+def predict(run: Run) -> Array:
+    """With what all runs share, which has been compiled before."""
+    cues = np.zeros(1, np.int64)
+    assert adams.predict_running(run.steps, run.segments, run.scratch, cues) == 1
+    return cues
 
 
 every_lag = pytest.mark.parametrize("lag", [0.0, 2.0, RATES[0], RATES[0] + 1e-7, RATES[-1], 300.0])
@@ -267,7 +272,7 @@ def test_prediction_is_exact_below_its_order(order: int, lag: float) -> None:
     """k values of the drive determine a polynomial of degree k - 1."""
     drives = drives_of_degree(order - 1)
     run = begin(drives, order, lag)
-    adams.predict(run.steps, run.segments, 0, run.scratch)
+    predict(run)
     ahead = [p(1.0 + H) for p in drives]
     np.testing.assert_allclose(run.steps.used[0], ahead, rtol=1e-10, atol=1e-10)
     exact = closed_form(drives, run.steps.x[0], lag, H)
