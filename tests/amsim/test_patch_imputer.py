@@ -30,7 +30,7 @@ def test_scikit_learn_accepts_it() -> None:
 
 
 def test_hidden_patches_come_back_without_a_wrong_pixel() -> None:
-    model = imputer(epochs=80).fit(DIGITS)
+    model = imputer(epochs=40).fit(DIGITS)
     assert model.losses_[-1] < 0.05 * model.losses_[0]
     completed = model.transform(CUES)
     np.testing.assert_array_equal(np.sign(completed), DIGITS)
