@@ -22,10 +22,10 @@ from ..compiled.jit import inner
 # noise; and how they change by a drive of 1 on a link, and by one that rises from 0 to 1.
 LEFT, LAW, WHOLE, RISE = 0, 1, 2, 3
 MOVES = 4
-# Those of a moment between two others: shares of the noise that links had at the first one, and
-# have at the second, and of independent numbers.
-KEEP, PULL, DRAW = 0, 1, 2
-BRIDGE = 3
+# Those of a moment between two others: shares of what links were at the first one, and are at the
+# second; WHOLE and RISE of a drive between these; and shares of independent numbers.
+KEEP, PULL, DRAW = 0, 1, 4
+BRIDGE = 5
 # Matrices to compute with.
 ROOM = 3
 
@@ -181,11 +181,20 @@ def _divide(row, root, out):
 
 
 @inner
-def bridge(a, b, room, out):
-    """Coefficients (BRIDGE, n, n) of the noise between two moments, from the moves to either.
+def bridge(a, b, share, room, out):
+    """Coefficients (BRIDGE, n, n) of links between two moments, from the moves to either.
 
-    Given what links had of it at the first one, and have at the second, they are normal (Kalman);
-    their covariance is found as a sum (Joseph), which loses no digits near either end.
+    Given what links were at the first one, and are at the second, they are normal (Kalman); their
+    covariance is found as a sum (Joseph), which loses no digits near either end.
+
+    Parameters
+    ----------
+    a, b : float64 (MOVES, n, n)
+        Since the first moment, and to the second.
+    share : float
+        The time of a, of both.
+    room : float64 (ROOM, n, n)
+    out : float64 (BRIDGE, n, n)
     """
     size, pull = len(room[0]), out[PULL]
     with_end, of_end, root = room[0], room[1], room[2]
@@ -204,6 +213,15 @@ def bridge(a, b, room, out):
         for k in range(size):
             rest[i, k] = (1.0 if i == k else 0.0) - rest[i, k]
     _product(rest, a[LEFT], out[KEEP])
+    _product(rest, a[WHOLE], out[WHOLE])
+    _product(rest, a[RISE], out[RISE])
+    _product(pull, b[WHOLE], part)
+    _product(pull, b[RISE], law)
+    for i in range(size):
+        for k in range(size):
+            late = share * part[i, k] + (1.0 - share) * law[i, k]
+            out[RISE, i, k] = share * out[RISE, i, k] - late
+            out[WHOLE, i, k] -= part[i, k]
     law[:] = 0.0
     _product(rest, a[LAW], part)
     _add_turned(part, rest, law)

@@ -192,7 +192,7 @@ class FreeRun:
         return noise_steps.Units(
             lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
             jolt=np.zeros(state.shape), root=np.sqrt(heat), noisy=warmth > 0.0, warmth=warmth,
-            first=0, numbers=np.empty(state.shape[1:]), noise=np.empty((3, *state.shape[1:])),
+            first=0, numbers=np.zeros(state.shape[1:]), between=np.empty((3, *state.shape[1:])),
             start=start, rate=rate, strength=strength,
             table=matrices(self.lengths.levels, runs, noise_moves.MOVES),
             kick=matrices(self.lengths.levels, runs),

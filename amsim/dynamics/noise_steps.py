@@ -81,7 +81,7 @@ class Units(NamedTuple):
     warmth: Floats  # (B,) the largest temperature
     first: int  # of the random numbers of a cue
     numbers: Floats  # (n, U) random ones
-    noise: Floats  # (3, n, U) of a cue: up to the last look, and up to the next edge; and room
+    between: Floats  # (3, n, U) of a cue: at the last look, and at the next edge; and room
     start: Ints  # (R + 1,) units of the runs, and where they end
     rate: Floats  # (R, n) of the links
     strength: Floats  # (R,) of the noise
@@ -104,7 +104,7 @@ class Path(NamedTuple):
     memories: Units  # none of them if they have no tau
     first: Floats  # (B, D) drive of features at the beginning of the step
     slope: Floats  # (B, D) change of the drive that it goes on with
-    rise: Floats  # (D,) change of the drive up to a look
+    rise: Floats  # (D,) change of the drive of a cue in its last step
     held: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
     coldest: Floats  # (B,) the least temperature of features that are free
     place: Keys  # (B,) of the cue in the batch of the user
@@ -197,10 +197,10 @@ def _bend(start, moved, lead, first, slope, second, new):
 
 
 @inner_elementwise
-def _change(first, second, factor, out):
-    """out = factor (second - first)."""
+def _change(first, second, out):
+    """out = second - first."""
     for j in range(np.uint64(len(out))):
-        out[j] = factor * (second[j] - first[j])
+        out[j] = second[j] - first[j]
 
 
 @inner_elementwise
@@ -243,13 +243,6 @@ def _copy_links(values, out):
 
 
 @inner_elementwise
-def _clear_links(out):
-    for i in range(len(out)):
-        for j in range(np.uint64(out.shape[1])):
-            out[i, j] = 0.0
-
-
-@inner_elementwise
 def _kick(start, roots, heat, numbers, jolt):
     """What noise adds in a step, by the roots of its law and those of temperatures, `heat`."""
     for run in range(len(roots)):
@@ -264,7 +257,7 @@ def _kick(start, roots, heat, numbers, jolt):
 
 @inner_elementwise
 def _between(start, bridges, heat, numbers, low, end, out):
-    """Noise at a look, given it at the last one and at an end.
+    """Links at a look, given them at the last one and at an end, but for what drives them.
 
     Parameters
     ----------
@@ -300,12 +293,25 @@ def _go(start, moved, x, noise, out):
 
 
 @inner_elementwise
-def _drive(start, moved, lead, first, slope, out):
-    """Add what a drive does to links, with its change in that time."""
+def _drive(start, moved, lead, first, slope, past, share, out):
+    """Add what a drive does to links: between two states also to those before `lead`.
+
+    Parameters
+    ----------
+    start : int64 (R + 1,)
+    moved : float64 (R, MOVES or BRIDGE, n, n)
+    lead : int
+    first, slope : float64 (D,)
+        The drive at some moment, and its change from there to another.
+    past, share : float
+        How much of that change comes before the time of `moved`, and in it.
+    out : float64 (n, U)
+    """
     for run in range(len(moved)):
         a, z = np.uint64(start[run]), np.uint64(start[run + 1])
-        for i in range(lead, len(out)):
-            whole, rise = moved[run, WHOLE, i, lead], moved[run, RISE, i, lead]
+        for i in range(len(out)):
+            whole = moved[run, WHOLE, i, lead]
+            rise = past * whole + share * moved[run, RISE, i, lead]
             for j in range(a, z):
                 out[i, j] += whole * first[j] + rise * slope[j]
 
@@ -318,34 +324,15 @@ def _draw_numbers(units, own, b):
 
 
 @inner
-def _move(units, b, moved, noise, first, slope, out):
-    """out: where a cue goes.
-
-    Parameters
-    ----------
-    units : Units
-    b : int
-    moved : float64 (R, MOVES, n, n)
-        Moves of the time.
-    noise : float64 (n, U)
-        What it adds.
-    first, slope : float64 (D,)
-        Drive of features, and its change in that time.
-    out : float64 (n, U)
-    """
-    _go(units.start, moved, units.x[b], noise, out)
-    if units.driven:
-        _drive(units.start, moved, units.lead, first, slope, out)
-
-
-@inner
 def _step(units, own, b, level, first, slope):
     """units.new of a cue by the noise, and by the drives so far."""
-    jolt = units.jolt[b]
+    jolt, moved, new = units.jolt[b], units.table[level], units.new[b]
     if units.noisy[b]:
         _draw_numbers(units, own, b)
         _kick(units.start, units.kick[level], units.root[b], units.numbers, jolt)
-    _move(units, b, units.table[level], jolt, first, slope, units.new[b])
+    _go(units.start, moved, units.x[b], jolt, new)
+    if units.driven:
+        _drive(units.start, moved, units.lead, first, slope, 0.0, 1.0, new)
 
 
 @inner
@@ -376,36 +363,41 @@ def _bridges_of(units, shortest, before, behind):
         for run in range(len(units.rate)):
             copy_moves(ahead[run], units.near[run])
         after = units.moves[_moves_of(units, shortest, behind)]
+        share = before / (before + behind)
         for run in range(len(units.rate)):
-            bridge(units.near[run], after[run], units.room, units.bridges[slot, run])
+            bridge(units.near[run], after[run], share, units.room, units.bridges[slot, run])
     return slot
 
 
 @inner
-def _cross(units, shortest, own, b, before, behind, end, to):
-    """units.noise[to] of a cue between the last look and an end.
+def _cross(path, units, shortest, own, b, moment, end, low, out):
+    """units.between[out] of a cue, from units.between[low] and what links are at an end.
 
     Parameters
     ----------
+    path : Path
     units : Units
     shortest : float
     own : uint64
         Stream of the random numbers.
     b : int
-    before, behind : int
-        Ticks since that look, and to that end.
+    moment : (int, int, int)
+        Ticks from the beginning of the step to `low`, from there to the moment, and on to the end.
     end : float64 (n, U)
-        What noise has added at the end.
-    to : int
+    low, out : int
     """
-    if not units.noisy[b]:
-        _clear_links(units.noise[to])
-        return
-    _draw_numbers(units, own, b)
-    low, out = units.noise[0], units.noise[2]
+    past, before, behind = moment
+    if units.noisy[b]:
+        _draw_numbers(units, own, b)
     found = units.bridges[_bridges_of(units, shortest, before, behind)]
-    _between(units.start, found, units.root[b], units.numbers, low, end, out)
-    _copy_links(out, units.noise[to])
+    links = units.between[out]
+    _between(units.start, found, units.root[b], units.numbers, units.between[low], end, links)
+    if units.driven:
+        length = 1 << (path.level[b] + _FINE)
+        share = (before + behind) / length
+        _drive(
+            units.start, found, units.lead, path.first[b], path.rise, past / length, share, links
+        )
 
 
 @inner
@@ -479,7 +471,7 @@ def _correct(path, b, second):
 @inner
 def _arrive(path, b, second):
     """Let a cue be at the end of its step; the next slope is the change of the drive in it."""
-    _change(path.first[b], second[b], 1.0, path.slope[b])
+    _change(path.first[b], second[b], path.slope[b])
     _copy(second[b], path.first[b])
     _copy_links(path.features.new[b], path.features.x[b])
     _copy_links(path.memories.new[b], path.memories.x[b])
@@ -559,19 +551,14 @@ def _go_on(path, rule, b, total):
 
 
 @inner
-def _record(path, rule, looks, b, second, ticks):
-    """Record the next look of a cue, so many ticks after the beginning of its step.
-
-    Within the step the drive goes from the first to the second on a straight line.
-    """
-    features, memories, first, rise = path.features, path.memories, path.first[b], path.rise
-    _change(first, second[b], ticks / (1 << (path.level[b] + _FINE)), rise)
-    out, place = looks.states[looks.next[b], looks.ahead + b], 0
-    for units in (features, memories):
-        moved, states = units.moves[_moves_of(units, rule.shortest, ticks)], units.noise[2]
-        _move(units, b, moved, units.noise[0], first, rise, states)
-        place = _record_links(units, b, states, out, place)
+def _record(path, looks, b, at):
+    """Record `between[at]` of a cue at its next look."""
+    features, memories = path.features, path.memories
+    out = looks.states[looks.next[b], looks.ahead + b]
+    place = _record_links(features, b, features.between[at], out, 0)
+    _record_links(memories, b, memories.between[at], out, place)
     _keep(path.held[b], features.x[b, features.lead], out)
+    looks.next[b] += 1
 
 
 @inner
@@ -592,14 +579,16 @@ def _ticks(rule, looks, n, begin):
 
 @inner
 def _look(path, rule, looks, b, second):
-    """Record what lies in the last step of a cue, and draw the noise there.
+    """Draw and record what lies in the last step of a cue.
 
-    States at edges are drawn before those between them: so that these change nothing there, a look
-    between edges is given the noise at both.
+    Within the step the drive goes from the first to the second on a straight line. States at edges
+    are drawn before those between them: so that these change nothing there, a look between edges is
+    given the states at both.
     """
     begin, length = path.begin[b], 1 << (path.level[b] + _FINE)
     shortest, place = rule.shortest, path.place[b]
-    known, until = 0, 0  # ticks to the last noise found, and to the next edge or end
+    known, until = 0, 0  # ticks to the last moment found, and to the next edge or end,
+    low, end, room = 0, 1, 2  # and where these stand
     edge = (begin // rule.edge + 1) * rule.edge
     while looks.next[b] < len(looks.time):
         n = looks.next[b]
@@ -609,30 +598,30 @@ def _look(path, rule, looks, b, second):
         if look >= length - _SAME:
             _hold(path, looks, b)
             continue
+        if until == 0:
+            _change(path.first[b], second[b], path.rise)
+            for units in (path.features, path.memories):
+                _copy_links(units.x[b], units.between[end])
         while until == 0 or until < look - _SAME:
+            low, end = end, low
             known, until = until, min((edge - begin) << _FINE, length)
             own = mixed(mixed(rule.edge_key, np.uint64(edge)), place)
+            moment = known, until - known, length - until
             for units in (path.features, path.memories):
-                if known > 0:
-                    _copy_links(units.noise[1], units.noise[0])
-                else:
-                    _clear_links(units.noise[0])
                 if until == length:
-                    _copy_links(units.jolt[b], units.noise[1])
+                    _copy_links(units.new[b], units.between[end])
                 else:
-                    end = units.jolt[b]
-                    _cross(units, shortest, own, b, until - known, length - until, end, 1)
+                    _cross(path, units, shortest, own, b, moment, units.new[b], low, end)
             edge += rule.edge
+        if look >= until - _SAME:
+            _record(path, looks, b, end)
+            continue
         own = mixed(looks.keys[n], place)
+        moment = known, look - known, until - look
         for units in (path.features, path.memories):
-            if look >= until - _SAME:
-                _copy_links(units.noise[1], units.noise[0])
-            else:
-                end = units.noise[1]
-                _cross(units, shortest, own, b, look - known, until - look, end, 0)
-        known = until if look >= until - _SAME else look
-        _record(path, rule, looks, b, second, known)
-        looks.next[b] += 1
+            _cross(path, units, shortest, own, b, moment, units.between[end], low, room)
+        known, low, room = look, room, low
+        _record(path, looks, b, low)
 
 
 # The loop.

@@ -77,13 +77,19 @@ def test_moves_of_short_times_lose_no_digits() -> None:
 @pytest.mark.parametrize("rates", RATES)
 @pytest.mark.parametrize(("before", "behind"), [(0.3, 0.7), (0.01, 1.5), (1.0, 0.02)])
 def test_bridges_are_conditional_normal_laws(rates: Any, before: float, behind: float) -> None:
-    size = len(rates)
-    room, out = np.empty((noise_moves.ROOM, size, size)), np.empty((3, size, size))
-    noise_moves.bridge(found_moves(rates, 2.0, before), found_moves(rates, 2.0, behind), room, out)
-    keep, pull, root = out
-    # Joint law of the noise at both moments, given that at the first of all.
-    to, passed, *_ = exact_moves(rates, 2.0, before)
-    on, later, *_ = exact_moves(rates, 2.0, behind)
+    size, share = len(rates), before / (before + behind)
+    room, out = np.empty((noise_moves.ROOM, size, size)), np.empty((noise_moves.BRIDGE, size, size))
+    ahead, after = found_moves(rates, 2.0, before), found_moves(rates, 2.0, behind)
+    noise_moves.bridge(ahead, after, share, room, out)
+    keep, pull, whole, rise, root = out
+    # Joint law of links at both moments, given them at the first of all.
+    to, passed, *driven = exact_moves(rates, 2.0, before)
+    on, later, *driven_on = exact_moves(rates, 2.0, behind)
+    # A drive moves the look as it does without noise, where the end is where that leads to.
+    steady, rising = driven[0], share * driven[1]
+    both = on @ rising + share * driven_on[0] + (1 - share) * driven_on[1]
+    np.testing.assert_allclose(whole + pull @ (on @ steady + driven_on[0]), steady, atol=1e-9)
+    np.testing.assert_allclose(rise + pull @ both, rising, atol=1e-9)
     with_end, end = passed @ on.T, on @ passed @ on.T + later
     scale = np.sqrt(np.outer(1 / np.diag(passed), np.diag(end)))
     np.testing.assert_allclose(keep + pull @ on @ to, to, rtol=0, atol=1e-10)
@@ -96,10 +102,11 @@ def test_bridges_are_conditional_normal_laws(rates: Any, before: float, behind: 
 def test_near_an_end_a_bridge_is_as_narrow_as_it_should_be() -> None:
     """Of noise alone, without decay, it is known: before behind / (before + behind)."""
     for near in (1e-3, 1e-6, 1e-9):
-        out, room = np.empty((3, 1, 1)), np.empty((3, 1, 1))
-        small = [1e-12]
-        noise_moves.bridge(found_moves(small, 1.0, 1.0), found_moves(small, 1.0, near), room, out)
-        assert out[2, 0, 0] ** 2 == pytest.approx(near / (1.0 + near), rel=1e-9)
+        out, room = np.empty((noise_moves.BRIDGE, 1, 1)), np.empty((noise_moves.ROOM, 1, 1))
+        small, share = [1e-12], 1.0 / (1.0 + near)
+        ahead, after = found_moves(small, 1.0, 1.0), found_moves(small, 1.0, near)
+        noise_moves.bridge(ahead, after, share, room, out)
+        assert out[noise_moves.DRAW, 0, 0] ** 2 == pytest.approx(near / (1.0 + near), rel=1e-9)
 
 
 def coloured(across: Any, tau: Any, temperature: Any, correlation: float) -> tuple[Any, Any]:
