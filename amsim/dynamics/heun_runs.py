@@ -109,6 +109,8 @@ def _solution(problem: Problem, runs: Sequence[Any], record: Array) -> Solution:
     """Trim the record to what happened."""
     codes, ends, last, rhs, taken = (
         np.concatenate([getattr(run, name) for run in runs])
+        if len(runs) > 1
+        else getattr(runs[0], name)
         for name in ("codes", "ends", "last", "calls", "taken")
     )
     finished = bool((codes <= TIME_LIMIT).all())

@@ -20,7 +20,7 @@ from . import adams, noise_moves, noise_steps
 from .loops import Loop
 from .memory_force import BLOCK
 from .noise import Disturbance
-from .problem import BLOW_UP, DIVERGED, INTERRUPTED, TIME_LIMIT, Problem, Reader
+from .problem import DIVERGED, INTERRUPTED, TIME_LIMIT, Problem, Reader
 from .two_layer import TwoLayerRun
 
 if TYPE_CHECKING:
@@ -121,13 +121,11 @@ class FreeRun:
         if times[-1] < last * (1.0 - _SAME):
             times = np.append(times, last)
         assert problem.noise is not None  # see `solve_all`
-        # The first of them belongs to what lies between looks.
-        keys = problem.noise.keys(problem.t0 + np.append(0.0, times), draws.BRIDGE)
         self.lengths = Lengths.of(problem, steps.length)
-        self.rule = self.rules(problem.noise, keys[0])
+        self.rule = self.rules(problem.noise)
         self.path = self.begin(problem.noise)
         self.looks = noise_steps.Looks(
-            time=times, keys=keys[1:], states=record, ahead=ahead,
+            time=times, moments=(problem.t0 + times).view(np.uint64), states=record, ahead=ahead,
             next=np.zeros(problem.batch, np.int64),
         )  # fmt: skip
         self.memories = drive.memories._replace(
@@ -147,19 +145,11 @@ class FreeRun:
         states = drive.start.reshape(batch, -1, units), rest[:, None]
         runs = visible.tau_runs, hidden.tau_runs if count else [(0, 1.0)]
         features, memories = map(self.units, runs, states, warm, colour)
-        largest = np.abs(np.concatenate([drive.start, rest], axis=1)).max(axis=1)
-        largest += np.sqrt(np.maximum(features.warmth, memories.warmth))
-        held = drive.clamped if drive.clamped.size else False
-        logit, fall, bent, jolted = np.zeros((4, batch))
-        taken, begin = np.zeros((2, batch), np.int64)
         return noise_steps.Path(
             features=features,
             memories=memories._replace(driven=False, first=features.numbers.size),
             first=np.zeros((batch, units)), slope=np.zeros((batch, units)), rise=np.zeros(units),
-            held=drive.clamped, coldest=np.where(held, np.inf, warm[0]).min(axis=1),
-            place=noise.places, limit=BLOW_UP * (1.0 + largest),
-            taken=taken, begin=begin, level=np.full(batch, self.lengths.first - 1),
-            last=np.full(batch, -1), logit=logit, fall=fall, bent=bent, jolted=jolted,
+            held=drive.clamped, place=noise.places, cues=np.zeros(batch, noise_steps.CUE),
             known=np.zeros(1, np.bool_),
         )  # fmt: skip
 
@@ -182,7 +172,6 @@ class FreeRun:
             tuple(tau_runs), noise.correlation, (lag,) * (state.shape[1] - lead - 1)
         )
         runs, links = rate.shape
-        warmth = heat.max(axis=1, initial=0.0)
         size = runs * noise_moves.MOVES * links * links
         slots = 1 << max(4, min(6, (_KEPT // size).bit_length()))
 
@@ -191,18 +180,18 @@ class FreeRun:
 
         return noise_steps.Units(
             lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
-            jolt=np.zeros(state.shape), root=np.sqrt(heat), noisy=warmth > 0.0, warmth=warmth,
+            jolt=np.zeros(state.shape), root=np.sqrt(heat), warmth=np.zeros(len(heat)),
             first=0, numbers=np.zeros(state.shape[1:]), between=np.empty((3, *state.shape[1:])),
             start=start, rate=rate, strength=strength,
             table=matrices(self.lengths.levels, runs, noise_moves.MOVES),
             kick=matrices(self.lengths.levels, runs),
-            times=np.full(slots, -1), moves=matrices(slots, runs, noise_moves.MOVES),
-            pairs=np.full((slots, 2), -1), bridges=matrices(slots, runs, noise_moves.BRIDGE),
+            times=np.zeros(slots, np.int64), moves=matrices(slots, runs, noise_moves.MOVES),
+            pairs=np.zeros((slots, 2), np.int64), bridges=matrices(slots, runs, noise_moves.BRIDGE),
             near=matrices(runs, noise_moves.MOVES), room=matrices(noise_moves.ROOM),
             colour=colour[:, : lead * colour.shape[1]].copy(),
         )  # fmt: skip
 
-    def rules(self, noise: Disturbance, edge_key: np.uint64) -> noise_steps.Rule:
+    def rules(self, noise: Disturbance) -> noise_steps.Rule:
         """What all steps have in common."""
         drive, lengths, colour = self.drive, self.lengths, noise.correlation
         tau = [each for _, each in self.problem.network.layers[drive.visible].tau_runs]
@@ -217,7 +206,9 @@ class FreeRun:
             inertia=1.0 / (drive.rate * min(tau)) if drive.rate else 0.0,
             quiet=_quiet(lengths.shortest, colour + 1.0 / drive.rate) if drive.rate else _SHORTEST,
             stirred=_STIRRED * (1.0 + colour * drive.rate) / (1.0 + colour / min(tau)),
-            step_key=noise.keys(np.array([self.problem.t0]), draws.NOISE)[0], edge_key=edge_key,
+            first=lengths.first, step_key=draws.stream(noise.seed, draws.NOISE),
+            look_key=draws.stream(noise.seed, draws.BRIDGE),
+            moment=np.float64(self.problem.t0).view(np.uint64),
         )  # fmt: skip
 
     def reader(self, problem: Problem, times: Array, columns: Array) -> Reader:
@@ -253,24 +244,25 @@ class FreeRun:
             }  # fmt: skip
             packed = np.concatenate([colours[name] for name in names], axis=1)
             self.steps.keep_colour(self.problem, packed)
-        ended = self.looks.next == len(self.looks.time)
-        self.steps.bent += float(path.bent[ended].sum())
-        self.steps.jolted += float(path.jolted[ended].sum())
+        if self.lengths.levels == 1:  # else they are not measured
+            ended = self.looks.next == len(self.looks.time)
+            self.steps.bent += float(path.cues["bent"][ended].sum())
+            self.steps.jolted += float(path.cues["jolted"][ended].sum())
 
     @property
     def reached(self) -> Array:
         """The time of each cue."""
-        return np.asarray(np.minimum(self.path.begin * self.rule.shortest, self.problem.t1))
+        return np.asarray(np.minimum(self.path.cues["begin"] * self.rule.shortest, self.problem.t1))
 
     @property
     def taken(self) -> NDArray[np.int64]:
         """Steps of each cue."""
-        return self.path.taken
+        return np.asarray(self.path.cues["taken"])
 
     @property
     def calls(self) -> NDArray[np.int64]:
         """Right-hand sides of each cue: one in a step, and one at first."""
-        return np.asarray(self.path.taken + int(self.path.known[0]))
+        return np.asarray(self.path.cues["taken"] + int(self.path.known[0]))
 
     def finish(self) -> None:
         """Where cues have ended; those that did not come to the end hold their last state."""
@@ -308,34 +300,29 @@ class Lengths(NamedTuple):
         """
         loop = problem.loop
         assert loop is not None  # see `TwoLayerRun.applies`
-        cell = _CELL * max(tau for _, tau in problem.network.layers[loop.visible].tau_runs)
-        if problem.attention_loop is None or _steepness(problem, loop) > _STEEPEST:
+        tau = [each for _, each in problem.network.layers[loop.visible].tau_runs]
+        cell = _CELL * max(tau)
+        softmax = problem.network.layers[loop.hidden].lagrangian
+        halvings = _STEEPEST + 1
+        if problem.attention_loop is not None and isinstance(softmax, Softmax):
+            slope = max(softmax.beta * loop.forth.apart / 4.0, 1.0)
+            halvings = max(math.ceil(math.log2(cell * slope / (_STEEP * min(tau)))), _SHORT)
+        if halvings > _STEEPEST:
             steps = math.ceil(cell / wanted * (1.0 - _SAME))
             return Lengths(cell / steps, _EDGE * steps, 1, 0)
-        halvings = _halvings(problem, loop)
+        halvings = max(halvings, _stirred(problem, loop, cell))
         longest, first = (int(math.log2(length / _CELL)) for length in (_LONGEST, _FIRST))
         shortest, levels = cell / 2**halvings, halvings + 1 + longest
         return Lengths(shortest, _EDGE * 2**halvings, levels, halvings + first)
 
 
-def _steepness(problem: Problem, loop: Loop) -> int:
-    """Halvings of a cell, to the step that the steepest drive of all asks for."""
-    layers = problem.network.layers
-    tau = [each for _, each in layers[loop.visible].tau_runs]
-    softmax = layers[loop.hidden].lagrangian
-    assert isinstance(softmax, Softmax)  # see `Lengths.of`
-    slope = max(softmax.beta * loop.forth.apart / 4.0, 1.0)
-    return max(math.ceil(math.log2(_CELL * max(tau) * slope / (_STEEP * min(tau)))), _SHORT)
-
-
-def _halvings(problem: Problem, loop: Loop) -> int:
-    """The same, to the shortest step: that of noise of memories may be shorter."""
-    layers, least = problem.network.layers, _steepness(problem, loop)
-    hidden, cell = layers[loop.hidden], _CELL * max(tau for _, tau in layers[loop.visible].tau_runs)
+def _stirred(problem: Problem, loop: Loop, cell: float) -> int:
+    """Halvings of a cell, to the steps that noise of memories asks for."""
+    hidden = problem.network.layers[loop.hidden]
     if hidden.algebraic or problem.noise is None:
-        return least
+        return 0
     time = hidden.tau_runs[0][1] + problem.noise.correlation
-    return max(least, min(math.ceil(math.log2(2.0 * cell / time)), _SHORTEST))
+    return min(math.ceil(math.log2(2.0 * cell / time)), _SHORTEST)
 
 
 def _quiet(shortest: float, time: float) -> int:

@@ -35,6 +35,7 @@ from ..compiled.normal import draw_row
 from ..compiled.streams import mixed
 from ..compiled.vectors import larger
 from ..neurons import ENTMAX, SOFTMAX
+from .adams import BLOW_UP
 from .memory_force import entmax_force, local_force, softmax_force
 from .noise_moves import (
     DRAW,
@@ -77,8 +78,7 @@ class Units(NamedTuple):
     new: Floats  # (B, n, U) at its end
     jolt: Floats  # (B, n, U) what noise adds in it
     root: Floats  # (B, U) roots of the temperatures
-    noisy: NDArray[np.bool_]  # (B,) whether there are any
-    warmth: Floats  # (B,) the largest temperature
+    warmth: Floats  # (B,) the largest temperature, 0 without noise
     first: int  # of the random numbers of a cue
     numbers: Floats  # (n, U) random ones
     between: Floats  # (3, n, U) of a cue: at the last look, and at the next edge; and room
@@ -87,13 +87,28 @@ class Units(NamedTuple):
     strength: Floats  # (R,) of the noise
     table: Floats  # (levels, R, MOVES, n, n) moves of steps
     kick: Floats  # (levels, R, n, n) roots of their covariances
-    times: Ints  # (S,) durations whose moves are kept,
+    times: Ints  # (S,) durations whose moves are kept, 0 for none,
     moves: Floats  # (S, R, MOVES, n, n) which are these
     pairs: Ints  # (S, 2) durations before and behind a look whose bridges are kept,
     bridges: Floats  # (S, R, BRIDGE, n, n) which are these
     near: Floats  # (R, MOVES, n, n) moves before a look
     room: Floats  # (ROOM, n, n)
     colour: Floats  # (B, U) coloured noise at the last look, (B, 0) for none
+
+
+# What is known of a cue beside its state.
+CUE = np.dtype([
+    ("coldest", np.float64),  # the least temperature of features that are free
+    ("limit", np.float64),  # |x| beyond which it has diverged
+    ("taken", np.int64),  # steps so far
+    ("begin", np.int64),  # where the step begins, in shortest steps
+    ("level", np.int64),  # its length: 2^level shortest steps
+    ("last", np.int64),  # likewise of the step before, -1 at first
+    ("logit", np.float64),  # log of the odds at its beginning
+    ("fall", np.float64),  # how fast they come nearer to 1, per shortest step
+    ("bent", np.float64),  # sum of the squares of what bends of the drive have moved features by,
+    ("jolted", np.float64),  # and of their jolts, where all steps have one length
+])  # fmt: skip
 
 
 @bundle
@@ -106,17 +121,8 @@ class Path(NamedTuple):
     slope: Floats  # (B, D) change of the drive that it goes on with
     rise: Floats  # (D,) change of the drive of a cue in its last step
     held: NDArray[np.bool_]  # (B, D) features that keep their value, (B, 0) for none
-    coldest: Floats  # (B,) the least temperature of features that are free
     place: Keys  # (B,) of the cue in the batch of the user
-    limit: Floats  # (B,) |x| beyond which a cue has diverged
-    taken: Ints  # (B,) steps so far
-    begin: Ints  # (B,) where the step begins, in shortest steps
-    level: Ints  # (B,) its length: 2^level shortest steps
-    last: Ints  # (B,) likewise of the step before, -1 at first
-    logit: Floats  # (B,) log of the odds at its beginning
-    fall: Floats  # (B,) how fast they come nearer to 1, per shortest step
-    bent: Floats  # (B,) sum of the squares of what bends of the drive have moved features by,
-    jolted: Floats  # (B,) and of their jolts, where all steps have one length
+    cues: Any  # (B,) records of the type CUE
     known: NDArray[np.bool_]  # (1,) whether there are drives
 
 
@@ -139,8 +145,10 @@ class Rule(NamedTuple):
     stirred: (
         float  # variance that it gives features, over that of their own noise, if that is small
     )
-    step_key: np.uint64  # of the random numbers
-    edge_key: np.uint64
+    first: int  # level of the first step
+    step_key: np.uint64  # of the random numbers of steps,
+    look_key: np.uint64  # and of those between
+    moment: np.uint64  # the bits of the time at which the run begins
 
 
 @bundle
@@ -148,7 +156,7 @@ class Looks(NamedTuple):
     """When states are recorded; the last time is where cues end."""
 
     time: Floats  # (T,)
-    keys: Keys  # (T,) of the random numbers
+    moments: Keys  # (T,) the bits of these times for the user
     states: Floats  # (T, all cues, M) links from the state on, of features and then of memories
     ahead: int  # cues before these
     next: Ints  # (B,) look that comes next for a cue
@@ -327,7 +335,7 @@ def _draw_numbers(units, own, b):
 def _step(units, own, b, level, first, slope):
     """units.new of a cue by the noise, and by the drives so far."""
     jolt, moved, new = units.jolt[b], units.table[level], units.new[b]
-    if units.noisy[b]:
+    if units.warmth[b] > 0.0:
         _draw_numbers(units, own, b)
         _kick(units.start, units.kick[level], units.root[b], units.numbers, jolt)
     _go(units.start, moved, units.x[b], jolt, new)
@@ -387,13 +395,13 @@ def _cross(path, units, shortest, own, b, moment, end, low, out):
     low, out : int
     """
     past, before, behind = moment
-    if units.noisy[b]:
+    if units.warmth[b] > 0.0:
         _draw_numbers(units, own, b)
     found = units.bridges[_bridges_of(units, shortest, before, behind)]
     links = units.between[out]
     _between(units.start, found, units.root[b], units.numbers, units.between[low], end, links)
     if units.driven:
-        length = 1 << (path.level[b] + _FINE)
+        length = 1 << (path.cues[b].level + _FINE)
         share = (before + behind) / length
         _drive(
             units.start, found, units.lead, path.first[b], path.rise, past / length, share, links
@@ -424,8 +432,9 @@ def _write(units, values, out, place):
 @inner
 def _propose(path, rule, b):
     """Where a cue goes by the drives so far."""
-    own = mixed(mixed(rule.step_key, np.uint64(path.begin[b])), path.place[b])
-    first, slope, level, lead = path.first[b], path.slope[b], path.level[b], path.features.lead
+    moment = mixed(rule.step_key, rule.moment)
+    own = mixed(mixed(moment, np.uint64(path.cues[b].begin)), path.place[b])
+    first, slope, level, lead = path.first[b], path.slope[b], path.cues[b].level, path.features.lead
     _step(path.features, own, b, level, first, slope)
     _step(path.memories, own, b, level, first, slope)
     _keep(path.held[b], path.features.x[b, lead], path.features.new[b, lead])
@@ -444,26 +453,26 @@ def _measure(path, b, second):
 
     The parabola through all drives would move features by a sixth of what the bend does.
     """
-    features, level = path.features, path.level[b]
+    features, level = path.features, path.cues[b].level
     for run in range(len(features.rate)):
         a, z = features.start[run], features.start[run + 1]
         gain = features.table[level, run, RISE, features.lead, features.lead] / 6.0
         jolt = features.jolt[b, features.lead, a:z]
         bent, jolted = _squares(path.first[b, a:z], path.slope[b, a:z], second[b, a:z], jolt)
-        path.bent[b] += gain * gain * bent
-        path.jolted[b] += jolted
+        path.cues[b].bent += gain * gain * bent
+        path.cues[b].jolted += jolted
 
 
 @inner
 def _correct(path, b, second):
     """Let new states follow all drives; whether the cue has not diverged."""
     features, first, slope = path.features, path.first[b], path.slope[b]
-    new, lead, moved = features.new[b], features.lead, features.table[path.level[b]]
+    new, lead, moved = features.new[b], features.lead, features.table[path.cues[b].level]
     _bend(features.start, moved, lead, first, slope, second[b], new)
     _keep(path.held[b], features.x[b, lead], new[lead])
     for i in range(lead, len(new)):
         largest, total = _largest(new[i])
-        if not (largest < path.limit[b] and math.isfinite(total)):
+        if not (largest < path.cues[b].limit and math.isfinite(total)):
             return False
     return True
 
@@ -517,34 +526,34 @@ def _growth(rule, slope):
 @inner
 def _choose(path, rule, b):
     """The length of the next step: at most twice that of the last one."""
-    most = min(path.level[b] + 1, len(rule.spread) - 1)
+    most = min(path.cues[b].level + 1, len(rule.spread) - 1)
     warmth, stirring, level = path.features.warmth[b], path.memories.warmth[b], 0
     while level < most:
         longer = level + 1
         variance = warmth * rule.spread[longer, 0] + stirring * rule.spread[longer, 1]
-        move = rule.foreseen * math.sqrt(variance) + path.fall[b] * 2.0**longer
-        slope = _slope(rule, path.logit[b], move)
+        move = rule.foreseen * math.sqrt(variance) + path.cues[b].fall * 2.0**longer
+        slope = _slope(rule, path.cues[b].logit, move)
         length = rule.speed * rule.shortest * 2.0**longer
         if _growth(rule, slope) * length * (1.0 + 2.0 * length) > rule.steep:
             break
         stirs = 2.0 * stirring * rule.beta * slope**2
-        if longer > rule.quiet and stirs > rule.stirred * path.coldest[b] * rule.apart:
+        if longer > rule.quiet and stirs > rule.stirred * path.cues[b].coldest * rule.apart:
             break
         level = longer
-    path.level[b] = level
+    path.cues[b].level = level
 
 
 @inner
 def _go_on(path, rule, b, total):
     """Choose the next step of a cue, by the odds at its beginning."""
-    length, before = 2.0 ** path.level[b], path.logit[b]
-    path.begin[b] += 1 << path.level[b]
-    path.last[b] = path.level[b]
-    path.logit[b] = _logit(total, rule.least)
-    path.fall[b] = max(abs(before) - abs(path.logit[b]), 0.0) / length
-    path.taken[b] += 1
+    length, before = 2.0 ** path.cues[b].level, path.cues[b].logit
+    path.cues[b].begin += 1 << path.cues[b].level
+    path.cues[b].last = path.cues[b].level
+    path.cues[b].logit = _logit(total, rule.least)
+    path.cues[b].fall = max(abs(before) - abs(path.cues[b].logit), 0.0) / length
+    path.cues[b].taken += 1
     _choose(path, rule, b)
-    _scale(path.slope[b], 2.0 ** (path.level[b] - path.last[b]))
+    _scale(path.slope[b], 2.0 ** (path.cues[b].level - path.cues[b].last))
 
 
 # Looks.
@@ -585,7 +594,7 @@ def _look(path, rule, looks, b, second):
     are drawn before those between them: so that these change nothing there, a look between edges is
     given the states at both.
     """
-    begin, length = path.begin[b], 1 << (path.level[b] + _FINE)
+    begin, length = path.cues[b].begin, 1 << (path.cues[b].level + _FINE)
     shortest, place = rule.shortest, path.place[b]
     known, until = 0, 0  # ticks to the last moment found, and to the next edge or end,
     low, end, room = 0, 1, 2  # and where these stand
@@ -605,7 +614,7 @@ def _look(path, rule, looks, b, second):
         while until == 0 or until < look - _SAME:
             low, end = end, low
             known, until = until, min((edge - begin) << _FINE, length)
-            own = mixed(mixed(rule.edge_key, np.uint64(edge)), place)
+            own = mixed(mixed(mixed(rule.look_key, rule.moment), np.uint64(edge)), place)
             moment = known, until - known, length - until
             for units in (path.features, path.memories):
                 if until == length:
@@ -616,7 +625,7 @@ def _look(path, rule, looks, b, second):
         if look >= until - _SAME:
             _record(path, looks, b, end)
             continue
-        own = mixed(looks.keys[n], place)
+        own = mixed(mixed(rule.look_key, looks.moments[n]), place)
         moment = known, look - known, until - look
         for units in (path.features, path.memories):
             _cross(path, units, shortest, own, b, moment, units.between[end], low, room)
@@ -664,6 +673,34 @@ def _prepare(path, rule):
 
 
 @inner
+def _hottest(units, b):
+    """The largest temperature of a cue."""
+    hottest = 0.0
+    for j in range(units.root.shape[1]):
+        hottest = max(hottest, units.root[b, j] ** 2)
+    return hottest
+
+
+@inner
+def _size_up(path, rule, b):
+    """What limits a cue, by its temperatures and its first state."""
+    path.cues[b].level = rule.first - 1
+    path.cues[b].last = -1
+    features, memories, held = path.features, path.memories, path.held
+    features.warmth[b], memories.warmth[b] = _hottest(features, b), _hottest(memories, b)
+    path.cues[b].coldest = np.inf
+    for j in range(features.root.shape[1]):
+        if held.shape[1] == 0 or not held[b, j]:
+            path.cues[b].coldest = min(path.cues[b].coldest, features.root[b, j] ** 2)
+    largest = 0.0
+    for units in (features, memories):
+        for i in range(units.lead, units.x.shape[1]):
+            largest = max(largest, _largest(units.x[b, i])[0])
+    warmth = max(features.warmth[b], memories.warmth[b])
+    path.cues[b].limit = BLOW_UP * (1.0 + largest + math.sqrt(warmth))
+
+
+@inner
 def _ask(path, rule, memories, steps, cues, size):
     """Propose the end of a step of each cue; at first, where it begins."""
     known = path.known[0]
@@ -674,6 +711,7 @@ def _ask(path, rule, memories, steps, cues, size):
         if known:
             _propose(path, rule, b)
         else:
+            _size_up(path, rule, b)
             _copy_links(path.features.x[b], path.features.new[b])
             _copy_links(path.memories.x[b], path.memories.new[b])
         _show(path, b, steps.new, memories.offset)
@@ -688,7 +726,7 @@ def _start(path, rule, looks, b, second, total):
         if _ticks(rule, looks, looks.next[b], 0) > _SAME:
             break
         _hold(path, looks, b)
-    path.logit[b] = _logit(total, rule.least)
+    path.cues[b].logit = _logit(total, rule.least)
     _choose(path, rule, b)
 
 
@@ -703,7 +741,7 @@ def _settle(path, rule, looks, work, cues, size):
         else:
             if not _correct(path, b, second):
                 continue
-            if len(rule.spread) == 1 and path.last[b] >= 0:
+            if len(rule.spread) == 1 and path.cues[b].last >= 0:
                 _measure(path, b, second)
             _look(path, rule, looks, b, second)
             _arrive(path, b, second)
