@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..synapses import Array
 from .boxes import LARGEST, Boxes
@@ -46,8 +47,9 @@ class BoxSearch:
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
         waiting: list[tuple[Array, Boxes]] = []
-        for rows, part, image, invariant in self._grow():
-            rows, part = rows[invariant], part.take(invariant)
+        for rows, image, invariant in self._grow():
+            rows = rows[invariant]
+            part = self.problem.take(_mask(rows, self.problem.count))
             smaller = image.new.take(invariant).meet(image.given.take(invariant), part.target)
             if self.iterations[rows[0]] == 1:  # easy cues need no further image
                 self._judge(rows, part, image.take(invariant), smaller)
@@ -56,18 +58,21 @@ class BoxSearch:
             waiting.append((rows, smaller))
         self._shrink(waiting)
 
-    def _grow(self) -> Iterator[tuple[Array, CertificationProblem, Image, Array]]:
+    def _grow(self) -> Iterator[tuple[Array, Image, Array]]:
         """Cues, their images, and which of them have an invariant box by now.
 
         Those that get none get their outcome.
         """
-        rows, part = np.arange(self.problem.count), self.problem
-        boxes, last = part.start.hull(part.target), np.zeros(part.count)
+        problem = self.problem
+        rows, boxmap = np.arange(problem.count), problem.map
+        boxes = problem.start.hull(problem.target)
+        last, slowed = np.zeros(problem.count), np.zeros(problem.count, bool)
         tried, plain = boxes.with_margin(), False  # easy cues are done with this one
         for left in reversed(range(_PASSES)):
-            image = part.map.image(tried)
+            image = boxmap.image(tried)
             self.iterations[rows] += 1
-            invariant, growth = image.new.within(tried), boxes.growth(image.new)
+            growth = boxes.growth(image.new)
+            invariant = growth <= 0 if plain else image.new.within(tried)
             going = ~invariant
             if plain:  # the margin may be what is in the way
                 stuck = within_images(boxes, image.new)
@@ -78,13 +83,13 @@ class BoxSearch:
             if not going.all():
                 self._keep(rows, image.states, ~going)
             if invariant.any():
-                yield rows, part, image, invariant
+                yield rows, image, invariant
             if not going.any():
                 return
-            rows, part, boxes = rows[going], part.take(going), boxes.take(going)
-            growth, last = growth[going], last[going]
+            rows, boxmap, boxes = rows[going], boxmap.take(going), boxes.take(going)
+            growth, last, slowed = growth[going], last[going], slowed[going]
             if plain:
-                steps, last = _steps(growth, last)
+                steps, last, slowed = _steps(growth, last, slowed)
                 boxes = boxes.grow(image.new.take(going), steps)
             tried, plain = boxes, True
 
@@ -142,6 +147,13 @@ class BoxSearch:
             self.outcome[rows[stalled]] = np.where(proven[stalled], INEXACT, STUCK)
 
 
+def _mask(rows: Array, count: int) -> NDArray[np.bool_]:
+    """Which of the cues are in `rows`."""
+    found = np.zeros(count, bool)
+    found[rows] = True
+    return found
+
+
 def within_images(boxes: Boxes, new: Boxes) -> Array:
     """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
     inside = boxes.within(new)
@@ -150,16 +162,18 @@ def within_images(boxes: Boxes, new: Boxes) -> Array:
     return inside
 
 
-def _steps(growth: Array, last: Array) -> tuple[Array, Array]:
-    """How many steps of a growth to take at once, and what to compare the next one with.
+def _steps(growth: Array, last: Array, slowed: Array) -> tuple[Array, Array, Array]:
+    """How many steps of a growth to take at once, what to compare the next with, and `slowed`.
 
-    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). An invariant
-    box is one, however it was found.
+    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). Those that
+    get longer again after that (`slowed`) mostly end in boxes without a certificate, which should
+    not take long. An invariant box is one, however it was found.
     """
-    ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, np.inf))
+    ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, -np.inf))
+    slowed = slowed | ((ratio > 0) & (ratio < 1))
     rest = _BEYOND / np.maximum(1 - ratio, _BEYOND / _FARTHEST)
-    steps = np.where(ratio < 1, np.maximum(rest, 1.0), 1.0)
-    return steps, np.where(steps > 1, 0.0, growth)
+    steps = np.where(slowed, np.maximum(rest, 1.0), 1.0)
+    return steps, np.where(steps > 1, 0.0, growth), slowed
 
 
 def _best_shrinking(old: Boxes, new: Boxes) -> Array:

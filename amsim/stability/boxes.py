@@ -44,9 +44,15 @@ class Boxes(dict[str, Box]):
 
     def take(self, rows: Array) -> Boxes:
         """The boxes of some entries of the batch, by a mask or by numbers."""
-        if rows.dtype == bool and rows.all():
-            return self
-        return Boxes({name: (lo[rows], hi[rows]) for name, (lo, hi) in self.items()})
+        if rows.dtype == bool:
+            if rows.all():
+                return self
+            rows = rows.nonzero()[0]
+        taken = Boxes()
+        for name, (lo, hi) in self.items():
+            low = lo.take(rows, axis=0)  # faster than lo[rows]
+            taken[name] = low, low if hi is lo else hi.take(rows, axis=0)
+        return taken
 
     def put(self, rows: Array, other: Boxes) -> Boxes:
         """These boxes but for some entries of the batch, by a mask."""

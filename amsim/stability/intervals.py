@@ -104,6 +104,8 @@ class BoxMap:
         return replace(self, winners=winners)
 
     def take(self, rows: Array) -> BoxMap:
+        if not self.winners:
+            return self
         return self.at({name: winner[rows] for name, winner in self.winners.items()})
 
     def of_all(self) -> BoxMap:

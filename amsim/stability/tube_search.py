@@ -192,7 +192,7 @@ class Confinement(BoxSearch):
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
-        for rows, _, _, invariant in self._grow():
+        for rows, _, invariant in self._grow():
             self.outcome[rows[invariant]] = HOLDS
 
 

@@ -490,12 +490,23 @@ def test_shortcuts_certify_the_same_cues(
         lambda boxes, new: np.zeros(len(new.reach()), bool),
     )
     monkeypatch.setattr(
-        "amsim.stability.box_search._steps", lambda growth, last: (np.ones_like(growth), last)
+        "amsim.stability.box_search._steps",
+        lambda growth, last, slowed: (np.ones_like(growth), last, slowed),
     )
     slow = certify(net, cues, targets, scope)
     assert 0 < slow.holds.sum() < 20
     np.testing.assert_array_equal(quick.holds, slow.holds)
     assert quick.iterations.sum() < slow.iterations.sum()
+
+
+def test_boxes_that_grow_ever_faster_take_few_images() -> None:
+    """The growth of some gets slower at first, and by single steps takes up to 14 images."""
+    net = memories(count=100, units=64)
+    xi = net.synapses[0].weights
+    targets = am.simulate(net, xi, until=EXACT).final
+    found = certify(net, am.patterns.corrupt(xi, flip=0.2, seed=1), targets)
+    assert found.holds.sum() == 69
+    assert found.iterations.max() <= 8
 
 
 def test_a_certificate_can_be_pickled_with_its_message() -> None:
