@@ -114,7 +114,9 @@ class Tube:
         # Whole steps that cover the staleness.
         length = int(-(-Fraction(executions.staleness) // Fraction(unit)))
         self._states, self._outputs, self._forces = (Window(length) for _ in range(3))
-        self.boxes = self._with_algebraic(problem.start)
+        start = self._with_algebraic(problem.start)
+        # Copies: read-only arrays are of another type, for which all would be compiled once more.
+        self.boxes = Boxes({name: (low.copy(), high.copy()) for name, (low, high) in start.items()})
         self.last = self.boxes
         self._before, self._stride = self.boxes, 1
         self._remember(1, self.boxes)  # registers may hold it until the age of its end is too large

@@ -104,7 +104,7 @@ def test_permuted_memories_permute_their_units_and_nothing_else(
 @pytest.mark.parametrize("solver", [None, UPDATES[1]], ids=["default", "descent"])
 @pytest.mark.parametrize("visible", [am.Identity(), am.Tanh(1.5)], ids=repr)
 @pytest.mark.parametrize("tau_hidden", [0.0, 0.3])
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=5)
 @given(seed=seeds, unit=st.integers(0, 4))
 def test_the_sign_of_a_feature_carries_through(
     solver: Any, visible: am.Lagrangian, tau_hidden: float, seed: int, unit: int
