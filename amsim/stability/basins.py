@@ -19,6 +19,7 @@ from .contraction import contraction
 
 _PRECISION = 1e-6  # relative
 _PASSES = 300
+_AT_ONCE = 15  # radii that are tried together, in hardly more time than one
 _OFF = 1e-3
 
 
@@ -91,6 +92,8 @@ def _first_root(problem: CertificationProblem, scope: Scope) -> float:
         good, bad, known = bad, 2 * bad, boxes
         if bad > LARGEST * size:
             return math.inf
+    if problem.map.partly_forced:
+        return _sections(problem, scope, good, bad)
     while bad - good > _PRECISION * good:
         middle = (good + bad) / 2
         boxes = shrunk(middle, known)
@@ -107,6 +110,18 @@ def _proven(
     """The boxes of the default starts from a radius, if they have a certificate; else None."""
     start = _starts(problem, radius)
     return start if prove(replace(problem, start=start), scope, _OFF).holds else None
+
+
+def _sections(problem: CertificationProblem, scope: Scope, good: float, bad: float) -> float:
+    """The largest radius with a certificate between two, one of which has one: many at a time."""
+    many = replace(problem.take(np.zeros(_AT_ONCE, np.intp)), batch=(_AT_ONCE,))
+    while bad - good > _PRECISION * good:
+        ends = np.linspace(good, bad, _AT_ONCE + 2)
+        starts = Boxes.joined([_starts(problem, radius) for radius in ends[1:-1].tolist()])
+        holds = prove(replace(many, start=starts), scope, _OFF).holds
+        last = int(np.flatnonzero([True, *holds])[-1])
+        good, bad = ends[last : last + 2].tolist()
+    return good
 
 
 def _shrunk(problem: CertificationProblem, radius: float, known: Boxes | None) -> Boxes | None:
