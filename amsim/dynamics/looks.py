@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, wraps
 from typing import Any, NamedTuple
 
@@ -102,6 +102,11 @@ def kept(read: Read) -> Read:
         return found[name]
 
     return once
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """All parts, of which one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class Group(NamedTuple):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
 from operator import itemgetter
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import checks
 from ..network import Network
 from ..synapses import Array
-from .looks import Ints, Looks, Source, States, looks_at, one_by_one, together
+from .looks import Ints, Looks, Source, States, joined, looks_at, one_by_one, together
 from .problem import Problem, Solution
 
 Function = Callable[[Any, dict[str, Array]], Any]
@@ -120,8 +121,41 @@ def checked_watches(given: Any, network: Network) -> dict[str, Watch]:
     return watches
 
 
+# The time of a crossing, which function's it is, and its row among those.
+Stop = tuple[float, int, int]
+_NEVER = (np.inf, 0, 0)
+
+
+class Crossings(NamedTuple):
+    """Crossings of one function, by cue and time."""
+
+    name: str
+    times: Array  # (n,)
+    cues: Ints  # (n,)
+    states: dict[str, Array]  # (n, *shape)
+
+    def select(self, rows: Any) -> Crossings:
+        """Some of them."""
+        states = {name: x[rows] for name, x in self.states.items()}
+        return Crossings(self.name, self.times[rows], self.cues[rows], states)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Time, name, cue and states of each."""
+        given = self.times.tolist(), repeat(self.name), self.cues.tolist(), *self.states.values()
+        return zip(*given, strict=False)
+
+    def numbered(self, number: int) -> Iterator[tuple[int, Stop]]:
+        """The cue of each, and what it is in the order of time, where the function has a number."""
+        rows = zip(self.times.tolist(), repeat(number), range(len(self.times)), strict=False)
+        return zip(self.cues.tolist(), rows, strict=True)
+
+    def up_to(self, stops: Mapping[int, Stop], number: int) -> NDArray[np.bool_]:
+        """Which come no later than the stop of their cue, if it has one."""
+        return np.array([x <= stops.get(cue, _NEVER) for cue, x in self.numbered(number)], bool)
+
+
 class Watcher:
-    """Looks at a run; `found` are crossings as (time, name, cue, states).
+    """Looks at a run; `found` are the crossings that count.
 
     Parameters
     ----------
@@ -147,7 +181,7 @@ class Watcher:
     ) -> None:
         self.problem, self.watches, self.callback, self.batch = problem, watches, callback, batch
         self.looks_between, self.step = bool(watches) and not shown, step
-        self.found: list[tuple[float, str, int, dict[str, Array]]] = []
+        self.found: list[Crossings] = []
         self._before = {name: np.full(problem.batch, np.nan) for name in watches}
         self._one_by_one = Lock()  # threads of a run
 
@@ -196,31 +230,36 @@ class Watcher:
             Of these cues, with the times of the looks.
         """
         with self._one_by_one:
-            crossings = [
-                each
-                for name, watch in self.watches.items()
-                for each in self._crossings(name, watch, looks, part, cues)
-            ]
-            stops: dict[int, Any] = {}
-            for time, name, place, states in sorted(crossings, key=itemgetter(0)):
-                if place in stops:
-                    continue
-                every = states.copy()
-                self.found.append((part.t0 + time, name, int(cues[place]), every))
-                if self.watches[name].terminal:
-                    stops[place] = time, every
-            return stops
+            every = (self._crossings(each, looks, part, cues) for each in self.watches)
+            crossings = [each for each in every if each is not None]
+            stops = self._stops(crossings)
+            for number, each in enumerate(crossings):
+                kept = each if not stops else each.select(each.up_to(stops, number))
+                self.found.append(kept._replace(times=part.t0 + kept.times, cues=cues[kept.cues]))
+            return {
+                place: (time, {name: x[row] for name, x in crossings[number].states.items()})
+                for place, (time, number, row) in stops.items()
+            }
 
-    def _crossings(
-        self, name: str, watch: Watch, looks: Looks, part: Problem, cues: Ints
-    ) -> Iterable[tuple[float, str, int, States]]:
-        """Crossings of one function as (time, name, position, states)."""
+    def _stops(self, crossings: list[Crossings]) -> dict[int, Stop]:
+        """The first terminal crossing at each position."""
+        stops: dict[int, Stop] = {}
+        for number, each in enumerate(crossings):
+            if self.watches[each.name].terminal:
+                for place, stop in each.numbered(number):
+                    stops[place] = min(stop, stops.get(place, stop))
+        return stops
+
+    def _crossings(self, name: str, looks: Looks, part: Problem, cues: Ints) -> Crossings | None:
+        """Crossings of one function, if there are any, with positions for cues."""
         from .roots import changes, roots  # with numba
+
+        watch = self.watches[name]
 
         def call(time: Array, source: Source) -> Array:
             return _values(name, watch, part.t0 + time, source)
 
-        values = np.concatenate([call(*group) for group in looks.groups])
+        values = joined([call(*group) for group in looks.groups])
         k, (start, left) = np.empty(len(values), np.int64), np.empty((2, len(values)))
         before = self._before[name][cues]
         n = changes(
@@ -228,7 +267,7 @@ class Watcher:
         )
         self._before[name][cues] = before
         if not n:
-            return ()
+            return None
         k, start, left = k[:n], start[:n], left[:n]
         stop, right = looks.times[k], values[looks.order[k]]
         if looks.straight:
@@ -239,8 +278,8 @@ class Watcher:
                 return call(time, looks.within(k[which], time))
 
             moments = roots(between, start, stop, left, right)
-        states = one_by_one(looks.within(k, moments), n)
-        return zip(moments.tolist(), repeat(name), looks.cues[k].tolist(), states, strict=False)
+        names, read = looks.within(k, moments)
+        return Crossings(name, moments, looks.cues[k], {layer: read(layer) for layer in names})
 
     def call(self, time: float, states: States) -> bool:
         """Whether the callback wants the run to stop; it gets all cues, (*batch, *shape)."""
@@ -254,7 +293,7 @@ class Watcher:
     def forget_after(self, time: float) -> None:
         """Drop crossings that come after the callback has stopped the run."""
         last = self.problem.t0 + time
-        self.found = [each for each in self.found if each[0] <= last]
+        self.found = [each.select(each.times <= last) for each in self.found]
 
     def note(self, solution: Solution) -> None:
         """Add what was found."""
@@ -264,18 +303,17 @@ class Watcher:
 
     def crossings(self) -> Any:
         """All crossings by cue and time, a recarray with the state of each layer by its name."""
-        layers = self.problem.network.layers.items()
+        layers = self.problem.network.layers
         width = max(map(len, self.watches))
-        rows = np.empty(len(self.found), _row_type(width, *((n, x.shape) for n, x in layers)))
-        for k, (time, name, cue, states) in enumerate(sorted(self.found, key=itemgetter(2, 0))):
-            rows[k] = (time, name, cue, *states.values())
-        return rows.view(np.recarray)
+        kind = _row_type(width, *((n, x.shape) for n, x in layers.items()))
+        rows = sorted((row for each in self.found for row in each.rows()), key=itemgetter(2, 0))
+        return np.fromiter(rows, kind, len(rows)).view(np.recarray)
 
     def first(self) -> dict[str, Array]:
         """The first crossing of each cue (B,), NaN where there is none."""
         first = {name: np.full(self.problem.batch, np.nan) for name in self.watches}
-        for time, name, cue, _ in self.found:
-            first[name][cue] = np.fmin(first[name][cue], time)
+        for each in reversed(self.found):  # those of a cue are in order: the earliest is put last
+            first[each.name][each.cues[::-1]] = each.times[::-1]
         return first
 
 
