@@ -16,8 +16,11 @@ from ..synapses import Array
 
 # Of a root, relative to the way between the places at first.
 _ROOT = 1e-14
-# Places within a bracket that are asked in one call.
-_INNER = 4
+# Where the places lie that are asked in one call, and the ends, in a bracket: even, so that it is
+# five times narrower then; and such that the polynomial through them is good everywhere, so that
+# two calls find what is smooth.
+FEW = np.linspace(0.0, 1.0, 6)
+MANY = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, 14))
 # How far from a guess they are, relative to the bracket.
 _FAR, _NEAR = 1e-3, 1e-7
 # Between neighbouring numbers, relative to them.
@@ -70,12 +73,13 @@ def roots(
     stop: Array,
     values: Array,
     then: Array,
+    shares: Array = FEW,
 ) -> Array:
     """Where functions cross 0, each between two places; the side is that of `stop`.
 
-    Four places within a bracket are asked at once: evenly spread, or on both sides of what the
-    inverse interpolation through those before says. The spread ones make it five times narrower in
-    any case, and the others, where a function is smooth, some thousand times.
+    Some places within a bracket are asked at once: spread, or on both sides of what the inverse
+    interpolation through those before says. The spread ones make it a few times narrower in any
+    case, and the others, where a function is smooth, some thousand times or more.
 
     Parameters
     ----------
@@ -86,17 +90,21 @@ def roots(
         In this order.
     values, then : ndarray (n,)
         Of the functions there, the first not 0, the second 0 or of another sign.
+    shares : ndarray
+        Where places that are spread lie in a bracket, from 0 to 1: `FEW` for as few calls as can
+        be, `MANY` for few places with many of them in each call.
     """
-    x, f = np.empty((2, len(start), _INNER + 2))
+    count = len(shares) - 2
+    x, f = np.empty((2, len(start), len(shares)))
     x[:, 0], x[:, -1], f[:, 0], f[:, -1] = start, stop, values, then
     least = _ROOT * (stop - start)
     found, which = stop.copy(), np.arange(len(start))
-    spread_all(x)
+    spread_all(x, shares)
     left = len(which)
     while left:
-        f[:, 1:-1] = function(x[:, 1:-1].ravel(), which.repeat(_INNER)).reshape(-1, _INNER)
+        f[:, 1:-1] = function(x[:, 1:-1].ravel(), which.repeat(count)).reshape(-1, count)
         on = np.empty(len(which), np.bool_)
-        left = narrow(x, f, least, on)
+        left = narrow(x, f, shares, least, on)
         if left < len(which):
             found[which] = x[:, -1]
         if 0 < left < len(which):
@@ -105,19 +113,35 @@ def roots(
 
 
 @inner
-def _spread(x, k, left, right):
-    """Places at even distances in a bracket."""
-    last = x.shape[1] - 1
+def _spread(x, k, shares, left, right):
+    """Places that are spread in a bracket."""
+    last = len(shares) - 1
     x[k, 0], x[k, last] = left, right
     for i in range(1, last):
-        x[k, i] = left + (right - left) * (i / last)
+        x[k, i] = left + (right - left) * shares[i]
 
 
 @compiled
-def spread_all(x):
-    """Places at even distances in all brackets, whose ends are there."""
+def spread_all(x, shares):
+    """Places that are spread in all brackets, whose ends are there."""
     for k in range(len(x)):
-        _spread(x, k, x[k, 0], x[k, x.shape[1] - 1])
+        _spread(x, k, shares, x[k, 0], x[k, len(shares) - 1])
+
+
+@inner
+def _surround(x, k, left, guess, right, close):
+    """Places on both sides of a guess, the more of them the nearer the nearest."""
+    last, width = x.shape[1] - 1, right - left
+    half = last // 2
+    below = min(_FAR * width, 0.5 * (guess - left))
+    above = min(_FAR * width, 0.5 * (right - guess))
+    near = max(_NEAR ** (half - 1) * width, close)
+    x[k, 0], x[k, last] = left, right
+    x[k, 1], x[k, last - 1] = guess - below, guess + above
+    for i in range(2, half + 1):
+        share = (i - 1) / (half - 1)
+        x[k, i] = guess - min((near / below) ** share, 0.5 ** (i - 1)) * below
+        x[k, last - i] = guess + min((near / above) ** share, 0.5 ** (i - 1)) * above
 
 
 @inner
@@ -137,7 +161,7 @@ def _guess(x, f, k):
 
 
 @compiled
-def narrow(x, f, least, on):
+def narrow(x, f, shares, least, on):
     """Make brackets narrower by the values within, and choose the places to ask next.
 
     Returns how many are too long yet.
@@ -146,12 +170,17 @@ def narrow(x, f, least, on):
     ----------
     x, f : float64 (n, places)
         Increasing places from one end of a bracket to the other, and the values there.
+    shares : float64 (places,)
+        Where those that are spread lie.
     least : float64 (n,)
         Half of the length of a bracket that is short enough, but for rounding.
     on : bool (n,)
         Becomes whether a bracket is longer.
     """
     last, left_over = x.shape[1] - 1, 0
+    spread = 0.0  # the widest bracket that is no wider than after places that are spread
+    for i in range(last):
+        spread = max(spread, 1.1 * (shares[i + 1] - shares[i]))
     for k in range(len(x)):
         for i in range(1, last + 1):
             if f[k, i] == 0.0:
@@ -166,13 +195,9 @@ def narrow(x, f, least, on):
         left_over += on[k]
         guess = _guess(x, f, k)
         f[k, 0], f[k, last] = f[k, i - 1], f[k, i]
-        if width * (last - 0.5) < before and left < guess <= right:
+        if width < spread * before and left < guess <= right:
             guess = min(max(guess, left + close), right - close)
-            below = min(_FAR * width, 0.5 * (guess - left))
-            above = min(_FAR * width, 0.5 * (right - guess))
-            near = max(_NEAR * width, close)
-            x[k, 0], x[k, 1], x[k, 2] = left, guess - below, guess - min(near, 0.5 * below)
-            x[k, 3], x[k, 4], x[k, 5] = guess + min(near, 0.5 * above), guess + above, right
+            _surround(x, k, left, guess, right, close)
         else:
-            _spread(x, k, left, right)
+            _spread(x, k, shares, left, right)
     return left_over

@@ -252,7 +252,7 @@ class Watcher:
 
     def _crossings(self, name: str, looks: Looks, part: Problem, cues: Ints) -> Crossings | None:
         """Crossings of one function, if there are any, with positions for cues."""
-        from .roots import changes, roots  # with numba
+        from .roots import FEW, MANY, changes, roots  # with numba
 
         watch = self.watches[name]
 
@@ -277,7 +277,8 @@ class Watcher:
             def between(time: Array, which: Ints) -> Array:
                 return call(time, looks.within(k[which], time))
 
-            moments = roots(between, start, stop, left, right)
+            shares = MANY if watch.vectorised else FEW
+            moments = roots(between, start, stop, left, right, shares)
         names, read = looks.within(k, moments)
         return Crossings(name, moments, looks.cues[k], {layer: read(layer) for layer in names})
 
