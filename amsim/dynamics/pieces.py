@@ -103,12 +103,14 @@ class _Run:
             times = np.append(times[times < stop - start], stop - start)
         elif not len(times):
             times = np.array([stop - start])
+        running = problem.select(self.running)
         inputs = {
             name: value.between(start, stop) if isinstance(value, Drive) else value
-            for name, value in problem.inputs.items()
+            for name, value in running.inputs.items()
         }
         part = replace(
-            replace(problem, inputs=inputs).select(self.running),
+            running,
+            inputs=inputs,
             given=self.given,
             t0=problem.t0 + start,
             t1=stop - start,
@@ -161,12 +163,13 @@ class _Run:
             first, stop = self.called, min(self.called + block, len(times))
             rows = cache(partial(_copied_rows, record, slice(first, stop), self.watcher.batch))
             looks = one_by_one(Source(layers, rows), stop - first)
-            for time, states in zip(times[first:stop].tolist(), looks, strict=False):
-                at = slice(self.called, self.called + 1)
-                self.called += 1
-                if self.watcher.call(time, states):
-                    self.stop_all(time, {name: record(name, at)[0] for name in layers})
-                    return True
+            row = self.watcher.called_off(times[first:stop], looks)
+            if row is not None:
+                at = slice(first + row, first + row + 1)
+                states = {name: record(name, at)[0] for name in layers}
+                self.stop_all(float(times[first + row]), states)
+                return True
+            self.called = stop
         return False
 
     def stop_all(self, time: float, states: dict[str, Array]) -> None:

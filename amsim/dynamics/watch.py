@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
@@ -282,14 +282,16 @@ class Watcher:
         names, read = looks.within(k, moments)
         return Crossings(name, moments, looks.cues[k], {layer: read(layer) for layer in names})
 
-    def call(self, time: float, states: States) -> bool:
-        """Whether the callback wants the run to stop; it gets all cues, (*batch, *shape)."""
-        if self.callback is None:
-            return False
-        found = self.callback(self.problem.t0 + time, states)
-        return not (found is None or found is False) and checks.flag(
-            "callback: what it returns", found
-        )
+    def called_off(self, times: Array, looks: Iterable[States]) -> int | None:
+        """At which of these looks, of all cues (*batch, *shape), the callback stops the run."""
+        assert self.callback is not None
+        answers = map(self.callback, (self.problem.t0 + times).tolist(), looks)
+        for row, answer in enumerate(answers):
+            if answer is None or answer is False:
+                continue
+            if checks.flag("callback: what it returns", answer):
+                return row
+        return None
 
     def forget_after(self, time: float) -> None:
         """Drop crossings that come after the callback has stopped the run."""
