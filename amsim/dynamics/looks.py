@@ -85,14 +85,17 @@ def one_by_one(source: Source, count: int) -> Iterator[States]:
     first.unread = source, 0
     yield first
     every = [(name, source.read(name)) for name in source.names if dict.__contains__(first, name)]
-    for start in range(1, count, _MADE):  # short loops, each over one thing, take half the time
+    # Short loops, each over one thing, take half the time. Assigning to a key is slow in a class
+    # with a __delitem__ of its own.
+    add = dict.setdefault
+    for start in range(1, count, _MADE):
         rows = range(start, min(start + _MADE, count))
         looks = [States() for _ in rows]
         for states, row in zip(looks, rows, strict=True):
             states.unread = source, row
         for name, array in every:
             for states, state in zip(looks, array[rows.start : rows.stop], strict=True):
-                states[name] = state
+                add(states, name, state)
         yield from looks
 
 
