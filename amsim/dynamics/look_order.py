@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..compiled.jit import allocating, inner
+from ..compiled.jit import compiled, inner
 
 # Of a number of parts, for rounding.
 _SAME = 1e-9
@@ -22,7 +22,7 @@ def _add(cues, times, rows, sources, n, cue, time, row, source):
     Parameters
     ----------
     cues, times, rows, sources : ndarray
-        As `in_order` returns them.
+        As `in_order` makes them.
     n : int
         How many there were.
     cue, time, row, source : int, float, int, int
@@ -51,9 +51,11 @@ def _rows_by_cue(track, since, upto, first, rows):
         first[b + 1] += 1
 
 
-@allocating
-def in_order(track, since, upto, written, reached, recorded, near, far):
+@compiled
+def in_order(track, since, upto, written, reached, recorded, near, far, seen, room, looks, times):
     """Ends of steps, recorded times, and looks between these, by cue and then by time.
+
+    Returns how many there are.
 
     Parameters
     ----------
@@ -66,29 +68,19 @@ def in_order(track, since, upto, written, reached, recorded, near, far):
     near, far : float
         Looks further apart than the first have one in between, and none are further apart than
         the second.
-
-    Returns
-    -------
-    cues : int64 (n,)
-    times : float64 (n,)
-    rows : int64 (n,)
-        Of the track: the step that each lies in.
-    sources : int64 (n,)
-        Its number among the rows, the recorded times by cue, and the looks in between, in turn.
     seen : int
         How many are rows or recorded times.
+    room : int64 (B + 2 + rows,)
+        Zeros.
+    looks : int64 (3, n)
+        Becomes the cue of each; the row of the track, whose step it lies in; and its number among
+        the rows, the recorded times by cue, and the looks in between, in turn.
+    times : float64 (n,)
     """
     batch, ends = len(written), upto - since
-    first, by_cue = np.zeros(batch + 2, np.int64), np.empty(ends, np.int64)
+    first, by_cue = room[: batch + 2], room[batch + 2 :]
     _rows_by_cue(track, since, upto, first, by_cue)
-    seen = ends + (reached - written).sum()
-    most = 2 * seen
-    for b in range(batch):
-        if first[b] < first[b + 1]:
-            span = track[by_cue[first[b + 1] - 1]].time - track[by_cue[first[b]]].time
-            most += int(span / far) + 1
-    cues, times = np.empty(most, np.int64), np.empty(most)
-    rows, sources = np.empty(most, np.int64), np.empty(most, np.int64)
+    cues, rows, sources = looks[0], looks[1], looks[2]
     n, noted, between = 0, ends, seen
     for b in range(batch):
         m, before = written[b], np.inf
@@ -109,4 +101,4 @@ def in_order(track, since, upto, written, reached, recorded, near, far):
                 if ended:
                     break
                 m, noted = m + 1, noted + 1
-    return cues[:n], times[:n], rows[:n], sources[:n], seen
+    return n

@@ -49,7 +49,8 @@ class Track:
         batch, width = run.steps.x.shape
         self.most = min(_STEPS, max(1, _NUMBERS // (batch * (width + run.steps.used.shape[1]))))
         self.steps = min(_FIRST, self.most) if watched.watcher.terminal else self.most
-        self.new, self.written = 0, np.zeros(batch, np.int64)  # what is looked at begins there
+        # What is looked at begins there: rows, recorded times and times of each cue.
+        self.new, self.written, self.since = 0, np.zeros(batch, np.int64), np.zeros(batch)
         network = run.problem.network
         self.apart = _APART * shortest_tau(network), _APART * longest_tau(network)
         self.fixed = run.clamped_units() if run.problem.clamped else None
@@ -96,15 +97,22 @@ class Track:
 
     def looks(self, first: int) -> Looks:
         """Ends of steps, recorded times, and looks between these where they are far apart."""
-        steps, recorded = self.run.steps, self.run.problem.times
-        used, reached = slice(first, self.new), steps.cues["written"]
-        cues, times, rows, sources, seen = in_order(
-            steps.track, first, self.new, self.written, reached, recorded, *self.apart
-        )
-        track = steps.track[used]
+        steps, used = self.run.steps, slice(first, self.new)
+        track, reached = steps.track[used], steps.cues["written"]
+        recorded = int((reached - self.written).sum())
+        seen, batch = len(track) + recorded, len(reached)
+        # No more lie in between than one for each of these, and those in longer gaps.
+        way = float((steps.past[:, 0] - self.since).sum())
+        most = 2 * seen + batch + int(way / self.apart[1])
+        looks, times = np.empty((3, most), np.int64), np.empty(most)
+        count = in_order(
+            steps.track, first, self.new, self.written, reached, self.run.problem.times,
+            *self.apart, seen, np.zeros(batch + 2 + len(track), np.int64), looks, times,
+        )  # fmt: skip
+        (cues, rows, sources), times = looks[:, :count], times[:count]
         parts: list[Part] = [(track["cue"], track["time"], steps.track_x[used])]
-        parts += self.recorded(reached, seen - len(track))
-        if len(cues) > seen:
+        parts += self.recorded(reached, recorded)
+        if count > seen:
             here = sources >= seen
             parts.append((cues[here], times[here], self.states(rows[here], times[here])))
         if sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1):
@@ -152,7 +160,7 @@ class Track:
     def forget(self, running: Ints) -> None:
         """Keep what later steps of some cues go back to; the last of each is looked at again."""
         steps = self.run.steps
-        self.written = steps.cues["written"].copy()
+        self.written, self.since = steps.cues["written"].copy(), steps.past[:, 0].copy()
         rows, before = [steps.cues["tracked"][running]], steps.track["before"]
         for _ in range(adams.HISTORY - 1):
             rows.append(np.where(rows[-1] < 0, -1, before[rows[-1]]))
