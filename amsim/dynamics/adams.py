@@ -83,6 +83,18 @@ class Steps(NamedTuple):
     track_drive: Floats  # (R, N) drive that was evaluated there
 
 
+@bundle
+class Room(NamedTuple):
+    """The track, and room to lay out one of its steps as that of the only cue."""
+
+    track: Any
+    track_x: Floats
+    track_drive: Floats
+    x: Floats  # (1, X)
+    dd: Floats  # (1, HISTORY, N)
+    past: Floats  # (1, HISTORY)
+
+
 TRACK = np.dtype(
     [
         ("cue", "i8"),
@@ -514,7 +526,8 @@ def _interpolate(steps, segments, b, before, time, terms, scratch, outputs, row)
     outputs, row : float64 (B, T, X), int
         The state is written to outputs[b, row].
     """
-    h, units, x, dd = time - before, steps.used.shape[1], steps.x, steps.dd
+    h, x, dd = time - before, steps.x, steps.dd
+    units = dd.shape[2]
     nodes, weight = scratch.nodes, scratch.weight
     _scaled_nodes(steps.past, b, before, h, terms, nodes)
     for s in range(len(segments.rate)):
@@ -638,8 +651,7 @@ def states_within(room, segments, rows, times, scratch, found):
 
     Parameters
     ----------
-    room : Steps
-        The track, and room for the history of one cue.
+    room : Room
     segments : Segments
     rows : int64 (n,)
         Of the track, where the steps end.

@@ -195,6 +195,12 @@ class Problem:
             self, given=given, clamped=clamped, inputs=inputs, noise=noise, watched=watched
         )
 
+    def having(self, **options: Any) -> Problem:
+        """The same with other options, on which nothing depends that was derived before."""
+        other = object.__new__(Problem)
+        other.__dict__.update(self.__dict__, **options)
+        return other
+
     def inputs_at(self, time: float) -> dict[str, Array]:
         """The inputs as arrays."""
         return {

@@ -216,7 +216,7 @@ def simulate(
             check_certifiable(problem)
             solve = partial(solve_certified, solve)
         if options:
-            problem = replace(problem, **options)
+            problem = problem.having(**options)
     if ranks is not None and problem.attention_loop is not None:
         ranks.check(problem.attention_loop.weights, _shared(solver, problem))
     start = clock.perf_counter()

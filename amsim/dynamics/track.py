@@ -65,7 +65,7 @@ class Track:
             track_x=np.empty((batch * count, width)),
             track_drive=np.empty((batch * count, units)),
         )
-        self.room: adams.Steps | None = None  # for the history of one cue
+        self.room: adams.Room | None = None
 
     @property
     def left(self) -> int:
@@ -149,10 +149,11 @@ class Track:
 
     def states(self, rows: Ints, times: Array) -> Array:
         """Packed states at times within the steps that end in these rows."""
-        run, width = self.run, self.run.steps.x.shape[1]
+        run, steps = self.run, self.run.steps
+        width = steps.x.shape[1]
         if self.room is None:
-            x, dd, past = np.empty((1, width)), np.empty_like(run.steps.dd[:1]), run.steps.past[:1]
-            self.room = run.steps._replace(x=x, dd=dd, past=past.copy())
+            one = np.empty((1, width)), np.empty((1, *steps.dd.shape[1:])), steps.past[:1].copy()
+            self.room = adams.Room(steps.track, steps.track_x, steps.track_drive, *one)
         found = np.empty((1, len(rows), width))
         adams.states_within(self.room, run.segments, rows, times, run.scratch, found)
         return np.asarray(found[0])
