@@ -124,6 +124,16 @@ class Group(NamedTuple):
     source: Source
 
 
+def in_one(groups: Sequence[Group]) -> Group:
+    """The looks of all groups."""
+
+    @kept
+    def read(name: str) -> Array:
+        return joined([group.source.read(name) for group in groups])
+
+    return Group(joined([group.times for group in groups]), Source(groups[0].source.names, read))
+
+
 class Looks(NamedTuple):
     """Looks at some cues, in groups.
 

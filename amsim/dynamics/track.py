@@ -9,7 +9,7 @@ import numpy as np
 from ..synapses import Array
 from . import adams
 from .look_order import in_order
-from .looks import Group, Ints, Looks, Source, kept
+from .looks import Group, Ints, Looks, Source, in_one, kept
 from .problem import longest_tau, shortest_tau
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ class Track:
         if count > seen:
             here = sources >= seen
             parts.append((cues[here], times[here], self.states(rows[here], times[here])))
-        if sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1):
-            parts = [tuple(map(np.concatenate, zip(*parts, strict=True)))]
         groups = [self.group(*part) for part in parts]
+        if sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1):
+            groups = [in_one(groups)]
 
         def within(places: Ints, moments: Array) -> Source:
             states = self.states(rows[places], moments)
