@@ -223,27 +223,34 @@ class _Record:
     def __call__(self, name: str, rows: slice) -> Array:
         """States (rows, B, *shape)."""
         numbers = np.arange(len(self.times))[rows]
-        held = partial(np.repeat, repeats=len(numbers), axis=0)
-        states = None
+        still = self.times[numbers, None] >= self.ends  # from its end on a cue has its last state
+        last = cache(lambda: self.final(name, slice(None))[0])
+        states: Array | None = None
         for piece in self.pieces:
-            own_rows = len(piece.places)
-            here = np.flatnonzero((numbers >= piece.first) & (numbers < piece.first + own_rows))
-            if not len(here):
+            bounds = [piece.first, piece.first + len(piece.places)]
+            here = slice(*np.searchsorted(numbers, bounds))
+            own = np.minimum(
+                piece.places[numbers[here] - piece.first], len(piece.solution.times) - 1
+            )
+            if not len(own):
                 continue
-            own = piece.places[numbers[here] - piece.first]
-            own = np.minimum(own, len(piece.solution.times) - 1)
             part = piece.solution.record(name, slice(own[0], own[-1] + 1))
-            if len(part) != len(own) or (np.diff(own) != 1).any():  # else nothing has to be copied
+            if len(part) != len(own) or (own[1:] != own[:-1] + 1).any():  # else it is no copy
                 part = part[own - own[0]]
-            # From its end on a cue has its last state.
-            moves = self.times[numbers[here]][:, None] < self.ends[piece.cues]
-            if moves.all() and moves.shape == (len(numbers), len(self.ends)):
-                return np.asarray(part)
-            states = held(self.final(name, slice(None))) if states is None else states
-            moves = moves.reshape(*moves.shape, *(1,) * (part.ndim - 2))
-            place = np.ix_(here, piece.cues)
-            states[place] = np.where(moves, part, states[place])
-        return held(self.final(name, slice(None))) if states is None else states
+            if part.shape[:2] == still.shape:
+                if not still.any():
+                    return np.asarray(part)
+                states = np.array(part)
+                continue
+            if states is None:
+                states = last()[None].repeat(len(numbers), axis=0)
+            states[here][:, piece.cues] = part
+        if states is None:
+            return np.asarray(last()[None].repeat(len(numbers), axis=0))
+        row, cue = still.nonzero()
+        if len(row):
+            states[row, cue] = last()[cue]
+        return states
 
     def final(self, name: str, rows: slice) -> Array:
         """The last state of every cue, (1, B, *shape)."""
