@@ -18,11 +18,13 @@ from ..synapses import Array
 _ROOT = 1e-14
 # Where the places lie that are asked in one call, and the ends, in a bracket: even, so that it is
 # five times narrower then; and such that the polynomial through them is good everywhere, so that
-# two calls find what is smooth.
+# two calls find what is smooth in a short one.
 FEW = np.linspace(0.0, 1.0, 6)
 MANY = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, 14))
-# How far from a guess they are, relative to the bracket.
-_FAR, _NEAR = 1e-3, 1e-7
+# How far from a guess they are at most, relative to the bracket. The nearest are as far as the last
+# place moved the guess, as those that are nearer to each other than to the root tell rounding; or,
+# where it moved hardly more than that, as near as is asked for.
+_FAR, _HARDLY = 1e-3, 16.0
 # Between neighbouring numbers, relative to them.
 _EPSILON = float(np.finfo(float).eps)
 # What stands for 0 on the side that counts as crossed.
@@ -129,13 +131,12 @@ def spread_all(x, shares):
 
 
 @inner
-def _surround(x, k, left, guess, right, close):
-    """Places on both sides of a guess, the more of them the nearer the nearest."""
+def _surround(x, k, left, guess, right, near):
+    """Places on both sides of a guess, from far ones to those that are near, by equal ratios."""
     last, width = x.shape[1] - 1, right - left
     half = last // 2
     below = min(_FAR * width, 0.5 * (guess - left))
     above = min(_FAR * width, 0.5 * (right - guess))
-    near = max(_NEAR ** (half - 1) * width, close)
     x[k, 0], x[k, last] = left, right
     x[k, 1], x[k, last - 1] = guess - below, guess + above
     for i in range(2, half + 1):
@@ -145,15 +146,18 @@ def _surround(x, k, left, guess, right, close):
 
 
 @inner
-def _guess(x, f, k):
-    """Where the polynomial of x over f has f = 0; not finite, or anywhere, where there is none."""
+def _guess(x, f, k, count):
+    """Where the polynomial of x over f has f = 0, by the first places so many.
+
+    Not finite, or anywhere, where there is none.
+    """
     top = 0.0
-    for i in range(f.shape[1]):
+    for i in range(count):
         top = max(top, abs(f[k, i]))
     total = 0.0
-    for i in range(1, f.shape[1]):
+    for i in range(1, count):
         share = 1.0
-        for j in range(f.shape[1]):
+        for j in range(count):
             if j != i:
                 share *= (f[k, j] / top) / (f[k, j] / top - f[k, i] / top)
         total += share * (x[k, i] - x[k, 0])
@@ -193,11 +197,15 @@ def narrow(x, f, shares, least, on):
         close = max(least[k], 4.0 * _EPSILON * max(abs(left), abs(right)))
         on[k] = width > 2.0 * close
         left_over += on[k]
-        guess = _guess(x, f, k)
+        guess = _guess(x, f, k, last + 1)
+        off = abs(guess - _guess(x, f, k, last))
         f[k, 0], f[k, last] = f[k, i - 1], f[k, i]
         if width < spread * before and left < guess <= right:
             guess = min(max(guess, left + close), right - close)
-            _surround(x, k, left, guess, right, close)
+            near = width  # also where the guess by fewer places is none
+            if off < width:
+                near = off if off >= _HARDLY * close else 0.75 * close  # but for rounding
+            _surround(x, k, left, guess, right, near)
         else:
             _spread(x, k, shares, left, right)
     return left_over

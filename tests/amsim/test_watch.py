@@ -12,7 +12,7 @@ import pytest
 
 import amsim as am
 from amsim.dynamics import watch as watching
-from amsim.dynamics.roots import roots
+from amsim.dynamics.roots import FEW, MANY, roots
 
 DECAY = am.Network({"x": am.Layer(2, am.Identity(), tau=[1.0, 0.5])}, [])
 START = np.array([[1.0, 1.0], [2.0, 1.0], [0.4, 4.0]])
@@ -347,8 +347,9 @@ def test_looks_are_no_further_apart_than_half_a_tau(monkeypatch: pytest.MonkeyPa
     assert np.diff(np.sort(seen)).max() <= 0.5 + 1e-9 and traj.stats["accepted"] < 100
 
 
+@pytest.mark.parametrize("shares", [FEW, MANY], ids=["few", "many"])
 @pytest.mark.parametrize("beyond", [0.3, 1e-9, 0.0])
-def test_roots(beyond: float) -> None:
+def test_roots(beyond: float, shares: Any) -> None:
     """Of smooth functions, steps and cusps, on the side that counts as crossed."""
     functions = [
         lambda x: x - beyond, lambda x: np.expm1(40 * (x - beyond)),
@@ -359,7 +360,7 @@ def test_roots(beyond: float) -> None:
         return np.array([functions[k](place) for k, place in zip(which, x, strict=True)])
 
     start, stop, every = np.full(4, -1.0), np.ones(4), np.arange(4)
-    found = roots(values, start, stop, values(start, every), values(stop, every))
+    found = roots(values, start, stop, values(start, every), values(stop, every), shares)
     np.testing.assert_allclose(found, beyond, rtol=1e-13, atol=5e-14)
     assert (values(found, every) >= 0).all()
 
@@ -470,10 +471,10 @@ class Counted:
 def test_few_calls_find_a_crossing() -> None:
     """Of a smooth function, and of one that is 0 at a place where it is asked."""
     for function in (lambda x: np.exp(-x) - 0.5, lambda x: x - 0.75, lambda x: x - 0.8):
-        counted = Counted(function)
-        ends = np.zeros(1), np.ones(1)
-        roots(counted, *ends, *map(function, ends))
-        assert counted.calls <= 4
+        for start, stop, shares, calls in ((0, 1, FEW, 3), (0, 1, MANY, 3), (0.6, 0.82, MANY, 2)):
+            counted, ends = Counted(function), (np.array([start]), np.array([stop]))
+            roots(counted, *ends, *map(function, ends), shares)
+            assert counted.calls <= calls
 
 
 @pytest.mark.parametrize("terminal", [False, True])
