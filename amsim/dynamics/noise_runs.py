@@ -185,8 +185,8 @@ class FreeRun:
             start=start, rate=rate, strength=strength,
             table=matrices(self.lengths.levels, runs, noise_moves.MOVES),
             kick=matrices(self.lengths.levels, runs),
-            times=np.zeros(slots, np.int64), moves=matrices(slots, runs, noise_moves.MOVES),
-            pairs=np.zeros((slots, 2), np.int64), bridges=matrices(slots, runs, noise_moves.BRIDGE),
+            times=np.full(slots, -1), moves=matrices(slots, runs, noise_moves.MOVES),
+            pairs=np.full((slots, 2), -1), bridges=matrices(slots, runs, noise_moves.BRIDGE),
             near=matrices(runs, noise_moves.MOVES), room=matrices(noise_moves.ROOM),
             colour=colour[:, : lead * colour.shape[1]].copy(),
         )  # fmt: skip

@@ -87,7 +87,7 @@ class Units(NamedTuple):
     strength: Floats  # (R,) of the noise
     table: Floats  # (levels, R, MOVES, n, n) moves of steps
     kick: Floats  # (levels, R, n, n) roots of their covariances
-    times: Ints  # (S,) durations whose moves are kept, 0 for none,
+    times: Ints  # (S,) durations whose moves are kept, -1 for none,
     moves: Floats  # (S, R, MOVES, n, n) which are these
     pairs: Ints  # (S, 2) durations before and behind a look whose bridges are kept,
     bridges: Floats  # (S, R, BRIDGE, n, n) which are these
