@@ -63,13 +63,15 @@ def attention(queries: Array, weights: Array, beta: float, bias: Array, kind: Ki
         Of float64 (B, 1) and (B, D); its `average` is the attention.
     """
     scaled: Array = (beta * queries).astype(kind)
-    step, shift = max(_FEWEST, _CACHED // max(queries.shape)), beta * bias
+    step, shift = max(_FEWEST, _CACHED // max(queries.shape)), (beta * bias).astype(kind)
+    biased, room = bool(shift.any()), np.empty((len(queries), min(step, len(weights))), kind)
     peak: Array = np.full((len(queries), 1), -np.inf, kind)
     total, sums = np.zeros((len(queries), 1)), np.zeros(queries.shape)
     for first in range(0, len(weights), step):
         block: Array = weights[first : first + step].astype(kind, copy=False)
-        logits: Array = scaled @ block.T
-        logits += shift[first : first + step].astype(kind)
+        logits: Array = np.matmul(scaled, block.T, out=room[:, : len(block)])
+        if biased:
+            logits += shift[first : first + step]
         higher = np.maximum(peak, logits.max(axis=-1, keepdims=True))
         logits -= higher
         np.exp(logits, out=logits)
