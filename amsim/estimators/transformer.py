@@ -74,7 +74,7 @@ class EnergyTransformerImputer(
     >>> import amsim as am
     >>> from amsim.estimators import EnergyTransformerImputer
     >>> X = am.patterns.digits(4, seed=0)
-    >>> model = EnergyTransformerImputer((8, 8), patch=4, epochs=60, random_state=0).fit(X)
+    >>> model = EnergyTransformerImputer((8, 8), patch=4, epochs=40, random_state=0).fit(X)
     >>> shown = X.copy().reshape(4, 8, 8)
     >>> shown[:, :4, 4:] = np.nan  # the upper right
     >>> completed = model.transform(shown.reshape(4, 64))
