@@ -173,7 +173,7 @@ class FreeRun:
         )
         runs, links = rate.shape
         size = runs * noise_moves.MOVES * links * links
-        slots = 1 << max(4, min(6, (_KEPT // size).bit_length()))
+        slots = 1 << max(4, min(8, (_KEPT // size).bit_length()))
 
         def matrices(*shape: int) -> Array:
             return np.empty((*shape, links, links))

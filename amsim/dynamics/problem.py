@@ -222,6 +222,8 @@ class Problem:
 
     def clamped_units(self) -> NDArray[np.bool_]:
         """Packed mask (B, N) of the units that keep their value."""
+        if not self.clamped:
+            return np.zeros((self.batch, len(self.tau)), bool)
         masks = {
             name: self.clamped.get(name, np.zeros((self.batch, *layer.shape), bool))
             for name, layer in self.network.dynamic.items()
