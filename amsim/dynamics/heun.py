@@ -112,11 +112,11 @@ class ExponentialAdams:
 
     def length(self, problem: Problem) -> float:
         """Of the steps of a problem."""
-        _, smallest = _shortest(problem)
-        default = min(_OF_SMALLEST * smallest, _OF_LARGEST * float(problem.tau.max()))
+        shortest = _shortest(problem)
+        default = min(_OF_SMALLEST * shortest[1], _OF_LARGEST * float(problem.tau.max()))
         if self.step is None and not _memories_alone(problem):
             default /= 1.0 + _SHORTER * _strength(problem)
-        return _length("ExponentialAdams", self.step or default, problem)
+        return _length("ExponentialAdams", self.step or default, problem, shortest)
 
 
 def _jumps(layer: Layer) -> bool:
@@ -187,8 +187,8 @@ class ExponentialHeun:
 
     def length(self, problem: Problem) -> float:
         """Of the steps of a problem."""
-        _, smallest = _shortest(problem)
-        return _length("ExponentialHeun", self.step or _STEP * smallest, problem)
+        shortest = _shortest(problem)
+        return _length("ExponentialHeun", self.step or _STEP * shortest[1], problem, shortest)
 
 
 def _checked_step(name: str, step: float | None) -> float | None:
@@ -220,9 +220,9 @@ def _shortest(problem: Problem) -> tuple[str, float]:
     return min(times.items(), key=lambda item: item[1])
 
 
-def _length(name: str, step: float, problem: Problem) -> float:
+def _length(name: str, step: float, problem: Problem, shortest: tuple[str, float]) -> float:
     """A step, if it is none too long."""
-    what, smallest = _shortest(problem)
+    what, smallest = shortest
     if step > smallest:
         raise ValueError(
             f"{name}: step must be at most the smallest {what}, {smallest:g}, got {step:g}"

@@ -183,8 +183,7 @@ class FreeRun:
             jolt=np.zeros(state.shape), root=np.sqrt(heat), warmth=np.zeros(len(heat)),
             first=0, numbers=np.zeros(state.shape[1:]), between=np.empty((3, *state.shape[1:])),
             start=start, rate=rate, strength=strength,
-            table=matrices(self.lengths.levels, runs, noise_moves.MOVES),
-            kick=matrices(self.lengths.levels, runs),
+            table=matrices(self.lengths.levels, runs, noise_moves.MOVES + 1),
             times=np.full(slots, -1), moves=matrices(slots, runs, noise_moves.MOVES),
             pairs=np.full((slots, 2), -1), bridges=matrices(slots, runs, noise_moves.BRIDGE),
             near=matrices(runs, noise_moves.MOVES), room=matrices(noise_moves.ROOM),
@@ -269,11 +268,11 @@ class FreeRun:
         looked, looks = self.looks.next, len(self.looks.time)
         part = self.record[:, self.ahead : self.ahead + len(looked)]
         ended = looked == looks
-        parts = self.path.features, self.path.memories
-        states = [units.x[:, units.lead :].reshape(len(looked), -1) for units in parts]
         if ended.all():
             self.ends[:], self.codes[:], self.last = self.problem.t1, TIME_LIMIT, part[looks - 1]
             return
+        parts = self.path.features, self.path.memories
+        states = [units.x[:, units.lead :].reshape(len(looked), -1) for units in parts]
         lost = np.ones(len(looked), bool)
         lost[self.running[: self.size]] = False
         self.ends[:] = np.where(ended, self.problem.t1, self.reached)

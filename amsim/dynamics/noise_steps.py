@@ -42,6 +42,7 @@ from .noise_moves import (
     KEEP,
     LAW,
     LEFT,
+    MOVES,
     PULL,
     RISE,
     WHOLE,
@@ -55,6 +56,9 @@ from .noise_moves import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
+
+# Behind the moves of a step.
+ROOT = MOVES
 
 # Durations are whole numbers of ticks, 2^_FINE of them in the shortest step; two moments that are
 # nearer than _SAME ticks are one.
@@ -85,8 +89,7 @@ class Units(NamedTuple):
     start: Ints  # (R + 1,) units of the runs, and where they end
     rate: Floats  # (R, n) of the links
     strength: Floats  # (R,) of the noise
-    table: Floats  # (levels, R, MOVES, n, n) moves of steps
-    kick: Floats  # (levels, R, n, n) roots of their covariances
+    table: Floats  # (levels, R, MOVES + 1, n, n) moves of steps, and the roots of covariances
     times: Ints  # (S,) durations whose moves are kept, -1 for none,
     moves: Floats  # (S, R, MOVES, n, n) which are these
     pairs: Ints  # (S, 2) durations before and behind a look whose bridges are kept,
@@ -251,13 +254,13 @@ def _copy_links(values, out):
 
 
 @inner_elementwise
-def _kick(start, roots, heat, numbers, jolt):
+def _kick(start, moved, heat, numbers, jolt):
     """What noise adds in a step, by the roots of its law and those of temperatures, `heat`."""
-    for run in range(len(roots)):
+    for run in range(len(moved)):
         a, z = np.uint64(start[run]), np.uint64(start[run + 1])
         for i in range(len(jolt)):
             for k in range(i + 1):
-                root = roots[run, i, k]
+                root = moved[run, ROOT, i, k]
                 for j in range(a, z):
                     before = jolt[i, j] if k > 0 else 0.0
                     jolt[i, j] = before + root * heat[j] * numbers[k, j]
@@ -337,7 +340,7 @@ def _step(units, own, b, level, first, slope):
     jolt, moved, new = units.jolt[b], units.table[level], units.new[b]
     if units.warmth[b] > 0.0:
         _draw_numbers(units, own, b)
-        _kick(units.start, units.kick[level], units.root[b], units.numbers, jolt)
+        _kick(units.start, moved, units.root[b], units.numbers, jolt)
     _go(units.start, moved, units.x[b], jolt, new)
     if units.driven:
         _drive(units.start, moved, units.lead, first, slope, 0.0, 1.0, new)
@@ -640,13 +643,13 @@ def _look(path, rule, looks, b, second):
 def _fill(units, shortest):
     """Moves of steps of all lengths, each from those of its half."""
     for run in range(len(units.rate)):
-        moved, kick = units.table[:, run], units.kick[:, run]
+        moved = units.table[:, run]
         moves(units.rate[run], units.strength[run], shortest, units.room, moved[0])
         for level in range(len(moved)):
             if level > 0:
                 copy_moves(moved[level - 1], moved[level])
                 twice(units.room, moved[level])
-            factor(moved[level, LAW], kick[level])
+            factor(moved[level, LAW], moved[level, ROOT])
 
 
 @inner
