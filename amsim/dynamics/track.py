@@ -162,12 +162,13 @@ class Track:
         """Keep what later steps of some cues go back to; the last of each is looked at again."""
         steps = self.run.steps
         self.written, self.since = steps.cues["written"].copy(), steps.past[:, 0].copy()
-        rows, before = [steps.cues["tracked"][running]], steps.track["before"]
+        before = np.append(steps.track["before"], -1)  # before a step at -1, which is none, is none
+        rows = [steps.cues["tracked"][running]]
         for _ in range(adams.HISTORY - 1):
-            rows.append(np.where(rows[-1] < 0, -1, before[rows[-1]]))
+            rows.append(before[rows[-1]])
         every = np.concatenate(rows[::-1])  # the last behind all others
         every = every[every >= 0]
-        place = np.full(len(before) + 1, -1)  # the last of these is for -1
+        place = np.full(len(before), -1)  # the last of these is for -1
         place[every] = np.arange(len(every))
         count, last = len(every), len(every) - len(running)
         track, drives = steps.track[every], steps.track_drive[every]
@@ -175,7 +176,7 @@ class Track:
         track["before"] = place[track["before"]]
         steps.cues["tracked"][running] = place[steps.cues["tracked"][running]]
         steps.tracked[0], self.new = count, last
-        del steps, before
+        del steps
         self.make_room(0)  # which frees memory that is taken again
         self.make_room(adams.HISTORY + self.most)
         self.steps = min(2 * self.steps, self.most)
