@@ -132,13 +132,13 @@ def test_the_driver_is_killed(tmp_path, marks, jobs):
 def test_a_worker_is_killed(tmp_path, marks):
     out = tmp_path / "run"
     # Long units, and few: each of those in flight is measured again in a process of its own.
-    options = {"seconds": 0.5, "x": [0, 1, 2, 3], "y": [0.5], "repeats": 1, "marks": str(marks)}
+    options = {"seconds": 0.5, "x": [0, 1, 2, 3, 4], "y": [0.5], "repeats": 1, "marks": str(marks)}
     with start(out, jobs=2, **options) as driver:
         until(lambda: lines(out) >= 2 and len(workers(marks)) == 2)
         os.kill(min(workers(marks) - {driver.pid}), signal.SIGKILL)
         _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 0, errors
-    assert lines(out) == 4  # the driver itself went on, also with what was in flight
+    assert lines(out) == 5  # the driver itself went on, also with what was in flight
     check(out, options, run(Design.of(EXPERIMENT, **options), out, resume=True))
 
 
