@@ -90,6 +90,7 @@ class BoxSearch:
             growth, last, slowed = growth[going], last[going], slowed[going]
             if plain:
                 steps, last, slowed = _steps(growth, last, slowed)
+                slowed &= len(boxes) == 1  # what goes to and fro between layers varies by itself
                 boxes = boxes.grow(image.new.take(going), steps)
             tried, plain = boxes, True
 
@@ -165,9 +166,9 @@ def within_images(boxes: Boxes, new: Boxes) -> Array:
 def _steps(growth: Array, last: Array, slowed: Array) -> tuple[Array, Array, Array]:
     """How many steps of a growth to take at once, what to compare the next with, and `slowed`.
 
-    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). Those that
-    get longer again after that (`slowed`) mostly end in boxes without a certificate, which should
-    not take long. An invariant box is one, however it was found.
+    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). Those of one
+    layer that get longer again after that (`slowed`) mostly end in boxes without a certificate,
+    which should not take long. An invariant box is one, however it was found.
     """
     ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, -np.inf))
     slowed = slowed | ((ratio > 0) & (ratio < 1))

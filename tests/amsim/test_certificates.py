@@ -499,6 +499,18 @@ def test_shortcuts_certify_the_same_cues(
     assert quick.iterations.sum() < slow.iterations.sum()
 
 
+def test_growth_that_goes_to_and_fro_between_layers_is_not_hurried() -> None:
+    """Its steps get longer at times. With 20 at once then 8 are certified, by single ones 14."""
+    rng = np.random.default_rng(38)
+    layers = {name: am.Layer(6, am.Tanh(1.5)) for name in ("visible", "middle", "top")}
+    upwards = [("middle", "visible"), ("top", "middle")]
+    net = am.Network(layers, [am.Dense(rng.normal(size=(6, 6)) / 3, between=b) for b in upwards])
+    target = am.simulate(net, np.ones(6), until=EXACT).final
+    direction = rng.choice([-1.0, 1.0], 6)
+    cues = target["visible"] + np.linspace(0.02, 1.5, 38)[:, None] * direction
+    assert certify(net, cues, target).holds.sum() >= 12
+
+
 def test_boxes_that_grow_ever_faster_take_few_images() -> None:
     """The growth of some gets slower at first, and by single steps takes up to 14 images."""
     net = memories(count=100, units=64)
