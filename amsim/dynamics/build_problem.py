@@ -70,6 +70,7 @@ def build_problem(
     if noise is not None and t1 is None and times is None:
         raise ValueError("a run with noise does not come to rest: give t1, or times to record")
     t0 = checks.number("t0", t0, at_least=-checks.LARGEST, at_most=checks.LARGEST)
+    t0 += 0.0  # no -0.0: paths with noise depend on the bits
     grid, last = _times(network, times, t1, t0, noise is not None)
     external = _inputs(network, inputs, target, batch, t0)
     if absent is not None:

@@ -345,7 +345,7 @@ def test_states_at_edges_do_not_depend_on_other_times(
     alone = path(CUES[0], [7.0])  # ends within a step of the others
     np.testing.assert_array_equal(alone.final["visible"], all_["visible"][7, 0])
     np.testing.assert_allclose(alone.final["hidden"], all_["hidden"][7, 0], rtol=0, atol=1e-12)
-    assert (path(CUES, edges, t0=0.0)["visible"] == all_["visible"]).all()
+    assert (path(CUES, edges, t0=-0.0)["visible"] == all_["visible"]).all()
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.4])
