@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ Array = NDArray[Any]
 
 # Rows of the memories that every process compares with the others.
 _SAMPLED = 64
+# Seconds in which mpiexec passes on what a process has said: an abort may come before that.
+_PASSED_ON = 0.5
 
 
 class Ranks:
@@ -123,7 +126,10 @@ class Ranks:
                 reason = "interrupted" if isinstance(error, KeyboardInterrupt) else error
                 # Commands silence the other processes, and may have replaced stderr.
                 print(f"amsim: rank {self.rank}: {reason!s}", file=sys.__stderr__, flush=True)
-                self.comm.Abort(1)
+                try:
+                    time.sleep(_PASSED_ON)
+                finally:
+                    self.comm.Abort(1)
             raise
 
     def largest(self, own: Array) -> Array:
