@@ -36,8 +36,10 @@ def leave_sources_alone() -> None:
     Else an edit anywhere, or a run of fewer files, changes the draws; and each worker reads all
     sources, for two seconds. There is no setting for it, and earlier versions had no such numbers.
     """
-    from hypothesis.internal.conjecture import providers
-
+    try:
+        from hypothesis.internal.conjecture import providers
+    except ImportError:
+        return
     if hasattr(providers, "_get_local_constants"):
         providers._get_local_constants = providers.Constants
 
