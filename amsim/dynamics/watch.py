@@ -230,7 +230,7 @@ class Watcher:
             Of these cues, with the times of the looks.
         """
         with self._one_by_one:
-            every = (self._crossings(each, looks, part, cues) for each in self.watches)
+            every = [self._crossings(each, looks, part, cues) for each in self.watches]
             crossings = [each for each in every if each is not None]
             stops = self._stops(crossings)
             for number, each in enumerate(crossings):
@@ -285,8 +285,8 @@ class Watcher:
     def called_off(self, times: Array, looks: Iterable[States]) -> int | None:
         """At which of these looks, of all cues (*batch, *shape), the callback stops the run."""
         assert self.callback is not None
-        answers = map(self.callback, (self.problem.t0 + times).tolist(), looks)
-        for row, answer in enumerate(answers):
+        for row, look in enumerate(zip((self.problem.t0 + times).tolist(), looks, strict=False)):
+            answer = self.callback(*look)
             if answer is None or answer is False:
                 continue
             if checks.flag("callback: what it returns", answer):
@@ -355,7 +355,9 @@ def _values(name: str, watch: Watch, times: Array, source: Source) -> Array:
     if watch.vectorised:
         found = _numbers(name, watch.function(times, together(source)), times.shape)
     else:
-        given = list(map(watch.function, times.tolist(), one_by_one(source, len(times))))
+        # No map: it would take a StopIteration that the function raises for the end of the looks.
+        looks = one_by_one(source, len(times))
+        given = [watch.function(*look) for look in zip(times.tolist(), looks, strict=False)]
         if set(map(type, given)) <= {float, np.float64}:
             found = np.array(given)
         else:

@@ -497,3 +497,18 @@ def test_crossings_do_not_depend_on_how_often_a_run_is_looked_at(
         np.testing.assert_array_equal(run.end_times, found[0].end_times)
         np.testing.assert_array_equal(run["hidden"], found[0]["hidden"])
     assert len(found[0].crossings) > 40
+
+
+@pytest.mark.parametrize("option", ["watch", "callback"])
+def test_an_iterator_that_ends_in_a_function_is_an_error_of_the_function(option: str) -> None:
+    """It was taken for the end of the run, whose rest the function never saw."""
+    answers = iter([1.0] * 3 if option == "watch" else [False] * 3)
+
+    def ends(time: float, states: Any) -> Any:
+        return next(answers)
+
+    net = am.dense_am(am.patterns.random(3, 16, seed=0))
+    with pytest.raises(StopIteration):
+        am.simulate(
+            net, np.ones(16), t1=5.0, **{option: {"a": ends} if option == "watch" else ends}
+        )
