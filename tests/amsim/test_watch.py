@@ -507,8 +507,7 @@ def test_an_iterator_that_ends_in_a_function_is_an_error_of_the_function(option:
     def ends(time: float, states: Any) -> Any:
         return next(answers)
 
+    given: dict[str, Any] = {option: {"a": ends} if option == "watch" else ends}
     net = am.dense_am(am.patterns.random(3, 16, seed=0))
     with pytest.raises(StopIteration):
-        am.simulate(
-            net, np.ones(16), t1=5.0, **{option: {"a": ends} if option == "watch" else ends}
-        )
+        am.simulate(net, np.ones(16), t1=5.0, **given)
