@@ -152,7 +152,8 @@ def receive_broadcast(layout, state, q, j, delta, first, last):
     begin = projection.weights + j * (population.stop - population.start) + first
     row, delta = layout.weights[begin : begin + stop - start], delta / population.leak
     target, gap = state.target[start:stop], state.gap[start:stop]
-    others = rebase(layout, state, p, t) and stop - start < population.stop - population.start
+    all_hear = stop - start == population.stop - population.start
+    rebased = rebase(layout, state, p, t)
     elapsed = t - state.populations[p].base
     e = math.exp(elapsed * population.rate)
     if not population.rate > 0.0:
@@ -167,10 +168,13 @@ def receive_broadcast(layout, state, q, j, delta, first, last):
     else:
         low, high = state.low[start:stop], state.high[start:stop]
         crossing, shift = state.crossing[start:stop], state.populations[p].shift
-        add_row(row, delta, e, target, gap, low, high, crossing, shift)
-        if others:  # their exponentials have another base now
+        earliest = add_row(row, delta, e, target, gap, low, high, crossing, shift)
+        if all_hear:
+            _set_first(layout, state, p, earliest)
+        elif rebased:  # the exponentials of the others have another base now
             find_crossings(layout, state, p)
-        _find_first(layout, state, p)
+        else:
+            _find_first(layout, state, p)
     if population.kind in GROUPS and not layout.rules[0].clocked:
         shorten_wait(layout, state, p, t, abs(delta) * projection.largest)
 

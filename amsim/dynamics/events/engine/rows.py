@@ -19,19 +19,25 @@ def reaches(gap, distance):
     return ((gap > 0.0) & (distance > 0.0)) | ((gap < 0.0) & (distance < 0.0))
 
 
+@inner_inlined
+def level_ahead(gap, low, high):
+    """The level that a unit moves towards; both are read, since gathering one takes longer."""
+    return high if gap > 0.0 else low
+
+
 @inner_elementwise
 def all_crossings(target, gap, low, high, crossing, shift):
     """Crossings of units that share their rate."""
     for k in range(len(target)):
-        rising = gap[k] > 0.0
-        distance = target[k] - ((high[k] if rising else low[k]) + shift)
+        level = level_ahead(gap[k], low[k], high[k])
+        distance = target[k] - (level + shift)
         e = gap[k] / distance
         crossing[k] = e if reaches(gap[k], distance) else np.inf
 
 
 @inner_elementwise
 def add_row(row, delta, e, target, gap, low, high, crossing, shift):
-    """Deliver a message to units that share their rate, and find their crossings.
+    """Deliver a message to units that share their rate; returns the smallest of their crossings.
 
     Parameters
     ----------
@@ -46,14 +52,16 @@ def add_row(row, delta, e, target, gap, low, high, crossing, shift):
     shift : float
         Of low and high.
     """
+    first: Any = np.inf
     for k in range(len(target)):
         w = row[k] * delta
         goal, span = target[k] + w, gap[k] + w * e
         target[k], gap[k] = goal, span
-        rising = span > 0.0
-        distance = goal - ((high[k] if rising else low[k]) + shift)
+        distance = goal - (level_ahead(span, low[k], high[k]) + shift)
         reached = span / distance
-        crossing[k] = reached if reaches(span, distance) else np.inf
+        crossing[k] = reached = reached if reaches(span, distance) else np.inf
+        first = smaller(first, reached)
+    return first
 
 
 @inner_elementwise
