@@ -154,13 +154,21 @@ def test_states_at_any_time_have_the_exact_law(
     def law(time: float) -> Any:
         return covariance(across, kick, begin, time)
 
+    joint = np.zeros((len(times), 4, len(times), 4))
     for i, now in enumerate(times):
         for j, later in enumerate(times[i:], i):
             exact = (law(now) @ scipy.linalg.expm(across * (later - now)).T)[:4, :4]
+            joint[i, :, j], joint[j, :, i] = exact, exact.T
             spread = np.outer(np.diag(law(now))[:4], np.diag(law(later))[:4]) + exact**2
             spread = np.maximum(spread, 0.0)  # of the unit without noise: a rounding below
             off = np.abs(x[i].T @ x[j] / cues - exact)
             assert (off <= 4.7 * np.sqrt(spread / cues) + 1e-12).all(), (now, later)
+    # All together, without the unit without noise: independent numbers of variance 1.
+    moved = np.tile([True, False, True, True], len(times))
+    root = np.linalg.cholesky(joint.reshape(len(moved), -1)[np.ix_(moved, moved)])
+    states = x.transpose(0, 2, 1).reshape(len(moved), cues)[moved]
+    whitened = scipy.linalg.solve_triangular(root, states, lower=True)
+    assert abs(np.mean(whitened**2) - 1.0) < 4.0 * np.sqrt(2.0 / whitened.size)
 
 
 def well(beta: float, tau_hidden: float = 0.0, copies: int = 1) -> am.Network:
