@@ -146,9 +146,8 @@ class Scratch(NamedTuple):
 
 def new_scratch(segments: int, layers: int) -> Scratch:
     """Working memory for systems of so many segments and layers."""
-    return Scratch._make(
-        [*np.zeros((6, HISTORY + 2)), *np.zeros((3, segments)), np.zeros((layers, HISTORY))]
-    )
+    sizes = (*[HISTORY + 2] * 6, *[segments] * 3, (layers, HISTORY))
+    return Scratch._make(map(np.zeros, sizes))
 
 
 # 1 / j as products are several times faster than divisions; the series below ends before this.

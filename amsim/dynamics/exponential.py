@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import checks
 from ..lagrangians.base import require
 from ..network import Network
 from .pieces import in_pieces
 from .problem import Problem, Solution
+
+if TYPE_CHECKING:
+    from .run import Run
 
 # Error per step in units of the tolerance: leaves room for the errors of many steps to add up, and
 # for those at the kinks of an activation, which the polynomial through the past does not foresee.
@@ -63,16 +68,24 @@ class ExponentialIntegrator:
 
     def _solve_piece(self, problem: Problem) -> Solution:
         """Solve where no input jumps."""
-        # Imported here: numba takes longer to load than the rest of amsim together.
-        from .run import Run, integrate
-        from .streamed import StreamedRun
-        from .two_layer import TwoLayerRun
-
-        kind = TwoLayerRun if TwoLayerRun.applies(problem) else Run
-        if StreamedRun.applies(problem):
-            kind = StreamedRun
+        integrate, kinds = _runs()
+        kind = next(kind for kind in kinds if kind.applies(problem))
         share = _SHARE_KINKED if problem.network.once(_is_kinked) else _SHARE
         return integrate(kind, problem, share * self.rtol, share * self.atol, self.max_steps)
+
+
+@cache
+def _runs() -> tuple[Callable[..., Solution], tuple[type[Run], ...]]:
+    """What makes runs, and their kinds, the most special first.
+
+    Loaded here: numba takes longer to load than the rest of amsim together. Once: to look for
+    modules takes longer than some steps.
+    """
+    from .run import Run, integrate
+    from .streamed import StreamedRun
+    from .two_layer import TwoLayerRun
+
+    return integrate, (StreamedRun, TwoLayerRun, Run)
 
 
 def _is_kinked(network: Network) -> bool:

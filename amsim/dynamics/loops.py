@@ -39,8 +39,8 @@ class Loop:
     @property
     def is_compact(self) -> bool:
         """Whether all weights are read as int8 or float32."""
-        synapses = (self.forth,) if self.back is None else (self.forth, self.back)
-        return all(synapse.compact.dtype != np.float64 for synapse in synapses)
+        back = self.forth if self.back is None else self.back
+        return self.forth.compact.dtype != np.float64 and back.compact.dtype != np.float64
 
     @property
     def largest(self) -> float:

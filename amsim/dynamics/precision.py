@@ -78,12 +78,19 @@ def _largest_states(problem: Problem, loop: Loop) -> Array:
     layers, hidden, visible = problem.network.layers, loop.hidden, loop.visible
     state = problem.given[visible] if visible in problem.given else problem.initial[visible]
     start = np.abs(state).max(axis=1)
-    driven = layers[visible].bias + problem.inputs_at(0.0).get(visible, np.zeros(1))
-    features = np.maximum(start, loop.largest_back + np.abs(driven).max(axis=-1))
+    driven, other = (problem.network.once(_largest_biases)[name] for name in (visible, hidden))
+    if visible in problem.inputs:
+        external = layers[visible].bias + problem.inputs_at(0.0)[visible]
+        driven = np.abs(external).max(axis=-1)
+    features = np.maximum(start, loop.largest_back + driven)
     units = layers[visible].size
-    other = np.asarray(np.abs(layers[hidden].bias).max())
     if hidden in problem.given:  # what is left of the start beside the features, if anything is
         rest = np.abs(problem.given[hidden] - layers[hidden].bias).max(axis=1)
         other = other + rest
         features = features + np.where(rest > 0, start, 0.0)
     return np.asarray(units * loop.largest * features + other)
+
+
+def _largest_biases(network: Network) -> dict[str, Array]:
+    """The largest |bias| of each layer."""
+    return {name: np.abs(layer.bias).max() for name, layer in network.layers.items()}

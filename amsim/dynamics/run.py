@@ -19,7 +19,15 @@ from ..progress import Progress
 from ..synapses import Array
 from . import adams
 from .looks import Ints, Read, read_vectors
-from .problem import DIVERGED, INTERRUPTED, Problem, Reader, Solution, recorded_times
+from .problem import (
+    DIVERGED,
+    INTERRUPTED,
+    Problem,
+    Reader,
+    Solution,
+    recorded_times,
+    shortest_tau,
+)
 from .recording import sizes
 from .runaway import runaways
 from .sampled import SampledInputs
@@ -76,6 +84,11 @@ class Run:
         self.begin(network.pack(problem.initial), segments)
 
     @staticmethod
+    def applies(problem: Problem) -> bool:
+        """Whether runs of this kind take the problem."""
+        return True
+
+    @staticmethod
     def together(problem: Problem, first: int) -> int:
         """Cues that are integrated side by side, from `first` on: many share matrix products."""
         units = sum(layer.size for layer in problem.network.layers.values())
@@ -109,8 +122,7 @@ class Run:
             track_drive=np.zeros((0, units)),
         )
         cues = self.steps.cues
-        fastest = max(segments.lag[0], segments.gain.max())
-        cues["h"] = min(_FIRST_STEP / fastest, problem.t1)
+        cues["h"] = min(_FIRST_STEP * shortest_tau(problem.network), problem.t1)
         cues["status"], cues["most"] = adams.STARTING, self.max_steps + len(problem.times)
         cues["stop"], cues["settles_from"] = np.inf, problem.settles_from
         cues["jump"] = -np.inf

@@ -27,7 +27,7 @@ def runaways(problem: Problem, solution: Solution) -> NDArray[np.bool_]:
     Beside a jump, and where couplings are stiff, the first one brings them no further.
     """
     found: NDArray[np.bool_] = solution.codes == STALLED
-    if not found.any():  # the states of all memories are large
+    if True not in found:  # the states of all memories are large
         return found
     final = {name: solution.final(name, slice(None))[0] for name in problem.network.dynamic}
     for cue in np.flatnonzero(found):

@@ -36,7 +36,7 @@ from .scipy_ode import ScipyODE
 from .trajectory import Trajectory
 from .watch import Callback, Function, Watch, Watched, Watcher, checked_watches
 
-_DEFAULT = Settled()
+_DEFAULT, _DEFAULT_SOLVER = Settled(), ExponentialIntegrator()
 
 
 def simulate(
@@ -189,8 +189,9 @@ def simulate(
         if (watches or callback) and isinstance(solver, ExponentialAdams | ExponentialHeun):
             step = solver.length(problem)
         shown = bool(watches) and (solver is None or getattr(solver, "shows_steps", False))
-        watcher = Watcher(problem, watches, _callback(callback), batch, step, shown)
-        if watcher.watches or watcher.callback is not None:
+        watcher, callback = None, _callback(callback)
+        if watches or callback is not None:
+            watcher = Watcher(problem, watches, callback, batch, step, shown)
             _check_watchable(solver, until)
             if noise is not None and noise.correlation:
                 raise ValueError(
@@ -199,7 +200,7 @@ def simulate(
                 )
             if shown:
                 options["watched"] = Watched(watcher, np.arange(problem.batch))
-            if not shown or watcher.callback is not None:
+            if not shown or callback is not None:
                 solve = partial(solve_watched, solve, watcher)
         if wall_limit is not None:
             limit = checks.number("wall_limit", wall_limit, above=0.0)
@@ -222,8 +223,9 @@ def simulate(
     start = clock.perf_counter()
     with nullcontext() if ranks is None else ranks.together():
         solution = solve(problem)
-        watcher.note(solution)
-    if (solution.codes == INTERRUPTED).any():
+        if watcher is not None:
+            watcher.note(solution)
+    if INTERRUPTED in solution.codes:
         if clock.monotonic() > problem.deadline:
             limited = f"the wall_limit of {wall_limit:g} s is over"
             solution.note = "; ".join(filter(None, (solution.note, limited)))
@@ -301,7 +303,7 @@ def _check_restless(until: Settled | None) -> None:
 def _solve(solver: Solver | EventDriven | Brian2 | str | None) -> Solve:
     """The function that runs a solver."""
     if solver is None:
-        solver = ExponentialIntegrator()
+        solver = _DEFAULT_SOLVER
     if isinstance(solver, str):
         solver = Brian2() if solver == "brian2" else ScipyODE(solver)
     # The options of these are data; what runs them is imported when it is needed, since numba and

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..compiled.products import LANES, TOGETHER
 from ..network import Layer, Network
 from ..neurons import Neuron, neuron
-from ..synapses import Array, project_both, project_each
+from ..synapses import Array, project, project_each
 from . import adams, memory_force
 from .looks import Ints, Read
 from .loops import Loop, loop_of
@@ -34,6 +34,8 @@ _FLOAT32_RTOL, _FLOAT32_RESIDUAL = 3e-7, 1e-5
 _MEDIUM, _MEDIUM_RTOL = 50_000, 3e-6
 # Cues side by side, and the weights that they read in one step, which nothing interrupts.
 _TOGETHER, _SWEEP = 16, 5e8
+# Rows for which products of a matrix with each take no longer than one with all.
+_FEW = 8
 # The features depend on each other, through the memories.
 _COUPLED = np.ones((1, 1), bool)
 # Memories are left out of the softmax if together they change no drive by more than this share of
@@ -210,24 +212,14 @@ class TwoLayerRun(Run):
 
     @staticmethod
     def reader(problem: Problem, offset: Array, times: Array, ends: Array, vectors: Rows) -> Reader:
-        loop = _loop(problem)
-        units = loop.weights.shape[1]
-        hidden = problem.network.layers[loop.hidden]
-
         def read(name: str, rows: slice) -> Array:
+            loop = _loop(problem)
+            units = loop.weights.shape[1]
+            hidden = problem.network.layers[loop.hidden]
             if name == loop.visible:
                 return vectors[rows, :, :units]
-            seen = vectors[rows, :, -units:]
             ended = times[rows, None] >= ends
-            # Where it ends, and another piece of the run may begin, a cue has bits of its own.
-            late = ended.any(axis=0)
-            if ended.all():
-                states: Array = np.empty((*seen.shape[:2], hidden.size))
-                own = project_each(seen[-1], loop.weights)
-            else:
-                states, own = project_both(seen, seen[-1, late], loop.weights)
-            when, cue = ended.nonzero()
-            states[when, cue] = own[np.cumsum(late)[cue] - 1]
+            states = _seen_by_memories(vectors[rows, :, -units:], ended, loop.weights)
             states += hidden.bias
             if offset.shape[1]:
                 clock = np.minimum.outer(times[rows], ends)
@@ -270,6 +262,24 @@ def check_single(problem: Problem, rtol: float) -> None:
             f"dtype: float32 tells rest from motion down to {least:g}, and the tolerance is "
             f"{problem.tolerance:g}: pass until=Settled({least:g}) or a larger one, or float64"
         )
+
+
+def _seen_by_memories(seen: Array, ended: NDArray[np.bool_], weights: Array) -> Array:
+    """Xi y of features y (T, B, D), (T, B, K).
+
+    Where it has ended (T, B), and another piece of the run may begin, a cue has bits of its own.
+    """
+    rows, batch, units = seen.shape
+    if rows * batch <= _FEW:
+        found = project_each(seen.reshape(-1, units), weights)
+        return found.reshape(rows, batch, len(weights))
+    if ended[0].all():
+        return project_each(seen[-1], weights)[None].repeat(rows, axis=0)
+    states, late = project(seen, weights), ended[-1]
+    own = project_each(seen[-1, late], weights)
+    when, cue = ended.nonzero()
+    states[when, cue] = own[np.cumsum(late)[cue] - 1]
+    return states
 
 
 def _decay(memories: Layer, times: Array) -> Array:

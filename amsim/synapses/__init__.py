@@ -17,7 +17,6 @@ from .dense import (
     project,
     project_back,
     project_back_each,
-    project_both,
     project_each,
 )
 from .directed import Directed
@@ -43,7 +42,6 @@ __all__ = [
     "project",
     "project_back",
     "project_back_each",
-    "project_both",
     "project_each",
 ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ _BLOCK_BYTES = 8 << 20
 # Rows that every cue is multiplied with in turn: they stay in a core's cache.
 _CACHED_BYTES = 1 << 19
 _POWERS = 12
-_FEW = 8  # rows whose product takes about as long as reading the weights
 
 
 def _rows_per_block(weights: Array, size: int = _BLOCK_BYTES) -> int:
@@ -69,24 +67,9 @@ def project_each(activation: Array, weights: Array) -> Array:
     step = _rows_per_block(weights, _CACHED_BYTES)
     for start in range(0, len(weights), step):
         block = weights[start : start + step].astype(activation.dtype, copy=False)
-        for row, place in zip(activation, out, strict=True):
-            place[start : start + step] = block @ row
+        for row, place in zip(activation, out[:, start : start + step], strict=True):
+            np.matmul(block, row, out=place)
     return out
-
-
-def project_both(activation: Array, each: Array, weights: Array) -> tuple[Array, Array]:
-    """`project` of one array and `project_each` of another, in one pass where rows are few."""
-    if math.prod(activation.shape[:-1]) > _FEW:
-        return project(activation, weights), project_each(each, weights)
-    activation, parts = _floating(activation), []
-    step = _rows_per_block(weights, _CACHED_BYTES)
-    for start in range(0, len(weights), step):
-        block = weights[start : start + step].astype(activation.dtype, copy=False)
-        parts.append((project(activation, block), project_each(each, block)))
-    if len(parts) == 1:
-        return parts[0]
-    first, second = (np.concatenate(found, axis=-1) for found in zip(*parts, strict=True))
-    return first, second
 
 
 def project_back(activation: Array, weights: Array) -> Array:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import amsim.synapses.dense
 from amsim import Dense, Layer, MultiBody, Network, Tanh
-from amsim.synapses import HyperSynapse, project, project_back, project_both, project_each
+from amsim.synapses import HyperSynapse, project, project_back, project_each
 
 Array = npt.NDArray[Any]
 Kind = type[Dense] | type[MultiBody]
@@ -380,13 +380,12 @@ def test_layers_that_do_not_fit_are_named_with_their_shapes(
 @pytest.mark.parametrize("rows", [1, 5, 9])
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.int8])
 @pytest.mark.parametrize("units", [3, 700])
-def test_two_products_that_read_the_weights_once(rows: int, kind: type, units: int) -> None:
+def test_products_of_rows_have_the_bits_of_each_alone(rows: int, kind: type, units: int) -> None:
     rng = np.random.default_rng(0)
     weights = np.rint(100 * rng.normal(size=(300, units))).clip(-127, 127).astype(kind)
-    states, each = rng.normal(size=(rows, 2, units)), rng.normal(size=(2, units))
-    found, alone = project_both(states, each, weights)
-    assert found.shape == (rows, 2, 300)
+    states = rng.normal(size=(rows, units))
+    found = project_each(states, weights)
     np.testing.assert_allclose(found, states @ weights.astype(float).T, rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(alone, project_each(each, weights))
-    np.testing.assert_array_equal(project_both(states, each[:1], weights)[1], alone[:1])
-    assert project_both(states, each[:0], weights)[1].shape == (0, 300)
+    for row, alone in zip(states, found, strict=True):
+        np.testing.assert_array_equal(project_each(row[None], weights)[0], alone)
+    assert project_each(states[:0], weights).shape == (0, 300)
