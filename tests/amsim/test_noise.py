@@ -17,7 +17,7 @@ import amsim as am
 from amsim.compiled import draws
 from amsim.compiled.normal import normals
 from amsim.dynamics import heun_runs
-from amsim.dynamics.heun_coefficients import Rates
+from amsim.dynamics.heun_coefficients import Rates, colours
 from amsim.dynamics.noise import Disturbance
 
 TAU = np.array([0.5, 1.0, 2.0])
@@ -51,6 +51,27 @@ def test_normal_numbers_are_normal() -> None:
     for row in drawn:
         assert scipy.stats.kstest(row, "norm").pvalue > 1e-3
     assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 5 / np.sqrt(50_000)
+
+
+@pytest.mark.parametrize("correlation", [0.4, 2.0, 40.0])
+@pytest.mark.parametrize("length", [0.003, 0.1, 0.4])
+def test_a_step_of_coloured_noise_has_the_law_of_its_linear_system(
+    correlation: float, length: float
+) -> None:
+    """Covariances of state and colour by exponentials of matrices (Van Loan 1978)."""
+    tau, leak = np.array([0.5, 1.0, 2.0, 1.0]), np.array([1.0, 1.0, 0.3, 0.0])
+    found = colours(Rates(leak / tau, 1 / tau), correlation, length)
+    for i, (t, decay) in enumerate(zip(tau, leak, strict=True)):
+        across = np.array([[-decay / t, 1 / t], [0.0, -1 / correlation]])
+        kick = np.diag([0.0, 2 * t / correlation**2])
+        loan = scipy.linalg.expm(np.block([[-across, kick], [0 * across, across.T]]) * length)
+        left, law = loan[2:, 2:].T, loan[2:, 2:].T @ loan[:2, 2:]
+        root = np.array([[found.kick[i], found.swing[i]], [0.0, found.fresh[i]]])
+        moved = np.array([found.carry[i], found.fade[i]])
+        np.testing.assert_allclose(moved, left[:, 1], rtol=1e-9)
+        spread = np.sqrt(np.diag(law))
+        law /= np.outer(spread, spread)
+        np.testing.assert_allclose(root @ root.T / np.outer(spread, spread), law, atol=1e-6)
 
 
 def test_normal_numbers_are_pairs_of_box_and_muller() -> None:
