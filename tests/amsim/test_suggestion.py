@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import amsim as am
 from amsim.theory import capacity
@@ -72,6 +73,28 @@ def test_the_suggestion_is_the_smallest_beta_with_the_most_hits() -> None:
     net = am.dense_am(PATTERNS, hidden=am.Softmax(found.beta), tau_hidden=0.0)
     ends = am.simulate(net, cues).final["visible"]
     assert np.linalg.norm(ends - PATTERNS, axis=1).max() < 0.1 * 32**0.5 * 2
+
+
+@pytest.mark.parametrize("similarity", ["dot", "euclidean"])
+def test_another_unit_of_patterns_changes_beta_by_its_square_alone(similarity: Any) -> None:
+    damage, unit = {"flip": 0.2}, 4.0
+    found = am.suggest_beta(PATTERNS, damage=damage, similarity=similarity)
+    scaled = am.suggest_beta(unit * PATTERNS, damage=damage, similarity=similarity)
+    np.testing.assert_array_equal(scaled.hits, found.hits)
+    np.testing.assert_allclose(scaled.betas * unit**2, found.betas, rtol=1e-12)
+    for name in ("beta", "separated", "retrieval"):
+        one, other = getattr(found, name), getattr(scaled, name)
+        assert one is other is None or other * unit**2 == pytest.approx(one, rel=1e-12)
+
+
+def test_a_hit_ends_within_a_share_of_the_distance_to_the_nearest_other_pattern() -> None:
+    """Of 1 and -1, which are 2 apart, states rest where x = tanh(beta x)."""
+    rest = brentq(lambda x: np.tanh(1.5 * x) - x, 0.5, 1.0)
+    share, options = (1 - rest) / 2, {"damage": {}, "betas": [1.5]}
+    found = am.suggest_beta([[1.0], [-1.0]], accuracy=share + 0.001, **options)
+    assert found.hits.tolist() == [1.0]
+    with pytest.raises(ValueError, match="no beta"):
+        am.suggest_beta([[1.0], [-1.0]], accuracy=share - 0.001, **options)
 
 
 def test_inpainting_wants_the_similarity_of_what_is_known() -> None:
