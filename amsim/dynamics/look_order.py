@@ -17,7 +17,7 @@ _SAME = 1e-9
 
 @inner
 def _add(cues, times, rows, sources, n, cue, time, row, source):
-    """Write down a look; how many there are.
+    """Write down a look, if there is room; how many there are.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ def _add(cues, times, rows, sources, n, cue, time, row, source):
     cue, time, row, source : int, float, int, int
         Of the look.
     """
-    cues[n], times[n], rows[n], sources[n] = cue, time, row, source
+    if n < len(times):
+        cues[n], times[n], rows[n], sources[n] = cue, time, row, source
     return n + 1
 
 
@@ -41,6 +42,8 @@ def _parts(gap, near, far):
 @inner
 def _rows_by_cue(track, since, upto, first, rows):
     """Rows of the track, those of a cue one after the other; those of cue b begin at first[b]."""
+    for b in range(len(first)):
+        first[b] = 0
     for row in range(since, upto):
         first[track[row].cue + 2] += 1
     for b in range(2, len(first)):
@@ -52,10 +55,11 @@ def _rows_by_cue(track, since, upto, first, rows):
 
 
 @compiled
-def in_order(track, since, upto, written, reached, recorded, near, far, seen, room, looks, times):
+def in_order(track, since, upto, written, reached, recorded, near, far, room, looks, times):
     """Ends of steps, recorded times, and looks between these, by cue and then by time.
 
-    Returns how many there are.
+    Returns how many there are, of which there may be too many, and how many of them are rows or
+    recorded times.
 
     Parameters
     ----------
@@ -68,10 +72,8 @@ def in_order(track, since, upto, written, reached, recorded, near, far, seen, ro
     near, far : float
         Looks further apart than the first have one in between, and none are further apart than
         the second.
-    seen : int
-        How many are rows or recorded times.
     room : int64 (B + 2 + rows,)
-        Zeros.
+        Working memory.
     looks : int64 (3, n)
         Becomes the cue of each; the row of the track, whose step it lies in; and its number among
         the rows, the recorded times by cue, and the looks in between, in turn.
@@ -81,6 +83,9 @@ def in_order(track, since, upto, written, reached, recorded, near, far, seen, ro
     first, by_cue = room[: batch + 2], room[batch + 2 :]
     _rows_by_cue(track, since, upto, first, by_cue)
     cues, rows, sources = looks[0], looks[1], looks[2]
+    seen = ends
+    for b in range(batch):
+        seen += reached[b] - written[b]
     n, noted, between = 0, ends, seen
     for b in range(batch):
         m, before = written[b], np.inf
@@ -101,4 +106,4 @@ def in_order(track, since, upto, written, reached, recorded, near, far, seen, ro
                 if ended:
                     break
                 m, noted = m + 1, noted + 1
-    return n
+    return n, seen

@@ -72,18 +72,17 @@ for _name in (
     setattr(States, _name, _of_all_layers(getattr(dict, _name)))
 
 
-def together(source: Source) -> States:
-    """The states of all looks, (n, *shape)."""
+def states_of(source: Source, rows: Any) -> States:
+    """The states of one look, or of all (n, *shape)."""
     states = States()
-    states.unread = source, ...
+    states.unread = source, rows
     return states
 
 
-def one_by_one(source: Source, count: int) -> Iterator[States]:
-    """The states of one look after the other; what is read of the first is there for all others."""
-    first = States()
-    first.unread = source, 0
-    yield first
+def in_turn(source: Source, count: int) -> Iterator[list[States]]:
+    """The states of all looks, some at a time; what is read of the first is there for all."""
+    first = states_of(source, 0)
+    yield [first]
     every = [(name, source.read(name)) for name in source.names if dict.__contains__(first, name)]
     # Short loops, each over one thing, take half the time. Assigning to a key is slow in a class
     # with a __delitem__ of its own.
@@ -96,7 +95,7 @@ def one_by_one(source: Source, count: int) -> Iterator[States]:
         for name, array in every:
             for states, state in zip(looks, array[rows.start : rows.stop], strict=True):
                 add(states, name, state)
-        yield from looks
+        yield looks
 
 
 def kept(read: Read) -> Read:
@@ -122,16 +121,6 @@ class Group(NamedTuple):
 
     times: Array  # (n,)
     source: Source
-
-
-def in_one(groups: Sequence[Group]) -> Group:
-    """The looks of all groups."""
-
-    @kept
-    def read(name: str) -> Array:
-        return joined([group.source.read(name) for group in groups])
-
-    return Group(joined([group.times for group in groups]), Source(groups[0].source.names, read))
 
 
 class Looks(NamedTuple):

@@ -6,7 +6,7 @@ beginning, where its inputs are those after the jump; at its end they are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import pairwise
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..synapses import Array
 from .inputs import Drive
-from .looks import Source, one_by_one
-from .problem import INTERRUPTED, STOPPED, TIME_LIMIT, Problem, Solution, recorded_times
+from .looks import Source
+from .problem import INTERRUPTED, STOPPED, TIME_LIMIT, Problem, Reader, Solution, recorded_times
 from .watch import Watcher
 
 Solve = Callable[[Problem], Solution]
@@ -85,7 +85,7 @@ class _Run:
 
     def __init__(self, problem: Problem, watcher: Watcher | None) -> None:
         self.problem, self.watcher = problem, watcher
-        self.stopped: dict[int, dict[str, Array]] = {}  # states of cues that the watcher stopped
+        self.stopped: dict[int, Mapping[str, Array]] = {}  # states of cues that the watcher stopped
         self.codes = np.full(problem.batch, INTERRUPTED)
         self.ends = np.zeros(problem.batch)
         self.running = np.arange(problem.batch)
@@ -156,14 +156,13 @@ class _Run:
         if self.watcher is None or self.watcher.callback is None:
             return False
         times = self.times() if beyond is None else self.problem.times[:beyond]
-        record = _Record(self.pieces, times, self.ends, self.stopped)
+        record, _ = self.readers(times)
         layers = self.problem.network.layers
         block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
         while self.called < len(times):
             first, stop = self.called, min(self.called + block, len(times))
             rows = cache(partial(_copied_rows, record, slice(first, stop), self.watcher.batch))
-            looks = one_by_one(Source(layers, rows), stop - first)
-            row = self.watcher.called_off(times[first:stop], looks)
+            row = self.watcher.called_off(times[first:stop], Source(layers, rows))
             if row is not None:
                 at = slice(first + row, first + row + 1)
                 states = {name: record(name, at)[0] for name in layers}
@@ -189,18 +188,26 @@ class _Run:
         finished = bool((codes <= TIME_LIMIT).all()) and not stopped
         return recorded_times(problem.times, problem.explicit, finished, last)
 
+    def readers(self, times: Array) -> tuple[Reader, Reader]:
+        """Of the record, and of the last states; of one piece its own, if no cue was stopped."""
+        only = self.pieces[0].solution
+        if len(self.pieces) == 1 and not self.stopped and len(only.times) == len(times):
+            return only.record, only.final
+        record = _Record(self.pieces, times, self.ends, self.stopped)
+        return record, record.final
+
     def solution(self) -> Solution:
         """All pieces as one."""
         problem, solutions = self.problem, [piece.solution for piece in self.pieces]
         times = self.times()
-        record = _Record(self.pieces, times, self.ends, self.stopped)
+        record, final = self.readers(times)
         rhs = np.zeros(problem.batch, np.int64)
         for piece in self.pieces:
             rhs[piece.cues] += piece.solution.rhs
         return Solution(
             times=times,
             record=record,
-            final=record.final,
+            final=final,
             codes=self.codes,
             ends=self.ends,
             rhs=rhs,
@@ -218,7 +225,7 @@ class _Record:
     pieces: list[_Piece]
     times: Array
     ends: Array
-    stopped: dict[int, dict[str, Array]]
+    stopped: dict[int, Mapping[str, Array]]
 
     def __call__(self, name: str, rows: slice) -> Array:
         """States (rows, B, *shape)."""
@@ -263,7 +270,7 @@ class _Record:
         return states[None]
 
 
-def _copied_rows(record: _Record, rows: slice, batch: tuple[int, ...], name: str) -> Array:
+def _copied_rows(record: Reader, rows: slice, batch: tuple[int, ...], name: str) -> Array:
     """Rows of a layer with the batch axes of the user, who may keep and change them."""
     states = record(name, rows)
     return np.array(states.reshape(len(states), *batch, *states.shape[2:]))

@@ -268,8 +268,8 @@ class Solution:
         What else the solver counts: arrays (B,), or a dict of them.
     events : recarray, optional
         Messages of an event-driven run: time, layer, unit, value, cue.
-    crossings : recarray, optional
-        Of what was watched; see `Trajectory`.
+    crossings : callable, optional
+        Makes the record of what was watched; see `Trajectory`.
     smooth : bool
         Whether dx/dt is the force over tau at all times, so that states can be interpolated.
     note : str
@@ -292,7 +292,7 @@ class Solution:
     updates: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
     events: NDArray[Any] | None = None
-    crossings: NDArray[Any] | None = None
+    crossings: Callable[[], NDArray[Any]] | None = None
     smooth: bool = True
     note: str = ""
     part: Callable[[Array], Solution] | None = None
@@ -300,7 +300,7 @@ class Solution:
 
     def select(self, cues: NDArray[np.int64]) -> Solution:
         """The same of some of the cues, at the same times."""
-        record, final = self.record, self.final
+        record, final, crossings = self.record, self.final, self.crossings
         found = replace(
             self,
             record=lambda name, rows: record(name, rows)[:, cues],
@@ -312,7 +312,7 @@ class Solution:
             rejected=None,
             stats=of_cues(self.stats, cues),
             events=lines_of(self.events, cues),
-            crossings=lines_of(self.crossings, cues),
+            crossings=None if crossings is None else lambda: lines_of(crossings(), cues),
             kept=None if self.kept is None else {n: x[:, cues] for n, x in self.kept.items()},
             part=None,
         )

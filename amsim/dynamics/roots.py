@@ -20,11 +20,14 @@ _ROOT = 1e-14
 # five times narrower then; and such that the polynomial through them is good everywhere, so that
 # two calls find what is smooth in a short one.
 FEW = np.linspace(0.0, 1.0, 6)
-MANY = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, 14))
+MANY = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, 12))
 # How far from a guess they are at most, relative to the bracket. The nearest are as far as the last
 # place moved the guess, as those that are nearer to each other than to the root tell rounding; or,
 # where it moved hardly more than that, as near as is asked for.
 _FAR, _HARDLY = 1e-3, 16.0
+# Of the looks that are known: the bracket's ends and those before, which tell a guess at first. The
+# oldest moves it by several times its error. The nearest places are this share of that from it.
+KNOWN, _SAFE = 4, 2.0
 # Between neighbouring numbers, relative to them.
 _EPSILON = float(np.finfo(float).eps)
 # What stands for 0 on the side that counts as crossed.
@@ -32,7 +35,16 @@ _TINY = 1e-300
 
 
 @compiled
-def changes(values, order, places, times, before, direction, found, starts, lefts):
+def first_nan(values):
+    """Where the first NaN is among values (n,), or -1."""
+    for k in range(len(values)):
+        if math.isnan(values[k]):
+            return k
+    return -1
+
+
+@compiled
+def changes(values, order, places, times, before, cues, direction, found, looks):
     """List the looks before which 0 was crossed, by cue and time; how many there are.
 
     Parameters
@@ -43,41 +55,43 @@ def changes(values, order, places, times, before, direction, found, starts, left
         What sorts them by cue and time, and then their cues.
     times : float64 (n,)
         In that order.
-    before : float64 (B,)
-        The last value of each cue until now, which an input may have changed; NaN where there is
-        none. Becomes the last of these.
+    before : float64 (C, 2, KNOWN)
+        Times and values of the last looks at each cue until now; NaN where there were none. Become
+        those of these.
+    cues : int64 (B,)
+        Which cues those of these looks are there.
     direction : int
         1 for crossings from below, -1 from above, 0 for both.
     found : int64 (n,)
         Becomes their positions in the order.
-    starts, lefts : float64 (n,)
-        Become the time of the look before, and the value there.
+    looks : float64 (n, 2, KNOWN)
+        Become times and values of the look, which comes last, and of those before.
     """
-    count, place, left, start = 0, places[0], before[places[0]], times[0]
+    count = 0
     for k in range(len(order)):
-        value, time = values[order[k]], times[k]
-        if places[k] != place:
-            before[place] = left
-            place = places[k]
-            left, start = before[place], time
+        known, time, value = before[cues[places[k]]], times[k], values[order[k]]
+        since, left = known[0, KNOWN - 1], known[1, KNOWN - 1]
+        if time == since:  # the last look of before, again
+            continue
+        for i in range(KNOWN - 1):
+            known[0, i], known[1, i] = known[0, i + 1], known[1, i + 1]
+        if time < since:  # of a new piece, at whose beginning an input may have jumped
+            for i in range(KNOWN - 1):
+                known[0, i] = time
+        known[0, KNOWN - 1], known[1, KNOWN - 1] = time, value
         rises, falls = left < 0.0 <= value, left > 0.0 >= value
         if (rises and direction >= 0) or (falls and direction <= 0):
-            found[count], starts[count], lefts[count] = k, start, left
+            found[count] = k
+            for i in range(KNOWN):
+                looks[count, 0, i], looks[count, 1, i] = known[0, i], known[1, i]
             count += 1
-        left, start = value, time
-    before[place] = left
     return count
 
 
 def roots(
-    function: Callable[[Array, NDArray[np.int64]], Array],
-    start: Array,
-    stop: Array,
-    values: Array,
-    then: Array,
-    shares: Array = FEW,
+    function: Callable[[Array, NDArray[np.int64]], Array], looks: Array, shares: Array = FEW
 ) -> Array:
-    """Where functions cross 0, each between two places; the side is that of `stop`.
+    """Where functions cross 0, each between its last two looks; the side is that of the last.
 
     Some places within a bracket are asked at once: spread, or on both sides of what the inverse
     interpolation through those before says. The spread ones make it a few times narrower in any
@@ -88,20 +102,17 @@ def roots(
     function : callable
         (places (m,), which (m,)) -> values (m,) of some of the functions; 0 counts as crossed, as
         functions of whole numbers are there from their jump on.
-    start, stop : ndarray (n,)
-        In this order.
-    values, then : ndarray (n,)
-        Of the functions there, the first not 0, the second 0 or of another sign.
+    looks : ndarray (n, 2, KNOWN)
+        Times in this order, and the values of the functions there: the last but one is not 0, the
+        last is 0 or of another sign; NaN where a time is not known.
     shares : ndarray
         Where places that are spread lie in a bracket, from 0 to 1: `FEW` for as few calls as can
         be, `MANY` for few places with many of them in each call.
     """
-    count = len(shares) - 2
-    x, f = np.empty((2, len(start), len(shares)))
-    x[:, 0], x[:, -1], f[:, 0], f[:, -1] = start, stop, values, then
-    least = _ROOT * (stop - start)
-    found, which = stop.copy(), np.arange(len(start))
-    spread_all(x, shares)
+    count, which = len(shares) - 2, np.arange(len(looks))
+    (x, f), found = np.empty((2, len(looks), len(shares))), looks[:, 0, -1].copy()
+    least = _ROOT * (found - looks[:, 0, -2])
+    begin(looks, shares, least, x, f)
     left = len(which)
     while left:
         f[:, 1:-1] = function(x[:, 1:-1].ravel(), which.repeat(count)).reshape(-1, count)
@@ -123,20 +134,13 @@ def _spread(x, k, shares, left, right):
         x[k, i] = left + (right - left) * shares[i]
 
 
-@compiled
-def spread_all(x, shares):
-    """Places that are spread in all brackets, whose ends are there."""
-    for k in range(len(x)):
-        _spread(x, k, shares, x[k, 0], x[k, len(shares) - 1])
-
-
 @inner
-def _surround(x, k, left, guess, right, near):
+def _surround(x, k, left, guess, right, far, near):
     """Places on both sides of a guess, from far ones to those that are near, by equal ratios."""
-    last, width = x.shape[1] - 1, right - left
+    last = x.shape[1] - 1
     half = last // 2
-    below = min(_FAR * width, 0.5 * (guess - left))
-    above = min(_FAR * width, 0.5 * (right - guess))
+    below = min(far, 0.5 * (guess - left))
+    above = min(far, 0.5 * (right - guess))
     x[k, 0], x[k, last] = left, right
     x[k, 1], x[k, last - 1] = guess - below, guess + above
     for i in range(2, half + 1):
@@ -146,22 +150,70 @@ def _surround(x, k, left, guess, right, near):
 
 
 @inner
-def _guess(x, f, k, count):
-    """Where the polynomial of x over f has f = 0, by the first places so many.
+def _guess(x, f, start, stop):
+    """Where the polynomial of x over f has f = 0, by the places from one to another.
 
     Not finite, or anywhere, where there is none.
     """
     top = 0.0
-    for i in range(count):
-        top = max(top, abs(f[k, i]))
+    for i in range(start, stop):
+        top = max(top, abs(f[i]))
     total = 0.0
-    for i in range(1, count):
+    for i in range(start + 1, stop):
         share = 1.0
-        for j in range(count):
+        for j in range(start, stop):
             if j != i:
-                share *= (f[k, j] / top) / (f[k, j] / top - f[k, i] / top)
-        total += share * (x[k, i] - x[k, 0])
-    return x[k, 0] + total
+                share *= (f[j] / top) / (f[j] / top - f[i] / top)
+        total += share * (x[i] - x[start])
+    return x[start] + total
+
+
+@inner
+def _close(least, left, right):
+    """Half of the length of a bracket that is short enough."""
+    return max(least, 4.0 * _EPSILON * max(abs(left), abs(right)))
+
+
+@inner
+def _monotone(x, f):
+    """The first of the looks since which times and values go one way."""
+    first, rises = KNOWN - 2, f[KNOWN - 1] > f[KNOWN - 2]
+    while first > 0 and x[first - 1] < x[first]:
+        if f[first - 1] == f[first] or (f[first] > f[first - 1]) != rises:
+            break
+        first -= 1
+    return first
+
+
+@compiled
+def begin(looks, shares, least, x, f):
+    """Choose the first places in all brackets, near a guess where looks before tell one.
+
+    Parameters
+    ----------
+    looks, shares : float64 (n, 2, KNOWN), float64 (places,)
+        As for `roots`.
+    least : float64 (n,)
+        Half of the length of a bracket that is short enough, but for rounding.
+    x, f : float64 (n, places)
+        Become the places, and the values at both ends.
+    """
+    last = len(shares) - 1
+    for k in range(len(x)):
+        times, values = looks[k, 0], looks[k, 1]
+        left, right = times[KNOWN - 2], times[KNOWN - 1]
+        f[k, 0], f[k, last] = values[KNOWN - 2], values[KNOWN - 1]
+        first = _monotone(times, values)
+        guess = _guess(times, values, first, KNOWN)
+        far = abs(guess - _guess(times, values, first + 1, KNOWN))
+        if first < KNOWN - 2 and far < 0.5 * (right - left) and left < guess <= right:
+            close = _close(least[k], left, right)
+            guess = min(max(guess, left + close), right - close)
+            far = max(_SAFE * far, 1.5 * close)
+            _spread(x, k, shares, max(left, guess - far), min(guess + far, right))
+            x[k, 0], x[k, last] = left, right
+        else:
+            _spread(x, k, shares, left, right)
 
 
 @compiled
@@ -194,18 +246,18 @@ def narrow(x, f, shares, least, on):
             i += 1
         left, right = x[k, i - 1], x[k, i]
         width, before = right - left, x[k, last] - x[k, 0]
-        close = max(least[k], 4.0 * _EPSILON * max(abs(left), abs(right)))
+        close = _close(least[k], left, right)
         on[k] = width > 2.0 * close
         left_over += on[k]
-        guess = _guess(x, f, k, last + 1)
-        off = abs(guess - _guess(x, f, k, last))
+        guess = _guess(x[k], f[k], 0, last + 1)
+        off = abs(guess - _guess(x[k], f[k], 0, last))
         f[k, 0], f[k, last] = f[k, i - 1], f[k, i]
         if width < spread * before and left < guess <= right:
             guess = min(max(guess, left + close), right - close)
             near = width  # also where the guess by fewer places is none
             if off < width:
                 near = off if off >= _HARDLY * close else 0.75 * close  # but for rounding
-            _surround(x, k, left, guess, right, near)
+            _surround(x, k, left, guess, right, _FAR * width, near)
         else:
             _spread(x, k, shares, left, right)
     return left_over

@@ -391,7 +391,7 @@ class _Crew:
         while not self.stopped:
             running = run.sweep(chunk)
             if track is not None and track.left < chunk:
-                track.look()
+                track.look(running)
             if not running:
                 break
             with self.showing:

@@ -9,7 +9,7 @@ import numpy as np
 from ..synapses import Array
 from . import adams
 from .look_order import in_order
-from .looks import Group, Ints, Looks, Source, in_one, kept
+from .looks import Group, Ints, Looks, Source, joined, kept
 from .problem import longest_tau, shortest_tau
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Track:
         batch, width = run.steps.x.shape
         self.most = min(_STEPS, max(1, _NUMBERS // (batch * (width + run.steps.used.shape[1]))))
         self.steps = min(_FIRST, self.most) if watched.watcher.terminal else self.most
-        # What is looked at begins there: rows, recorded times and times of each cue.
-        self.new, self.written, self.since = 0, np.zeros(batch, np.int64), np.zeros(batch)
+        # What is looked at begins there: rows, and recorded times of each cue.
+        self.new, self.written = 0, np.zeros(batch, np.int64)
         network = run.problem.network
         self.apart = _APART * shortest_tau(network), _APART * longest_tau(network)
         self.fixed = run.clamped_units() if run.problem.clamped else None
@@ -74,16 +74,20 @@ class Track:
         rows = batch * (adams.HISTORY + self.steps)
         return int(rows - self.run.steps.tracked[0]) // batch
 
-    def look(self) -> None:
-        """Look at all new steps, stop the cues that are to stop, and forget what is not needed."""
+    def look(self, running: int = 0) -> None:
+        """Look at all new steps, and stop cues that are to stop.
+
+        Where so many go on, what is not needed is forgotten.
+        """
         first, self.new = self.new, int(self.run.steps.tracked[0])
         if first == self.new:
             return
         for cue, (time, _) in self.watched.look(self.looks(first), self.run.problem).items():
             self.stop(cue, time)
-        (running,) = (self.run.steps.cues["status"] >= adams.RUNNING).nonzero()
-        if len(running):
-            self.forget(running)
+        if running:
+            (going,) = (self.run.steps.cues["status"] >= adams.RUNNING).nonzero()
+            if len(going):
+                self.forget(going)
 
     def stop(self, cue: int, time: float) -> None:
         """End a cue at a time within its new steps."""
@@ -99,53 +103,62 @@ class Track:
         """Ends of steps, recorded times, and looks between these where they are far apart."""
         steps, used = self.run.steps, slice(first, self.new)
         track, reached = steps.track[used], steps.cues["written"]
-        recorded = int((reached - self.written).sum())
-        seen, batch = len(track) + recorded, len(reached)
-        # No more lie in between than one for each of these, and those in longer gaps.
-        way = float((steps.past[:, 0] - self.since).sum())
-        most = 2 * seen + batch + int(way / self.apart[1])
-        looks, times = np.empty((3, most), np.int64), np.empty(most)
-        count = in_order(
-            steps.track, first, self.new, self.written, reached, self.run.problem.times,
-            *self.apart, seen, np.zeros(batch + 2 + len(track), np.int64), looks, times,
-        )  # fmt: skip
-        (cues, rows, sources), times = looks[:, :count], times[:count]
+        (cues, rows, sources), times, seen = self.order(first, reached)
         parts: list[Part] = [(track["cue"], track["time"], steps.track_x[used])]
-        parts += self.recorded(reached, recorded)
-        if count > seen:
+        parts += self.recorded(reached, seen - len(track))
+        if len(cues) > seen:
             here = sources >= seen
             parts.append((cues[here], times[here], self.states(rows[here], times[here])))
-        groups = [self.group(*part) for part in parts]
-        if sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1):
-            groups = [in_one(groups)]
+        copied = sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1)
+        groups = [self.group(parts)] if copied else [self.group([part]) for part in parts]
 
         def within(places: Ints, moments: Array) -> Source:
-            states = self.states(rows[places], moments)
-            return self.group(cues[places], moments, states).source
+            return self.source([(cues[places], moments, self.states(rows[places], moments))])
 
         return Looks(groups, sources, cues, times, within)
+
+    def order(self, first: int, reached: Ints, most: int = 0) -> tuple[Ints, Array, int]:
+        """Cues, rows and sources of looks, their times, and how many are none in between."""
+        times, count = self.run.problem.times, self.new - first
+        most = most or 2 * (count + len(reached) * len(times))  # which long steps may exceed
+        looks, moments = np.empty((3, most), np.int64), np.empty(most)
+        found, seen = in_order(
+            self.run.steps.track, first, self.new, self.written, reached, times, *self.apart,
+            np.empty(len(reached) + 2 + count, np.int64), looks, moments,
+        )  # fmt: skip
+        if found > most:
+            return self.order(first, reached, found)
+        return looks[:, :found], moments[:found], seen
 
     def recorded(self, reached: Ints, new: int) -> list[Part]:
         """What was recorded since the last look, by cue; nothing is copied."""
         times, outputs = self.run.problem.times, self.run.outputs
         batch, count, width = outputs.shape
         if new == batch * count:
-            cues = np.arange(batch).repeat(count)
             moments = times if batch == 1 else np.tile(times, batch)
-            return [(cues, moments, outputs.reshape(-1, width))]
+            return [(np.arange(batch).repeat(count), moments, outputs.reshape(-1, width))]
         return [
             (np.full(stop - start, b), times[start:stop], outputs[b, start:stop])
             for b, (start, stop) in enumerate(zip(self.written, reached, strict=True))
             if stop > start
         ]
 
-    def group(self, cues: Ints, times: Array, vectors: Array) -> Group:
-        """Looks at packed states."""
+    def group(self, parts: list[Part]) -> Group:
+        """Looks in one, or several that are copied where somebody reads them."""
+        return Group(joined([times for _, times, _ in parts]), self.source(parts))
+
+    def source(self, parts: list[Part]) -> Source:
+        """What reads packed states."""
         run = self.run
         if self.fixed is not None:
-            np.copyto(vectors, run.start[cues], where=self.fixed[cues])
-        read = kept(run.states(cues, times, vectors))
-        return Group(times, Source(run.problem.network.layers, read))
+            for cues, _, vectors in parts:
+                np.copyto(vectors, run.start[cues], where=self.fixed[cues])
+        reads = [run.states(*part) for part in parts]
+        if len(reads) == 1:
+            return Source(run.problem.network.layers, kept(reads[0]))
+        return Source(
+            run.problem.network.layers, kept(lambda name: joined([read(name) for read in reads]))
+        )
 
     def states(self, rows: Ints, times: Array) -> Array:
         """Packed states at times within the steps that end in these rows."""
@@ -161,7 +174,7 @@ class Track:
     def forget(self, running: Ints) -> None:
         """Keep what later steps of some cues go back to; the last of each is looked at again."""
         steps = self.run.steps
-        self.written, self.since = steps.cues["written"].copy(), steps.past[:, 0].copy()
+        self.written = steps.cues["written"].copy()
         before = np.append(steps.track["before"], -1)  # before a step at -1, which is none, is none
         rows = [steps.cues["tracked"][running]]
         for _ in range(adams.HISTORY - 1):

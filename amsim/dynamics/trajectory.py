@@ -89,10 +89,6 @@ class Trajectory(RunResult, Mapping[str, Array]):
     events : recarray or None
         Every message that was sent, if `EventDriven(record_events=True)`: its `time`, `layer`,
         `unit` (of the flattened layer), `value` and `cue` (of the flattened batch).
-    crossings : recarray or None
-        With `watch`, every crossing by cue and time: its `time`, the `name` of the function, the
-        `cue` (of the flattened batch), and the state of each layer by its name. `stats` then has
-        "first_crossing", the first time of each cue (*batch) by name, NaN where there is none.
 
     Examples
     --------
@@ -126,7 +122,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         batch: tuple[int, ...],
         time_label: str,
         events: Any = None,
-        crossings: Any = None,
+        crossings: Callable[[], Any] | None = None,
         between: Callable[[Array], dict[str, Array]] | None = None,
         directed: Sequence[str] = (),
         odd: Sequence[str] = (),
@@ -135,7 +131,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
         kept: Mapping[str, Kept] | None = None,
     ) -> None:
         self.times = times
-        self.events, self.crossings = events, crossings
+        self.events, self._compute_crossings = events, crossings
         self._between, self._some = between, some
         self.settle_times = settle_times.reshape(batch)
         self.end_times = end_times.reshape(batch)
@@ -231,9 +227,12 @@ class Trajectory(RunResult, Mapping[str, Array]):
 
     def __getstate__(self) -> dict[str, Any]:
         """All arrays and words: what computes them holds the network, and functions of the time."""
-        computed = {"message": self.message} | ({"energy": self.energy} if self.has_energy else {})
+        computed = {"message": self.message, "crossings": self.crossings}
+        if self.has_energy:
+            computed["energy"] = self.energy
         state = {**self.__dict__, **computed, "_compute_energy": None, "_compute_message": None,
-                 "_between": None, "_some": None, "_network": None}  # fmt: skip
+                 "_compute_crossings": None, "_between": None, "_some": None,
+                 "_network": None}  # fmt: skip
         for name, layers in (("_record", self._shapes), ("_final", self._layers)):
             read = state[name]
             state[name] = Stored({layer: read(layer, slice(None)) for layer in layers})
@@ -275,6 +274,16 @@ class Trajectory(RunResult, Mapping[str, Array]):
     def message(self) -> str:
         """What happened, and the remedy where it is not what one wants."""
         return self._compute_message()
+
+    @cached_property
+    def crossings(self) -> Any:
+        """With `watch`, every crossing by cue and time: a recarray, else None.
+
+        It has its `time`, the `name` of the function, the `cue` (of the flattened batch), and the
+        state of each layer by its name. `stats` then has "first_crossing", the first time of each
+        cue (*batch) by name, NaN where there is none.
+        """
+        return None if self._compute_crossings is None else self._compute_crossings()
 
     @property
     def recorded(self) -> dict[str, Kept] | None:
@@ -419,7 +428,7 @@ class Trajectory(RunResult, Mapping[str, Array]):
             batch=cues.shape,
             time_label=self.time_label,
             events=lines_of(self.events, cues),
-            crossings=lines_of(self.crossings, cues),
+            crossings=lambda: lines_of(self.crossings, cues),
             directed=self.directed,
             odd=self.odd,
         )

@@ -122,7 +122,7 @@ def _read(archive: Archive) -> dict[str, Any]:
         batch=batch,
         time_label=meta["time_label"],
         events=events,
-        crossings=crossings,
+        crossings=None if crossings is None else lambda: crossings,
     )
 
 

@@ -128,14 +128,15 @@ class TwoLayerRun(Run):
         return super().prepare()
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
-        units, hidden = self.steps.used.shape[1], self.problem.network.layers[self.hidden]
+        loop, units, offset = self.loop, self.steps.used.shape[1], self.offset
+        hidden = self.problem.network.layers[self.hidden]
 
-        def read(name: str) -> Array:
-            if name == self.visible:
+        def read(name: str) -> Array:  # without the run, whose memory is freed when it has ended
+            if name == loop.visible:
                 return vectors[:, :units]
-            states = project_each(vectors[:, -units:], self.loop.weights) + hidden.bias
-            if self.offset.shape[1]:
-                states += _decay(hidden, times)[:, None] * self.offset[cues]
+            states = project_each(vectors[:, -units:], loop.weights) + hidden.bias
+            if offset.shape[1]:
+                states += _decay(hidden, times)[:, None] * offset[cues]
             return states
 
         return read

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from itertools import repeat
 from operator import itemgetter
 from threading import Lock
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import checks
 from ..network import Network
 from ..synapses import Array
-from .looks import Ints, Looks, Source, States, joined, looks_at, one_by_one, together
+from .looks import Ints, Looks, Source, in_turn, joined, looks_at, states_of
 from .problem import Problem, Solution
 
 Function = Callable[[Any, dict[str, Array]], Any]
@@ -132,17 +132,21 @@ class Crossings(NamedTuple):
     name: str
     times: Array  # (n,)
     cues: Ints  # (n,)
-    states: dict[str, Array]  # (n, *shape)
+    source: Source
 
     def select(self, rows: Any) -> Crossings:
         """Some of them."""
-        states = {name: x[rows] for name, x in self.states.items()}
-        return Crossings(self.name, self.times[rows], self.cues[rows], states)
+        names, read = self.source
+        return Crossings(
+            self.name, self.times[rows], self.cues[rows], Source(names, lambda n: read(n)[rows])
+        )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Time, name, cue and states of each."""
-        given = self.times.tolist(), repeat(self.name), self.cues.tolist(), *self.states.values()
-        return zip(*given, strict=False)
+        states = map(self.source.read, self.source.names)
+        return zip(
+            self.times.tolist(), repeat(self.name), self.cues.tolist(), *states, strict=False
+        )
 
     def numbered(self, number: int) -> Iterator[tuple[int, Stop]]:
         """The cue of each, and what it is in the order of time, where the function has a number."""
@@ -182,7 +186,7 @@ class Watcher:
         self.problem, self.watches, self.callback, self.batch = problem, watches, callback, batch
         self.looks_between, self.step = bool(watches) and not shown, step
         self.found: list[Crossings] = []
-        self._before = {name: np.full(problem.batch, np.nan) for name in watches}
+        self._before: dict[str, Array] = {}  # times and values of the last looks of each function
         self._one_by_one = Lock()  # threads of a run
 
     @property
@@ -237,7 +241,7 @@ class Watcher:
                 kept = each if not stops else each.select(each.up_to(stops, number))
                 self.found.append(kept._replace(times=part.t0 + kept.times, cues=cues[kept.cues]))
             return {
-                place: (time, {name: x[row] for name, x in crossings[number].states.items()})
+                place: (time, states_of(crossings[number].source, row))
                 for place, (time, number, row) in stops.items()
             }
 
@@ -252,45 +256,45 @@ class Watcher:
 
     def _crossings(self, name: str, looks: Looks, part: Problem, cues: Ints) -> Crossings | None:
         """Crossings of one function, if there are any, with positions for cues."""
-        from .roots import FEW, MANY, changes, roots  # with numba
-
-        watch = self.watches[name]
+        compiled, watch = _compiled(), self.watches[name]
 
         def call(time: Array, source: Source) -> Array:
             return _values(name, watch, part.t0 + time, source)
 
         values = joined([call(*group) for group in looks.groups])
-        k, (start, left) = np.empty(len(values), np.int64), np.empty((2, len(values)))
-        before = self._before[name][cues]
-        n = changes(
-            values, looks.order, looks.cues, looks.times, before, watch.direction, k, start, left
+        if name not in self._before:
+            self._before[name] = np.full((self.problem.batch, 2, compiled.KNOWN), np.nan)
+        before, count = self._before[name], len(values)
+        k, known = np.empty(count, np.int64), np.empty((count, *before.shape[1:]))
+        n = compiled.changes(
+            values, looks.order, looks.cues, looks.times, before, cues, watch.direction, k, known
         )
-        self._before[name][cues] = before
         if not n:
             return None
-        k, start, left = k[:n], start[:n], left[:n]
-        stop, right = looks.times[k], values[looks.order[k]]
+        k, known = k[:n], known[:n]
         if looks.straight:
+            (start, stop), (left, right) = known[:, 0, -2:].T, known[:, 1, -2:].T
             moments = start + _share(left, right) * (stop - start)
         else:
 
             def between(time: Array, which: Ints) -> Array:
                 return call(time, looks.within(k[which], time))
 
-            shares = MANY if watch.vectorised else FEW
-            moments = roots(between, start, stop, left, right, shares)
-        names, read = looks.within(k, moments)
-        return Crossings(name, moments, looks.cues[k], {layer: read(layer) for layer in names})
+            shares = compiled.MANY if watch.vectorised else compiled.FEW
+            moments = compiled.roots(between, known, shares)
+        return Crossings(name, moments, looks.cues[k], looks.within(k, moments))
 
-    def called_off(self, times: Array, looks: Iterable[States]) -> int | None:
+    def called_off(self, times: Array, looks: Source) -> int | None:
         """At which of these looks, of all cues (*batch, *shape), the callback stops the run."""
         assert self.callback is not None
-        for row, look in enumerate(zip((self.problem.t0 + times).tolist(), looks, strict=False)):
-            answer = self.callback(*look)
-            if answer is None or answer is False:
-                continue
-            if checks.flag("callback: what it returns", answer):
-                return row
+        moments = enumerate((self.problem.t0 + times).tolist())
+        for some in in_turn(looks, len(times)):
+            for states, (row, time) in zip(some, moments, strict=False):
+                answer = self.callback(time, states)
+                if answer is None or answer is False:
+                    continue
+                if checks.flag("callback: what it returns", answer):
+                    return row
         return None
 
     def forget_after(self, time: float) -> None:
@@ -302,14 +306,15 @@ class Watcher:
         """Add what was found."""
         if self.watches:
             solution.stats = {**solution.stats, "first_crossing": self.first()}
-            solution.crossings = self.crossings()
+            solution.crossings = partial(self.sorted, self.found)
+            self.found = []
 
-    def crossings(self) -> Any:
-        """All crossings by cue and time, a recarray with the state of each layer by its name."""
+    def sorted(self, found: list[Crossings]) -> Any:
+        """Crossings by cue and time, a recarray with the state of each layer by its name."""
         layers = self.problem.network.layers
         width = max(map(len, self.watches))
         kind = _row_type(width, *((n, x.shape) for n, x in layers.items()))
-        rows = sorted((row for each in self.found for row in each.rows()), key=itemgetter(2, 0))
+        rows = sorted((row for each in found for row in each.rows()), key=itemgetter(2, 0))
         return np.fromiter(rows, kind, len(rows)).view(np.recarray)
 
     def first(self) -> dict[str, Array]:
@@ -320,7 +325,15 @@ class Watcher:
         return first
 
 
-@dataclass(frozen=True, eq=False)
+@cache
+def _compiled() -> Any:
+    """Where numba is, which takes longer to load than the rest of amsim together."""
+    from . import roots
+
+    return roots
+
+
+@dataclass(eq=False)
 class Watched:
     """What a solver that shows its steps gets: it calls `look`."""
 
@@ -352,19 +365,22 @@ def _row_type(width: int, *layers: tuple[str, tuple[int, ...]]) -> np.dtype[Any]
 
 def _values(name: str, watch: Watch, times: Array, source: Source) -> Array:
     """What a function says at some times."""
+    function = watch.function
     if watch.vectorised:
-        found = _numbers(name, watch.function(times, together(source)), times.shape)
+        found = _numbers(name, function(times, states_of(source, ...)), times.shape)
     else:
-        # No map: it would take a StopIteration that the function raises for the end of the looks.
-        looks = one_by_one(source, len(times))
-        given = [watch.function(*look) for look in zip(times.tolist(), looks, strict=False)]
+        given: list[Any] = []
+        moments = iter(times.tolist())
+        for looks in in_turn(source, len(times)):
+            # No map: it would take a StopIteration of the function for the end of the looks.
+            given += [function(time, states) for states, time in zip(looks, moments, strict=False)]
         if set(map(type, given)) <= {float, np.float64}:
             found = np.array(given)
         else:
             found = np.array([_numbers(name, value, ()).reshape(()) for value in given])
-    missing = np.isnan(found)
-    if missing.any():
-        raise ValueError(f"watch: the function {name!r} returned NaN at t = {times[missing][0]:g}")
+    missing = _compiled().first_nan(found)
+    if missing >= 0:
+        raise ValueError(f"watch: the function {name!r} returned NaN at t = {times[missing]:g}")
     return found
 
 
@@ -382,4 +398,4 @@ def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Array:
         raise TypeError(
             f"watch: the function {name!r} must return {wanted}, got {checks.shown(given)}"
         )
-    return np.asarray(found, float)
+    return np.array(found, float)  # whose layout is one of which compiled code knows

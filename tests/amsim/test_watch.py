@@ -12,7 +12,7 @@ import pytest
 
 import amsim as am
 from amsim.dynamics import watch as watching
-from amsim.dynamics.roots import FEW, MANY, roots
+from amsim.dynamics.roots import FEW, KNOWN, MANY, roots
 
 DECAY = am.Network({"x": am.Layer(2, am.Identity(), tau=[1.0, 0.5])}, [])
 START = np.array([[1.0, 1.0], [2.0, 1.0], [0.4, 4.0]])
@@ -347,9 +347,18 @@ def test_looks_are_no_further_apart_than_half_a_tau(monkeypatch: pytest.MonkeyPa
     assert np.diff(np.sort(seen)).max() <= 0.5 + 1e-9 and traj.stats["accepted"] < 100
 
 
+def looks_at(function: Any, *times: Any) -> Any:
+    """Times and values of the last looks, as far as there are any."""
+    looks = np.full((len(times[0]), 2, KNOWN), np.nan)
+    for back, time in enumerate(times[::-1]):
+        looks[:, :, -1 - back] = np.stack([time, function(time)], axis=1)
+    return looks
+
+
 @pytest.mark.parametrize("shares", [FEW, MANY], ids=["few", "many"])
 @pytest.mark.parametrize("beyond", [0.3, 1e-9, 0.0])
-def test_roots(beyond: float, shares: Any) -> None:
+@pytest.mark.parametrize("before", [(), (-1.5,), (-1.7, -1.6), (-9.0, -1.001)])
+def test_roots(before: tuple[float, ...], beyond: float, shares: Any) -> None:
     """Of smooth functions, steps and cusps, on the side that counts as crossed."""
     functions = [
         lambda x: x - beyond, lambda x: np.expm1(40 * (x - beyond)),
@@ -359,8 +368,10 @@ def test_roots(beyond: float, shares: Any) -> None:
     def values(x: Any, which: Any) -> Any:
         return np.array([functions[k](place) for k, place in zip(which, x, strict=True)])
 
-    start, stop, every = np.full(4, -1.0), np.ones(4), np.arange(4)
-    found = roots(values, start, stop, values(start, every), values(stop, every), shares)
+    every = np.arange(4)
+    times = [np.full(4, time) for time in (*before, -1.0, 1.0)]
+    looks = looks_at(lambda x: values(x, every), *times)
+    found = roots(values, looks, shares)
     np.testing.assert_allclose(found, beyond, rtol=1e-13, atol=5e-14)
     assert (values(found, every) >= 0).all()
 
@@ -472,9 +483,34 @@ def test_few_calls_find_a_crossing() -> None:
     """Of a smooth function, and of one that is 0 at a place where it is asked."""
     for function in (lambda x: np.exp(-x) - 0.5, lambda x: x - 0.75, lambda x: x - 0.8):
         for start, stop, shares, calls in ((0, 1, FEW, 3), (0, 1, MANY, 3), (0.6, 0.82, MANY, 2)):
-            counted, ends = Counted(function), (np.array([start]), np.array([stop]))
-            roots(counted, *ends, *map(function, ends), shares)
+            counted = Counted(function)
+            roots(counted, looks_at(function, np.array([start]), np.array([stop])), shares)
             assert counted.calls <= calls
+
+
+@pytest.mark.parametrize("shares", [FEW, MANY], ids=["few", "many"])
+def test_looks_before_spare_a_call(shares: Any) -> None:
+    """Where they are of before a jump of an input, or not there, one call more may be needed."""
+    for function, calls in ((lambda x: np.exp(-x) - 0.9, 2), (lambda x: x - 0.11, 1)):
+        for first, second in ((-0.2, -0.1), (np.nan, -0.1), (0.0, 0.0)):
+            places = [np.array([time]) for time in (first, second, 0.0, 0.2)]
+            looks = looks_at(function, *places)
+            if first == 0.0:
+                looks[:, 1, :2] = 9.0
+            counted = Counted(function)
+            (found,) = roots(counted, looks, shares)
+            assert counted.calls <= calls + (first != -0.2)
+            assert function(found) == pytest.approx(0.0, abs=5e-15)
+
+
+def test_no_guess_beside_a_turning_point() -> None:
+    """There the inverse interpolation of all looks is anywhere."""
+    function = lambda x: 1.0 - 9.0 * (x - 0.1) ** 2  # noqa: E731
+    places = [np.array([time]) for time in (-0.1, 0.0, 0.3, 0.6)]
+    counted = Counted(function)
+    (found,) = roots(counted, looks_at(function, *places))
+    assert counted.calls <= 4
+    assert found == pytest.approx(0.1 + 1.0 / 3.0, abs=1e-14)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
