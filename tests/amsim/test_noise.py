@@ -53,6 +53,21 @@ def test_normal_numbers_are_normal() -> None:
     assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 5 / np.sqrt(50_000)
 
 
+@pytest.mark.parametrize("rate", [0.0, 1e-6, 0.04, 0.99, 1.01, 7.0])
+def test_moves_are_integrals_of_what_is_left(rate: float) -> None:
+    """Of drives that are 1, s and s^2, with s from 0 to 1 in the step."""
+    gain, length = 0.7, 1.3
+    rates = Rates(np.array([rate]), np.array([gain]))
+    found = [*rates.moves(length), rates.curved(length), rates.variance(length)]
+    exact = [np.exp(-rate * length)]
+    for power in range(3):
+        exact.append(gain * length * scipy.integrate.quad(
+            lambda s, power=power: s**power * np.exp(-rate * length * (1 - s)), 0, 1, epsabs=1e-13
+        )[0])  # fmt: skip
+    squared = scipy.integrate.quad(lambda age: np.exp(-2 * rate * age), 0, length, epsabs=1e-13)
+    np.testing.assert_allclose(np.ravel(found), [*exact, 2 * gain * squared[0]], rtol=1e-10)
+
+
 @pytest.mark.parametrize("correlation", [0.4, 2.0, 40.0])
 @pytest.mark.parametrize("length", [0.003, 0.1, 0.4])
 def test_a_step_of_coloured_noise_has_the_law_of_its_linear_system(
