@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 LARGEST_COUNT = 2**53  # beyond, whole numbers are no longer exact as floats
+_LINE = 64  # bytes that a cache hands on at once
 _PART = 2**20  # values that are checked at a time
 LARGEST_ARRAY = 2**31  # values; 16 GB of float64
 LARGEST = 1e100  # products of two, and their sums over many units, are finite
@@ -69,9 +70,7 @@ def array(
 
     Masked arrays, booleans, complex numbers, text, dates and objects are no real numbers.
     """
-    given = plain(what, value)
-    if given.dtype.kind not in "iuf":
-        raise TypeError(f"{what} must be real numbers, got {_kind(given, value)}")
+    given = real(what, value)
     if ndim is not None and given.ndim != ndim:
         raise ValueError(f"{what} must have {_axes(ndim)}, got shape {given.shape}")
     if not (empty or given.size):
@@ -93,6 +92,14 @@ def array(
             f"{what} must lie within +-{largest:g}, beyond which products overflow; rescale"
         )
     return numbers
+
+
+def real(what: str, value: Any) -> NDArray[Any]:
+    """Real numbers, of the type that they have."""
+    given = plain(what, value)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"{what} must be real numbers, got {_kind(given, value)}")
+    return given
 
 
 def within(numbers: NDArray[Any], largest: float) -> bool:
@@ -153,9 +160,24 @@ def _holds_booleans(rows: Sequence[Any]) -> bool:
 
 def owned(value: NDArray[Any]) -> NDArray[Any]:
     """A copy that can be changed neither through the caller's array nor through what we show."""
-    copy = np.array(value, order="C")
-    copy.flags.writeable = False
+    copy = aligned(value.shape, value.dtype)
+    copy[...] = value
+    room: Any = copy.base
+    room.flags.writeable = copy.flags.writeable = False
     return copy.view()  # a view of read-only data cannot be made writeable again
+
+
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Room for an array that begins where a line of the cache does.
+
+    Rows of 64 bytes, as many as vector registers hold, then lie in one line each. What NumPy
+    allocates begins 16 bytes further on, and each of them needs two.
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    room = np.empty(size + _LINE, np.uint8)
+    first = -room.__array_interface__["data"][0] % _LINE
+    return room[first : first + size].view(kind).reshape(shape)
 
 
 def mask(what: str, value: Any) -> NDArray[np.bool_]:

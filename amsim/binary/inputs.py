@@ -89,8 +89,7 @@ def scaling(separation: Separation, chosen: Scaling | None) -> Scaling:
 
 def signs(rows: ArrayLike, what: str) -> Signs:
     """Rows of -1 and +1 as int8."""
-    array = checks.plain(what, rows)
-    checks.array(what, array, finite=False)
+    array = checks.real(what, rows)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{what} have shape {array.shape}; give at least one row of units")
     if np.count_nonzero(np.abs(array) == 1) < array.size:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import aligned
 from ..compiled.bits import STRIDE, count_ones, masked_sum
 from ..compiled.bundle import bundle
 from ..compiled.draws import STEP
@@ -75,9 +76,11 @@ class Fields(NamedTuple):
 def new_fields(count: int, size: int) -> Fields:
     """Room for the fields of `count` memories of `size` units."""
     both, table = np.empty(2 * count, np.float32), np.empty(2 * size + 2, np.float32)
+    even = aligned((-(-count // STRIDE) * STRIDE,), np.float32)
+    even[count:] = 0.0
     return Fields(
-        np.empty(count, np.uint16), np.zeros(-(-count // STRIDE) * STRIDE, np.float32),
-        both, both.view(np.int64), table, table.view(np.int64), np.full(4, np.nan),
+        np.empty(count, np.uint16), even,
+        both, both.view(np.int64), table, table.view(np.int64), np.array([np.nan] * 4),
         np.empty(size + 1, np.int64), np.empty(count, np.uint16),
         np.empty(-(-size // 64), np.uint64),
     )  # fmt: skip

@@ -43,8 +43,8 @@ class Units(NamedTuple):
 def new_units(size: int, count: int, staleness: int) -> Units:
     """Room for `size` units, `count` of them in a sweep."""
     return Units(
-        np.empty(size), np.full(size, -1), np.empty(size, np.int8), np.empty(count, np.int64),
-        np.empty(max(staleness, 1), np.int64),
+        np.empty(size), np.zeros(size, np.int64), np.empty(size, np.int8),
+        np.empty(count, np.int64), np.empty(max(staleness, 1), np.int64),
     )  # fmt: skip
 
 
@@ -108,8 +108,8 @@ def one_by_one(memories, values, table, heat, states, seeds, fields, units, stal
     turns, pending = units.turns, units.pending
     size, needed, logged, version = states.shape[1], 0, 0, 1
     for i in order:  # each once, however often it is named
-        needed += stamp[i] < 0
-        stamp[i] = 0
+        needed += stamp[i] == 0
+        stamp[i] = -1
     for b in range(len(states)):
         state, generator = states[b], seeds[b : b + 1]
         agreements(memories.bits, state, fields)

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -215,9 +215,7 @@ class BinaryMemory:
             inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
             plan = schedule(timing, self.shape[1], max_sweeps, number).of(~clamped)
         with _announced():
-            from ..compiled.jit import require_compiler
-
-            require_compiler("binary recall")
+            clocked, kernels, loops = _compiled()
             heat = self._heat(temperature, rule == "gradient")
             parts = (self._memories, self._values, self._fields(rule), heat)
 
@@ -226,8 +224,6 @@ class BinaryMemory:
                 seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
             states, results = rows.copy(), np.zeros((len(rows), 4), dtype=np.int64)
             results[:, 0] = INTERRUPTED
-            from . import clocked, kernels, loops
-
             fields, size = kernels.new_fields(*self.shape), self.shape[1]
 
             def update(cues: slice, log: Integers) -> Integers:
@@ -323,6 +319,16 @@ class BinaryMemory:
         if signs.shape[-1] != units:
             raise ValueError(f"states have shape {signs.shape}, the memories have {units} units")
         return np.array(signs.reshape(-1, units), order="C"), signs.shape[:-1]
+
+
+@cache
+def _compiled() -> tuple[Any, Any, Any]:
+    """What has to be compiled, or found, at the first call: to look for it takes time."""
+    from ..compiled.jit import require_compiler
+    from . import clocked, kernels, loops
+
+    require_compiler("binary recall")
+    return clocked, kernels, loops
 
 
 def _announced() -> AbstractContextManager[None]:

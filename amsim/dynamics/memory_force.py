@@ -269,12 +269,15 @@ def _add_block(memories, first, count, cues, size, start, used, work):
     together = size > 1 and used > count
     if together:
         sum_of_group(weights, first, block, work.every, count, shares, 0, sums)
-    for line in range(min(TOGETHER, size - start)):
+    lines = min(TOGETHER, size - start)
+    rows, some = work.every, count
+    for line in range(lines):
         if not together:
-            some = _list(shares, line, count, work.rows)
+            if used < lines * count:
+                rows, some = work.rows, _list(shares, line, count, work.rows)
             if some == 0:
                 continue
-            sum_of_one(weights, first, block, work.rows, some, shares, line, sums)
+            sum_of_one(weights, first, block, rows, some, shares, line, sums)
         _add(sums, line, work.drive, cues[start + line])
 
 

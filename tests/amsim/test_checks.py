@@ -1,6 +1,7 @@
 """One place decides what an argument is."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,18 @@ def test_an_owned_array_cannot_be_changed() -> None:
         kept[0] = 1
     with pytest.raises(ValueError, match="WRITEABLE"):
         kept.flags.writeable = True
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (7,), (5, 3)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8, bool, "M8[s]"])
+def test_an_owned_array_begins_a_line_of_the_cache(shape: tuple[int, ...], dtype: Any) -> None:
+    given = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    for order in (given, given.copy("F")):
+        kept = checks.owned(order)
+        assert kept.dtype == given.dtype
+        assert kept.flags.c_contiguous
+        assert kept.size == 0 or kept.ctypes.data % 64 == 0
+        np.testing.assert_array_equal(kept, given)
 
 
 @pytest.mark.parametrize("value", [8, np.int64(8), np.uint8(8), np.array(8)])
