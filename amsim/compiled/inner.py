@@ -146,6 +146,12 @@ class _Compiler(CompilerBase):
         return [passes]
 
 
+class _ApartCompiler(_Compiler):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.state.flags.noalias = True
+
+
 class InnerDispatcher(CPUDispatcher):
     """A function for other compiled functions.
 
@@ -156,14 +162,21 @@ class InnerDispatcher(CPUDispatcher):
         Compiles a function for callers from Python, where there are any.
     options : dict
         Those of numba.
+    apart : bool
+        Whether the function is never given two arrays that overlap, one of which it writes to.
     """
 
     def __init__(
-        self, function: Callable[..., Any], outer: Callable[..., Any], options: dict[str, Any]
+        self,
+        function: Callable[..., Any],
+        outer: Callable[..., Any],
+        options: dict[str, Any],
+        apart: bool = False,
     ) -> None:
         # Not called from Python; and no expressions of whole arrays, for which code is rewritten.
         without = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "no_rewrites": True}
-        super().__init__(function, {}, {**options, **without}, _Compiler)
+        compiler = _ApartCompiler if apart else _Compiler
+        super().__init__(function, {}, {**options, **without}, compiler)
         self._outer, self._alone = outer, None
 
     @property

@@ -111,14 +111,14 @@ def _linked_decorator(**options: Any) -> Callable[[Any], Any]:
     return decorate
 
 
-def _inner_decorator(**options: Any) -> Callable[[Any], Any]:
+def _inner_decorator(apart: bool = False, **options: Any) -> Callable[[Any], Any]:
     """A decorator for functions that compiled code calls, and Python hardly ever."""
     outer = _decorator(**options)
 
     def decorate(function: Any) -> Any:
         if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
             return function
-        return InnerDispatcher(function, outer, {**_NUMBA, **options})
+        return InnerDispatcher(function, outer, {**_NUMBA, **options}, apart)
 
     return decorate
 
@@ -140,6 +140,9 @@ vectorised = _decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nna
 inner_vectorised = _inner_decorator(_nrt=False, fastmath={"reassoc", "nsz", "contract", "nnan"})
 # The same for loops in which no sum may be reordered.
 inner_elementwise = _inner_decorator(_nrt=False, fastmath={"nsz", "contract", "nnan"})
+# Likewise, for functions that write to no array that overlaps another one of theirs: loops over
+# more arrays than can be compared in each call are vectors, too.
+inner_apart = _inner_decorator(True, _nrt=False, fastmath={"nsz", "contract", "nnan"})
 # For sums whose error is bounded for any order, with NaN and infinities kept.
 reordered = _decorator(fastmath={"reassoc", "contract"})
 

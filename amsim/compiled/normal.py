@@ -34,7 +34,7 @@ def _pair(bits):
 
 
 @inner_elementwise
-def _pairs(key, first, out, row, half):
+def pairs(key, first, out, row, half):
     """out[row, i] and out[row, half + i]: the pair of counter first + i, for i < half."""
     place = key + np.uint64(first) * STEP  # of a counter that goes on by additions alone
     for i in range(np.uint64(half)):
@@ -51,7 +51,7 @@ def draw_row(key, first, out, row):
     A pair fills one entry of either half: entries depend on the length of the row.
     """
     half = out.shape[1] // 2
-    _pairs(key, first, out, row, half)
+    pairs(key, first, out, row, half)
     if out.shape[1] % 2 == 1:
         out[row, 2 * half] = _pair(mixed(key, np.uint64(first) + np.uint64(half)))[0]
 

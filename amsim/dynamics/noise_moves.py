@@ -151,17 +151,23 @@ def moves(rates, strength, time, room, out):
 
 
 @inner
-def factor(law, root):
-    """The lower root of a covariance (Cholesky)."""
-    for k in range(len(law)):
-        for i in range(len(law)):
-            rest = law[i, k]
+def factor(law, lead, root):
+    """The root of a covariance (Cholesky), lower with the first `lead` links behind all others.
+
+    root[i, k] is the share of number k in link i.
+    """
+    size = len(law)
+    for k in range(size):
+        own = (lead + k) % size
+        for place in range(size):
+            i = (lead + place) % size
+            rest = law[i, own]
             for j in range(k):
-                rest -= root[i, j] * root[k, j]
-            if i > k:
-                root[i, k] = rest / root[k, k] if root[k, k] > 0.0 else 0.0
+                rest -= root[i, j] * root[own, j]
+            if place > k:
+                root[i, k] = rest / root[own, k] if root[own, k] > 0.0 else 0.0
             else:
-                root[i, k] = math.sqrt(max(rest, 0.0)) if i == k else 0.0
+                root[i, k] = math.sqrt(max(rest, 0.0)) if place == k else 0.0
 
 
 @inner
@@ -181,11 +187,13 @@ def _divide(row, root, out):
 
 
 @inner
-def bridge(a, b, share, room, out):
+def bridge(a, b, share, lead, blur, room, out):
     """Coefficients (BRIDGE, n, n) of links between two moments, from the moves to either.
 
     Given what links were at the first one, and are at the second, they are normal (Kalman); their
-    covariance is found as a sum (Joseph), which loses no digits near either end.
+    covariance is found as a sum (Joseph), which loses no digits near either end. Of a colour, which
+    nobody sees, only its mean may be known at the first moment. The last of the numbers serves the
+    colour alone: without it there is the mean again, given all else.
 
     Parameters
     ----------
@@ -193,8 +201,17 @@ def bridge(a, b, share, room, out):
         Since the first moment, and to the second.
     share : float
         The time of a, of both.
+    lead : int
+        1 if the first link is a colour, 0 else.
+    blur : float
+        Variance of the colour about its mean at the first moment.
     room : float64 (ROOM, n, n)
     out : float64 (BRIDGE, n, n)
+
+    Returns
+    -------
+    float
+        Variance of the colour about its mean between them.
     """
     size, pull = len(room[0]), out[PULL]
     with_end, of_end, root = room[0], room[1], room[2]
@@ -204,7 +221,7 @@ def bridge(a, b, share, room, out):
     for i in range(size):
         for k in range(size):
             of_end[i, k] += b[LAW, i, k]
-    factor(of_end, root)
+    factor(of_end, 0, root)
     for i in range(size):
         _divide(with_end[i], root, pull[i])
     rest, part, law = room[0], room[1], room[2]
@@ -227,4 +244,8 @@ def bridge(a, b, share, room, out):
     _add_turned(part, rest, law)
     _product(pull, b[LAW], part)
     _add_turned(part, pull, law)
-    factor(law, out[DRAW])
+    for i in range(size):
+        for k in range(size):
+            law[i, k] += blur * out[KEEP, i, 0] * out[KEEP, k, 0]
+    factor(law, lead, out[DRAW])
+    return lead * out[DRAW, 0, size - 1] ** 2

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..compiled import draws
 from ..compiled.bundle import bundle
 from ..compiled.jit import announced, in_memory, require_compiler
+from ..compiled.vectors import WIDTH
 from ..lagrangians import Softmax
 from ..progress import Progress
 from ..synapses import Array, project, project_each
@@ -180,12 +181,14 @@ class FreeRun:
 
         return noise_steps.Units(
             lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
-            jolt=np.zeros(state.shape), root=np.sqrt(heat), warmth=np.zeros(len(heat)),
-            first=0, numbers=np.zeros(state.shape[1:]), between=np.empty((3, *state.shape[1:])),
+            jolt=np.zeros(heat.shape), root=np.sqrt(heat), warmth=np.zeros(len(heat)),
+            first=0, numbers=np.zeros((1, state[0].size + 2 * WIDTH)),
+            between=np.empty((4, *state.shape[1:])),
             start=start, rate=rate, strength=strength,
             table=matrices(self.lengths.levels, runs, noise_moves.MOVES + 1),
             times=np.full(slots, -1), moves=matrices(slots, runs, noise_moves.MOVES),
-            pairs=np.full((slots, 2), -1), bridges=matrices(slots, runs, noise_moves.BRIDGE),
+            known=np.zeros(1, np.uint64), blur=np.zeros(runs), keys=np.zeros(slots, np.uint64),
+            bridges=matrices(slots, runs, noise_moves.BRIDGE), blurs=np.empty((slots, runs)),
             near=matrices(runs, noise_moves.MOVES), room=matrices(noise_moves.ROOM),
             colour=colour[:, : lead * colour.shape[1]].copy(),
         )  # fmt: skip

@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled.bundle import bundle
-from ..compiled.jit import compiled, inner, inner_elementwise, inner_vectorised
-from ..compiled.normal import draw_row
+from ..compiled.jit import compiled, inner, inner_apart, inner_elementwise, inner_vectorised
+from ..compiled.normal import pairs
 from ..compiled.streams import mixed
-from ..compiled.vectors import larger
+from ..compiled.vectors import WIDTH, larger
 from ..neurons import ENTMAX, SOFTMAX
 from .adams import BLOW_UP
 from .memory_force import entmax_force, local_force, softmax_force
@@ -80,20 +80,23 @@ class Units(NamedTuple):
     driven: bool  # by memories
     x: Floats  # (B, n, U) at the beginning of the step
     new: Floats  # (B, n, U) at its end
-    jolt: Floats  # (B, n, U) what noise adds in it
+    jolt: Floats  # (B, U) what noise adds to the state in it
     root: Floats  # (B, U) roots of the temperatures
     warmth: Floats  # (B,) the largest temperature, 0 without noise
     first: int  # of the random numbers of a cue
-    numbers: Floats  # (n, U) random ones
-    between: Floats  # (3, n, U) of a cue: at the last look, and at the next edge; and room
+    numbers: Floats  # (1, n U and more) random ones, link by link
+    between: Floats  # (4, n, U) of a cue: at two edges, and at two looks
     start: Ints  # (R + 1,) units of the runs, and where they end
     rate: Floats  # (R, n) of the links
     strength: Floats  # (R,) of the noise
     table: Floats  # (levels, R, MOVES + 1, n, n) moves of steps, and the roots of covariances
     times: Ints  # (S,) durations whose moves are kept, -1 for none,
     moves: Floats  # (S, R, MOVES, n, n) which are these
-    pairs: Ints  # (S, 2) durations before and behind a look whose bridges are kept,
-    bridges: Floats  # (S, R, BRIDGE, n, n) which are these
+    known: Keys  # (1,) what the mean of a colour is known by, 0 for the colour itself,
+    blur: Floats  # (R,) its variance about that,
+    keys: Keys  # (S,) and that with durations before and behind a look whose bridges are kept,
+    bridges: Floats  # (S, R, BRIDGE, n, n) which are these,
+    blurs: Floats  # (S, R) with the variances there
     near: Floats  # (R, MOVES, n, n) moves before a look
     room: Floats  # (ROOM, n, n)
     colour: Floats  # (B, U) coloured noise at the last look, (B, 0) for none
@@ -186,7 +189,7 @@ def _clear(values):
         values[j] = 0.0
 
 
-@inner_elementwise
+@inner_apart
 def _bend(start, moved, lead, first, slope, second, new):
     """Let new links follow the bend of the drive.
 
@@ -253,57 +256,58 @@ def _copy_links(values, out):
             out[i, j] = values[i, j]
 
 
-@inner_elementwise
-def _kick(start, moved, heat, numbers, jolt):
-    """What noise adds in a step, by the roots of its law and those of temperatures, `heat`."""
+# Each number of links has code of its own: `links` is a tuple of that length.
+
+
+@inner_apart
+def _kick(links, start, moved, heat, numbers, out):
+    """out: what noise adds in a step, by the roots of its law and those of temperatures, `heat`."""
+    width = np.uint64(out.shape[1])
     for run in range(len(moved)):
-        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
-        for i in range(len(jolt)):
-            for k in range(i + 1):
-                root = moved[run, ROOT, i, k]
-                for j in range(a, z):
-                    before = jolt[i, j] if k > 0 else 0.0
-                    jolt[i, j] = before + root * heat[j] * numbers[k, j]
+        for j in range(np.uint64(start[run]), np.uint64(start[run + 1])):
+            for i in range(len(links)):
+                drawn = 0.0
+                for k in range(len(links)):
+                    drawn += moved[run, ROOT, i, k] * numbers[0, np.uint64(k) * width + j]
+                out[i, j] = heat[j] * drawn
 
 
-@inner_elementwise
-def _between(start, bridges, heat, numbers, low, end, out):
+@inner_apart
+def _go(links, start, moved, x, out):
+    """Add to links where they go by themselves."""
+    for run in range(len(moved)):
+        for j in range(np.uint64(start[run]), np.uint64(start[run + 1])):
+            for i in range(len(links)):
+                for k in range(len(links)):
+                    out[i, j] += moved[run, LEFT, i, k] * x[k, j]
+
+
+@inner_apart
+def _between(links, start, bridges, heat, numbers, low, end, out):
     """Links at a look, given them at the last one and at an end, but for what drives them.
 
     Parameters
     ----------
+    links : tuple of int
     start : int64 (R + 1,)
     bridges : float64 (R, BRIDGE, n, n)
-    heat, numbers : float64 (U,), float64 (n, U)
+    heat, numbers : float64 (U,), float64 (1, n U and more)
         Roots of temperatures, and independent numbers.
     low, end, out : float64 (n, U)
     """
+    width = np.uint64(out.shape[1])
     for run in range(len(bridges)):
-        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
-        for i in range(len(out)):
-            for k in range(len(out)):
-                keep, pull = bridges[run, KEEP, i, k], bridges[run, PULL, i, k]
-                draw = bridges[run, DRAW, i, k]
-                for j in range(a, z):
-                    before = out[i, j] if k > 0 else 0.0
-                    given = keep * low[k, j] + pull * end[k, j]
-                    out[i, j] = before + given + draw * heat[j] * numbers[k, j]
+        for j in range(np.uint64(start[run]), np.uint64(start[run + 1])):
+            for i in range(len(links)):
+                given, drawn = 0.0, 0.0
+                for k in range(len(links)):
+                    given += bridges[run, KEEP, i, k] * low[k, j]
+                    given += bridges[run, PULL, i, k] * end[k, j]
+                    drawn += bridges[run, DRAW, i, k] * numbers[0, np.uint64(k) * width + j]
+                out[i, j] = given + heat[j] * drawn
 
 
-@inner_elementwise
-def _go(start, moved, x, noise, out):
-    """out: where links go by themselves, and what noise has added."""
-    for run in range(len(moved)):
-        a, z = np.uint64(start[run]), np.uint64(start[run + 1])
-        for i in range(len(out)):
-            for k in range(i + 1):
-                left = moved[run, LEFT, i, k]
-                for j in range(a, z):
-                    before = out[i, j] if k > 0 else noise[i, j]
-                    out[i, j] = before + left * x[k, j]
-
-
-@inner_elementwise
+@inner_apart
 def _drive(start, moved, lead, first, slope, past, share, out):
     """Add what a drive does to links: between two states also to those before `lead`.
 
@@ -328,34 +332,43 @@ def _drive(start, moved, lead, first, slope, past, share, out):
 
 
 @inner
-def _draw_numbers(units, own, b):
-    """Random numbers for a cue, from a stream of its own."""
-    for i in range(len(units.numbers)):
-        draw_row(own, units.first + i * units.numbers.shape[1], units.numbers, i)
+def _draw_numbers(units, own, size):
+    """Random numbers from a stream, whole vectors of pairs; 0 behind those of so many links."""
+    filled, width = size * units.x.shape[2], units.x.shape[2]
+    half = (filled + 1) // 2
+    pairs(own, units.first, units.numbers, 0, (half + WIDTH - 1) // WIDTH * WIDTH)
+    _clear(units.numbers[0, filled : units.x.shape[1] * width])
+
+
+@inner
+def _move(links, units, moved, b):
+    """units.new of a cue by the numbers that were drawn, and by itself."""
+    new = units.new[b]
+    _kick(links, units.start, moved, units.root[b], units.numbers, new)
+    _copy(new[units.lead], units.jolt[b])
+    _go(links, units.start, moved, units.x[b], new)
 
 
 @inner
 def _step(units, own, b, level, first, slope):
     """units.new of a cue by the noise, and by the drives so far."""
-    jolt, moved, new = units.jolt[b], units.table[level], units.new[b]
+    moved, new = units.table[level], units.new[b]
     if units.warmth[b] > 0.0:
-        _draw_numbers(units, own, b)
-        _kick(units.start, moved, units.root[b], units.numbers, jolt)
-    _go(units.start, moved, units.x[b], jolt, new)
+        _draw_numbers(units, own, len(new))
+    if len(new) == 1:
+        _move((0,), units, moved, b)
+    elif len(new) == 2:
+        _move((0, 0), units, moved, b)
+    else:
+        _move((0, 0, 0), units, moved, b)
     if units.driven:
         _drive(units.start, moved, units.lead, first, slope, 0.0, 1.0, new)
 
 
 @inner
-def _slot(one, other, kept):
-    """Where what belongs to two numbers is kept."""
-    return np.int64(mixed(np.uint64(one), np.uint64(other)) % np.uint64(kept))
-
-
-@inner
 def _moves_of(units, shortest, ticks):
     """Where the moves for a duration are kept: looks are often evenly spaced."""
-    slot = _slot(ticks, 1, len(units.times))
+    slot = np.int64(mixed(np.uint64(ticks), np.uint64(1)) % np.uint64(len(units.times)))
     if units.times[slot] != ticks:
         units.times[slot] = ticks
         time = shortest * ticks / (1 << _FINE)
@@ -367,56 +380,69 @@ def _moves_of(units, shortest, ticks):
 @inner
 def _bridges_of(units, shortest, before, behind):
     """Where the bridges for these ticks, since one moment and to another, are kept."""
-    slot = _slot(before, behind, len(units.times))
-    if units.pairs[slot, 0] != before or units.pairs[slot, 1] != behind:
-        units.pairs[slot, 0], units.pairs[slot, 1] = before, behind
+    key = mixed(mixed(units.known[0], np.uint64(before)), np.uint64(behind))
+    slot = np.int64(key % np.uint64(len(units.keys)))
+    if units.keys[slot] != key:
+        units.keys[slot] = key
         ahead = units.moves[_moves_of(units, shortest, before)]
         for run in range(len(units.rate)):
             copy_moves(ahead[run], units.near[run])
         after = units.moves[_moves_of(units, shortest, behind)]
         share = before / (before + behind)
         for run in range(len(units.rate)):
-            bridge(units.near[run], after[run], share, units.room, units.bridges[slot, run])
+            units.blurs[slot, run] = bridge(
+                units.near[run], after[run], share, units.lead, units.blur[run], units.room,
+                units.bridges[slot, run],
+            )  # fmt: skip
     return slot
 
 
 @inner
-def _cross(path, units, shortest, own, b, moment, end, low, out):
-    """units.between[out] of a cue, from units.between[low] and what links are at an end.
+def _know(units):
+    """The colour is known at the last moment found."""
+    units.known[0] = 0
+    _clear(units.blur)
+
+
+@inner
+def _cross(path, units, rule, b, own, moment, size, low, end, out):
+    """Links between two moments, from what they are there.
 
     Parameters
     ----------
     path : Path
     units : Units
-    shortest : float
+    rule : Rule
+    b : int
     own : uint64
         Stream of the random numbers.
-    b : int
     moment : (int, int, int)
         Ticks from the beginning of the step to `low`, from there to the moment, and on to the end.
-    end : float64 (n, U)
-    low, out : int
+    size : int
+        Links that are drawn: all, or all but the colour.
+    low, end, out : float64 (n, U)
     """
     past, before, behind = moment
+    slot = _bridges_of(units, rule.shortest, before, behind)
+    found = units.bridges[slot]
     if units.warmth[b] > 0.0:
-        _draw_numbers(units, own, b)
-    found = units.bridges[_bridges_of(units, shortest, before, behind)]
-    links = units.between[out]
-    _between(units.start, found, units.root[b], units.numbers, units.between[low], end, links)
+        _draw_numbers(units, own, size)
+    heat, numbers = units.root[b], units.numbers
+    if len(out) == 1:
+        _between((0,), units.start, found, heat, numbers, low, end, out)
+    elif len(out) == 2:
+        _between((0, 0), units.start, found, heat, numbers, low, end, out)
+    else:
+        _between((0, 0, 0), units.start, found, heat, numbers, low, end, out)
     if units.driven:
         length = 1 << (path.cues[b].level + _FINE)
         share = (before + behind) / length
-        _drive(
-            units.start, found, units.lead, path.first[b], path.rise, past / length, share, links
-        )
-
-
-@inner
-def _record_links(units, b, values, out, place):
-    """Record links of a cue at a look; the place behind them."""
-    if units.lead > 0:
-        _copy(values[0], units.colour[b])
-    return _write(units, values, out, place)
+        _drive(units.start, found, units.lead, path.first[b], path.rise, past / length, share, out)
+    if size < len(out):
+        units.known[0] = units.keys[slot]
+        _copy(units.blurs[slot], units.blur)
+    else:
+        _know(units)
 
 
 @inner
@@ -460,7 +486,7 @@ def _measure(path, b, second):
     for run in range(len(features.rate)):
         a, z = features.start[run], features.start[run + 1]
         gain = features.table[level, run, RISE, features.lead, features.lead] / 6.0
-        jolt = features.jolt[b, features.lead, a:z]
+        jolt = features.jolt[b, a:z]
         bent, jolted = _squares(path.first[b, a:z], path.slope[b, a:z], second[b, a:z], jolt)
         path.cues[b].bent += gain * gain * bent
         path.cues[b].jolted += jolted
@@ -563,22 +589,12 @@ def _go_on(path, rule, b, total):
 
 
 @inner
-def _record(path, looks, b, at):
-    """Record `between[at]` of a cue at its next look."""
+def _hold(path, looks, b):
+    """Record where a cue is at its next look."""
     features, memories = path.features, path.memories
     out = looks.states[looks.next[b], looks.ahead + b]
-    place = _record_links(features, b, features.between[at], out, 0)
-    _record_links(memories, b, memories.between[at], out, place)
-    _keep(path.held[b], features.x[b, features.lead], out)
-    looks.next[b] += 1
-
-
-@inner
-def _hold(path, looks, b):
-    """Record the end of a step at the next look of a cue."""
-    out = looks.states[looks.next[b], looks.ahead + b]
-    place = _record_links(path.features, b, path.features.new[b], out, 0)
-    _record_links(path.memories, b, path.memories.new[b], out, place)
+    column = _write(features, features.new[b], out, 0)
+    _write(memories, memories.new[b], out, column)
     looks.next[b] += 1
 
 
@@ -590,50 +606,67 @@ def _ticks(rule, looks, n, begin):
 
 
 @inner
-def _look(path, rule, looks, b, second):
-    """Draw and record what lies in the last step of a cue.
+def _look_at(path, units, rule, looks, b, column):
+    """Draw and record what lies in the last step of a cue, from a column on; the look behind it.
 
     Within the step the drive goes from the first to the second on a straight line. States at edges
     are drawn before those between them: so that these change nothing there, a look between edges is
-    given the states at both.
+    given the states at both. It does without the colour, but for its mean; the last look of all
+    has it, since a run that goes on begins there.
     """
     begin, length = path.cues[b].begin, 1 << (path.cues[b].level + _FINE)
-    shortest, place = rule.shortest, path.place[b]
-    known, until = 0, 0  # ticks to the last moment found, and to the next edge or end,
-    low, end, room = 0, 1, 2  # and where these stand
+    n, place, links, spare = looks.next[b], path.place[b], units.x.shape[1], 0
+    known, until = 0, 0  # ticks to the last moment found, and to the next edge or end
+    low, end = units.x[b], units.x[b]  # links there
     edge = (begin // rule.edge + 1) * rule.edge
-    while looks.next[b] < len(looks.time):
-        n = looks.next[b]
-        look = _ticks(rule, looks, n, begin)
+    while n < len(looks.time):
+        look, last = _ticks(rule, looks, n, begin), n == len(looks.time) - 1
         if look > length + _SAME:
             break
-        if look >= length - _SAME:
-            _hold(path, looks, b)
-            continue
-        if until == 0:
-            _change(path.first[b], second[b], path.rise)
-            for units in (path.features, path.memories):
-                _copy_links(units.x[b], units.between[end])
-        while until == 0 or until < look - _SAME:
-            low, end = end, low
-            known, until = until, min((edge - begin) << _FINE, length)
-            own = mixed(mixed(mixed(rule.look_key, rule.moment), np.uint64(edge)), place)
-            moment = known, until - known, length - until
-            for units in (path.features, path.memories):
-                if until == length:
-                    _copy_links(units.new[b], units.between[end])
-                else:
-                    _cross(path, units, shortest, own, b, moment, units.new[b], low, end)
-            edge += rule.edge
-        if look >= until - _SAME:
-            _record(path, looks, b, end)
-            continue
-        own = mixed(mixed(rule.look_key, looks.moments[n]), place)
-        moment = known, look - known, until - look
-        for units in (path.features, path.memories):
-            _cross(path, units, shortest, own, b, moment, units.between[end], low, room)
-        known, low, room = look, room, low
-        _record(path, looks, b, low)
+        found = units.new[b]
+        if look < length - _SAME:
+            while until == 0 or until < look - _SAME:
+                low, known, until = end, until, min((edge - begin) << _FINE, length)
+                end = units.new[b]
+                _know(units)
+                if until < length:
+                    own = mixed(mixed(mixed(rule.look_key, rule.moment), np.uint64(edge)), place)
+                    moment = known, until - known, length - until
+                    found = units.between[(edge // rule.edge) % 2]
+                    _cross(path, units, rule, b, own, moment, links, low, end, found)
+                    end = found
+                edge += rule.edge
+            found = end
+            if look < until - _SAME:
+                own = mixed(mixed(rule.look_key, looks.moments[n]), place)
+                moment = known, look - known, until - look
+                found, spare = units.between[2 + spare], 1 - spare
+                size = links if last else links - units.lead
+                _cross(path, units, rule, b, own, moment, size, low, end, found)
+                known, low = look, found
+        _write(units, found, looks.states[n, looks.ahead + b], column)
+        if last and units.lead > 0:
+            _copy(found[0], units.colour[b])
+        n += 1
+    return n
+
+
+@inner
+def _look(path, rule, looks, b, second):
+    """Draw and record what lies in the last step of a cue."""
+    first = looks.next[b]
+    length = 1 << (path.cues[b].level + _FINE)
+    if _ticks(rule, looks, first, path.cues[b].begin) > length + _SAME:
+        return
+    _change(path.first[b], second[b], path.rise)
+    features, memories, lead = path.features, path.memories, path.features.lead
+    behind = _look_at(path, features, rule, looks, b, 0)
+    column = (features.x.shape[1] - lead) * features.x.shape[2]
+    _look_at(path, memories, rule, looks, b, column)
+    if path.held.shape[1] > 0:
+        for n in range(first, behind):
+            _keep(path.held[b], features.x[b, lead], looks.states[n, looks.ahead + b])
+    looks.next[b] = behind
 
 
 # The loop.
@@ -649,7 +682,7 @@ def _fill(units, shortest):
             if level > 0:
                 copy_moves(moved[level - 1], moved[level])
                 twice(units.room, moved[level])
-            factor(moved[level, LAW], moved[level, ROOT])
+            factor(moved[level, LAW], 0, moved[level, ROOT])
 
 
 @inner

@@ -80,7 +80,7 @@ def test_bridges_are_conditional_normal_laws(rates: Any, before: float, behind: 
     size, share = len(rates), before / (before + behind)
     room, out = np.empty((noise_moves.ROOM, size, size)), np.empty((noise_moves.BRIDGE, size, size))
     ahead, after = found_moves(rates, 2.0, before), found_moves(rates, 2.0, behind)
-    noise_moves.bridge(ahead, after, share, room, out)
+    noise_moves.bridge(ahead, after, share, 0, 0.0, room, out)
     keep, pull, whole, rise, root = out
     # Joint law of links at both moments, given them at the first of all.
     to, passed, *driven = exact_moves(rates, 2.0, before)
@@ -99,13 +99,36 @@ def test_bridges_are_conditional_normal_laws(rates: Any, before: float, behind: 
     np.testing.assert_allclose(root @ root.T / spread, law / spread, rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("rates", [rates for rates in RATES if len(rates) > 1])
+@pytest.mark.parametrize("blur", [0.0, 0.01, 1.0])
+def test_bridges_from_a_mean_of_the_colour_to_the_next_one(rates: Any, blur: float) -> None:
+    """With the last number links have their law, and without it the colour has its mean."""
+    size = len(rates)
+    room, out = np.empty((noise_moves.ROOM, size, size)), np.empty((noise_moves.BRIDGE, size, size))
+    ahead, after = found_moves(rates, 2.0, 0.3), found_moves(rates, 2.0, 0.2)
+    noise_moves.bridge(ahead, after, 0.6, 0, 0.0, room, out)
+    keep, root = out[noise_moves.KEEP], out[noise_moves.DRAW]
+    law = root @ root.T + blur * np.outer(keep[:, 0], keep[:, 0])
+    known = out[: noise_moves.DRAW].copy()
+    left = noise_moves.bridge(ahead, after, 0.6, 1, blur, room, out)
+    np.testing.assert_array_equal(out[: noise_moves.DRAW], known)
+    scale, root = np.sqrt(np.outer(np.diag(law), np.diag(law))), out[noise_moves.DRAW]
+    np.testing.assert_allclose(root @ root.T / scale, law / scale, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(root[1:, -1], 0.0)
+    scaled = law / scale
+    gain = np.linalg.solve(scaled[1:, 1:], scaled[1:, 0])
+    assert left == pytest.approx(law[0, 0] * (1.0 - gain @ scaled[1:, 0]), rel=1e-5)
+    mean = root[1:, :-1].T @ (gain / np.sqrt(np.diag(law)[1:])) * np.sqrt(law[0, 0])
+    np.testing.assert_allclose(root[0, :-1], mean, rtol=0, atol=1e-7 * np.sqrt(law[0, 0]))
+
+
 def test_near_an_end_a_bridge_is_as_narrow_as_it_should_be() -> None:
     """Of noise alone, without decay, it is known: before behind / (before + behind)."""
     for near in (1e-3, 1e-6, 1e-9):
         out, room = np.empty((noise_moves.BRIDGE, 1, 1)), np.empty((noise_moves.ROOM, 1, 1))
         small, share = [1e-12], 1.0 / (1.0 + near)
         ahead, after = found_moves(small, 1.0, 1.0), found_moves(small, 1.0, near)
-        noise_moves.bridge(ahead, after, share, room, out)
+        noise_moves.bridge(ahead, after, share, 0, 0.0, room, out)
         assert out[noise_moves.DRAW, 0, 0] ** 2 == pytest.approx(near / (1.0 + near), rel=1e-9)
 
 
