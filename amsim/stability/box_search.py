@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..synapses import Array
 from .boxes import LARGEST, Boxes
 from .certification_problem import CertificationProblem, Scope
 from .contraction import contraction, nearby, residual
 from .intervals import Image
+from .pace import Pace
 
 _PASSES = 200
 _STALLED = 0.99  # give up if no unit's box shrinks below this fraction of its width
-_BEYOND, _FARTHEST = 1.2, 20.0  # of the estimated rest of a growth; steps at once
 _NARROW = 1e-9  # width, relative to max(1, states), of a box that may be all rounding
 OPEN, HOLDS, STUCK, GROWS, INEXACT = range(5)
 REASONS = {
@@ -46,17 +45,20 @@ class BoxSearch:
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
-        waiting: list[tuple[Array, Boxes]] = []
+        images, waiting = list[tuple[Array, Image]](), list[tuple[Array, Boxes]]()
         for rows, image, invariant in self._grow():
             rows = rows[invariant]
-            part = self.problem.take(_mask(rows, self.problem.count))
-            smaller = image.new.take(invariant).meet(image.given.take(invariant), part.target)
             if self.iterations[rows[0]] == 1:  # easy cues need no further image
-                self._judge(rows, part, image.take(invariant), smaller)
-                going = self.outcome[rows] == OPEN
-                rows, smaller = rows[going], smaller.take(going)
-            waiting.append((rows, smaller))
-        self._shrink(waiting)
+                images.append((rows, image.take(invariant)))
+            else:
+                given, new = image.given.take(invariant), image.new.take(invariant)
+                waiting.append((rows, self._smaller(rows, given, new)))
+        if waiting:
+            rows = np.concatenate([each for each, _ in waiting])
+            images.append((rows, self._image(rows, Boxes.joined([each for _, each in waiting]))))
+        if images:
+            rows = np.concatenate([each for each, _ in images])
+            self._shrink(rows, Image.joined([each for _, each in images]))
 
     def _grow(self) -> Iterator[tuple[Array, Image, Array]]:
         """Cues, their images, and which of them have an invariant box by now.
@@ -66,7 +68,7 @@ class BoxSearch:
         problem = self.problem
         rows, boxmap = np.arange(problem.count), problem.map
         boxes = problem.start.hull(problem.target)
-        last, slowed = np.zeros(problem.count), np.zeros(problem.count, bool)
+        pace = Pace.of(boxmap, boxes)
         tried, plain = boxes.with_margin(), False  # easy cues are done with this one
         for left in reversed(range(_PASSES)):
             image = boxmap.image(tried)
@@ -87,29 +89,31 @@ class BoxSearch:
             if not going.any():
                 return
             rows, boxmap, boxes = rows[going], boxmap.take(going), boxes.take(going)
-            growth, last, slowed = growth[going], last[going], slowed[going]
+            pace.keep(going)
             if plain:
-                steps, last, slowed = _steps(growth, last, slowed)
-                slowed &= len(boxes) == 1  # what goes to and fro between layers varies by itself
-                boxes = boxes.grow(image.new.take(going), steps)
+                boxes = boxes.grow(image.new.take(going), pace.steps(growth[going]))
+            elif pace.shares:
+                boxes = boxes.grow(image.new.take(going), pace.leap(growth[going], boxes))
             tried, plain = boxes, True
 
-    def _shrink(self, waiting: list[tuple[Array, Boxes]]) -> None:
+    def _shrink(self, rows: Array, image: Image) -> None:
         """Take images until the update contracts."""
-        if not waiting:
-            return
-        rows = np.concatenate([each for each, _ in waiting])
-        boxes, part = Boxes.joined([each for _, each in waiting]), self.problem.take(rows)
         for _ in range(_PASSES):
-            if not len(rows):
-                return
-            image = part.map.image(boxes)
-            self.iterations[rows] += 1
-            smaller = image.new.meet(boxes, part.target)
-            self._judge(rows, part, image, smaller)
+            smaller = self._smaller(rows, image.given, image.new)
+            self._judge(rows, image, smaller)
             going = self.outcome[rows] == OPEN
-            boxes, rows, part = smaller.take(going), rows[going], part.take(going)
+            if not going.any():
+                return
+            rows = rows[going]
+            image = self._image(rows, smaller.take(going))
         self.outcome[rows] = STUCK
+
+    def _smaller(self, rows: Array, given: Boxes, new: Boxes) -> Boxes:
+        return new.meet(given, self.problem.target.take(rows))
+
+    def _image(self, rows: Array, boxes: Boxes) -> Image:
+        self.iterations[rows] += 1
+        return self.problem.map.take(rows).image(boxes)
 
     def residual(self) -> dict[str, Array]:
         """Of all targets at once: many cues need it, at different times."""
@@ -122,13 +126,16 @@ class BoxSearch:
         if grown.all() and not self.found:
             self.found = states
             return
+        chosen = grown.nonzero()[0]
+        rows = rows[chosen]
         for name, (lo, hi) in states.items():
             shape = (self.problem.count, lo.shape[1])
             kept = self.found.setdefault(name, (np.empty(shape), np.empty(shape)))
-            kept[0][rows[grown]], kept[1][rows[grown]] = lo[grown], hi[grown]
+            kept[0][rows], kept[1][rows] = lo.take(chosen, axis=0), hi.take(chosen, axis=0)
 
-    def _judge(self, rows: Array, part: CertificationProblem, image: Image, smaller: Boxes) -> None:
+    def _judge(self, rows: Array, image: Image, smaller: Boxes) -> None:
         """Settle the outcome of the cues, with an invariant box, that need no further image."""
+        part = self.problem.take(rows)
         factor = contraction(part.map, image)
         proven = factor < 1
         far = np.full_like(factor, np.inf)
@@ -148,33 +155,12 @@ class BoxSearch:
             self.outcome[rows[stalled]] = np.where(proven[stalled], INEXACT, STUCK)
 
 
-def _mask(rows: Array, count: int) -> NDArray[np.bool_]:
-    """Which of the cues are in `rows`."""
-    found = np.zeros(count, bool)
-    found[rows] = True
-    return found
-
-
 def within_images(boxes: Boxes, new: Boxes) -> Array:
     """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
     inside = boxes.within(new)
     if inside.any():
         inside &= boxes.width() > _NARROW * np.maximum(1.0, boxes.reach())
     return inside
-
-
-def _steps(growth: Array, last: Array, slowed: Array) -> tuple[Array, Array, Array]:
-    """How many steps of a growth to take at once, what to compare the next with, and `slowed`.
-
-    Steps that shrink by a factor q add up to 1 / (1 - q) times the next one (Aitken). Those of one
-    layer that get longer again after that (`slowed`) mostly end in boxes without a certificate,
-    which should not take long. An invariant box is one, however it was found.
-    """
-    ratio = np.divide(growth, last, where=last > 0, out=np.full_like(growth, -np.inf))
-    slowed = slowed | ((ratio > 0) & (ratio < 1))
-    rest = _BEYOND / np.maximum(1 - ratio, _BEYOND / _FARTHEST)
-    steps = np.where(slowed, np.maximum(rest, 1.0), 1.0)
-    return steps, np.where(steps > 1, 0.0, growth), slowed
 
 
 def _best_shrinking(old: Boxes, new: Boxes) -> Array:

@@ -130,7 +130,7 @@ class CertificationProblem:
 
     def take(self, rows: Array) -> CertificationProblem:
         """The same problem for some of the cues, by a mask or by numbers."""
-        if rows.dtype == bool and rows.all():
+        if rows.all() if rows.dtype == bool else np.array_equal(rows, np.arange(self.count)):
             return self
         return replace(
             self,

@@ -5,7 +5,7 @@ The update is F_l(x) = bias_l + (sum of the forces on l) / leak_l, to which laye
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
@@ -40,6 +40,18 @@ class Image:
     states: Boxes
     active: Boxes
     new: Boxes
+
+    @classmethod
+    def joined(cls, parts: Sequence[Image]) -> Image:
+        """The images of several batches as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            Boxes.joined([part.given for part in parts]),
+            Boxes.joined([part.states for part in parts]),
+            Boxes.joined([part.active for part in parts]),
+            Boxes.joined([part.new for part in parts]),
+        )
 
     def take(self, rows: Array) -> Image:
         """The images for some entries of the batch."""
@@ -139,13 +151,12 @@ class BoxMap:
 
     def shifted(self, relative: Mapping[str, Array]) -> Boxes:
         """Boxes that hold the states that were counted from a winner, which rounds."""
-        points = Boxes.points(dict(relative))
-        return Boxes(
-            {
-                n: widened(x, EPS * np.abs(x[0])) if n in self.winners else x
-                for n, x in points.items()
-            }
-        )
+        boxes = Boxes.points(dict(relative))
+        for name in self.winners.keys() & boxes.keys():
+            point, _ = boxes[name]
+            error = 2 * EPS * np.abs(point)  # both bounds round, by a quarter of it each
+            boxes[name] = point - error, point + error
+        return boxes
 
     @np.errstate(over="ignore", invalid="ignore")
     def image(self, boxes: Boxes) -> Image:
