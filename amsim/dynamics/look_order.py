@@ -16,20 +16,23 @@ _SAME = 1e-9
 
 
 @inner
-def _add(cues, times, rows, sources, n, cue, time, row, source):
+def _add(looks, times, n, cue, time, row, source):
     """Write down a look, if there is room; how many there are.
 
     Parameters
     ----------
-    cues, times, rows, sources : ndarray
+    looks, times : ndarray
         As `in_order` makes them.
     n : int
         How many there were.
     cue, time, row, source : int, float, int, int
         Of the look.
     """
-    if n < len(times):
-        cues[n], times[n], rows[n], sources[n] = cue, time, row, source
+    if n < times.shape[1]:
+        looks[0, n], looks[1, n], looks[2, n] = cue, row, source
+        times[0, n] = time
+    if source < times.shape[1]:
+        times[1, source] = time
     return n + 1
 
 
@@ -77,12 +80,12 @@ def in_order(track, since, upto, written, reached, recorded, near, far, room, lo
     looks : int64 (3, n)
         Becomes the cue of each; the row of the track, whose step it lies in; and its number among
         the rows, the recorded times by cue, and the looks in between, in turn.
-    times : float64 (n,)
+    times : float64 (2, n)
+        Become theirs, in that order and by these numbers.
     """
     batch, ends = len(written), upto - since
     first, by_cue = room[: batch + 2], room[batch + 2 :]
     _rows_by_cue(track, since, upto, first, by_cue)
-    cues, rows, sources = looks[0], looks[1], looks[2]
     seen = ends
     for b in range(batch):
         seen += reached[b] - written[b]
@@ -98,10 +101,10 @@ def in_order(track, since, upto, written, reached, recorded, near, far, room, lo
                 parts = _parts(gap, near, far)
                 for part in range(1, parts):
                     moment = before + gap * part / parts
-                    n = _add(cues, times, rows, sources, n, b, moment, row, between)
+                    n = _add(looks, times, n, b, moment, row, between)
                     between += 1
                 source = row - since if ended else noted
-                n = _add(cues, times, rows, sources, n, b, time, row, source)
+                n = _add(looks, times, n, b, time, row, source)
                 before = time
                 if ended:
                     break

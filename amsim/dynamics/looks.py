@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, wraps
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from .problem import Problem, Solution
 Read = Callable[[str], Array]
 Ints = NDArray[np.int64]
 # Looks whose states are made at once, where they are looked at one by one.
-_MADE = 64
+_MADE = 256
 
 
 class Source(NamedTuple):
@@ -84,17 +86,13 @@ def in_turn(source: Source, count: int) -> Iterator[list[States]]:
     first = states_of(source, 0)
     yield [first]
     every = [(name, source.read(name)) for name in source.names if dict.__contains__(first, name)]
-    # Short loops, each over one thing, take half the time. Assigning to a key is slow in a class
-    # with a __delitem__ of its own.
+    # Assigning to a key is slow in a class with a __delitem__ of its own.
     add = dict.setdefault
     for start in range(1, count, _MADE):
         rows = range(start, min(start + _MADE, count))
-        looks = [States() for _ in rows]
-        for states, row in zip(looks, rows, strict=True):
-            states.unread = source, row
+        looks = [states_of(source, row) for row in rows]
         for name, array in every:
-            for states, state in zip(looks, array[rows.start : rows.stop], strict=True):
-                add(states, name, state)
+            deque(map(add, looks, repeat(name), array[start : rows.stop]), maxlen=0)
         yield looks
 
 

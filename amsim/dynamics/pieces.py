@@ -44,11 +44,14 @@ def in_pieces(
     """
     if not problem.driven and watcher is None:
         return solve(problem)
-    run = _Run(problem, watcher)
+    run, edges = _Run(problem, watcher), _edges(stops, problem.t1)
     try:
-        for start, stop in pairwise(_edges(stops, problem.t1)):
-            if not run.to(start, stop, solve):
-                break
+        if len(edges) == 2 and not problem.driven and not run.looks_between:
+            run.at_once(solve)
+        else:
+            for start, stop in pairwise(edges):
+                if not run.to(start, stop, solve):
+                    break
     except KeyboardInterrupt:
         if not run.pieces:
             raise
@@ -64,9 +67,9 @@ def solve_watched(solve: Solve, watcher: Watcher, problem: Problem) -> Solution:
 def _edges(stops: Array, t1: float) -> list[float]:
     """0, the stops within the run, and t1."""
     edges = [0.0]
-    for stop in np.unique(stops[(stops > 0) & (stops < t1)]):
-        if stop - edges[-1] > _SAME * stop:
-            edges.append(float(stop))
+    for stop in sorted(stops.tolist()):
+        if 0 < stop < t1 and stop - edges[-1] > _SAME * stop:
+            edges.append(stop)
     return [*edges, t1]
 
 
@@ -91,7 +94,24 @@ class _Run:
         self.running = np.arange(problem.batch)
         self.given = problem.given
         self.pieces: list[_Piece] = []
+        self.whole: Solution | None = None  # of one piece, where that is the solution of the run
         self.called = 0  # rows that the callback has seen
+
+    @property
+    def looks_between(self) -> bool:
+        """Whether the watcher looks at each piece."""
+        return self.watcher is not None and self.watcher.looks_between
+
+    def at_once(self, solve: Solve) -> None:
+        """Make all of a run whose inputs do not change, and which nobody looks at on the way."""
+        problem, times = self.problem, self.problem.times
+        solution = solve(problem.having(explicit=True, recording=None))
+        self.pieces.append(_Piece(self.running, 0, np.arange(len(times)), solution))
+        self.codes, self.ends = solution.codes.copy(), solution.ends.copy()
+        if problem.explicit and len(solution.times) == len(times):
+            self.whole = solution
+        if INTERRUPTED not in solution.codes:
+            self.called_off(None)
 
     def to(self, start: float, stop: float, solve: Solve) -> bool:
         """Go on to `stop`; whether some cue goes on from there."""
@@ -155,8 +175,11 @@ class _Run:
         """
         if self.watcher is None or self.watcher.callback is None:
             return False
-        times = self.times() if beyond is None else self.problem.times[:beyond]
-        record, _ = self.readers(times)
+        if self.whole is not None:
+            times, record = self.whole.times, self.whole.record
+        else:
+            times = self.times() if beyond is None else self.problem.times[:beyond]
+            record = _Record(self.pieces, times, self.ends, self.stopped)
         layers = self.problem.network.layers
         block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
         while self.called < len(times):
@@ -173,6 +196,7 @@ class _Run:
 
     def stop_all(self, time: float, states: dict[str, Array]) -> None:
         """End all cues that still run at a time, with the states that they have there."""
+        self.whole = None
         for cue in np.flatnonzero(self.ends > time):
             self.stopped[int(cue)] = {n: x[cue] for n, x in states.items()}
             self.ends[cue], self.codes[cue] = time, STOPPED
@@ -188,26 +212,20 @@ class _Run:
         finished = bool((codes <= TIME_LIMIT).all()) and not stopped
         return recorded_times(problem.times, problem.explicit, finished, last)
 
-    def readers(self, times: Array) -> tuple[Reader, Reader]:
-        """Of the record, and of the last states; of one piece its own, if no cue was stopped."""
-        only = self.pieces[0].solution
-        if len(self.pieces) == 1 and not self.stopped and len(only.times) == len(times):
-            return only.record, only.final
-        record = _Record(self.pieces, times, self.ends, self.stopped)
-        return record, record.final
-
     def solution(self) -> Solution:
         """All pieces as one."""
+        if self.whole is not None:
+            return self.whole
         problem, solutions = self.problem, [piece.solution for piece in self.pieces]
         times = self.times()
-        record, final = self.readers(times)
+        record = _Record(self.pieces, times, self.ends, self.stopped)
         rhs = np.zeros(problem.batch, np.int64)
         for piece in self.pieces:
             rhs[piece.cues] += piece.solution.rhs
         return Solution(
             times=times,
             record=record,
-            final=final,
+            final=record.final,
             codes=self.codes,
             ends=self.ends,
             rhs=rhs,

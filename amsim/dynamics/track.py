@@ -21,6 +21,8 @@ Part = tuple[Any, ...]
 # Steps of each cue between two looks, no more than are so many numbers, 8 MB. Where cues may be
 # stopped they are few at first, then twice as many from look to look: little is computed in vain.
 _STEPS, _FIRST, _NUMBERS = 256, 32, 1 << 20
+# Multiply-adds up to which a step takes so little that they are twice as many at first.
+_QUICK = 1e5
 # Numbers that are copied sooner than a function is called once more.
 _COPIED = 1 << 15
 # Looks further apart than this share of the smallest tau have one in between, and none are further
@@ -48,7 +50,10 @@ class Track:
         self.run, self.watched = run, watched
         batch, width = run.steps.x.shape
         self.most = min(_STEPS, max(1, _NUMBERS // (batch * (width + run.steps.used.shape[1]))))
-        self.steps = min(_FIRST, self.most) if watched.watcher.terminal else self.most
+        self.steps = self.most
+        if watched.watcher.terminal:
+            quick = batch * run.work_per_cue() < _QUICK
+            self.steps = min(2 * _FIRST if quick else _FIRST, self.most)
         # What is looked at begins there: rows, and recorded times of each cue.
         self.new, self.written = 0, np.zeros(batch, np.int64)
         network = run.problem.network
@@ -103,14 +108,17 @@ class Track:
         """Ends of steps, recorded times, and looks between these where they are far apart."""
         steps, used = self.run.steps, slice(first, self.new)
         track, reached = steps.track[used], steps.cues["written"]
-        (cues, rows, sources), times, seen = self.order(first, reached)
+        (cues, rows, sources), (times, by_source), seen = self.order(first, reached)
         parts: list[Part] = [(track["cue"], track["time"], steps.track_x[used])]
         parts += self.recorded(reached, seen - len(track))
         if len(cues) > seen:
             here = sources >= seen
             parts.append((cues[here], times[here], self.states(rows[here], times[here])))
         copied = sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1)
-        groups = [self.group(parts)] if copied else [self.group([part]) for part in parts]
+        if copied:
+            groups = [Group(by_source, self.source(parts))]
+        else:
+            groups = [Group(part[1], self.source([part])) for part in parts]
 
         def within(places: Ints, moments: Array) -> Source:
             return self.source([(cues[places], moments, self.states(rows[places], moments))])
@@ -118,17 +126,20 @@ class Track:
         return Looks(groups, sources, cues, times, within)
 
     def order(self, first: int, reached: Ints, most: int = 0) -> tuple[Ints, Array, int]:
-        """Cues, rows and sources of looks, their times, and how many are none in between."""
+        """Cues, rows and sources of looks, their times, and how many are none in between.
+
+        Times are in this order, and by source.
+        """
         times, count = self.run.problem.times, self.new - first
         most = most or 2 * (count + len(reached) * len(times))  # which long steps may exceed
-        looks, moments = np.empty((3, most), np.int64), np.empty(most)
+        looks, moments = np.empty((3, most), np.int64), np.empty((2, most))
         found, seen = in_order(
             self.run.steps.track, first, self.new, self.written, reached, times, *self.apart,
             np.empty(len(reached) + 2 + count, np.int64), looks, moments,
         )  # fmt: skip
         if found > most:
             return self.order(first, reached, found)
-        return looks[:, :found], moments[:found], seen
+        return looks[:, :found], moments[:, :found], seen
 
     def recorded(self, reached: Ints, new: int) -> list[Part]:
         """What was recorded since the last look, by cue; nothing is copied."""
@@ -143,12 +154,8 @@ class Track:
             if stop > start
         ]
 
-    def group(self, parts: list[Part]) -> Group:
-        """Looks in one, or several that are copied where somebody reads them."""
-        return Group(joined([times for _, times, _ in parts]), self.source(parts))
-
     def source(self, parts: list[Part]) -> Source:
-        """What reads packed states."""
+        """What reads packed states; of several parts they are copied when somebody reads them."""
         run = self.run
         if self.fixed is not None:
             for cues, _, vectors in parts:
