@@ -336,13 +336,18 @@ def test_steps_that_are_watched_are_those_of_a_plain_run() -> None:
         assert overlap(0.0, {"visible": each.visible}) == pytest.approx(0.0, abs=1e-13)
 
 
-def test_looks_are_no_further_apart_than_half_a_tau(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("times", [None, [100.0]])
+def test_looks_are_no_further_apart_than_half_a_tau(
+    times: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At rest steps are much longer; what goes back and forth within one is found all the same."""
     monkeypatch.setattr("amsim.dynamics.track._NUMBERS", 1)  # a look after every step
     wave = am.Watch(lambda times, states: np.sin(times), vectorised=True)
     seen: list[float] = []
     note = am.Watch(lambda time, states: seen.append(time) or 1.0)
-    traj = am.simulate(DECAY, START[0], t1=100.0, until=None, watch={"a": wave, "b": note})
+    traj = am.simulate(
+        DECAY, START[0], t1=100.0, times=times, until=None, watch={"a": wave, "b": note}
+    )
     np.testing.assert_allclose(traj.crossings.time, np.pi * np.arange(1, 32), rtol=1e-13)
     assert np.diff(np.sort(seen)).max() <= 0.5 + 1e-9 and traj.stats["accepted"] < 100
 
