@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -45,8 +44,8 @@ _STEEP, _FORESEEN, _STIRRED = 0.5, 3.0, 0.01
 _LEAST = {np.dtype(kind): float(BLOCK * np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 # Moments that are this near, relative to their size, are one.
 _SAME = 1e-12
-# Numbers that are kept for durations of looks.
-_KEPT = 1 << 17
+# Numbers that are kept for durations of looks, and kinds of units that they are kept for.
+_KEPT, _SHELF = 1 << 17, 8
 
 
 @bundle
@@ -124,6 +123,7 @@ class FreeRun:
         assert problem.noise is not None  # see `solve_all`
         self.lengths = Lengths.of(problem, steps.length)
         self.rule = self.rules(problem.noise)
+        self.borrowed: list[tuple[Kind, dict[str, Any]]] = []
         self.path = self.begin(problem.noise)
         self.looks = noise_steps.Looks(
             time=times, moments=(problem.t0 + times).view(np.uint64), states=record, ahead=ahead,
@@ -169,28 +169,18 @@ class FreeRun:
         lead = int(noise.correlation > 0.0)
         if lead:
             state = np.concatenate([colour[:, None], state], axis=1)
-        start, rate, strength = _runs(
-            tuple(tau_runs), noise.correlation, (lag,) * (state.shape[1] - lead - 1)
+        lags = (lag,) * (state.shape[1] - lead - 1)
+        kind = Kind(
+            tuple(tau_runs), noise.correlation, lags, self.lengths.shortest, self.lengths.levels
         )
-        runs, links = rate.shape
-        size = runs * noise_moves.MOVES * links * links
-        slots = 1 << max(4, min(8, (_KEPT // size).bit_length()))
-
-        def matrices(*shape: int) -> Array:
-            return np.empty((*shape, links, links))
-
+        kept = _shelf.pop(kind, None) or _new_moves(kind)
+        self.borrowed.append((kind, kept))
         return noise_steps.Units(
             lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
             jolt=np.zeros(heat.shape), root=np.sqrt(heat), warmth=np.zeros(len(heat)),
             first=0, numbers=np.zeros((1, state[0].size + 2 * WIDTH)),
-            between=np.empty((4, *state.shape[1:])),
-            start=start, rate=rate, strength=strength,
-            table=matrices(self.lengths.levels, runs, noise_moves.MOVES + 1),
-            times=np.full(slots, -1), moves=matrices(slots, runs, noise_moves.MOVES),
-            known=np.zeros(1, np.uint64), blur=np.zeros(runs), keys=np.zeros(slots, np.uint64),
-            bridges=matrices(slots, runs, noise_moves.BRIDGE), blurs=np.empty((slots, runs)),
-            near=matrices(runs, noise_moves.MOVES), room=matrices(noise_moves.ROOM),
-            colour=colour[:, : lead * colour.shape[1]].copy(),
+            between=np.empty((4, *state.shape[1:])), known=np.zeros(1, np.uint64),
+            colour=colour[:, : lead * colour.shape[1]].copy(), **kept,
         )  # fmt: skip
 
     def rules(self, noise: Disturbance) -> noise_steps.Rule:
@@ -268,6 +258,8 @@ class FreeRun:
 
     def finish(self) -> None:
         """Where cues have ended; those that did not come to the end hold their last state."""
+        for kind, moves in self.borrowed:
+            _give_back(kind, moves)
         looked, looks = self.looks.next, len(self.looks.time)
         part = self.record[:, self.ahead : self.ahead + len(looked)]
         ended = looked == looks
@@ -332,14 +324,52 @@ def _quiet(shortest: float, time: float) -> int:
     return max(math.floor(math.log2(0.5 * time / shortest)), 0)
 
 
-@lru_cache(maxsize=16)
-def _runs(
-    runs: tuple[tuple[int, float], ...], correlation: float, lags: tuple[float, ...]
-) -> tuple[Array, Array, Array]:
+class Kind(NamedTuple):
+    """Units whose moves are the same."""
+
+    runs: tuple[tuple[int, float], ...]
+    correlation: float
+    lags: tuple[float, ...]
+    shortest: float
+    levels: int
+
+
+# Moves that runs have found and later ones may borrow, one at a time: in the order of their return.
+_shelf: dict[Kind, dict[str, Any]] = {}
+
+
+def _give_back(kind: Kind, moves: dict[str, Any]) -> None:
+    _shelf[kind] = moves
+    for oldest in list(_shelf)[:-_SHELF]:
+        _shelf.pop(oldest, None)
+
+
+def _new_moves(kind: Kind) -> dict[str, Any]:
+    """Room for the moves of units, by their names in `noise_steps.Units`."""
+    start, rate, strength = _runs(kind)
+    runs, links = rate.shape
+    size = runs * noise_moves.MOVES * links * links
+    slots = 1 << max(4, min(8, (_KEPT // size).bit_length()))
+
+    def matrices(*shape: int) -> Array:
+        return np.zeros((*shape, links, links))
+
+    return {
+        "start": start, "rate": rate, "strength": strength, "blur": np.zeros(runs),
+        "table": matrices(kind.levels, runs, noise_moves.MOVES + 1),
+        "times": np.full(slots, -1), "moves": matrices(slots, runs, noise_moves.MOVES),
+        "keys": np.zeros(slots, np.uint64), "blurs": np.zeros((slots, runs)),
+        "bridges": matrices(slots, runs, noise_moves.BRIDGE),
+        "near": matrices(runs, noise_moves.MOVES), "room": matrices(noise_moves.ROOM),
+    }  # fmt: skip
+
+
+def _runs(kind: Kind) -> tuple[Array, Array, Array]:
     """Where runs of units begin, the rates of their links, and the strength of their noise."""
-    lengths, tau = (np.array(each) for each in zip(*runs, strict=True))
+    correlation = kind.correlation
+    lengths, tau = (np.array(each) for each in zip(*kind.runs, strict=True))
     start = np.concatenate([[0], np.cumsum(lengths)])
-    rates = [1.0 / tau, *(np.full(len(tau), lag) for lag in lags)]
+    rates = [1.0 / tau, *(np.full(len(tau), lag) for lag in kind.lags)]
     if not correlation:
         return start, np.stack(rates, axis=1), 2.0 / tau
     rates.insert(0, np.full(len(tau), 1.0 / correlation))

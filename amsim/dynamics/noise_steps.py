@@ -674,7 +674,9 @@ def _look(path, rule, looks, b, second):
 
 @inner
 def _fill(units, shortest):
-    """Moves of steps of all lengths, each from those of its half."""
+    """Moves of steps of all lengths, each from those of its half; they may be known already."""
+    if units.table[0, 0, LEFT, 0, 0] > 0.0:
+        return
     for run in range(len(units.rate)):
         moved = units.table[:, run]
         moves(units.rate[run], units.strength[run], shortest, units.room, moved[0])

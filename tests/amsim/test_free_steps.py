@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -377,6 +378,27 @@ def test_states_at_edges_do_not_depend_on_other_times(
     np.testing.assert_array_equal(alone.final["visible"], all_["visible"][7, 0])
     np.testing.assert_allclose(alone.final["hidden"], all_["hidden"][7, 0], rtol=0, atol=1e-12)
     assert (path(CUES, edges, t0=-0.0)["visible"] == all_["visible"]).all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.4])
+def test_what_earlier_runs_have_found_changes_nothing(correlation: float) -> None:
+    """More durations than are kept, and runs at the same time."""
+    noise = am.Noise(0.05, correlation)
+    even, uneven = np.linspace(0.0, 8.0, 41), np.sort(np.random.default_rng(0).uniform(0, 8, 700))
+
+    def path(times: Any) -> Any:
+        return am.simulate(NET, CUES, noise=noise, times=times, seed=4)["visible"]
+
+    alone = []
+    for times in (even, uneven):
+        noise_runs._shelf.clear()
+        alone.append(path(times))
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            found = pool.map(path, [even, uneven, even, uneven])
+            for one, expected in zip(found, 2 * alone, strict=True):
+                np.testing.assert_array_equal(one, expected)
+    assert 0 < len(noise_runs._shelf) <= 2
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.4])
