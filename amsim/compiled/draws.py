@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 ) = range(16)  # fmt: skip
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST = np.uint64(0xBF58476D1CE4E5B9)
-_SECOND = np.uint64(0x94D049BB133111EB)
+FIRST = np.uint64(0xBF58476D1CE4E5B9)
+SECOND = np.uint64(0x94D049BB133111EB)
 _30, _27, _31, _12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
 _UNIT = 2.0**-52  # with 52 bits and a half, neither 0 nor 1 comes up
 
@@ -30,8 +30,8 @@ _UNIT = 2.0**-52  # with 52 bits and a half, neither 0 nor 1 comes up
 def mixed(key, counter):
     """64 bits for an entry of a stream; all arguments are uint64, or arrays of them."""
     bits = key + counter * STEP
-    bits = (bits ^ (bits >> _30)) * _FIRST
-    bits = (bits ^ (bits >> _27)) * _SECOND
+    bits = (bits ^ (bits >> _30)) * FIRST
+    bits = (bits ^ (bits >> _27)) * SECOND
     return bits ^ (bits >> _31)
 
 

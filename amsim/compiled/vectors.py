@@ -11,6 +11,8 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import extending, types
 
+from . import draws
+
 
 def _intrinsic(function: Any) -> Any:
     """What compiled code calls without the typing context."""
@@ -191,20 +193,63 @@ def sine(typing_context, x):
 
 WIDTH = 8  # neighbours in memory that are handled at once
 _WIDE = ir.VectorType(ir.DoubleType(), WIDTH)
+_INTEGERS = ir.VectorType(ir.IntType(64), WIDTH)
+_BEGIN = ir.IntType(64)(0)
 
 
 def _neighbours(context, builder, kind, array, first):
-    """A pointer to WIDTH entries of an array of float64."""
+    """A pointer to WIDTH entries of an array of numbers of 64 bits, as float64."""
     from numba.np.arrayobj import make_array  # which loads what only a compilation needs
 
     data = make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [first]), _WIDE.as_pointer())
 
 
+def _load(context, builder, kind, array, first):
+    return builder.load(_neighbours(context, builder, kind, array, first), align=8)
+
+
+def _store(context, builder, numbers, kind, array, first):
+    builder.store(numbers, _neighbours(context, builder, kind, array, first), align=8)
+
+
 def _everywhere(builder, number):
     blank, zeros = ir.Constant(_WIDE, ir.Undefined), ir.VectorType(ir.IntType(32), WIDTH)
     one = builder.insert_element(blank, number, ir.IntType(32)(0))
     return builder.shuffle_vector(one, blank, ir.Constant(zeros, [0] * WIDTH))
+
+
+def _constant(kind, number):
+    return ir.Constant(kind, [number] * WIDTH)
+
+
+def _beyond(builder, numbers, stop):
+    """A bit of each number, the first one's the lowest: whether it is not below `stop`."""
+    beyond = builder.fcmp_unordered(">=", numbers, _everywhere(builder, stop))
+    return builder.bitcast(beyond, ir.IntType(WIDTH))
+
+
+def _in_front(builder, bits):
+    """How many numbers come before the first one whose bit is set, and which."""
+    some = builder.or_(builder.zext(bits, ir.IntType(64)), ir.IntType(64)(1 << WIDTH))
+    before = builder.sub(builder.and_(some, builder.neg(some)), ir.IntType(64)(1))
+    mask = builder.trunc(before, ir.IntType(WIDTH))
+    mask = builder.bitcast(mask, ir.VectorType(ir.IntType(1), WIDTH))
+    return builder.cttz(some, ir.IntType(1)(1)), mask
+
+
+@_intrinsic
+def all_below(typing_context, x, k, shift, stop):
+    """Whether x + shift is below `stop` in WIDTH entries from k on."""
+    arguments = (x, k, shift, stop)
+
+    def generate(context, builder, signature, arguments):
+        x, k, shift, stop = arguments
+        numbers = _load(context, builder, signature.args[0], x, k)
+        moved = builder.fadd(numbers, _everywhere(builder, shift))
+        return builder.icmp_unsigned("==", _beyond(builder, moved, stop), ir.IntType(WIDTH)(0))
+
+    return types.boolean(*arguments), generate
 
 
 @_intrinsic
@@ -220,19 +265,113 @@ def shift_and_scale(typing_context, x, y, k, shift, factor, stop, shifted, scale
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         x, y, k, shift, factor, stop, shifted, scaled, place = arguments
-
-        def load(kind, array):
-            return builder.load(_neighbours(context, builder, kind, array, k), align=8)
-
-        def store(numbers, kind, array):
-            builder.store(numbers, _neighbours(context, builder, kind, array, place), align=8)
-
-        moved = builder.fadd(load(kinds[0], x), _everywhere(builder, shift))
-        change = builder.fmul(load(kinds[1], y), _everywhere(builder, factor))
-        store(moved, kinds[6], shifted)
-        store(change, kinds[7], scaled)
-        beyond = builder.fcmp_unordered(">=", moved, _everywhere(builder, stop))
-        bits = builder.zext(builder.bitcast(beyond, ir.IntType(WIDTH)), ir.IntType(64))
-        return builder.cttz(builder.or_(bits, ir.IntType(64)(1 << WIDTH)), ir.IntType(1)(1))
+        moved = builder.fadd(_load(context, builder, kinds[0], x, k), _everywhere(builder, shift))
+        change = builder.fmul(_load(context, builder, kinds[1], y, k), _everywhere(builder, factor))
+        _store(context, builder, moved, kinds[6], shifted, place)
+        _store(context, builder, change, kinds[7], scaled, place)
+        return _in_front(builder, _beyond(builder, moved, stop))[0]
 
     return types.uint64(*arguments), generate
+
+
+def _smallest_behind(builder, numbers, last):
+    """In place of each number the smallest of it, those behind it and `last`."""
+
+    def smaller_ones(others):
+        return builder.select(builder.fcmp_ordered("<", others, numbers), others, numbers)
+
+    numbers, step = smaller_ones(_everywhere(builder, last)), 1
+    while step < WIDTH:
+        moved = [min(lane + step, WIDTH - 1) for lane in range(WIDTH)]
+        moved = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), moved)
+        numbers = smaller_ones(builder.shuffle_vector(numbers, numbers, moved))
+        step *= 2
+    return numbers
+
+
+@_intrinsic
+def shift_in_order(
+    typing_context, x, more, y, k, shift, factor, stop, last, shifted, scaled, place, farthest
+):
+    """As `shift_and_scale`, by `more` besides, where none goes farther than those behind it.
+
+    To `shifted` goes the smallest x + shift + more of an entry, of those behind it, and `last`.
+    These are not looked at from where x + shift is not below `stop`. `more` and `farthest` have
+    WIDTH entries; the second one keeps the largest shifts of what comes before `stop`.
+
+    Returns
+    -------
+    count : uint64
+        How many come before the first that is not below `stop`.
+    first : float64
+        What the first x has become.
+    """
+    arguments = (x, more, y, k, shift, factor, stop, last, shifted, scaled, place, farthest)
+    result = types.Tuple((types.uint64, types.float64))
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        x, more, y, k, shift, factor, stop, last, shifted, scaled, place, farthest = arguments
+        x = _load(context, builder, kinds[0], x, k)
+        moved = builder.fadd(x, _everywhere(builder, shift))
+        _, early = _in_front(builder, _beyond(builder, moved, stop))
+        moved = builder.fadd(moved, _load(context, builder, kinds[1], more, _BEGIN))
+        moved = builder.select(early, moved, _constant(_WIDE, math.inf))
+        moved = _smallest_behind(builder, moved, last)
+        change = builder.fmul(_load(context, builder, kinds[2], y, k), _everywhere(builder, factor))
+        _store(context, builder, moved, kinds[8], shifted, place)
+        _store(context, builder, change, kinds[9], scaled, place)
+        count, counts = _in_front(builder, _beyond(builder, moved, stop))
+        before, by = _load(context, builder, kinds[11], farthest, _BEGIN), builder.fsub(moved, x)
+        larger_ones = builder.and_(counts, builder.fcmp_ordered(">", by, before))
+        by = builder.select(larger_ones, by, before)
+        _store(context, builder, by, kinds[11], farthest, _BEGIN)
+        first = builder.extract_element(moved, ir.IntType(32)(0))
+        return context.make_tuple(builder, result, (count, first))
+
+    return result(*arguments), generate
+
+
+def _draws(context, builder, kind, keys, k, counter):
+    """`unit_interval` of `mixed` of WIDTH keys, from entry k on, and a counter."""
+    step = builder.mul(counter, ir.IntType(64)(int(draws.STEP)))
+    step = _everywhere(builder, builder.bitcast(step, ir.DoubleType()))
+    bits = _load(context, builder, kind, keys, k)
+    bits = builder.add(builder.bitcast(bits, _INTEGERS), builder.bitcast(step, _INTEGERS))
+    for shift, factor in ((30, draws.FIRST), (27, draws.SECOND)):
+        bits = builder.xor(bits, builder.lshr(bits, _constant(_INTEGERS, shift)))
+        bits = builder.mul(bits, _constant(_INTEGERS, int(factor)))
+    bits = builder.xor(bits, builder.lshr(bits, _constant(_INTEGERS, 31)))
+    # As the mantissa of a number between 1 and 2, less nearly 1: no rounding.
+    bits = builder.or_(builder.lshr(bits, _constant(_INTEGERS, 12)), _constant(_INTEGERS, _ONE))
+    return builder.fsub(builder.bitcast(bits, _WIDE), _constant(_WIDE, 1.0 - 2.0**-53))
+
+
+@_intrinsic
+def draw_scaled(typing_context, keys, k, counter, scale, out):
+    """Write to `out` what WIDTH keys, from entry k on, draw at a counter, times `scale`."""
+    arguments = (keys, k, counter, scale, out)
+
+    def generate(context, builder, signature, arguments):
+        keys, k, counter, scale, out = arguments
+        numbers = _draws(context, builder, signature.args[0], keys, k, counter)
+        numbers = builder.fmul(numbers, _everywhere(builder, scale))
+        _store(context, builder, numbers, signature.args[4], out, _BEGIN)
+
+    return types.void(*arguments), generate
+
+
+@_intrinsic
+def draw_infinities(typing_context, keys, k, counter, probability, out):
+    """Write infinity to `out` where WIDTH keys, from entry k on, draw less than a probability."""
+    arguments = (keys, k, counter, probability, out)
+
+    def generate(context, builder, signature, arguments):
+        keys, k, counter, probability, out = arguments
+        numbers = _draws(context, builder, signature.args[0], keys, k, counter)
+        less = builder.fcmp_ordered("<", numbers, _everywhere(builder, probability))
+        old = _load(context, builder, signature.args[4], out, _BEGIN)
+        numbers = builder.select(less, _constant(_WIDE, math.inf), old)
+        _store(context, builder, numbers, signature.args[4], out, _BEGIN)
+
+    return types.void(*arguments), generate

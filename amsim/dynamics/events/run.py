@@ -168,7 +168,7 @@ class Run:
         self.last = self.states()[: len(self.start)]
         if self.windows is not None:
             windows.settle_registers(layout, state, self.windows)
-            if len(self.windows.held):
+            if len(self.windows.jitters):
                 window_loop.count_late_and_lost(layout, state, self.windows)
         error = np.abs(state.registers["value"] - registers_of(layout, self.outputs_in(last)))
         shifts = layout.projections["weights"] < 0  # their registers are not used

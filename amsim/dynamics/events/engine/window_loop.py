@@ -15,13 +15,14 @@ import math
 import numpy as np
 
 from ....compiled.jit import compiled, inner
+from ....compiled.vectors import WIDTH
 from ....neurons import GROUPS
 from .clocks import set_first_levels
 from .leak import own_crossing
 from .sending import key_of_link, keys_of_message
 from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
 from .window_group import group_through_window
-from .window_unit import CLOSED, arrival_of, sort_by_time, through_window
+from .window_unit import CLOSED, draw_late, sort_by_time, through_window
 
 SPARE = 8  # messages for which each unit has room
 
@@ -29,11 +30,11 @@ SPARE = 8  # messages for which each unit has room
 @inner
 def _fill_flight(layout, state, windows, place, m):
     """Message m is on its way at `place` of `flights`."""
-    message, fate = state.messages[m], windows.fates[place]
+    message = state.messages[m]
     i, before = message.unit, message.previous
     earlier = state.messages[before].value if before >= 0 else state.units[i].first
     windows.flights[place], windows.changes[place] = message.time, message.value - earlier
-    fate.value, fate.index = message.value, m
+    windows.indices[place] = m
 
 
 @inner
@@ -42,9 +43,11 @@ def _append_flight(layout, state, windows, m):
     i, place = state.messages[m].unit, windows.sending[state.messages[m].unit].cursor
     sending = windows.sending[i]
     _fill_flight(layout, state, windows, place, m)
-    if len(windows.held) > 0:
-        number, fate = sending.gone + place - sending.first + 1, windows.fates[place]
-        fate.jitter, fate.drop = keys_of_message(layout, i, number)
+    if len(windows.jitters) > 0:
+        jitter, loss = keys_of_message(layout, i, sending.gone + place - sending.first + 1)
+        windows.jitters[place] = jitter
+        if len(windows.losses) > 0:
+            windows.losses[place] = loss
     sending.cursor += 1
     windows.flights[sending.cursor] = np.inf
 
@@ -215,9 +218,11 @@ def run_windows(layout, state, windows, stop, effort):
 def count_late_and_lost(layout, state, windows):
     """At the end of a run, count messages that were lost, and those that came after a later one.
 
-    A late message is an operation of the synapse, too, although it changes nothing.
+    Within windows one that a later one overtakes counts when that arrives: arrivals are counted
+    anew.
     """
-    run, sending, drop = state.run[0], windows.sending, layout.rules[0].drop
+    run, sending = state.run[0], windows.sending
+    run.operations = 0
     for i in range(len(sending)):
         sending[i].gone = 0
     windows.window[0].oldest = 0
@@ -228,16 +233,32 @@ def count_late_and_lost(layout, state, windows):
         target = layout.populations[projection.target]
         place = projection.register
         for receiver in range(target.stop - target.start):
-            link = key_of_link(q, receiver)
+            key = key_of_link(q, receiver)
             for i in range(source.start, source.stop):
-                delay, earliest = layout.links[place].delay, np.inf
-                for k in range(sending[i].cursor - 1, sending[i].first - 1, -1):
-                    if drop == 0.0 and windows.flights[k] + delay > run.now:
-                        continue
-                    arrival = arrival_of(layout, windows, k, delay, link)
-                    late = earliest < arrival <= run.now
-                    run.drops += arrival == np.inf
-                    run.late += late
-                    run.operations += late
-                    earliest = min(earliest, arrival)
+                _count_of_link(layout, windows, run, sending[i], layout.links[place].delay, key)
                 place += 1
+
+
+@inner
+def _count_of_link(layout, windows, run, sending, delay, key):
+    """Count what was lost on a link, what has arrived, and what of that came late.
+
+    Parameters
+    ----------
+    layout, windows, run, sending, delay, key : Layout, Windows, RUN, SENDING, float, uint64
+    """
+    earliest, first, now = np.inf, sending.first, run.now
+    drops = arrivals = late = 0
+    block = first + (sending.cursor - first - 1) // WIDTH * WIDTH
+    while block >= first:
+        draw_late(layout, windows, block, key)
+        for k in range(min(sending.cursor - block, WIDTH) - 1, -1, -1):
+            arrival = windows.flights[block + k] + delay + windows.late[k]
+            drops += arrival == np.inf
+            arrivals += arrival < now
+            late += (arrival < now) & (earliest < arrival)
+            earliest = min(earliest, arrival)
+        block -= WIDTH
+    run.drops += drops
+    run.operations += arrivals
+    run.late += late

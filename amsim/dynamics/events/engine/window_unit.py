@@ -21,8 +21,15 @@ import numpy as np
 
 from ....compiled.jit import inner, inner_elementwise, inner_inlined
 from ....compiled.neurons import activation
-from ....compiled.streams import mixed, unit_interval
-from ....compiled.vectors import WIDTH, exponential, shift_and_scale
+from ....compiled.vectors import (
+    WIDTH,
+    all_below,
+    draw_infinities,
+    draw_scaled,
+    exponential,
+    shift_and_scale,
+    shift_in_order,
+)
 from ....neurons import SIGN
 from .sending import key_of_link, quantile, set_levels
 
@@ -52,15 +59,30 @@ def sort_by_time(times, order, count):
 
 
 @inner_inlined
-def arrival_of(layout, windows, place, delay, link):
-    """When the message at `place` of `flights` arrives by a link, infinite if it is lost."""
-    jitter, drop, fate = layout.jitter, layout.rules[0].drop, windows.fates[place]
-    if drop > 0.0 and unit_interval(mixed(fate.drop, link)) < drop:
-        return np.inf
-    earliest = windows.flights[place] + delay
-    if len(jitter) > 0:
-        earliest += quantile(jitter, unit_interval(mixed(fate.jitter, link)))
-    return earliest
+def draw_late(layout, windows, k, link):
+    """Write to `late` how much later than by its delay each of WIDTH messages arrives by a link.
+
+    Parameters
+    ----------
+    layout : Layout
+    windows : Windows
+    k : int
+        The first of the messages.
+    link : uint64
+        Key of the link.
+    """
+    jitter, drop, late = layout.jitter, layout.rules[0].drop, windows.late
+    if len(jitter) == 0:
+        for lane in range(WIDTH):
+            late[lane] = 0.0
+    elif len(jitter) == 1:
+        draw_scaled(windows.jitters, k, link, jitter[0], late)
+    else:
+        draw_scaled(windows.jitters, k, link, 1.0, late)
+        for lane in range(WIDTH):
+            late[lane] = quantile(jitter, late[lane])
+    if drop > 0.0:
+        draw_infinities(windows.losses, k, link, drop, late)
 
 
 @inner_inlined
@@ -80,65 +102,109 @@ def _pass_on(windows, link, k, until, count):
     return k, count
 
 
+@inner_inlined
+def _pass_on_in_order(layout, windows, link, key, k, until, count):
+    """As `_pass_on`, where messages may be lost, and count with the first of all later ones.
+
+    Parameters
+    ----------
+    layout, windows : Layout, Windows
+    link, key : LINK, uint64
+    k, until, count : uint64, float, uint64
+    """
+    room, first, delay, weight = np.uint64(windows.window[0].room), k, link.delay, link.weight
+    while all_below(windows.flights, k, delay, until):
+        k += np.uint64(WIDTH)
+    found, earliest = np.uint64(0), np.inf
+    while True:
+        draw_late(layout, windows, k, key)
+        below, earliest = shift_in_order(
+            windows.flights, windows.late, windows.changes, k, delay, weight, until, earliest,
+            windows.arrivals, windows.arriving, min(count + (k - first), room), windows.ages,
+        )  # fmt: skip
+        found += below
+        if k == first:
+            return first + found, count + found
+        k -= np.uint64(WIDTH)
+
+
 @inner
-def _first_missed(state, windows, sender, place):
-    """When the first message was sent that a link has missed, from its place among `flights`."""
-    if place >= sender.flights + sender.gone:
-        return windows.flights[place]
-    missed = windows.fates[sender.flights + sender.gone].index
-    for _ in range(sender.flights + sender.gone - place):
+def _first_missed(state, windows, sender, heard):
+    """When the first message was sent that a link has missed, which is gone."""
+    missed = windows.indices[sender.flights + sender.gone]
+    for _ in range(sender.gone - heard):
         missed = state.messages[missed].previous
     return state.messages[missed].time
 
 
 @inner
-def _take_uncertain(layout, state, windows, slot, place, key, until, count):
-    """Take what arrives by one link on which messages may be lost or overtake each other.
+def _replace_held(state, windows, link, slot, place, heard, first, k, count):
+    """The first of some arrivals replaces what a link holds after losses.
 
     Parameters
     ----------
-    layout : Layout
     state : State
     windows : Windows
+    link : LINK
     slot : int
         Position of the sender.
     place : int
-        The link, by its receiver.
-    key : uint64
-        Its key.
+        Position of the link.
+    heard : int
+        Number of the last message that it had received.
+    first, k : uint64
+        The messages that have arrived now.
+    count : uint64
+        The first of these arrivals.
+    """
+    held, sender = windows.held[place], windows.senders[slot]
+    windows.held_before[slot] = held
+    if k == first:
+        windows.received[place] = heard
+        return
+    messages, indices = state.messages, windows.indices
+    windows.held[place] = messages[indices[k - np.uint64(1)]].value
+    at = min(count, np.uint64(windows.window[0].room))
+    windows.arriving[at] = link.weight * (messages[indices[first]].value - held)
+    if heard < sender.gone:
+        age = windows.arrivals[at] - _first_missed(state, windows, sender, heard)
+        windows.ages[0] = max(windows.ages[0], age)
+
+
+@inner_inlined
+def _listen(layout, state, windows, slot, place, key, until, count):
+    """Take what arrives before `until` by one link, as arrivals from `count` on.
+
+    Parameters
+    ----------
+    layout, state, windows : Layout, State, Windows
+    slot : int
+        Position of the sender.
+    place, key : uint64, uint64
+        The link.
     until : float
     count : uint64
-        Arrivals so far.
+
+    Returns
+    -------
+    count : uint64
+        All arrivals.
+    age : float
+        The largest, where messages arrive in order.
     """
-    sender, flights, fates = windows.senders[slot], windows.flights, windows.fates
-    link, room = layout.links[place], np.uint64(windows.window[0].room)
-    heard = sender.flights + windows.received[place]
-    first = max(heard, sender.flights + sender.gone)
-    stop = first
-    while flights[np.uint64(stop)] + link.delay < until:
-        stop += 1
-    newest, earliest, said, longest = -1, until, 0.0, state.run[0].staleness
-    for k in range(stop - 1, first - 1, -1):
-        arrival = arrival_of(layout, windows, k, link.delay, key)
-        counts, value = (arrival < until) & (arrival <= earliest), fates[k].value
-        # The one before is known now from which the newer one changes the register.
-        at = min(count, room)
-        windows.arrivals[at], windows.arriving[at] = earliest, link.weight * (said - value)
-        older = counts & (newest >= 0)
-        count += np.uint64(older)
-        longest = max(longest, earliest - flights[k + 1] if older else 0.0)
-        newest = k if counts and newest < 0 else newest
-        earliest, said = (arrival, value) if counts else (earliest, said)
-    if newest >= 0:
-        held, at = windows.held[place], min(count, room)
-        windows.received[place] = newest + 1 - sender.flights
-        windows.held_before[slot], windows.held[place] = held, fates[newest].value
-        windows.arrivals[at], windows.arriving[at] = earliest, link.weight * (said - held)
-        count += np.uint64(1)
-        longest = max(longest, earliest - _first_missed(state, windows, sender, heard))
-    state.run[0].steps += stop - first
-    state.run[0].staleness = longest
-    return count
+    sender, link = windows.senders[slot], layout.links[place]
+    delay, heard, before = link.delay, np.int64(windows.received[place]), count
+    first, age = np.uint64(sender.flights + max(heard, sender.gone)), 0.0
+    windows.before[slot] = heard
+    if len(windows.jitters) > 0:
+        k, count = _pass_on_in_order(layout, windows, link, key, first, until, count)
+    else:
+        k, count = _pass_on(windows, link, first, until, count)
+        age = delay if k > first else 0.0
+    windows.received[place] = np.int64(k) - sender.flights
+    if len(windows.held) > 0:
+        _replace_held(state, windows, link, slot, place, heard, first, k, before)
+    return count, age
 
 
 @inner
@@ -149,7 +215,7 @@ def gather(layout, state, windows, i, until, count):
     """
     p = layout.units[i].population
     receiver, longest, run = i - layout.populations[p].start, 0.0, state.run[0]
-    count, uncertain = np.uint64(count), len(windows.held) > 0
+    count = np.uint64(count)
     for q in range(len(layout.projections)):
         projection = layout.projections[q]
         if projection.target == p:
@@ -158,21 +224,11 @@ def gather(layout, state, windows, i, until, count):
             key = key_of_link(q, receiver)
             # Unsigned, so that the compiler does not look for indices below 0.
             for slot in range(np.uint64(windows.slots[q]), np.uint64(windows.slots[q + 1])):
-                sender = windows.senders[slot]
-                place = np.uint64(begin + sender.unit)
-                heard = np.int64(windows.received[place])
-                windows.before[slot] = heard
-                link = layout.links[place]
-                first = np.uint64(sender.flights + max(heard, sender.gone))
-                if uncertain:
-                    if windows.flights[first] + link.delay < until:
-                        count = _take_uncertain(
-                            layout, state, windows, slot, place, key, until, count
-                        )
-                    continue
-                k, count = _pass_on(windows, link, first, until, count)
-                longest = max(longest, link.delay if k > first else 0.0)
-                windows.received[place] = np.int64(k) - sender.flights
+                place = np.uint64(begin + windows.senders[slot].unit)
+                count, age = _listen(layout, state, windows, slot, place, key, until, count)
+                longest = max(longest, age)
+    for lane in range(WIDTH):
+        longest = max(longest, windows.ages[lane])
     run.staleness = max(run.staleness, longest)
     return np.int64(count)
 

@@ -21,10 +21,6 @@ _ROOM = 16  # messages per unit and window
 _ARRIVALS = 1 << 14  # of one unit, handled at once
 _LONGEST = 16.0  # window, in units of the smallest tau: a gap then has not grown beyond e^16
 
-# What decides, with a link, when a message on its way arrives, and its position.
-FATE = np.dtype(
-    [("value", np.float64), ("jitter", np.uint64), ("drop", np.uint64), ("index", np.int64)]
-)
 # Counted in its population; `flights` is where its first message would be among those on their
 # way, if that and the others that are gone still were.
 SENDER = np.dtype([("unit", np.int64), ("flights", np.int64), ("gone", np.int64)])
@@ -78,14 +74,18 @@ class Windows(NamedTuple):
     """Messages on their way, and working memory."""
 
     received: NDArray[np.int32]  # number of the last message that has arrived, by link
-    held: Floats  # its value; empty if all messages arrive in the order in which they were sent
+    held: Floats  # its value; empty if no messages are lost
     before: NDArray[np.int32]  # both, for one unit and all `senders`, before its last arrivals
     held_before: Floats
     senders: Records  # with messages on their way, by projection,
     slots: Ints  # which begin here
     flights: Floats  # when messages left, by sender, each ended by one that never arrives,
-    changes: Floats  # and what they change
-    fates: Records
+    changes: Floats  # what they change,
+    indices: Ints  # their positions,
+    jitters: NDArray[np.uint64]  # and keys, where messages may overtake each other or are lost
+    losses: NDArray[np.uint64]
+    late: Floats  # (WIDTH,) how much later than by their delays messages arrive
+    ages: Floats  # (WIDTH,) the largest, when they arrived, of messages that overtake, in no order
     sending: Records
     arrivals: Floats  # at one unit, or one group, by unit: times, which become
     arriving: Floats  # exp(rate (t - begun)); and changes
@@ -116,19 +116,24 @@ def begin_windows(layout: Layout, state: State) -> Windows:
     most, owned = room, 0  # memory that nothing is written to costs nothing
     if np.isin(populations["kind"], neurons.GROUPS).any():
         most = owned = max(room, min(2 * MANY_ARRIVALS, 8 * len(layout.links)))
-    uncertain = layout.rules["drop"][0] > 0 or len(layout.jitter) > 0
+    lossy = layout.rules["drop"][0] > 0
+    uncertain = lossy or len(layout.jitter) > 0
     flights = 2 * len(state.messages) + (SPARE + 2) * units + WIDTH
     keys = max(most, _ROOM * units)
     return Windows(
         received=np.zeros(len(layout.links), np.int32),
-        held=_by_receiver(layout, state.units["first"]) if uncertain else np.zeros(0),
+        held=_by_receiver(layout, state.units["first"]) if lossy else np.zeros(0),
         before=np.zeros(width[sources].sum(), np.int32),
         held_before=np.zeros(width[sources].sum()),
         senders=np.zeros(width[sources].sum(), SENDER),
         slots=np.zeros(len(sources) + 1, np.int64),
         flights=np.zeros(flights),
         changes=np.zeros(flights),
-        fates=np.zeros(flights, FATE),
+        indices=np.zeros(flights, np.int64),
+        jitters=np.zeros(flights if uncertain else 0, np.uint64),
+        losses=np.zeros(flights if lossy else 0, np.uint64),
+        late=np.zeros(WIDTH),
+        ages=np.zeros(WIDTH),
         sending=np.zeros(units, SENDING),
         arrivals=np.zeros(most + WIDTH),
         arriving=np.zeros(most + WIDTH),
@@ -149,7 +154,7 @@ def grown(windows: Windows, ended: int) -> Windows:
     """Room for twice as many messages, in this window or on their way, or arrivals."""
     names = {
         CROWDED: ("out", "keys", "order"),
-        FULL: ("flights", "changes", "fates"),
+        FULL: ("flights", "changes", "indices", "jitters", "losses"),
         FLOODED: ("arrivals", "arriving", "before_in_cell", "placed", "ends", "keys", "order"),
     }[ended]
     if ended == FLOODED:
