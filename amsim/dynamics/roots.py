@@ -109,11 +109,10 @@ def roots(
         Where places that are spread lie in a bracket, from 0 to 1: `FEW` for as few calls as can
         be, `MANY` for few places with many of them in each call.
     """
-    count, which = len(shares) - 2, np.arange(len(looks))
-    (x, f), found = np.empty((2, len(looks), len(shares))), looks[:, 0, -1].copy()
-    least = _ROOT * (found - looks[:, 0, -2])
+    left, count = len(looks), len(shares) - 2
+    (x, f), which = np.empty((2, left, count + 2)), np.arange(left)
+    least, found = np.empty(left), np.empty(left)
     begin(looks, shares, least, x, f)
-    left = len(which)
     while left:
         f[:, 1:-1] = function(x[:, 1:-1].ravel(), which.repeat(count)).reshape(-1, count)
         on = np.empty(len(which), np.bool_)
@@ -194,7 +193,7 @@ def begin(looks, shares, least, x, f):
     looks, shares : float64 (n, 2, KNOWN), float64 (places,)
         As for `roots`.
     least : float64 (n,)
-        Half of the length of a bracket that is short enough, but for rounding.
+        Becomes half of the length of a bracket that is short enough, but for rounding.
     x, f : float64 (n, places)
         Become the places, and the values at both ends.
     """
@@ -202,6 +201,7 @@ def begin(looks, shares, least, x, f):
     for k in range(len(x)):
         times, values = looks[k, 0], looks[k, 1]
         left, right = times[KNOWN - 2], times[KNOWN - 1]
+        least[k] = _ROOT * (right - left)
         f[k, 0], f[k, last] = values[KNOWN - 2], values[KNOWN - 1]
         first = _monotone(times, values)
         guess = _guess(times, values, first, KNOWN)
