@@ -199,9 +199,11 @@ class BinaryMemory:
         start = time.perf_counter()
         rows, batch = self._rows(states)
         checks.choice("rule", rule, RULES)
-        units, parallel, shuffled = inputs.order(order, self.shape[1])
-        clamped = inputs.clamped(clamp, self.shape[1])
-        free = units[~clamped[units]]
+        size = self.shape[1]
+        free, parallel, shuffled = inputs.order(order, size)
+        clamped = None if clamp is None else inputs.clamped(clamp, size)
+        if clamped is not None:
+            free = free[~clamped[free]]
         if not len(free):
             raise ValueError("clamp leaves no unit of the order to be updated: clamp fewer")
         staleness = checks.count("staleness", staleness, at_least=0, at_most=MOST_STEPS)
@@ -213,7 +215,9 @@ class BinaryMemory:
         plan = None
         if timing is not None:
             inputs.check_alone("timing", order=(order, "random"), staleness=(staleness, 0))
-            plan = schedule(timing, self.shape[1], max_sweeps, number).of(~clamped)
+            plan = schedule(timing, size, max_sweeps, number)
+            if clamped is not None:
+                plan = plan.of(~clamped)
         with _announced():
             clocked, kernels, loops = _compiled()
             heat = self._heat(temperature, rule == "gradient")
@@ -224,7 +228,7 @@ class BinaryMemory:
                 seeds = np.random.SeedSequence(number).generate_state(len(rows), np.uint64)
             states, results = rows.copy(), np.zeros((len(rows), 4), dtype=np.int64)
             results[:, 0] = INTERRUPTED
-            fields, size = kernels.new_fields(*self.shape), self.shape[1]
+            fields = kernels.new_fields(*self.shape)
 
             def update(cues: slice, log: Integers) -> Integers:
                 """Some cues to their end; the log gets the first flips. How many there were."""
@@ -318,7 +322,7 @@ class BinaryMemory:
         signs, units = inputs.signs(states, "states"), self.shape[1]
         if signs.shape[-1] != units:
             raise ValueError(f"states have shape {signs.shape}, the memories have {units} units")
-        return np.array(signs.reshape(-1, units), order="C"), signs.shape[:-1]
+        return np.ascontiguousarray(signs.reshape(-1, units)), signs.shape[:-1]
 
 
 @cache
