@@ -35,6 +35,8 @@ class BoxSearch:
     limit: float  # how far the fixed point may be from the target, as `problem.off` measures
     found: Boxes = field(default_factory=Boxes)
     moved: dict[str, Array] = field(default_factory=dict)
+    closed: list[tuple[Array, Image]] = field(default_factory=list)  # cues, their images in boxes
+    waiting: list[tuple[Array, Boxes]] = field(default_factory=list)  # cues, their next boxes
 
     def __post_init__(self) -> None:
         count = self.problem.count
@@ -45,20 +47,19 @@ class BoxSearch:
 
     @np.errstate(over="ignore", invalid="ignore")  # boxes that grow without end
     def run(self) -> None:
-        images, waiting = list[tuple[Array, Image]](), list[tuple[Array, Boxes]]()
         for rows, image, invariant in self._grow():
             rows = rows[invariant]
             if self.iterations[rows[0]] == 1:  # easy cues need no further image
-                images.append((rows, image.take(invariant)))
+                self.closed.append((rows, image.take(invariant)))
             else:
                 given, new = image.given.take(invariant), image.new.take(invariant)
-                waiting.append((rows, self._smaller(rows, given, new)))
-        if waiting:
-            rows = np.concatenate([each for each, _ in waiting])
-            images.append((rows, self._image(rows, Boxes.joined([each for _, each in waiting]))))
-        if images:
-            rows = np.concatenate([each for each, _ in images])
-            self._shrink(rows, Image.joined([each for _, each in images]))
+                self.waiting.append((rows, self._smaller(rows, given, new)))
+        if self.waiting:
+            rows, boxes = self.waiting.pop()
+            self.closed.append((rows, self._image(rows, boxes)))
+        if self.closed:
+            rows = np.concatenate([each for each, _ in self.closed])
+            self._shrink(rows, Image.joined([each for _, each in self.closed]))
 
     def _grow(self) -> Iterator[tuple[Array, Image, Array]]:
         """Cues, their images, and which of them have an invariant box by now.
@@ -66,13 +67,11 @@ class BoxSearch:
         Those that get none get their outcome.
         """
         problem = self.problem
-        rows, boxmap = np.arange(problem.count), problem.map
-        boxes = problem.start.hull(problem.target)
-        pace = Pace.of(boxmap, boxes)
+        rows, boxes = np.arange(problem.count), problem.start.hull(problem.target)
+        pace = Pace.of(problem.map, boxes)
         tried, plain = boxes.with_margin(), False  # easy cues are done with this one
         for left in reversed(range(_PASSES)):
-            image = boxmap.image(tried)
-            self.iterations[rows] += 1
+            image = self._image(rows, tried)
             growth = boxes.growth(image.new)
             invariant = growth <= 0 if plain else image.new.within(tried)
             going = ~invariant
@@ -88,7 +87,7 @@ class BoxSearch:
                 yield rows, image, invariant
             if not going.any():
                 return
-            rows, boxmap, boxes = rows[going], boxmap.take(going), boxes.take(going)
+            rows, boxes = rows[going], boxes.take(going)
             pace.keep(going)
             if plain:
                 boxes = boxes.grow(image.new.take(going), pace.steps(growth[going]))
@@ -112,8 +111,18 @@ class BoxSearch:
         return new.meet(given, self.problem.target.take(rows))
 
     def _image(self, rows: Array, boxes: Boxes) -> Image:
-        self.iterations[rows] += 1
-        return self.problem.map.take(rows).image(boxes)
+        """The image of boxes, and in passing of those that wait for theirs: one takes less time."""
+        waiting, self.waiting = self.waiting, []
+        others = np.concatenate([rows, *(each for each, _ in waiting)])
+        self.iterations[others] += 1
+        image = self.problem.map.take(others).image(
+            Boxes.joined([boxes, *(each for _, each in waiting)])
+        )
+        if not waiting:
+            return image
+        image, other = image.split(len(rows))
+        self.closed.append((others[len(rows) :], other))
+        return image
 
     def residual(self) -> dict[str, Array]:
         """Of all targets at once: many cues need it, at different times."""

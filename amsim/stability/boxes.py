@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Boxes(dict[str, Box]):
     @classmethod
     def joined(cls, parts: Sequence[Boxes]) -> Boxes:
         """The boxes of several batches as one."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             {
                 name: (
@@ -53,6 +56,13 @@ class Boxes(dict[str, Box]):
             low = lo.take(rows, axis=0)  # faster than lo[rows]
             taken[name] = low, low if hi is lo else hi.take(rows, axis=0)
         return taken
+
+    def split(self, count: int) -> tuple[Boxes, Boxes]:
+        """The boxes of the first entries of the batch, and of the others."""
+        return (
+            Boxes({name: (lo[:count], hi[:count]) for name, (lo, hi) in self.items()}),
+            Boxes({name: (lo[count:], hi[count:]) for name, (lo, hi) in self.items()}),
+        )
 
     def put(self, rows: Array, other: Boxes) -> Boxes:
         """These boxes but for some entries of the batch, by a mask."""
@@ -175,5 +185,4 @@ class Boxes(dict[str, Box]):
 
     def _every(self, of: Callable[[str, Array, Array], Array], fold: np.ufunc) -> Array:
         """Fold a value per unit over the units and layers."""
-        folded = [fold.reduce(of(n, lo, hi), axis=-1) for n, (lo, hi) in self.items()]
-        return np.asarray(fold.reduce(folded, axis=0))
+        return reduce(fold, (fold.reduce(of(n, lo, hi), axis=-1) for n, (lo, hi) in self.items()))

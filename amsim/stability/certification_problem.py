@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -107,11 +108,11 @@ class CertificationProblem:
         return self._farthest(boxes, Boxes.distance)
 
     def _farthest(self, boxes: Boxes, measure: Callable[[Boxes, Boxes], Array]) -> Array:
-        each = [
+        each = (
             measure(boxes.of((n,)), self.goal) / np.maximum(1.0, np.abs(point).max(axis=1))
             for n, (point, _) in self.goal.items()
-        ]
-        return np.asarray(np.max(each, axis=0))
+        )
+        return np.asarray(reduce(np.maximum, each))
 
     def reached(self, boxes: Boxes) -> Boxes:
         """Boxes of the kept layers, and those of the layers of `goal` that follow undisturbed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 
@@ -89,8 +90,8 @@ def least_gain(problem: CertificationProblem, steps: int = 30) -> Array:
 
 def _worst(moved: Mapping[str, Array], widths: Mapping[str, Array]) -> Array:
     """The largest ratio over the units that have a weight."""
-    ratios = [
-        np.where(u > 0, moved[name] / np.where(u > 0, u, 1), 0.0).max(axis=1)
+    ratios = (
+        np.divide(moved[name], u, where=u > 0, out=np.zeros_like(u)).max(axis=1)
         for name, u in widths.items()
-    ]
-    return np.asarray(np.max(ratios, axis=0)) * (1 + 1e-15)
+    )
+    return np.asarray(reduce(np.maximum, ratios)) * (1 + 1e-15)

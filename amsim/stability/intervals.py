@@ -30,24 +30,25 @@ class Image:
 
     Attributes
     ----------
-    given, new : Boxes
-        The boxes of the kept layers, and their images.
     states, active : Boxes
         Of all layers: the boxes given, and the images of the other layers; the activations.
+    new : Boxes
+        The images of the boxes of the kept layers.
     """
 
-    given: Boxes
     states: Boxes
     active: Boxes
     new: Boxes
 
+    @property
+    def given(self) -> Boxes:
+        """The boxes of the kept layers."""
+        return self.states.of(self.new)
+
     @classmethod
     def joined(cls, parts: Sequence[Image]) -> Image:
         """The images of several batches as one."""
-        if len(parts) == 1:
-            return parts[0]
         return cls(
-            Boxes.joined([part.given for part in parts]),
             Boxes.joined([part.states for part in parts]),
             Boxes.joined([part.active for part in parts]),
             Boxes.joined([part.new for part in parts]),
@@ -55,9 +56,14 @@ class Image:
 
     def take(self, rows: Array) -> Image:
         """The images for some entries of the batch."""
-        return Image(
-            *(boxes.take(rows) for boxes in (self.given, self.states, self.active, self.new))
+        return Image(*(boxes.take(rows) for boxes in (self.states, self.active, self.new)))
+
+    def split(self, count: int) -> tuple[Image, Image]:
+        """The images for the first entries of the batch, and for the others."""
+        first, others = zip(
+            *(boxes.split(count) for boxes in (self.states, self.active, self.new)), strict=True
         )
+        return Image(*first), Image(*others)
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,7 @@ class BoxMap:
             active[name] = self.activate(name, states[name])
             sent[name] = self.send(name, active[name])
         new = Boxes({name: self.receive(name, sent) for name in self.kept})
-        return Image(boxes, states, active, new)
+        return Image(states, active, new)
 
     @np.errstate(over="ignore", invalid="ignore")
     def completed(self, boxes: Boxes) -> Boxes:
