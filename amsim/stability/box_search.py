@@ -168,7 +168,8 @@ def within_images(boxes: Boxes, new: Boxes) -> Array:
     """Whether boxes lie in their images: then larger boxes never shrink below them; (batch,)."""
     inside = boxes.within(new)
     if inside.any():
-        inside &= boxes.width() > _NARROW * np.maximum(1.0, boxes.reach())
+        few = boxes.take(inside)
+        inside[inside] = few.width() > _NARROW * np.maximum(1.0, few.reach())
     return inside
 
 

@@ -110,10 +110,11 @@ class Boxes(dict[str, Box]):
         wider = Boxes()
         for name, (lo, hi) in self.items():
             margin = _MARGIN * (hi - lo).max(axis=1, keepdims=True)
-            wider[name] = (
-                lo - np.minimum(margin, np.abs(lo) / 2),
-                hi + np.minimum(margin, np.abs(hi) / 2),
-            )
+            down, up = np.abs(lo), np.abs(hi)
+            for part in (down, up):
+                part /= 2
+                np.minimum(part, margin, out=part)
+            wider[name] = lo - down, hi + up
         return wider
 
     def grow(self, new: Boxes, steps: Array | float = 1.0) -> Boxes:

@@ -129,11 +129,11 @@ def around(
     # The division, the bias, the shift and the two bounds round once each: 8 eps of what they act
     # on, of a force and the winner's 2 errors.
     radius = (spread + 6 * error[:, None] / leak) * (1 + 8 * EPS)
+    state = force / leak
     if bias.any():
         scale = np.abs(bias)
         radius = radius + 8 * EPS * (scale if winner is None else scale + scale[winner, None])
-    state = force / leak
-    state += bias
+        state += bias
     if winner is None:
         return state - radius, state + radius
     own = np.arange(len(force)), winner

@@ -547,6 +547,26 @@ def test_boxes_that_grow_ever_faster_take_few_images() -> None:
     assert found.iterations.max() <= 4
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_cues_of_a_batch_are_certified_as_by_themselves(scope: Any) -> None:
+    """Though boxes that shrink take their images together with some that grow."""
+    net = memories(count=100, units=64)
+    xi = net.synapses[0].weights[:24]
+    targets = am.simulate(net, xi, until=EXACT).final
+    cues = am.patterns.corrupt(xi, flip=0.2 if scope == "link" else 0.26, seed=1)
+    together = certify(net, cues, targets, scope)
+    assert len(set(together.iterations.tolist())) > 2 and not together.holds.all()
+    for number, cue in enumerate(cues):
+        target = {name: state[number] for name, state in targets.items()}
+        alone = certify(net, cue, target, scope)
+        assert alone.holds == together.holds[number]
+        assert alone.iterations == together.iterations[number]
+        np.testing.assert_allclose(alone.margin, together.margin[number], rtol=1e-6)
+        for name, box in alone.box.items():
+            both = [bound[number] for bound in together.box[name]]
+            np.testing.assert_allclose(box, both, rtol=1e-8, atol=1e-8)
+
+
 def test_a_certificate_can_be_pickled_with_its_message() -> None:
     found = certify(tanh_pair(0.6), [0.01, 0.0], np.zeros(2))
     copy = pickle.loads(pickle.dumps(found))
