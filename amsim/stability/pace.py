@@ -14,7 +14,7 @@ from .intervals import BoxMap
 
 _BEYOND, _FARTHEST = 1.2, 20.0  # of the estimated rest of a growth; steps at once
 _SMALL = 1e-2  # first steps to leap over, of a box's width
-_CLOSED = 2e-2  # of the first step: what is left of a growth that a leap has all but ended
+_CLOSED = 0.1  # of the first step: what is left of a growth that a leap has all but ended
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Pace:
 
     Shares multiply: where a box is larger by s, its image is beyond the first box by g exp(k s),
     roughly. That is at most s for some s only if it is for s = e g. So small first steps are taken
-    e times at once (`leapt`). Boxes that this does not close are not closed by other steps; they go
-    4 e g further, where their images have grown exp(4) times or more and tell.
+    e times at once (`leapt`). Boxes that this does not nearly close are not closed by other steps;
+    they go 4 e g further, where their images have grown exp(4) times or more and tell.
     """
 
     alone: bool

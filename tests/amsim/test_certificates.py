@@ -525,6 +525,21 @@ def test_shortcuts_certify_the_same_cues_beside_the_last_one(
         near, far = along[last, range(3), 0], along[last + 1, range(3), 0]
 
 
+def test_a_leap_that_all_but_closes_a_box_is_followed_by_short_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the first growth a leap leaves 4 % in one of these cues, beside few units."""
+    xi = np.random.default_rng(0).normal(size=(100, 64))
+    net = am.dense_am(xi, hidden=am.Softmax(0.4))
+    targets = am.simulate(net, xi, until=EXACT).final
+    cues = am.patterns.corrupt(xi, flip=0.2, seed=1)
+    quick = certify(net, cues, targets, "broadcast")
+    without_shortcuts(monkeypatch)
+    slow = certify(net, cues, targets, "broadcast")
+    assert 0 < slow.holds.sum() < 100
+    np.testing.assert_array_equal(quick.holds, slow.holds)
+
+
 def test_growth_that_goes_to_and_fro_between_layers_is_not_hurried() -> None:
     """Its steps get longer at times. With 20 at once then 8 are certified, by single ones 14."""
     rng = np.random.default_rng(38)
