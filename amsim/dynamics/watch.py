@@ -306,8 +306,10 @@ class Watcher:
         """Add what was found."""
         if self.watches:
             solution.stats = {**solution.stats, "first_crossing": self.first()}
-            solution.crossings = partial(self.sorted, self.found)
+            solution.crossings = cache(partial(self.sorted, self.found))
             self.found = []
+            if self.problem.unforeseen:  # what an input says of these times may change
+                solution.crossings()
 
     def sorted(self, found: list[Crossings]) -> Any:
         """Crossings by cue and time, a recarray with the state of each layer by its name."""

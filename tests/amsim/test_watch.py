@@ -281,6 +281,25 @@ def test_a_jump_of_an_input_is_a_crossing_for_algebraic_layers() -> None:
     assert traj.stats["first_crossing"]["up"] == 5.0
 
 
+@pytest.mark.parametrize("solver", [None, "RK45"])
+def test_crossings_do_not_depend_on_what_an_input_becomes(solver: Any) -> None:
+    """Algebraic layers have the state that the input gave them in the run, whenever it is read."""
+    net, strength = am.dense_am(STORED, hidden=am.Softmax(0.2), tau_hidden=0.0), [1.0]
+
+    def pushed(time: float) -> Any:
+        return np.full(4, strength[0] * np.sin(time))
+
+    watch = {"first": lambda time, states: states["visible"].mean() - 0.02 * np.cos(3 * time)}
+    traj = am.simulate(
+        net, CUES, inputs={"hidden": pushed}, t1=6.0, watch=watch, solver=solver, until=None
+    )
+    strength[0] = -5.0
+    found = traj.crossings
+    states = found.visible @ STORED.T + np.sin(found.time)[:, None]
+    assert len(found)
+    np.testing.assert_allclose(found.hidden, states, rtol=0, atol=1e-12)
+
+
 def test_a_function_of_whole_numbers_is_dated_at_its_jump() -> None:
     net = am.Network({"x": am.Layer(1, am.Identity())}, [])
     watch = am.Watch(lambda time, states: float(states["x"][0] < 0.5) - 1.0)
