@@ -135,7 +135,18 @@ def _spread(x, k, shares, left, right):
 
 @inner
 def _surround(x, k, left, guess, right, far, near):
-    """Places on both sides of a guess, from far ones to those that are near, by equal ratios."""
+    """Places on both sides of a guess, from far ones to those that are near, by equal ratios.
+
+    Parameters
+    ----------
+    x : float64 (n, places)
+    k : int
+        The row that they become.
+    left, guess, right : float
+        The guess, between the ends of its bracket.
+    far, near : float
+        How far from it they are at most, and at least.
+    """
     last = x.shape[1] - 1
     half = last // 2
     below = min(far, 0.5 * (guess - left))
