@@ -162,7 +162,7 @@ def owned(value: NDArray[Any]) -> NDArray[Any]:
     """A copy that can be changed neither through the caller's array nor through what we show."""
     copy = aligned(value.shape, value.dtype)
     copy[...] = value
-    room: Any = copy.base
+    room: Any = copy if copy.base is None else copy.base
     room.flags.writeable = copy.flags.writeable = False
     return copy.view()  # a view of read-only data cannot be made writeable again
 
@@ -174,6 +174,8 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     allocates begins 16 bytes further on, and each of them needs two.
     """
     kind = np.dtype(dtype)
+    if kind.hasobject:  # references to objects, which bytes may not become
+        return np.empty(shape, kind)
     size = math.prod(shape) * kind.itemsize
     room = np.empty(size + _LINE, np.uint8)
     first = -room.__array_interface__["data"][0] % _LINE

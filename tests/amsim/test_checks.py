@@ -74,6 +74,17 @@ def test_an_owned_array_begins_a_line_of_the_cache(shape: tuple[int, ...], dtype
         np.testing.assert_array_equal(kept, given)
 
 
+def test_an_owned_array_of_objects_cannot_be_changed() -> None:
+    given = np.array([["a", None], ["b", 2]], dtype=object)
+    kept = checks.owned(given)
+    given[0, 0] = "c"
+    assert kept.tolist() == [["a", None], ["b", 2]]
+    with pytest.raises(ValueError, match="read-only"):
+        kept[0, 0] = "c"
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        kept.flags.writeable = True
+
+
 @pytest.mark.parametrize("value", [8, np.int64(8), np.uint8(8), np.array(8)])
 def test_whole_numbers_become_ints(value: object) -> None:
     assert type(checks.count("bits", value)) is int

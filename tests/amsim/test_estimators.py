@@ -110,6 +110,14 @@ def test_the_network_of_a_classifier_attends_as_the_classifier_does() -> None:
     np.testing.assert_allclose(by_class, model.predict_proba(data), rtol=1e-10, atol=1e-14)
 
 
+def test_labels_may_be_python_objects() -> None:
+    data, numbers = load_iris(return_X_y=True)
+    words = np.array(["setosa", "versicolor", "virginica"])
+    model = AssociativeClassifier(beta=3.0).fit(data, words[numbers].astype(object))
+    expected = words[AssociativeClassifier(beta=3.0).fit(data, numbers).predict(data)]
+    assert model.predict(data).tolist() == expected.tolist()
+
+
 def test_classifier_works_in_a_pipeline() -> None:
     data, labels = load_iris(return_X_y=True)
     model = make_pipeline(StandardScaler(), AssociativeClassifier(beta=3.0))
