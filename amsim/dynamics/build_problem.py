@@ -97,7 +97,7 @@ def build_problem(
         problem = replace(problem, times=np.union1d(problem.times, problem.breakpoints))
     if noise is not None:
         disturbed = disturbance(network, noise, problem.clamped_units(), batch, problem.seed)
-        problem = replace(problem, noise=disturbed)
+        problem = problem.having(noise=disturbed)
     return problem, batch
 
 
