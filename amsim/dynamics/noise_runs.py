@@ -177,7 +177,7 @@ class FreeRun:
         self.borrowed.append((kind, kept))
         return noise_steps.Units(
             lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
-            jolt=np.zeros(heat.shape), root=np.sqrt(heat), warmth=np.zeros(len(heat)),
+            jolt=np.zeros(heat.shape), root=np.sqrt(heat, order="C"), warmth=np.zeros(len(heat)),
             first=0, numbers=np.zeros((1, state[0].size + 2 * WIDTH)),
             between=np.empty((4, *state.shape[1:])), known=np.zeros(1, np.uint64),
             colour=colour[:, : lead * colour.shape[1]].copy(), **kept,

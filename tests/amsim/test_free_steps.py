@@ -402,9 +402,11 @@ def test_what_earlier_runs_have_found_changes_nothing(correlation: float) -> Non
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.4])
-def test_clamped_features_stay_to_the_bit(correlation: float) -> None:
+@pytest.mark.parametrize("tau_hidden", [0.0, 0.4])
+def test_clamped_features_stay_to_the_bit(tau_hidden: float, correlation: float) -> None:
+    net = am.dense_am(STORED, hidden=am.Softmax(0.3), tau_hidden=tau_hidden)
     noise = am.Noise(0.1, correlation)
-    traj = am.simulate(NET, CUES, noise=noise, t1=3.03, clamp=[0, 5], inputs=0.2 * STORED)
+    traj = am.simulate(net, CUES, noise=noise, t1=3.03, clamp=[0, 5], inputs=0.2 * STORED)
     kept = traj["visible"][..., [0, 5]]
     np.testing.assert_array_equal(kept, np.broadcast_to(CUES[:, [0, 5]], kept.shape))
     moved = np.delete(traj["visible"], [0, 5], axis=-1)
