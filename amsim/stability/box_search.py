@@ -66,19 +66,19 @@ class BoxSearch:
 
         Those that get none get their outcome.
         """
-        problem = self.problem
-        rows, boxes = np.arange(problem.count), problem.start.hull(problem.target)
-        pace = Pace.of(problem.map, boxes)
+        rows, boxes = np.arange(self.problem.count), _smallest(self.problem)
+        pace = Pace.of(self.problem.map, boxes)
         tried, plain = boxes.with_margin(), False  # easy cues are done with this one
         for left in reversed(range(_PASSES)):
             image = self._image(rows, tried)
             growth = boxes.growth(image.new)
             invariant = growth <= 0 if plain else image.new.within(tried)
             going = ~invariant
-            if plain:  # the margin may be what is in the way
-                stuck = within_images(boxes, image.new)
+            if plain:  # the margin may be what is in the way, or a leap
+                settled = pace.leapt == 0
+                stuck = settled & within_images(boxes, image.new)
                 self.outcome[rows[going & stuck]] = STUCK
-                endless = ~(growth < LARGEST) | (left == 0)
+                endless = settled & ~(growth < LARGEST) | (left == 0)
                 self.outcome[rows[going & endless]] = GROWS
                 going &= ~(stuck | endless)
             if not going.all():
@@ -87,12 +87,16 @@ class BoxSearch:
                 yield rows, image, invariant
             if not going.any():
                 return
-            rows, boxes = rows[going], boxes.take(going)
+            rows, growth = rows[going], growth[going]
+            boxes, new = boxes.take(going), image.new.take(going)
             pace.keep(going)
             if plain:
-                boxes = boxes.grow(image.new.take(going), pace.steps(growth[going]))
+                back = pace.overshot(growth)
+                boxes = boxes.grow(new, pace.steps(np.where(back, 0.0, growth)))
+                if back.any():
+                    boxes = boxes.put(back, _smallest(self.problem.take(rows[back])))
             elif pace.shares:
-                boxes = boxes.grow(image.new.take(going), pace.leap(growth[going], boxes))
+                boxes = boxes.grow(new, pace.leap(growth, boxes))
             tried, plain = boxes, True
 
     def _shrink(self, rows: Array, image: Image) -> None:
@@ -162,6 +166,11 @@ class BoxSearch:
         if not holds.all():
             stalled = ~holds & (_best_shrinking(image.given, smaller) > _STALLED)
             self.outcome[rows[stalled]] = np.where(proven[stalled], INEXACT, STUCK)
+
+
+def _smallest(problem: CertificationProblem) -> Boxes:
+    """The smallest boxes that hold start and target."""
+    return problem.start.hull(problem.target)
 
 
 def within_images(boxes: Boxes, new: Boxes) -> Array:

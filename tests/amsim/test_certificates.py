@@ -540,6 +540,30 @@ def test_a_leap_that_all_but_closes_a_box_is_followed_by_short_steps(
     np.testing.assert_array_equal(quick.holds, slow.holds)
 
 
+@pytest.mark.parametrize(
+    ("xi", "visible", "beta"),
+    [
+        (am.patterns.random(2, 48, seed=0), am.Identity(), 0.1),
+        (np.random.default_rng(0).normal(size=(2, 48)), am.ReLU(), 0.3),
+    ],
+)
+def test_shortcuts_certify_the_same_cues_that_are_far_off_in_few_units(
+    xi: Array, visible: am.Lagrangian, beta: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their boxes leap over growths that then slow down, for shares that hardly multiply."""
+    rng = np.random.default_rng(0)
+    net = am.dense_am(xi, visible=visible, hidden=am.Softmax(beta))
+    target = stored(net)["visible"]
+    cues = np.tile(target, (60, 1))
+    for cue in cues:
+        cue[rng.choice(48, 3, replace=False)] += 5 * rng.normal(size=3)
+    quick = certify(net, cues, target)
+    without_shortcuts(monkeypatch)
+    slow = certify(net, cues, target)
+    assert 0 < slow.holds.sum() < 60
+    np.testing.assert_array_equal(quick.holds, slow.holds)
+
+
 def test_growth_that_goes_to_and_fro_between_layers_is_not_hurried() -> None:
     """Its steps get longer at times. With 20 at once then 8 are certified, by single ones 14."""
     rng = np.random.default_rng(38)
@@ -559,7 +583,7 @@ def test_boxes_that_grow_ever_faster_take_few_images() -> None:
     targets = am.simulate(net, xi, until=EXACT).final
     found = certify(net, am.patterns.corrupt(xi, flip=0.2, seed=1), targets)
     assert found.holds.sum() == 69
-    assert found.iterations.max() <= 4
+    assert found.iterations.max() <= 6
 
 
 @pytest.mark.parametrize("scope", SCOPES)
