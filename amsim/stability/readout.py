@@ -12,7 +12,7 @@ import numpy as np
 from .. import checks
 from ..network import Network
 from ..synapses import Array
-from .boxes import LARGEST, Boxes
+from .boxes import EPS, LARGEST, Boxes
 from .certificates import prove
 from .certification_problem import CertificationProblem, check_covered
 from .intervals import COVERED, BoxMap
@@ -22,7 +22,7 @@ from .states import State
 
 _PASSES = 60
 _PRECISION = 1e-3  # relative, of the largest distance
-_SLACK = 1 + 1e-12  # for what products round
+_SLACK = 1e-12  # for what products of few units round
 
 
 def t_read(
@@ -257,13 +257,18 @@ class _Boxes:
             for name in self.map.partly_forced:
                 (low,), (high,) = starts[name]
                 centre = self.centre[spans[name]]
-                box[spans[name]] = np.maximum(high - centre, centre - low) * _SLACK
+                box[spans[name]] = np.maximum(high - centre, centre - low) * self.slack
         return box
+
+    @property
+    def slack(self) -> float:
+        """What bounds are multiplied with for their rounding: sums over all units, twice."""
+        return 1 + max(_SLACK, 4 * EPS * self.linear.size)
 
     def spread(self, box: Floats, deviation: Floats) -> Floats:
         """How far states move that read deviations within the box: |C| |H| u / leak."""
         moved = self.linear.through_links(self._slope(box, deviation))
-        return np.asarray(moved / self.linear.leak * _SLACK)
+        return np.asarray(moved / self.linear.leak * self.slack)
 
     def _slope(self, box: Floats, deviation: Floats) -> Floats:
         """|H| u, with |H| bounded over the box."""
