@@ -278,6 +278,29 @@ def test_windows_give_the_events_of_the_queue(
         np.testing.assert_array_equal(fast.stats[name], slow.stats[name])
 
 
+@pytest.mark.filterwarnings("ignore::amsim.errors.GuaranteeWarning")
+def test_more_messages_than_a_window_has_room_for_may_be_lost_in_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those before it arrive with the first one that is not lost: no shorter window parts them."""
+    monkeypatch.setattr(engine_run.windows, "_ARRIVALS", 1)  # room for 4
+    synapse = am.Directed([[1.0]], source="x", target="y")
+    layers = {"x": am.Layer(1, am.Identity(), bias=1.0), "y": am.Layer(1, am.Tanh())}
+    net = am.Network(layers, [synapse])
+    solver = am.EventDriven(1e-3, am.Timing(0.7, scope="link", drop=0.98), record_events=True)
+
+    def run(by_window: bool) -> am.Trajectory:
+        monkeypatch.setattr(build, "runs_in_windows", lambda layout: by_window)
+        return am.simulate(net, {"x": [0.0], "y": [0.0]}, solver=solver, times=[3.0], until=None)
+
+    fast, slow = run(True), run(False)
+    assert fast.stats["drops"] == slow.stats["drops"] > 800
+    assert fast.stats["synaptic_operations"] == slow.stats["synaptic_operations"] > 4
+    assert fast.events.unit.tolist() == slow.events.unit.tolist()
+    np.testing.assert_allclose(fast.events.time, slow.events.time, atol=1e-12)
+    np.testing.assert_allclose(fast.final["y"], slow.final["y"], atol=1e-12)
+
+
 def looks_per_delivery(
     quantum: float, timing: am.Timing, monkeypatch: pytest.MonkeyPatch, *, windows: bool | None
 ) -> float:

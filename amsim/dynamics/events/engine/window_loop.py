@@ -20,7 +20,7 @@ from ....neurons import GROUPS
 from .clocks import set_first_levels
 from .leak import own_crossing
 from .sending import key_of_link, keys_of_message
-from .state import BUSY, CROWDED, FULL, MANY, QUIET, STOPPED
+from .state import BUSY, FULL, MANY, QUIET, STOPPED
 from .window_group import group_through_window
 from .window_unit import CLOSED, draw_late, sort_by_time, through_window
 
@@ -196,15 +196,14 @@ def run_windows(layout, state, windows, stop, effort):
         while window.unit < units:
             population = layout.populations[layout.units[window.unit].population]
             if population.kind in GROUPS:
-                p = layout.units[window.unit].population
+                p, following = layout.units[window.unit].population, population.stop
                 ended = group_through_window(layout, state, windows, p, begun)
-                if ended != STOPPED:
-                    return ended
-                window.unit = population.stop
-            elif through_window(layout, state, windows, window.unit, begun):
-                window.unit += 1
             else:
-                return CROWDED
+                following = window.unit + 1
+                ended = through_window(layout, state, windows, window.unit, begun)
+            if ended != STOPPED:
+                return ended
+            window.unit = following
         if run.messages + window.leaving > len(state.messages):
             return FULL
         run.now = window.end

@@ -32,6 +32,7 @@ from ....compiled.vectors import (
 )
 from ....neurons import SIGN
 from .sending import key_of_link, quantile, set_levels
+from .state import CROWDED, FLOODED, STOPPED
 
 CELLS = 256
 _FILL = 16
@@ -419,14 +420,17 @@ def count_exponentials(arrivals, count, rate, until, last):
 
 @inner
 def through_window(layout, state, windows, i, begun):
-    """Unit i to the end of the window; False if its messages have no room."""
+    """Unit i to the end of the window: STOPPED there, CROWDED by messages, FLOODED by arrivals."""
     unit, window, rate = state.units[i], windows.window[0], layout.units[i].rate
     until = window.end
     while window.now < window.end:
         count = gather(layout, state, windows, i, until, 0)
         if count > window.room:
             undo_gather(layout, windows, i)
-            until = 0.5 * (window.now + until)
+            middle = 0.5 * (window.now + until)
+            if not window.now < middle < until:  # they arrive at one time, after as many losses
+                return FLOODED
+            until = middle
             continue
         now, last = math.exp((window.now - begun) * rate), math.exp((until - begun) * rate)
         count_exponentials(windows.arrivals, count, rate, until, last)
@@ -437,9 +441,9 @@ def through_window(layout, state, windows, i, begun):
             undo_gather(layout, windows, i)
             window.leaving, unit.down, unit.up, unit.sent_at = left, down, up, sent_at
             state.target[i], state.gap[i], state.low[i], state.high[i] = target, gap, low, high
-            return False
+            return CROWDED
         state.run[0].operations += count
         window.now, until = until, window.end
     state.gap[i] /= math.exp((window.end - begun) * rate)
     window.now = begun
-    return True
+    return STOPPED

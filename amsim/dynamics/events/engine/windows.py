@@ -159,7 +159,7 @@ def grown(windows: Windows, ended: int) -> Windows:
     }[ended]
     if ended == FLOODED:
         windows.window["room"] *= 2
-        if windows.window["room"][0] <= len(windows.arrivals) - WIDTH:
+        if windows.window["room"][0] <= len(windows.before_in_cell):
             return windows
     if ended == CROWDED and 2 * len(windows.out) <= len(windows.order):
         names = names[:1]
