@@ -24,6 +24,7 @@ from .problem import DIVERGED, INTERRUPTED, TIME_LIMIT, Problem, Reader
 from .two_layer import TwoLayerRun
 
 if TYPE_CHECKING:
+    from ..network import Network
     from .heun_runs import Steps
 
 # Of the drive of memories: products in float32 where that is enough for the features.
@@ -123,6 +124,7 @@ class FreeRun:
         assert problem.noise is not None  # see `solve_all`
         self.lengths = Lengths.of(problem, steps.length)
         self.rule = self.rules(problem.noise)
+        self.shelf = problem.network.once(_shelf)
         self.borrowed: list[tuple[Kind, dict[str, Any]]] = []
         self.path = self.begin(problem.noise)
         self.looks = noise_steps.Looks(
@@ -173,7 +175,7 @@ class FreeRun:
         kind = Kind(
             tuple(tau_runs), noise.correlation, lags, self.lengths.shortest, self.lengths.levels
         )
-        kept = _shelf.pop(kind, None) or _new_moves(kind)
+        kept = self.shelf.pop(kind, None) or _new_moves(kind)
         self.borrowed.append((kind, kept))
         return noise_steps.Units(
             lead=lead, driven=True, x=state.copy(), new=np.empty(state.shape),
@@ -256,10 +258,15 @@ class FreeRun:
         """Right-hand sides of each cue: one in a step, and one at first."""
         return np.asarray(self.path.cues["taken"] + int(self.path.known[0]))
 
+    def give_back(self) -> None:
+        """Let later runs of the network borrow its moves, but for those that were not for long."""
+        self.shelf.update(self.borrowed)
+        for oldest in list(self.shelf)[:-_SHELF]:
+            self.shelf.pop(oldest, None)
+
     def finish(self) -> None:
         """Where cues have ended; those that did not come to the end hold their last state."""
-        for kind, moves in self.borrowed:
-            _give_back(kind, moves)
+        self.give_back()
         looked, looks = self.looks.next, len(self.looks.time)
         part = self.record[:, self.ahead : self.ahead + len(looked)]
         ended = looked == looks
@@ -334,14 +341,12 @@ class Kind(NamedTuple):
     levels: int
 
 
-# Moves that runs have found and later ones may borrow, one at a time: in the order of their return.
-_shelf: dict[Kind, dict[str, Any]] = {}
+def _shelf(network: Network) -> dict[Kind, dict[str, Any]]:
+    """Moves that runs of a network have found and later ones borrow, one at a time each.
 
-
-def _give_back(kind: Kind, moves: dict[str, Any]) -> None:
-    _shelf[kind] = moves
-    for oldest in list(_shelf)[:-_SHELF]:
-        _shelf.pop(oldest, None)
+    In the order of their return.
+    """
+    return {}
 
 
 def _new_moves(kind: Kind) -> dict[str, Any]:
