@@ -4,6 +4,7 @@ Every pattern is a row: arrays have shape ``(..., size)`` and binary patterns ho
 """
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 from typing import Literal, overload
 
@@ -452,13 +453,24 @@ def _check_rows(states: Floats, patterns: Floats) -> None:
 
 def _scans(count: int | None, seed: Seed) -> tuple[Floats, Labels]:
     """Return scans in [0, 1], distinct after the threshold, and their labels, in seeded order."""
+    scans, labels = _distinct_scans()
+    if count is not None and checks.count("count", count) > len(scans):
+        raise ValueError(f"count is {checks.shown(count)}; there are {len(scans)} distinct digits")
+    chosen = checks.generator(seed).permutation(len(scans))[:count]
+    return scans[chosen], labels[chosen]
+
+
+@cache
+def _distinct_scans() -> tuple[Floats, Labels]:
+    """All scans that are distinct after the threshold, in the order of the file, and their labels.
+
+    They are kept, since to read the text takes longer than most recalls of it.
+    """
     table = np.loadtxt(_digits_file(), delimiter=",")
     scans, labels = table[:, :-1] / 16.0, table[:, -1].astype(np.int64)
     _, first = np.unique(scans >= 0.5, axis=0, return_index=True)
-    if count is not None and checks.count("count", count) > len(first):
-        raise ValueError(f"count is {checks.shown(count)}; there are {len(first)} distinct digits")
-    chosen = checks.generator(seed).permutation(np.sort(first))[:count]
-    return scans[chosen], labels[chosen]
+    first.sort()
+    return scans[first], labels[first]
 
 
 def _digits_file() -> Path:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, as_completed
 from contextlib import ExitStack
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
@@ -212,13 +213,10 @@ def work(
     budget: float,
 ) -> list[Row]:
     """Measure the first of these units, and more of them until the seconds are used up."""
-    import scipy.linalg  # noqa: F401 (its BLAS has to be loaded to be limited)
-    from threadpoolctl import threadpool_limits
-
     rows: list[Row] = []
     end = time.perf_counter() + budget
     # Sums over several threads would differ with their number.
-    with threadpool_limits(1):
+    with _thread_pools().limit(limits=1):
         for number, parameters, seed in units:
             start = time.perf_counter()
             try:
@@ -231,6 +229,15 @@ def work(
             if time.perf_counter() > end:
                 break
     return rows
+
+
+@cache
+def _thread_pools() -> Any:
+    """Those of linear algebra in this process, which take long to find among many libraries."""
+    import scipy.linalg  # noqa: F401 (its BLAS has to be loaded to be limited)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def failure(number: int, error: BaseException) -> Row:

@@ -87,6 +87,7 @@ def test_a_count_is_a_positive_integer(count: int, error: type[Exception]) -> No
 def test_missing_scikit_learn_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.delitem(sys.modules, "sklearn.datasets", raising=False)
+    patterns._distinct_scans.cache_clear()  # what was read before would need no file
     with pytest.raises(MissingDependencyError, match="pip install scikit-learn"):
         patterns.digits(3)
 
