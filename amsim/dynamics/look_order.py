@@ -32,6 +32,7 @@ def _add(looks, times, n, cue, time, row, source):
         looks[0, n], looks[1, n], looks[2, n] = cue, row, source
         times[0, n] = time
     if source < times.shape[1]:
+        looks[3, source] = cue
         times[1, source] = time
     return n + 1
 
@@ -77,9 +78,10 @@ def in_order(track, since, upto, written, reached, recorded, near, far, room, lo
         the second.
     room : int64 (B + 2 + rows,)
         Working memory.
-    looks : int64 (3, n)
-        Becomes the cue of each; the row of the track, whose step it lies in; and its number among
-        the rows, the recorded times by cue, and the looks in between, in turn.
+    looks : int64 (4, n)
+        Becomes the cue of each; the row of the track, whose step it lies in; its number among the
+        rows, the recorded times by cue, and the looks in between, in turn; and their cues by these
+        numbers.
     times : float64 (2, n)
         Become theirs, in that order and by these numbers.
     """

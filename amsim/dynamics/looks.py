@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache, wraps
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -22,11 +22,32 @@ Ints = NDArray[np.int64]
 _MADE = 256
 
 
-class Source(NamedTuple):
-    """The names of all layers, and what reads their states."""
+class Source:
+    """States of some looks by layer, each layer read once.
 
-    names: Iterable[str]
-    read: Read
+    Parameters
+    ----------
+    names : collection of str
+        Of all layers.
+    read : callable
+        Reads one of them.
+    writeable : bool
+        Whether a user may write to them. Nobody may where they could be those of a run.
+    """
+
+    __slots__ = ("_found", "_read", "_writeable", "names")
+
+    def __init__(self, names: Collection[str], read: Read, writeable: bool = False) -> None:
+        self.names, self._read, self._writeable = names, read, writeable
+        self._found: dict[str, Array] = {}
+
+    def read(self, name: str) -> Array:
+        """States (n, *shape) of a layer."""
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._read(name).view()
+            found.flags.writeable = self._writeable
+        return found
 
 
 class States(dict[str, Array]):
@@ -90,23 +111,12 @@ def in_turn(source: Source, count: int) -> Iterator[list[States]]:
     add = dict.setdefault
     for start in range(1, count, _MADE):
         rows = range(start, min(start + _MADE, count))
-        looks = [states_of(source, row) for row in rows]
+        looks = [States() for _ in rows]
+        for states, row in zip(looks, rows, strict=True):  # sooner than by a call each
+            states.unread = source, row
         for name, array in every:
             deque(map(add, looks, repeat(name), array[start : rows.stop]), maxlen=0)
         yield looks
-
-
-def kept(read: Read) -> Read:
-    """The same for any number of calls; nobody may write to states, which may be those of a run."""
-    found: dict[str, Array] = {}
-
-    def once(name: str) -> Array:
-        if name not in found:
-            found[name] = read(name).view()
-            found[name].flags.writeable = False
-        return found[name]
-
-    return once
 
 
 def joined(parts: Sequence[Array]) -> Array:
@@ -172,18 +182,19 @@ def looks_at(problem: Problem, solution: Solution) -> Looks:
     rows, ends, count = solution.times, solution.ends, len(solution.times)
     cues, numbers = np.nonzero(np.append(rows < ends[:, None], np.ones((len(ends), 1), bool), 1))
     times = np.where(numbers < count, np.append(rows, 0.0)[numbers], ends[cues])
-    layers = problem.network.layers
+    names = tuple(problem.network.layers)
 
-    @kept
     def read(name: str) -> Array:
         last = solution.final(name, slice(None))
         return np.concatenate([solution.record(name, slice(None)), last])[numbers, cues]
+
+    looks = Source(names, read)
 
     @cache
     def state_at(k: int) -> tuple[Array, Array]:
         """State and slope at a look."""
         part = problem.select(cues[k : k + 1])
-        state = part.network.pack({n: read(n)[k : k + 1] for n in part.network.dynamic})
+        state = part.network.pack({n: looks.read(n)[k : k + 1] for n in part.network.dynamic})
         still = part.noise is not None  # a path that is nowhere smooth has no slope
         slope = state if still else part.force(float(times[k]), state) / part.tau
         return state[0], slope[0]
@@ -198,9 +209,9 @@ def looks_at(problem: Problem, solution: Solution) -> Looks:
             vectors = cubic(start, slope, stop, then, way[:, None], share)
         else:
             vectors = start + share * (stop - start)
-        return Source(layers, kept(read_vectors(problem, cues[places], moments, vectors)))
+        return Source(names, read_vectors(problem, cues[places], moments, vectors))
 
     return Looks(
-        [Group(times, Source(layers, read))], np.arange(len(cues)), cues, times, within,
+        [Group(times, looks)], np.arange(len(cues)), cues, times, within,
         problem.noise is not None,
     )  # fmt: skip

@@ -6,17 +6,18 @@ beginning, where its inputs are those after the jump; at its end they are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..synapses import Array
 from .inputs import Drive
-from .looks import Source
+from .looks import Read, Source
 from .problem import INTERRUPTED, STOPPED, TIME_LIMIT, Problem, Reader, Solution, recorded_times
 from .watch import Watcher
 
@@ -28,14 +29,14 @@ _BLOCK = 1 << 20
 
 
 def in_pieces(
-    problem: Problem, stops: Array, solve: Solve, watcher: Watcher | None = None
+    problem: Problem, stops: Iterable[float], solve: Solve, watcher: Watcher | None = None
 ) -> Solution:
     """Solve from stop to stop, and to t1; cues that stopped hold their state.
 
     Parameters
     ----------
     problem : Problem
-    stops : ndarray
+    stops : iterable of float
         Times in any order; those outside of the run do not count.
     solve : callable
         Solves a problem whose inputs have no known jumps.
@@ -60,21 +61,20 @@ def in_pieces(
 
 def solve_watched(solve: Solve, watcher: Watcher, problem: Problem) -> Solution:
     """Solve in pieces that the watcher looks at."""
-    stops = np.concatenate([problem.breakpoints, watcher.edges()])
+    stops = [*problem.breakpoints, *watcher.edges()]
     return in_pieces(problem, stops, solve, watcher)
 
 
-def _edges(stops: Array, t1: float) -> list[float]:
+def _edges(stops: Iterable[float], t1: float) -> list[float]:
     """0, the stops within the run, and t1."""
     edges = [0.0]
-    for stop in sorted(stops.tolist()):
+    for stop in sorted(map(float, stops)):
         if 0 < stop < t1 and stop - edges[-1] > _SAME * stop:
             edges.append(stop)
     return [*edges, t1]
 
 
-@dataclass(frozen=True, eq=False)
-class _Piece:
+class _Piece(NamedTuple):
     """What became of some cues in one piece."""
 
     cues: NDArray[np.int64]
@@ -184,8 +184,9 @@ class _Run:
         block = max(1, _BLOCK // (len(self.ends) * max(layer.size for layer in layers.values())))
         while self.called < len(times):
             first, stop = self.called, min(self.called + block, len(times))
-            rows = cache(partial(_copied_rows, record, slice(first, stop), self.watcher.batch))
-            row = self.watcher.called_off(times[first:stop], Source(layers, rows))
+            read = _copied(record, slice(first, stop), self.watcher.batch)
+            looks = Source(tuple(layers), read, writeable=True)
+            row = self.watcher.called_off(times[first:stop], looks)
             if row is not None:
                 at = slice(first + row, first + row + 1)
                 states = {name: record(name, at)[0] for name in layers}
@@ -288,10 +289,14 @@ class _Record:
         return states[None]
 
 
-def _copied_rows(record: Reader, rows: slice, batch: tuple[int, ...], name: str) -> Array:
-    """Rows of a layer with the batch axes of the user, who may keep and change them."""
-    states = record(name, rows)
-    return np.array(states.reshape(len(states), *batch, *states.shape[2:]))
+def _copied(record: Reader, rows: slice, batch: tuple[int, ...]) -> Read:
+    """Rows of the record with the batch axes of the user, who may keep and change them."""
+
+    def read(name: str) -> Array:
+        states = record(name, rows)
+        return np.array(states.reshape(len(states), *batch, *states.shape[2:]))
+
+    return read
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

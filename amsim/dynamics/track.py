@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..synapses import Array
 from . import adams
 from .look_order import in_order
-from .looks import Group, Ints, Looks, Source, joined, kept
+from .looks import Group, Ints, Looks, Read, Source, joined
 from .problem import longest_tau, shortest_tau
 
 if TYPE_CHECKING:
     from .run import Run
     from .watch import Watched
 
-# Cues and times of looks (n,), and their packed states (n, width).
-Part = tuple[Any, ...]
 # Steps of each cue between two looks, no more than are so many numbers, 8 MB. Where cues may be
 # stopped they are few at first, then twice as many from look to look: little is computed in vain.
 _STEPS, _FIRST, _NUMBERS = 256, 32, 1 << 20
@@ -57,6 +55,7 @@ class Track:
         # What is looked at begins there: rows, and recorded times of each cue.
         self.new, self.written = 0, np.zeros(batch, np.int64)
         network = run.problem.network
+        self.names = tuple(network.layers)
         self.apart = _APART * shortest_tau(network), _APART * longest_tau(network)
         self.fixed = run.clamped_units() if run.problem.clamped else None
         self.make_room(adams.HISTORY + self.most)
@@ -106,33 +105,33 @@ class Track:
 
     def looks(self, first: int) -> Looks:
         """Ends of steps, recorded times, and looks between these where they are far apart."""
-        steps, used = self.run.steps, slice(first, self.new)
-        track, reached = steps.track[used], steps.cues["written"]
-        (cues, rows, sources), (times, by_source), seen = self.order(first, reached)
-        parts: list[Part] = [(track["cue"], track["time"], steps.track_x[used])]
-        parts += self.recorded(reached, seen - len(track))
+        steps, reached, names = self.run.steps, self.run.steps.cues["written"], self.names
+        (cues, rows, sources, whose), (times, when), seen = self.order(first, reached)
+        states = [steps.track_x[first : self.new]]
+        states += self.recorded(reached, seen - len(states[0]))
         if len(cues) > seen:
             here = sources >= seen
-            parts.append((cues[here], times[here], self.states(rows[here], times[here])))
-        copied = sum(vectors.size for _, _, vectors in parts) < _COPIED * (len(parts) - 1)
-        if copied:
-            groups = [Group(by_source, self.source(parts))]
+            states.append(self.states(rows[here], times[here]))
+        parts = self.parts(whose, when, states)
+        if sum(vectors.size for vectors in states) < _COPIED * (len(states) - 1):
+            groups = [Group(when, Source(names, lambda n: joined([read(n) for _, read in parts])))]
         else:
-            groups = [Group(part[1], self.source([part])) for part in parts]
+            groups = [Group(moments, Source(names, read)) for moments, read in parts]
 
         def within(places: Ints, moments: Array) -> Source:
-            return self.source([(cues[places], moments, self.states(rows[places], moments))])
+            found = self.states(rows[places], moments)
+            return Source(names, self.read(cues[places], moments, found))
 
         return Looks(groups, sources, cues, times, within)
 
     def order(self, first: int, reached: Ints, most: int = 0) -> tuple[Ints, Array, int]:
         """Cues, rows and sources of looks, their times, and how many are none in between.
 
-        Times are in this order, and by source.
+        Cues and times are in this order, and by source.
         """
         times, count = self.run.problem.times, self.new - first
         most = most or 2 * (count + len(reached) * len(times))  # which long steps may exceed
-        looks, moments = np.empty((3, most), np.int64), np.empty((2, most))
+        looks, moments = np.empty((4, most), np.int64), np.empty((2, most))
         found, seen = in_order(
             self.run.steps.track, first, self.new, self.written, reached, times, *self.apart,
             np.empty(len(reached) + 2 + count, np.int64), looks, moments,
@@ -141,31 +140,32 @@ class Track:
             return self.order(first, reached, found)
         return looks[:, :found], moments[:, :found], seen
 
-    def recorded(self, reached: Ints, new: int) -> list[Part]:
-        """What was recorded since the last look, by cue; nothing is copied."""
-        times, outputs = self.run.problem.times, self.run.outputs
+    def recorded(self, reached: Ints, new: int) -> list[Array]:
+        """States that were recorded since the last look, by cue; nothing is copied."""
+        outputs = self.run.outputs
         batch, count, width = outputs.shape
         if new == batch * count:
-            moments = times if batch == 1 else np.tile(times, batch)
-            return [(np.arange(batch).repeat(count), moments, outputs.reshape(-1, width))]
+            return [outputs.reshape(-1, width)]
         return [
-            (np.full(stop - start, b), times[start:stop], outputs[b, start:stop])
+            outputs[b, start:stop]
             for b, (start, stop) in enumerate(zip(self.written, reached, strict=True))
             if stop > start
         ]
 
-    def source(self, parts: list[Part]) -> Source:
-        """What reads packed states; of several parts they are copied when somebody reads them."""
-        run = self.run
+    def parts(self, cues: Ints, times: Array, states: list[Array]) -> list[tuple[Array, Read]]:
+        """Times of each part of all looks, and what reads its states."""
+        found, start = [], 0
+        for vectors in states:
+            part = slice(start, start + len(vectors))
+            found.append((times[part], self.read(cues[part], times[part], vectors)))
+            start = part.stop
+        return found
+
+    def read(self, cues: Ints, times: Array, vectors: Array) -> Read:
+        """What reads packed states (n, width), each of one cue at its own time."""
         if self.fixed is not None:
-            for cues, _, vectors in parts:
-                np.copyto(vectors, run.start[cues], where=self.fixed[cues])
-        reads = [run.states(*part) for part in parts]
-        if len(reads) == 1:
-            return Source(run.problem.network.layers, kept(reads[0]))
-        return Source(
-            run.problem.network.layers, kept(lambda name: joined([read(name) for read in reads]))
-        )
+            np.copyto(vectors, self.run.start[cues], where=self.fixed[cues])
+        return self.run.states(cues, times, vectors)
 
     def states(self, rows: Ints, times: Array) -> Array:
         """Packed states at times within the steps that end in these rows."""
@@ -174,9 +174,9 @@ class Track:
         if self.room is None:
             one = np.empty((1, width)), np.empty((1, *steps.dd.shape[1:])), steps.past[:1].copy()
             self.room = adams.Room(steps.track, steps.track_x, steps.track_drive, *one)
-        found = np.empty((1, len(rows), width))
-        adams.states_within(self.room, run.segments, rows, times, run.scratch, found)
-        return np.asarray(found[0])
+        found = np.empty((len(rows), width))
+        adams.states_within(self.room, run.segments, rows, times, run.scratch, found[None])
+        return found
 
     def forget(self, running: Ints) -> None:
         """Keep what later steps of some cues go back to; the last of each is looked at again."""

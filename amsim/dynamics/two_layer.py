@@ -129,11 +129,12 @@ class TwoLayerRun(Run):
 
     def states(self, cues: Ints, times: Array, vectors: Array) -> Read:
         loop, units, offset = self.loop, self.steps.used.shape[1], self.offset
-        hidden = self.problem.network.layers[self.hidden]
+        layers = self.problem.network.layers
 
         def read(name: str) -> Array:  # without the run, whose memory is freed when it has ended
             if name == loop.visible:
                 return vectors[:, :units]
+            hidden = layers[name]
             states = project_each(vectors[:, -units:], loop.weights) + hidden.bias
             if offset.shape[1]:
                 states += _decay(hidden, times)[:, None] * offset[cues]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import repeat
 from operator import itemgetter
 from threading import Lock
@@ -17,7 +17,7 @@ from .. import checks
 from ..network import Network
 from ..synapses import Array
 from .looks import Ints, Looks, Source, in_turn, joined, looks_at, states_of
-from .problem import Problem, Solution
+from .problem import Problem, Solution, longest_tau, shortest_tau
 
 Function = Callable[[Any, dict[str, Array]], Any]
 Callback = Callable[[float, dict[str, Array]], object]
@@ -136,10 +136,9 @@ class Crossings(NamedTuple):
 
     def select(self, rows: Any) -> Crossings:
         """Some of them."""
-        names, read = self.source
-        return Crossings(
-            self.name, self.times[rows], self.cues[rows], Source(names, lambda n: read(n)[rows])
-        )
+        source = self.source
+        some = Source(source.names, lambda name: source.read(name)[rows])
+        return Crossings(self.name, self.times[rows], self.cues[rows], some)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Time, name, cue and states of each."""
@@ -194,20 +193,20 @@ class Watcher:
         """Whether cues may be stopped."""
         return any(watch.terminal for watch in self.watches.values())
 
-    def edges(self) -> Array:
+    def edges(self) -> list[float]:
         """Where the pieces end."""
-        tau = float(self.problem.tau.max())
+        tau = longest_tau(self.problem.network)
         longest = _LONGEST * tau
         edges = [_FIRST * tau if self.looks_between else longest]
         while edges[-1] < self.problem.t1:
             edges.append(edges[-1] + min(edges[-1] + _FIRST * tau, longest))
-        return np.array(edges)
+        return edges
 
     def times(self, wanted: Array, length: float) -> Array:
         """Times to record in a piece: those that the user wants, and those to look at."""
         if not self.looks_between:
             return wanted
-        smallest = float(self.problem.tau.min())
+        smallest = shortest_tau(self.problem.network)
         interval = _LOOK * smallest
         if self.step is not None:
             interval = self.step / np.ceil(self.step / (_LOOK_WITHIN * smallest) * (1 - _SAME))
@@ -239,7 +238,8 @@ class Watcher:
             stops = self._stops(crossings)
             for number, each in enumerate(crossings):
                 kept = each if not stops else each.select(each.up_to(stops, number))
-                self.found.append(kept._replace(times=part.t0 + kept.times, cues=cues[kept.cues]))
+                times = part.t0 + kept.times
+                self.found.append(Crossings(each.name, times, cues[kept.cues], kept.source))
             return {
                 place: (time, states_of(crossings[number].source, row))
                 for place, (time, number, row) in stops.items()
@@ -256,14 +256,10 @@ class Watcher:
 
     def _crossings(self, name: str, looks: Looks, part: Problem, cues: Ints) -> Crossings | None:
         """Crossings of one function, if there are any, with positions for cues."""
-        compiled, watch = _compiled(), self.watches[name]
-
-        def call(time: Array, source: Source) -> Array:
-            return _values(name, watch, part.t0 + time, source)
-
-        values = joined([call(*group) for group in looks.groups])
+        compiled, watch, t0 = _compiled(), self.watches[name], part.t0
+        values = joined([_values(name, watch, t0 + time, source) for time, source in looks.groups])
         if name not in self._before:
-            self._before[name] = np.full((self.problem.batch, 2, compiled.KNOWN), np.nan)
+            self._before[name] = _unknown(self.problem.batch, 2, compiled.KNOWN)
         before, count = self._before[name], len(values)
         k, known = np.empty(count, np.int64), np.empty((count, *before.shape[1:]))
         n = compiled.changes(
@@ -278,7 +274,7 @@ class Watcher:
         else:
 
             def between(time: Array, which: Ints) -> Array:
-                return call(time, looks.within(k[which], time))
+                return _values(name, watch, t0 + time, looks.within(k[which], time))
 
             shares = compiled.MANY if watch.vectorised else compiled.FEW
             moments = compiled.roots(between, known, shares)
@@ -306,10 +302,20 @@ class Watcher:
         """Add what was found."""
         if self.watches:
             solution.stats = {**solution.stats, "first_crossing": self.first()}
-            solution.crossings = cache(partial(self.sorted, self.found))
-            self.found = []
+            solution.crossings, self.found = self._record(self.found), []
             if self.problem.unforeseen:  # what an input says of these times may change
                 solution.crossings()
+
+    def _record(self, found: list[Crossings]) -> Callable[[], Any]:
+        """What makes the record once; `cache` takes longer than all else that notes do."""
+        made: list[Any] = []
+
+        def record() -> Any:
+            if not made:
+                made.append(self.sorted(found))
+            return made[0]
+
+        return record
 
     def sorted(self, found: list[Crossings]) -> Any:
         """Crossings by cue and time, a recarray with the state of each layer by its name."""
@@ -321,7 +327,7 @@ class Watcher:
 
     def first(self) -> dict[str, Array]:
         """The first crossing of each cue (B,), NaN where there is none."""
-        first = {name: np.full(self.problem.batch, np.nan) for name in self.watches}
+        first = {name: _unknown(self.problem.batch) for name in self.watches}
         for each in reversed(self.found):  # those of a cue are in order: the earliest is put last
             first[each.name][each.cues[::-1]] = each.times[::-1]
         return first
@@ -349,6 +355,13 @@ class Watched:
     def look(self, looks: Looks, part: Problem) -> dict[int, Any]:
         """As `Watcher.look`."""
         return self.watcher.look(looks, self.cues, part)
+
+
+def _unknown(*shape: int) -> Array:
+    """NaN; `np.full` takes several times as long where it is called once in a run."""
+    found = np.empty(shape)
+    found.fill(np.nan)
+    return found
 
 
 def _share(left: Array, right: Array) -> Array:
