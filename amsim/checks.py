@@ -202,15 +202,15 @@ def indices(what: str, value: Any, size: int) -> NDArray[np.int64]:
 
 def takes_time_and_states(what: str, function: Any) -> None:
     """Raise TypeError for a function that cannot be called as function(time, states)."""
+    if inspect.isfunction(function):  # asking for a signature takes ten times as long
+        code = function.__code__
+        if code.co_argcount == 2 and not code.co_kwonlyargcount:
+            return
     if inspect.isclass(function):
         raise TypeError(
             f"{what} must be a function of time and states, as lambda time, states: ..., "
             f"got the class {function.__name__}"
         )
-    if inspect.isfunction(function):  # asking for a signature takes ten times as long
-        code = function.__code__
-        if code.co_argcount == 2 and not code.co_kwonlyargcount:
-            return
     try:
         inspect.signature(function).bind(0.0, {})
     except TypeError as error:
