@@ -54,6 +54,16 @@ def pytest_configure(config: pytest.Config) -> None:
         subprocess.run([sys.executable, step], check=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run graphs of Lava first, and examples last.
+
+    Lava forks for each of its processes, which takes the longer the more memory there is to share,
+    and tests compile. Examples are many small files, so that both workers end together.
+    """
+    folders = (config.rootpath / "tests" / "hardware", config.rootpath / "tests")
+    items.sort(key=lambda item: [folder not in item.path.parents for folder in folders])
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Search no garbage among all modules and tests, of which hardly anything becomes garbage.
@@ -65,4 +75,5 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000)
         gc.enable()

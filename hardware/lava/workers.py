@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import gc
 import math
 import mmap
 import multiprocessing
@@ -217,6 +218,7 @@ class WorkerGroup:
 
 
 def _run_child(build: Callable[[WorkerStatus], Any], status: WorkerStatus, parent: int) -> None:
+    gc.freeze()  # a search of the parent's objects for garbage would copy all their memory
     # Ctrl-C reaches every process of the terminal; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
