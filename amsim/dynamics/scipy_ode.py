@@ -114,8 +114,7 @@ class _Run:
     def velocity(self, time: float, flat: Array) -> Array:
         """dx/dt of the flattened batch."""
         self.asking = True
-        with np.errstate(over="ignore", invalid="ignore"):
-            force = self.problem.force(time, flat.reshape(self.shape))
+        force = self.problem.force(time, flat.reshape(self.shape))
         self.asking = False
         return (force / self.problem.tau).ravel()
 
@@ -166,7 +165,8 @@ class _Run:
         times, stepper = self.problem.times, self.stepper
         stop = int(np.searchsorted(times, stepper.t, side="right"))
         if stop > len(self.outputs):
-            dense = stepper.dense_output()
+            with np.errstate(all="ignore"):  # it asks for velocities again
+                dense = stepper.dense_output()
             for time in times[len(self.outputs) : stop]:
                 self.outputs.append(self.hold(dense(time)))
 
