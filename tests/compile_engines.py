@@ -31,8 +31,13 @@ def general_recalls() -> None:
 
 
 def noisy_recalls() -> None:
-    """Steps with noise whose lengths cues choose."""
-    am.simulate(am.dense_am(PATTERNS, hidden=am.Softmax(0.5)), PATTERNS, noise=0.1, t1=1.0)
+    """Steps with noise whose lengths cues choose, with memories of bytes and of floats."""
+    bytes_, floats = PATTERNS, 0.5 * PATTERNS
+    for stored, hidden in (
+        (bytes_, am.Softmax(0.5)), (floats, am.Softmax(0.5)), (floats, am.Tanh(0.1)),
+        (bytes_, am.Entmax(1.5, 0.3)),
+    ):  # fmt: skip
+        am.simulate(am.dense_am(stored, hidden=hidden), PATTERNS, noise=0.1, t1=1.0)
 
 
 def events() -> None:
@@ -59,7 +64,7 @@ def the_rest() -> None:
 
 # One process for each, which take about the same time: a process pays for its first compilation
 # with three seconds more.
-STEPS = {"steps": (recalls, general_recalls, noisy_recalls), "others": (events, the_rest)}
+STEPS = {"recalls": (recalls, events), "others": (noisy_recalls, general_recalls, the_rest)}
 
 
 def main() -> None:

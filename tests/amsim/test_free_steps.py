@@ -268,7 +268,7 @@ def test_linear_memories_have_the_covariance_of_lyapunov(
     net = am.dense_am(stored, hidden=am.Identity(), tau_visible=tau, tau_hidden=tau_hidden)
     warm, warm_hidden = np.array([0.3, 0.0, 0.1]), np.array([0.1, 0.4])
     noise = am.Noise({"visible": warm, "hidden": warm_hidden}, correlation)
-    times = np.linspace(5.0, 65.0, 13)
+    times = np.linspace(5.0, 35.0, 13)
     traj = am.simulate(net, np.zeros((cues, 3)), noise=noise, times=times, seed=3)
     x = np.concatenate([traj["visible"], traj["hidden"]], axis=2).reshape(-1, 5)
     own, t = np.append(tau, [tau_hidden] * 2), np.append(warm, warm_hidden)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import scipy.integrate
 import scipy.linalg
 import scipy.optimize
 import scipy.stats
+from scipy import sparse
+from scipy.sparse.linalg import expm_multiply
 
 import amsim as am
 from amsim.compiled import draws
@@ -338,14 +341,17 @@ def test_escapes_have_the_rate_of_kramers() -> None:
     assert abs(seen - rates[0]) < 4 * error < 0.2 * rates[0]
 
 
+@cache
 def changed_sides(start: float, temperature: float, time: float) -> float:
     """Share of units with one memory of Sign below 0, by the equation of Fokker and Planck."""
     grid = np.linspace(-4.0, 4.0, 801)
     energy, h = grid**2 / 2 - np.abs(grid), grid[1] - grid[0]
     push = np.exp(-np.diff(energy) / (2 * temperature))
     up, down = temperature / h**2 * push, temperature / h**2 / push
-    flow = np.diag(up, -1) + np.diag(down, 1) - np.diag(np.append(up, 0) + np.insert(down, 0, 0))
-    law = scipy.linalg.expm(time * flow)[:, np.argmin(np.abs(grid - start))]
+    stay = -np.append(up, 0) - np.insert(down, 0, 0)
+    flow = sparse.diags([up, stay, down], [-1, 0, 1], format="csr")
+    begin = (np.arange(801) == np.argmin(np.abs(grid - start))).astype(float)
+    law = expm_multiply(time * flow, begin)
     return float(law[:400].sum() + law[400] / 2)
 
 
