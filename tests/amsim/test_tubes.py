@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 import amsim as am
-from amsim.stability import certify, hostile, largest_staleness, read_time
+from amsim.stability import certify, hostile, largest_staleness, read_time, tube_search
 from amsim.stability.boxes import Boxes
 from amsim.stability.certification_problem import CertificationProblem
 from amsim.stability.hostile import Hostile, Turning, attacked, plans, strays, weights_of
@@ -338,6 +338,7 @@ def test_no_tube_is_given_up_that_would_be_handed_over(
     def times() -> Array:
         return read_time(net, cues, rest, 0.2, 0.3, scope, **disturbance)
 
+    monkeypatch.setattr(tube_search, "_HORIZON", 8.0)  # what is handed over is so before 5
     early, read = holds(), times()
     monkeypatch.setattr(TubeSearch, "_has_core", lambda self, tube: np.zeros(tube.count, bool))
     monkeypatch.setattr(TubeSearch, "_keep_away", lambda self, rows, *_: np.zeros(len(rows), bool))
@@ -346,6 +347,7 @@ def test_no_tube_is_given_up_that_would_be_handed_over(
     np.testing.assert_array_equal(early.time, late.time)
     np.testing.assert_array_equal(read, times())
     assert 0 < late.holds.sum() < len(flips)
+    assert max(late.time[late.holds].max(), read[np.isfinite(read)].max()) < 5.0
     assert early.iterations.sum() < late.iterations.sum()
 
 
