@@ -31,7 +31,9 @@ matplotlib.rcParams |= {'figure.dpi': 20, 'xtick.labelbottom': False, 'ytick.lab
 @pytest.fixture(scope="module")
 def execute():
     """A function from cells to their outputs, all in one kernel."""
-    client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, kernel_name="python3")
+    client = NotebookClient(
+        nbformat.v4.new_notebook(), timeout=120, kernel_name="python3", shutdown_kernel="immediate"
+    )
     with client.setup_kernel():
 
         def outputs(source):

@@ -83,14 +83,14 @@ assert amsim.experiments.find("precision").name == "precision"
     def test_commands(self, decoys: Path) -> None:
         assert "precision" in python("-m", "amsim", "experiment", "list", cwd=decoys)
         run = "run --plan plan/plan.json --cues stored.npy --out run --backend lava"
-        children = "experiment asynchrony --memories random --execution equation --repeats 1"
+        children = "experiment asynchrony --memories random --execution equation --flip 0.1,0.2"
         code = f"""
 from matplotlib.figure import Figure
 from amsim.cli import main
 Figure.savefig = lambda figure, file, **_: file.write(b"undrawn")
 assert main("map --patterns stored.npy --out plan".split()) == 0
 assert main({run.split()}) == 0
-assert main([*{children.split()}, "--jobs", "2"]) == 0
+assert main([*{children.split()}, "--repeats", "1", "--jobs", "2"]) == 0
 """
         out = python("-c", code, cwd=decoys)
         assert "written to plan" in out and "units measured" in out

@@ -132,7 +132,7 @@ def test_the_driver_is_killed(tmp_path, marks, jobs):
 def test_a_worker_is_killed(tmp_path, marks):
     out = tmp_path / "run"
     # Long units, and few: each of those in flight is measured again in a process of its own.
-    options = {"seconds": 0.5, "x": [0, 1, 2, 3, 4], "y": [0.5], "repeats": 1, "marks": str(marks)}
+    options = {"seconds": 0.3, "x": [0, 1, 2, 3, 4], "y": [0.5], "repeats": 1, "marks": str(marks)}
     with start(out, jobs=2, **options) as driver:
         until(lambda: lines(out) >= 2 and len(workers(marks)) == 2)
         os.kill(min(workers(marks) - {driver.pid}), signal.SIGKILL)
@@ -188,7 +188,7 @@ def test_stopped_workers_are_told_of_and_again(tmp_path, marks):
     """The driver waits, says so, and keeps what is finished at Ctrl-C."""
     out = tmp_path / "run"
     options = {**OPTIONS, "marks": str(marks)}
-    with start(out, jobs=2, silence=0.5, **options) as driver:
+    with start(out, jobs=2, silence=0.2, **options) as driver:
         until(lambda: lines(out) >= 3 and len(workers(marks)) == 2)
         for pid in workers(marks):
             os.kill(pid, signal.SIGSTOP)
