@@ -213,9 +213,10 @@ class _Boxes:
         box is only at least that wide.
         """
         own = self.linear.spans[self.layer]
-        equal = np.ones(self.linear.network.layers[self.layer].size)
+        contracted = self.weights[own] / self.weights[own].min()
+        equal = np.ones_like(contracted)
         # Equal widths first; widths with which the update contracts at the fixed point otherwise.
-        for shape in (equal, self.weights[own] / self.weights[own].min()):
+        for shape in (equal, contracted) if (contracted != equal).any() else (equal,):
             box = self._grown(distance * shape)
             if box is not None and (not self.map.partly_forced or self._contracts(box)):
                 return box
