@@ -42,11 +42,24 @@ CALL = (
     "kept = jit.on_disk(f, 1), jit.on_disk(f, 1.0); answer((f(1), *kept))"
 )
 
-# Each call runs in a new process; importing numba takes longest, and is done once.
+# Each call runs in a new process.
 METHODS = multiprocessing.get_all_start_methods()
 CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in METHODS else "spawn")
-if "forkserver" in METHODS:
-    CONTEXT.set_forkserver_preload(["amsim.compiled.jit"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def numba_is_ready(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Fork processes of one that has compiled: importing most of numba takes longest."""
+    if "forkserver" not in METHODS:
+        return
+    from multiprocessing import forkserver
+
+    folder = tmp_path_factory.mktemp("ready")
+    (folder / "ready_to_compile.py").write_text("import numba\nnumba.njit(lambda: None)()\n")
+    CONTEXT.set_forkserver_preload(["amsim.compiled.jit", "ready_to_compile"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        forkserver.ensure_running()
 
 
 @pytest.fixture
