@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, as_completed
 from contextlib import ExitStack
-from functools import cache
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
@@ -216,7 +217,7 @@ def work(
     rows: list[Row] = []
     end = time.perf_counter() + budget
     # Sums over several threads would differ with their number.
-    with _thread_pools().limit(limits=1):
+    with _thread_pools(len(sys.modules)).limit(limits=1):
         for number, parameters, seed in units:
             start = time.perf_counter()
             try:
@@ -231,9 +232,9 @@ def work(
     return rows
 
 
-@cache
-def _thread_pools() -> Any:
-    """Those of linear algebra in this process, which take long to find among many libraries."""
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> Any:
+    """Those of the libraries in this process, looked for again after an import: it takes long."""
     import scipy.linalg  # noqa: F401 (its BLAS has to be loaded to be limited)
     from threadpoolctl import ThreadpoolController
 

@@ -1,9 +1,11 @@
 import itertools
+import sys
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import threadpoolctl
 from small_experiments import EXPERIMENT
 
 from experiments.runner.design import Design
@@ -143,3 +145,29 @@ def test_progress_on_a_terminal(monkeypatch, capsys):
     assert "7 of 10 units" in shown
     assert "1 failed" in shown
     assert "left" in shown
+
+
+def test_libraries_are_looked_for_again_after_an_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A unit may load some, which have to be limited in the next."""
+    looked: list[int] = []
+
+    class Controller(threadpoolctl.ThreadpoolController):
+        def __init__(self) -> None:
+            looked.append(len(sys.modules))
+            super().__init__()
+
+    def measure(new: str, seed: np.random.SeedSequence) -> dict[str, float]:
+        if new:
+            monkeypatch.setitem(sys.modules, new, sys)
+        return {"done": 1.0}
+
+    def run(new: str = "") -> int:
+        work(measure, [(0, {"new": new}, np.random.SeedSequence(0))], 0.0)
+        return len(looked)
+
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", Controller)
+    run(), run()  # the first imports what it needs
+    before = run("a_new_library")
+    assert run() == before + 1 == run()
